@@ -1,0 +1,53 @@
+# The commands that people and CI run. `make` alone lists them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# "Tested with": exact versions; the ranges that are allowed are in pyproject.toml.
+PIP_FLAGS ?= -c constraints.txt
+
+.PHONY: help demo test lint types tests format benchmarks clean
+help:
+	@echo "make demo        set up, then train, decode and score prefix-tuning on mini-WebNLG"
+	@echo "make test        set up, then lint, types and all tests that need no accelerator"
+	@echo "make format      rewrite the code in the house style"
+	@echo "make benchmarks  speed and memory beside what else one would use"
+	@echo "make clean       remove the virtual environment and caches"
+
+$(BIN)/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/bench run --method prefix --task webnlg
+
+test: lint types tests
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+tests: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m 'not gpu and not slurm and not network'
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/decoding.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

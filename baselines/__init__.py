@@ -1,0 +1,1 @@
+"""One file per method: what is trainable and how it meets the model. Discovered by ``bench.registry``."""

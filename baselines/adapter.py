@@ -1,0 +1,130 @@
+"""Adapters: a small trained bottleneck after every block of a frozen LM (paper §5.2, ADAPTER).
+
+"Same implementation as Lin et al. (2020)" (footnote 5). Facts from the authors' code (design 1): one
+adapter per block, after the residual of the feed-forward layer, x + up(ReLU(down(LN(x)))), with its
+own layer norm and none after attention; weights N(0, 0.02), biases 0, so not the identity at the
+start; only the adapters are trained. Neither paper nor code gives the bottlenecks of the 3 % and
+0.1 % rows; those below are the ones whose counts others printed for these rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.method import Method, Option, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+
+    from bench.tuned import Tuned
+
+TABLE6 = "paper Table 6"
+SHARES = {"3%": 0.03, "0.1%": 0.001}
+# (n_layer, n_embd) of GPT-2 medium and large -> bottleneck by size: 11,089,152 and 368,784
+# parameters on medium, 23.0M and 0.88M on large.
+KNOWN = {(24, 1024): {"3%": 224, "0.1%": 6}, (36, 1280): {"3%": 248, "0.1%": 8}}
+RULES: Settings = {
+    "objective": ("mean", "authors' code: mean over the batch's target tokens"),
+    "backbone_dropout": (True, "authors' code: GPT-2's dropout of 0.1 is on"),
+}
+# size -> task -> (learning rate, epochs)
+PAPER: dict[str, dict[str, tuple[float, int]]] = {
+    "3%": {"e2e": (5e-5, 5), "webnlg": (5e-5, 5), "dart": (5e-5, 5)},
+    "0.1%": {"e2e": (8e-5, 10), "webnlg": (5e-5, 10), "dart": (8e-5, 5)},
+}
+
+
+def bottleneck_of(config: GPT2Config, size: str, total: int) -> int:
+    """The bottleneck for a share of the LM's ``total`` parameters; known for the paper's models.
+
+    An adapter has a layer norm (2E), two matrices (2·E·b) and two biases (b + E).
+    """
+    known = KNOWN.get((config.n_layer, config.n_embd))
+    if known is not None:
+        return known[size]
+    width = config.n_embd
+    per_block = SHARES[size] * total / config.n_layer
+    return max(1, round((per_block - 3 * width) / (2 * width + 1)))
+
+
+def adapter_module(config: GPT2Config, bottleneck: int) -> nn.Sequential:
+    """up(ReLU(down(LN(x)))) with the authors' initialisation; the caller seeds it and adds x."""
+    from torch import nn
+
+    down, up = nn.Linear(config.n_embd, bottleneck), nn.Linear(bottleneck, config.n_embd)
+    for linear in (down, up):
+        nn.init.normal_(linear.weight, std=0.02)
+        nn.init.zeros_(linear.bias)
+    norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+    return nn.Sequential(norm, down, nn.ReLU(), up)
+
+
+def add_adapter(adapter: nn.Module, block: nn.Module, inputs: Any, output: Any) -> Any:
+    """Forward hook: the block's hidden states [B, S, E] plus what the adapter makes of them."""
+    if isinstance(output, tuple):  # some releases of transformers 5 return more than the states
+        return (add_adapter(adapter, block, inputs, output[0]), *output[1:])
+    hidden: Tensor = output
+    return hidden + adapter(hidden)
+
+
+class Adapter(Method):
+    name = "adapter"
+    summary = "a trained bottleneck after each block's feed-forward layer; the LM is frozen"
+    source = "paper §5.2, footnote 5; authors' code: modeling_gpt2_adapter.py, design 1"
+    options = (
+        Option("size", str, "3%", "share of the LM's parameters", choices=tuple(SHARES)),
+        Option("bottleneck", int, None, "width of the bottleneck, instead of size", minimum=1),
+    )
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"size": "3%"}, {"size": "0.1%"})
+    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+        "paper": {"*": RULES},
+        "mini": {"*": RULES},
+    }
+
+    def settings_for(self, scale: str, task: str, options: Mapping[str, Any], model: str = "") -> Settings:
+        """Table 6 has a row per task and size."""
+        settings = dict(super().settings_for(scale, task, options, model))
+        row = PAPER[options["size"]].get(task)
+        if scale == "paper" and row is not None:
+            origin = f"{TABLE6}, adapter {options['size']}"
+            if model == "gpt2-large":
+                origin += "; GPT-2 medium's, the paper gives none for large"
+            lr, epochs = row
+            settings |= {
+                "lr": (lr, origin),
+                "epochs": (epochs, origin),
+                "batch_size": (5, origin),
+            }
+        return settings
+
+    def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
+        paper = model in ("gpt2-medium", "gpt2-large") and options["bottleneck"] is None
+        return str(options["size"]) if paper else None
+
+    def build(
+        self,
+        backbone: GPT2LMHeadModel,
+        tokenizer: PreTrainedTokenizerBase | None,
+        options: Mapping[str, Any],
+        seed: int,
+    ) -> Tuned:
+        from torch import nn
+
+        from bench.rng import seeded
+        from bench.tuned import Tuned
+
+        config, blocks = backbone.config, backbone.transformer.h
+        total = sum(parameter.numel() for parameter in backbone.parameters())
+        width = options["bottleneck"] or bottleneck_of(config, options["size"], total)
+        tuned = Tuned(backbone)
+        tuned.backbone_dropout = True
+        tuned.facts = {"bottleneck": width, "reduction": round(config.n_embd / width, 2)}
+        with seeded(seed, "adapter/init"):
+            tuned.adapters = nn.ModuleList(adapter_module(config, width) for _ in blocks)
+        for block, adapter in zip(blocks, tuned.adapters, strict=True):
+            # Not a closure: copying the whole model must copy the hook's adapter as well.
+            block.register_forward_hook(partial(add_adapter, adapter))
+        return tuned

@@ -1,0 +1,142 @@
+"""Infix-tuning: trained activations between source and target, [x; INFIX; y] (paper §7.3, Table 5).
+
+Facts from the authors' code: the source is read together with P trained input embeddings after it;
+keys and values from an MLP, as in prefix-tuning, are *added* to those that the LM computes at the
+infix positions; then BOS and the target are read with that cache. 10 epochs, other settings at the
+command line's defaults; the ablations share the prefix's code, hence the loss summed over an
+example's target tokens and the frozen LM without dropout. The published rows are those of the paper's
+first version, whose objective is not recorded.
+
+Deviation: the authors count the target's positions from the *padded* length of the batch's sources,
+so that an example's loss depends on its neighbours and training differs from decoding one by one.
+Here infix and target follow directly on each example's own source. With a batch of one (their
+decoding) both are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.method import Method, Option, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import DynamicCache, GPT2LMHeadModel, PreTrainedTokenizerBase
+
+    from bench.tuned import Context, Tuned
+
+GRID = "authors' code: run_batch.py, grid of the ablations"
+DEFAULT = "authors' code: command-line default, which that grid leaves alone"
+RULES: Settings = {
+    "objective": ("sum", "authors' code: same path as prefix, summed over the target's tokens"),
+    "backbone_dropout": (False, "authors' code: same path as prefix, the LM is in eval mode"),
+}
+
+
+class Infix(Method):
+    name = "infix"
+    summary = "trained activations of P virtual tokens between source and target; the LM is frozen"
+    source = "paper §7.3, Table 5; authors' code: train_control.py"
+    options = (
+        Option("length", int, 10, "number of virtual tokens, P", minimum=1),
+        Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
+    )
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"length": 1},
+        {"length": 10},
+        {"length": 20},
+    )
+    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+        "paper": {
+            "*": RULES,
+            "e2e": {"lr": (5e-5, DEFAULT), "epochs": (10, GRID), "batch_size": (10, DEFAULT)},
+        },
+        "mini": {"*": RULES},
+    }
+
+    def build(
+        self,
+        backbone: GPT2LMHeadModel,
+        tokenizer: PreTrainedTokenizerBase | None,
+        options: Mapping[str, Any],
+        seed: int,
+    ) -> Tuned:
+        return make_tuned(backbone, options, seed)
+
+
+def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int) -> Tuned:
+    """The torch part. It is inside a function so that listing the methods does not import torch."""
+    import torch
+    from torch import nn
+
+    from bench.prefixes import KeptKeysValues, MlpKeysValues
+    from bench.rng import seeded
+    from bench.tuned import Context, Tuned, check_shape
+
+    length = options["length"]
+
+    class InfixTuned(Tuned):
+        """A frozen LM that meets P trained positions after every source."""
+
+        def __init__(self) -> None:
+            super().__init__(backbone)
+            config = backbone.config
+            with seeded(seed, "infix/embeddings"):
+                self.embeddings = nn.Embedding(length, config.n_embd)
+            self.keys_values: MlpKeysValues | KeptKeysValues = MlpKeysValues(
+                config, length, options["hidden"], seed, "infix"
+            )
+
+        @property
+        def reserved_positions(self) -> int:
+            return length
+
+        def context(self, sources: Sequence[Sequence[int]]) -> Context:
+            """Source and infix as a cache; BOS is left to be read, right after the infix."""
+            # The infix directly follows each row's own source and padding is on the right, so that
+            # this reading needs no mask and no row depends on how long the others are.
+            read = [list(source[:-1]) for source in sources]
+            embeds = nn.utils.rnn.pad_sequence([self._with_infix(ids) for ids in read], True)
+            starts = torch.tensor([len(ids) for ids in read], device=self.device)
+            steps = torch.arange(embeds.shape[1], device=self.device)
+            # Only padding can lie past the position table here without BOS doing so as well, and
+            # that is refused where the target is read.
+            positions = steps.clamp(max=backbone.config.n_positions - 1)[None]
+            _, cache = self.read(None, None, positions, embeds=embeds, keep=True)
+            assert cache is not None
+            self._add_at(cache, starts)
+            ends = starts + length
+            visible = (steps < ends[:, None]).long()
+            return Context(cache, visible, ends, [[source[-1]] for source in sources])
+
+        def _with_infix(self, ids: Sequence[int]) -> Tensor:
+            """Input embeddings [len(ids) + P, E] of one source and the infix."""
+            words = backbone.transformer.wte(torch.tensor(ids, dtype=torch.long, device=self.device))
+            return torch.cat((words, self.embeddings.weight.to(self.dtype)))
+
+        def _add_at(self, cache: DynamicCache, starts: Tensor) -> None:
+            """Add the trained keys and values to the P positions from ``starts`` [B] in each row."""
+            steps = torch.arange(length, device=self.device)
+            index = (starts[:, None] + steps)[:, None, :, None]
+            for layer, (keys, values) in zip(cache.layers, self.keys_values(), strict=True):
+                where = index.expand(-1, layer.keys.shape[1], -1, layer.keys.shape[3])
+                layer.keys = layer.keys.scatter_add(2, where, keys.to(self.dtype).expand_as(where))
+                layer.values = layer.values.scatter_add(2, where, values.to(self.dtype).expand_as(where))
+
+        def stored_state(self) -> dict[str, Tensor]:
+            """Input embeddings and the keys and values to add; the MLP is not needed any more."""
+            return {
+                "embeddings": self.embeddings.weight.detach(),
+                "keys_values": self.keys_values().detach().contiguous(),
+            }
+
+        def load_stored(self, state: Mapping[str, Tensor]) -> None:
+            if set(state) != {"embeddings", "keys_values"}:
+                raise KeyError(f"expected ['embeddings', 'keys_values'], got {sorted(state)}")
+            check_shape("embeddings", state["embeddings"], self.embeddings.weight.shape)
+            check_shape("keys_values", state["keys_values"], self.keys_values.shape)
+            self.embeddings = nn.Embedding.from_pretrained(state["embeddings"].to(self.device))
+            self.keys_values = KeptKeysValues(state["keys_values"].to(self.device))
+
+    return InfixTuned()

@@ -1,0 +1,48 @@
+"""A natural-language instruction before the source; nothing is trained (paper §4.1, footnote 2).
+
+The paper says that this fails for models of GPT-2's size; it is here as the lower end of the chain
+discrete prompt < embedding-only < prefix (§7.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.method import Method, Settings
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
+
+    from bench.task import Task
+    from bench.tuned import Tuned
+
+RULES: Settings = {
+    "objective": ("sum", "nothing is trained"),
+    "backbone_dropout": (False, "nothing is trained"),
+}
+
+
+class Prompt(Method):
+    name = "prompt"
+    summary = "an instruction in words before the source; nothing is trained"
+    source = "paper §4.1, footnote 2"
+    trains = False
+    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+        "paper": {"*": RULES},
+        "mini": {"*": RULES},
+    }
+
+    def instruct(self, source: str, task: Task, options: Mapping[str, Any]) -> str:
+        return f"{task.instruction} {source}"
+
+    def build(
+        self,
+        backbone: GPT2LMHeadModel,
+        tokenizer: PreTrainedTokenizerBase | None,
+        options: Mapping[str, Any],
+        seed: int,
+    ) -> Tuned:
+        from bench.tuned import Tuned
+
+        return Tuned(backbone)

@@ -1,0 +1,113 @@
+"""The command line. Each verb lives in its own file and is imported only when it is used.
+
+Exit codes: 0 done, 1 the work failed (or was interrupted), 2 the request was wrong. Results go to
+standard output, everything else to standard error. A user's mistake prints one message; a bug keeps
+its traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from bench import __version__
+from bench.errors import UserError, unknown
+
+VERBS = {
+    "run": ("bench.cli.run", "Train, decode and score: one run or several, here and now."),
+    "list": ("bench.cli.listing", "Tasks, methods, models, metrics or runs."),
+    "data": ("bench.cli.data", "Find, check and describe the data of a task."),
+    "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
+    "doctor": ("bench.cli.doctor", "What this machine can run, what is missing, how to get it."),
+}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module when the verb is called, so that `--help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module = importlib.import_module(VERBS[name][0])
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise unknown("verb", args[0], VERBS, "bench --help")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  bench run --method prefix --task webnlg          a first result, on any laptop
+  bench list methods --model gpt2-medium           what each method trains and stores
+  bench data stats --task webnlg --data-dir DIR    Table 1 from real files
+Shell completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).""",
+)
+@click.version_option(__version__, prog_name="bench")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; results, warnings and errors only.")
+def cli(quiet: bool) -> None:
+    """Reproduce the tables of Prefix-Tuning (Li & Liang, ACL 2021), and know whether a number is true."""
+    if quiet:
+        from bench.progress import settings
+
+        settings.quiet = True
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the `bench` program; returns the exit code."""
+    try:
+        result = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.Abort:
+        print("bench: interrupted", file=sys.stderr)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except UserError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output (head, less) went away; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def print_json(document: object) -> None:
+    """The one JSON document of a `--json` call, on standard output."""
+    import json
+
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Aligned columns on standard output; numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(r[i]) for r in [list(header), *cells]) for i in range(len(header))]
+    numeric = [all(isinstance(r[i], int | float) or r[i] in ("", "-") for r in rows) for i in range(len(header))]
+    for row in [list(header), *cells]:
+        shown = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True)]
+        click.echo("  ".join(shown).rstrip())

@@ -1,0 +1,35 @@
+"""`bench export`: hand a run's trained parameters to another library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli import print_json
+from bench.errors import UserError, unknown
+
+TARGETS = ("peft",)
+
+
+@click.command("export", epilog="\b\nExample:\n  bench export webnlg-prefix-mini --to peft --out adapter/")
+@click.argument("run")
+@click.option("--to", "target", default="peft", show_default=True, help="peft.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory to write; must not exist.")
+@click.option("--runs", type=click.Path(path_type=Path), envvar="BENCH_RUNS", show_envvar=True,
+              default=Path("runs"), show_default=True, help="Where runs are kept.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None:
+    """Write RUN (its name or the beginning of it) for use with `PeftModel.from_pretrained`."""
+    from bench.export import to_peft
+    from bench.store import Store
+
+    if target not in TARGETS:
+        raise unknown("export target", target, TARGETS)
+    if out.exists():
+        raise UserError(f"--out {out}: exists already; expected a directory that does not")
+    written = to_peft(Store(runs).find(run), out)
+    if as_json:
+        print_json({"run": run, "to": target, "files": [str(path) for path in written]})
+    else:
+        click.echo(f"wrote {', '.join(str(path) for path in written)}")

@@ -1,0 +1,161 @@
+"""`bench list`: what there is. Answers without torch, except for the parameter counts of `list methods --model`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli import print_json, print_table
+from bench.errors import unknown
+
+KINDS = ("tasks", "methods", "models", "metrics", "runs")
+
+
+@click.command(
+    "list",
+    epilog="""\b
+Examples:
+  bench list tasks
+  bench list methods --model gpt2-medium      trained and stored parameters, the paper's share beside
+  bench list runs --json""",
+)
+@click.argument("kind", metavar="|".join(KINDS))
+@click.option("--model", default=None, help="With methods: count parameters for this backbone (needs torch).")
+@click.option("--runs", type=click.Path(path_type=Path), envvar="BENCH_RUNS", show_envvar=True,
+              default=Path("runs"), show_default=True, help="With runs: where they are kept.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
+    """List tasks, methods, models, metrics or runs."""
+    if kind not in KINDS:
+        raise unknown("list", kind, KINDS)
+    rows: list[dict[str, Any]]
+    if kind == "tasks":
+        rows = tasks()
+    elif kind == "methods":
+        rows = audited(model) if model else methods()
+    elif kind == "models":
+        rows = models()
+    elif kind == "metrics":
+        rows = metrics()
+    else:
+        rows = stored(runs)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo(f"no {kind}" + (f" in {runs}" if kind == "runs" else ""))
+        return
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    print_table(header, [[shown(row.get(name)) for name in header] for row in rows])
+
+
+def shown(value: object) -> object:
+    """A cell: numbers with separators, lists with commas."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return value
+
+
+def broken(kind: str) -> list[dict[str, Any]]:
+    """Files that could not be used, each with its cause, so that they are seen and not missed."""
+    from bench import registry
+
+    return [
+        {"name": place, "broken": cause} for place, cause in registry.broken() if place.startswith(kind)
+    ]
+
+
+def tasks() -> list[dict[str, Any]]:
+    from bench import registry
+
+    return [
+        {
+            "name": task.name,
+            "kind": task.kind,
+            "rows": {split: count.rows for split, count in task.expected.items()}
+            and " / ".join(f"{count.rows:,}" for count in task.expected.values()),
+            "metrics": list(task.metrics),
+            "licence": task.licence,
+        }
+        for task in registry.tasks().values()
+    ] + broken("tasks")
+
+
+def methods() -> list[dict[str, Any]]:
+    from bench import registry
+
+    return [
+        {
+            "name": method.name,
+            "summary": method.summary,
+            "options": [f"{option.name}={option.default}" for option in method.options],
+        }
+        for method in registry.methods().values()
+    ] + broken("baselines")
+
+
+def audited(model: str) -> list[dict[str, Any]]:
+    """Every method and reported variant, counted on the meta device without weights."""
+    from bench import audit, registry
+
+    rows = []
+    for method in registry.methods().values():
+        for variant in audit.variants(method, model):
+            rows.append(audit.audit(method, model, variant))
+    return rows + broken("baselines")
+
+
+def models() -> list[dict[str, Any]]:
+    from bench.models import MODELS
+
+    return [
+        {
+            "name": entry.name,
+            "kind": entry.kind,
+            "summary": entry.summary,
+            "weights": f"{entry.hub}@{entry.revision}" if entry.hub else "shipped with the package",
+        }
+        for entry in MODELS.values()
+    ]
+
+
+def metrics() -> list[dict[str, Any]]:
+    from bench import metrics, registry
+
+    return [
+        {"task": task.name, "metric": name, "implemented": metrics.find(task.name, name) is not None}
+        for task in registry.tasks().values()
+        for name in task.metrics
+    ]
+
+
+def stored(runs: Path) -> list[dict[str, Any]]:
+    from bench.progress import say
+    from bench.store import Store
+
+    store = Store(runs)
+    rows = []
+    for record in store.records():
+        scores = record.get("scores", {}).get("all", {})
+        bleu = scores.get("bleu", {}).get("value")
+        rows.append(
+            {
+                "run": record["run_id"],
+                "status": record["status"],
+                "scale": record["scale"],
+                "bleu": None if bleu is None else round(bleu, 2),
+                "ended": record["ended"],
+                "error": record.get("error", {}).get("message", "").splitlines()[:1],
+            }
+        )
+    for damage in store.damaged:
+        say(f"not readable: {damage.path}: {damage.reason}", important=True)
+    return rows

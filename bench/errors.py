@@ -1,0 +1,40 @@
+"""The one exception for a user's mistake, and the wording that every such message shares.
+
+A message says what was given, what was expected, the valid choices (the nearest first) and what to
+type next. The command line prints it without a traceback and exits with 2; any other exception is a
+bug or a failed run and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """The request was wrong: a bad name, file, value or combination. Exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(UserError):
+    """An input file is not what its format promises: names the file, the place and what was expected."""
+
+
+class UnavailableError(UserError):
+    """Something that must come from outside (weights, data, a package) could not be had."""
+
+
+def unknown(kind: str, given: str, valid: Iterable[str], hint: str = "") -> UserError:
+    """An error for a name that is not one of ``valid``: nearest matches, all choices, what to type.
+
+    >>> print(unknown("task", "webnl", ["e2e", "webnlg"], "see `bench list tasks`"))
+    unknown task 'webnl'; did you mean 'webnlg'? Valid: e2e, webnlg (see `bench list tasks`)
+    """
+    choices = sorted(valid)
+    near = difflib.get_close_matches(given, choices, n=2, cutoff=0.5)
+    guess = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else "."
+    shown = ", ".join(choices) if choices else "none"
+    return UserError(
+        f"unknown {kind} {given!r}{guess} Valid: {shown}" + (f" ({hint})" if hint else "")
+    )

@@ -1,0 +1,122 @@
+"""What a method is: the contract that every file in ``baselines/`` fulfils.
+
+A method says which options it has, with which settings the paper ran it, and what it makes of a
+backbone (a ``bench.tuned.Tuned``). It has no training loop, no decoder and no files of its own.
+``bench.registry`` discovers the files; see CONTRIBUTING, "Add a method".
+
+Importing this module does not import torch: ``bench list methods`` works without it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
+
+    from bench.task import Task
+    from bench.tuned import Tuned
+
+Settings = Mapping[str, tuple[object, str]]
+"""Setting or option name -> (value, where the value comes from)."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice that a method offers: ``prefix[length=10]``. ``kind`` converts what was typed."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    choices: tuple[Any, ...] | None = None
+    minimum: float | None = None
+
+    def parse(self, given: object, method: str) -> Any:
+        """``given`` as this option's type; ``UserError`` naming what was expected."""
+        try:
+            value = self.kind(given)
+        except (TypeError, ValueError):
+            raise UserError(
+                f"{method}[{self.name}={given}]: expected {self.kind.__name__} ({self.help})"
+            ) from None
+        if self.choices is not None and value not in self.choices:
+            raise unknown(
+                f"value of {method}[{self.name}]", str(value), map(str, self.choices), self.help
+            )
+        if self.minimum is not None and value < self.minimum:
+            raise UserError(
+                f"{method}[{self.name}={given}]: expected at least {self.minimum:g} ({self.help})"
+            )
+        return value
+
+
+class Method(ABC):
+    """A way to adapt a backbone to a task."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line: what is trained and where it sits."""
+    source: ClassVar[str]
+    """Paper section and authors' code fact."""
+    kinds: ClassVar[tuple[str, ...]] = ("decoder-only",)
+    options: ClassVar[tuple[Option, ...]] = ()
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
+    """Option settings that the paper reports, for listings and for the mini table."""
+    trains: ClassVar[bool] = True
+    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {}
+    """scale -> task name (or ``"*"``) -> settings with origins; overrides the harness defaults."""
+
+    @abstractmethod
+    def build(
+        self,
+        backbone: GPT2LMHeadModel,
+        tokenizer: PreTrainedTokenizerBase | None,
+        options: Mapping[str, Any],
+        seed: int,
+    ) -> Tuned:
+        """The backbone with this method's parts, seeded. Works on the meta device (for counting)."""
+
+    def settings_for(
+        self, scale: str, task: str, options: Mapping[str, Any], model: str = ""
+    ) -> Settings:
+        """This method's settings for a task: the ``"*"`` entry overlaid with the task's own.
+
+        Table 6 is for GPT-2 medium and nothing was published for large (the authors' code only has
+        grids), so ``model`` ``gpt2-large`` gets medium's settings, with origins that say so.
+        """
+        table = self.settings.get(scale, {})
+        merged = {**table.get("*", {}), **table.get(task, {})}
+        if model != "gpt2-large":
+            return merged
+        note = "; GPT-2 medium's, the paper gives none for large"
+        return {
+            name: (value, origin + note if origin.startswith("paper Table 6") else origin)
+            for name, (value, origin) in merged.items()
+        }
+
+    def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
+        """The share of parameters that the paper prints for this setting, as printed, or None."""
+        return None
+
+    def instruct(self, source: str, task: Task, options: Mapping[str, Any]) -> str:
+        """The source as this method wants it read; only methods with literal text change it."""
+        return source
+
+    def resolve_options(self, given: Mapping[str, object]) -> dict[str, Any]:
+        """All options with ``given`` parsed over the defaults; unknown names are refused."""
+        known = {option.name: option for option in self.options}
+        for name in given:
+            if name not in known:
+                raise unknown(
+                    f"option of method {self.name}", name, known, f"bench list methods {self.name}"
+                )
+        return {
+            name: option.parse(given[name], self.name) if name in given else option.default
+            for name, option in known.items()
+        }

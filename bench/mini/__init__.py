@@ -1,0 +1,110 @@
+"""The mini suite: data and a backbone of the project's own, for machines without GPU or network.
+
+Why: everything the benchmark does can be tried at once. The data is generated on first use, in the
+publishers' file formats, and kept in the cache; the backbone was pre-trained on text of the same
+invented world (``pretrain.py``) and is part of the package. Scores on it are never shown beside the
+paper's.
+
+Importing this module needs neither torch nor anything else outside the standard library.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RECORD = "SHA256.json"
+
+# (texts, sources) per task and split, in the sense of the task contract: texts are training rows
+# (WebNLG: those marked good), sources are what is decoded.
+MINI_ROWS: dict[str, dict[str, tuple[int, int]]] = {
+    "e2e": {"train": (0, 0), "dev": (0, 0), "test": (0, 0)},
+    "webnlg": {"train": (0, 0), "dev": (0, 0), "test": (0, 0)},
+    "dart": {"train": (0, 0), "dev": (0, 0), "test": (0, 0)},
+}
+
+
+def mini_model_dir() -> Path:
+    """The folder of the packaged backbone, as ``from_pretrained`` reads it."""
+    return HERE / "assets" / "mini-gpt2"
+
+
+def cache_root() -> Path:
+    """Where generated things are kept: BENCH_CACHE, else the user's cache folder."""
+    if chosen := os.environ.get("BENCH_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "prefix-bench"
+
+
+@cache
+def content_version() -> str:
+    """A name for what would be generated: it changes when the generator or its word lists do."""
+    digest = hashlib.sha256()
+    for name in ("world.toml", "wording.toml", "world.py", "say.py", "topics.py", "write.py"):
+        digest.update((HERE / name).read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:12]
+
+
+def file_hashes(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file below ``directory``, but the record of them."""
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path != directory / RECORD
+    }
+
+
+def _intact(directory: Path) -> bool:
+    try:
+        recorded = json.loads((directory / RECORD).read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(recorded) and recorded == file_hashes(directory)
+
+
+def mini_data_dir() -> Path:
+    """The folder with ``e2e/``, ``webnlg/`` and ``dart/``; made on first use, remade if damaged."""
+    root = cache_root()
+    target = root / f"mini-{content_version()}"
+    if not _intact(target):
+        _build(root, target)
+    return target
+
+
+def _build(root: Path, target: Path) -> None:
+    from bench.mini.write import write_mini
+
+    root.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=root))
+    try:
+        write_mini(fresh)
+        (fresh / RECORD).write_text(json.dumps(file_hashes(fresh), indent=1) + "\n")
+        fresh.chmod(0o755)
+        for _ in range(10):
+            try:
+                fresh.rename(target)
+                return
+            except OSError:
+                # Something is there: another process was faster, or a damaged cache, moved away
+                # first so that no reader ever finds half a folder under the final name.
+                if _intact(target):
+                    return
+                _move_away(target)
+        raise OSError(f"cannot put the mini suite into {target}: something keeps recreating it")
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _move_away(target: Path) -> None:
+    trash = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        target.rename(trash / "damaged")
+    except FileNotFoundError:
+        pass  # another process moved it
+    finally:
+        shutil.rmtree(trash, ignore_errors=True)

@@ -1,0 +1,243 @@
+"""Pre-train mini-gpt2, the backbone that ships with the project.
+
+Why: every method of the benchmark steers a language model that already knows how to write. A random
+network would make all of them look alike, and the real GPT-2 is too large for a laptop in two
+minutes. So a GPT-2 of about 1.5 million parameters learns the invented world's web text
+(``corpus.py``), every document seen once, and is then frozen for good.
+
+    python -m bench.mini.pretrain --out bench/mini/assets/mini-gpt2
+
+The shipped weights took about 35 minutes on two CPU cores. Another run with the same seed on other
+hardware gives a model of the same quality, but not the same bits; ``pretraining.json`` says what
+was done and the SHA-256 of what came out.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import sys
+import time
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.mini.corpus import SEPARATOR, documents
+
+VOCABULARY = 2048
+POSITIONS = 512
+WIDTH, LAYERS, HEADS = 128, 6, 4
+WINDOW = 256  # tokens per row; rows start at a random position, so all positions are trained
+BATCH = 8
+MATRIX_RATE, RATE, WARMUP, LAST_RATE = 0.02, 3e-3, 100, 0.02
+TOKENIZER_DOCUMENTS = 20_000
+HELD_DOCUMENTS = 600
+HELD_START = 10_000_000  # far from any document that training reads
+
+
+def train_tokenizer() -> Any:
+    """A byte-level BPE with GPT-2's way of splitting words, learned on the corpus itself."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[SEPARATOR],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(documents(TOKENIZER_DOCUMENTS), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token=SEPARATOR,
+        eos_token=SEPARATOR,
+        unk_token=SEPARATOR,
+        model_max_length=POSITIONS,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def new_model() -> Any:
+    """GPT-2 in small. Dropout is off here: no document is seen twice, so nothing can be overfitted."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=VOCABULARY,
+            n_positions=POSITIONS,
+            n_embd=WIDTH,
+            n_layer=LAYERS,
+            n_head=HEADS,
+            bos_token_id=0,
+            eos_token_id=0,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            # The same function as GPT-2's "gelu_new", computed in one go.
+            activation_function="gelu_pytorch_tanh",
+            use_cache=False,
+        )
+    )
+
+
+class Stream:
+    """The corpus as packed token rows, made while training and hashed on the way."""
+
+    def __init__(self, tokenizer: Any, start: int = 0) -> None:
+        self._tokenizer, self._next = tokenizer, start
+        self._tokens = array("H")
+        self.digest = hashlib.sha256()
+        self.documents = self.characters = 0
+
+    def _refill(self) -> None:
+        texts = [text + SEPARATOR for text in documents(1000, self._next)]
+        self._next += len(texts)
+        self.documents += len(texts)
+        self.characters += sum(map(len, texts))
+        for text in texts:
+            self.digest.update(text.encode())
+        # In pieces: a special token costs nothing here, and long strings would be slower.
+        for ids in self._tokenizer(texts)["input_ids"]:
+            self._tokens.extend(ids)
+
+    def rows(self, rows: int) -> Any:
+        """The next tokens as a (rows, WINDOW) tensor."""
+        import torch
+
+        need = rows * WINDOW
+        while len(self._tokens) < need:
+            self._refill()
+        taken, self._tokens = self._tokens[:need], self._tokens[need:]
+        return torch.tensor(taken.tolist()).view(rows, WINDOW)
+
+
+def new_optimizers(model: Any) -> list[tuple[Any, float]]:
+    """Optimizers with their peak learning rates.
+
+    Muon for the matrices inside the blocks (it needs about half the tokens to learn to copy),
+    AdamW for embeddings, biases and norms.
+    """
+    import torch
+
+    blocks = [p for p in model.transformer.h.parameters() if p.dim() == 2]
+    inside = {id(p) for p in blocks}
+    rest = [p for p in model.parameters() if id(p) not in inside]
+    muon = torch.optim.Muon(blocks, lr=MATRIX_RATE, weight_decay=0.01)
+    adam = torch.optim.AdamW(rest, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return [(muon, MATRIX_RATE), (adam, RATE)]
+
+
+def rate(step: int, steps: int) -> float:
+    """Share of the peak learning rate: a short warm-up, then half a cosine."""
+    if step < WARMUP:
+        return (step + 1) / WARMUP
+    done = (step - WARMUP) / max(1, steps - WARMUP)
+    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def held_loss(model: Any, tokenizer: Any) -> float:
+    """Mean loss per token on pages that training never reads."""
+    import torch
+
+    rows = Stream(tokenizer, HELD_START).rows(HELD_DOCUMENTS // 8)
+    with torch.no_grad():
+        losses = [model(input_ids=part, labels=part).loss.item() for part in rows.split(25)]
+    return sum(losses) / len(losses)
+
+
+def train(model: Any, tokenizer: Any, stream: Stream, steps: int, seed: int) -> Iterator[str]:
+    """Train in place; yields a line of progress now and then."""
+    import torch
+
+    offsets = torch.Generator().manual_seed(seed)
+    optimizers = new_optimizers(model)
+    began, recent = time.monotonic(), []
+    for step in range(steps):
+        for optimizer, peak in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rate(step, steps)
+        rows = stream.rows(BATCH)
+        offset = torch.randint(0, POSITIONS - WINDOW + 1, (BATCH, 1), generator=offsets)
+        positions = torch.arange(WINDOW) + offset
+        # Half-precision products: twice as fast where the processor has them; weights stay fp32.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = model(input_ids=rows, labels=rows, position_ids=positions).loss
+        model.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, _ in optimizers:
+            optimizer.step()
+        recent.append(loss.item())
+        if (step + 1) % 50 == 0 or step + 1 == steps:
+            mean, recent = sum(recent) / len(recent), []
+            spent = time.monotonic() - began
+            speed = (step + 1) * BATCH * WINDOW / spent
+            held = f" held-out {held_loss(model, tokenizer):.4f}" if not (step + 1) % 500 else ""
+            yield f"step {step + 1}/{steps} loss {mean:.4f}{held} {speed:.0f} tokens/s {spent:.0f} s"
+
+
+def save(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
+    """Write the model as GPT-2 models are published, and how it was made."""
+    config = model.config
+    config.resid_pdrop = config.embd_pdrop = config.attn_pdrop = 0.1  # what fine-tuning expects
+    config.activation_function = "gelu_new"
+    config.use_cache = True
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    facts["weights_sha256"] = hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()
+    (out / "pretraining.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.mini.pretrain",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--seed", type=int, default=1, help="of the initial weights (default 1)")
+    parser.add_argument("--steps", type=int, default=4800, help="updates (default 4800)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
+    chosen = parser.parse_args(arguments)
+
+    import torch
+
+    torch.set_num_threads(chosen.threads)
+    torch.manual_seed(chosen.seed)
+    began = time.monotonic()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer()
+    model, stream = new_model(), Stream(tokenizer)
+    for line in train(model, tokenizer, stream, chosen.steps, chosen.seed):
+        print(line, flush=True)
+    save(
+        model,
+        tokenizer,
+        chosen.out,
+        {
+            "script": "python -m bench.mini.pretrain",
+            "seed": chosen.seed,
+            "steps": chosen.steps,
+            "batch": BATCH,
+            "window": WINDOW,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "tokens": chosen.steps * BATCH * WINDOW,
+            "corpus_documents": stream.documents,
+            "corpus_characters": stream.characters,
+            "corpus_sha256": stream.digest.hexdigest(),
+            "final_loss": line.split("loss ")[1].split()[0],
+            "held_out_loss": round(held_loss(model, tokenizer), 4),
+            "torch": torch.__version__,
+            "threads": chosen.threads,
+            "seconds": round(time.monotonic() - began),
+        },
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

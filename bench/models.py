@@ -1,0 +1,240 @@
+"""Backbones: which there are, where their weights come from, and loading them safely.
+
+Weights are looked for in this order: a directory given as ``--model PATH``; ``BENCH_MODELS/<name>``;
+the backbone shipped with the package (mini); the hub, at a pinned revision. Only safetensors are
+read, and no code from a checkpoint is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import DataError, UnavailableError, unknown
+
+if TYPE_CHECKING:
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One backbone. ``hub`` and ``revision`` pin its weights; None: shipped with the package."""
+
+    name: str
+    kind: str
+    summary: str
+    hub: str | None = None
+    revision: str | None = None
+    shape: tuple[int, int, int, int, int] | None = None
+    """(n_layer, n_embd, n_head, n_positions, vocabulary), for counting without weights."""
+
+
+MODELS = {
+    entry.name: entry
+    for entry in (
+        ModelEntry("mini-gpt2", "decoder-only", "shipped: pre-trained on the project's invented world"),
+        ModelEntry(
+            "gpt2-medium",
+            "decoder-only",
+            "354,823,168 parameters; the paper's GPT-2 MEDIUM",
+            "openai-community/gpt2-medium",
+            "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
+            (24, 1024, 16, 1024, 50257),
+        ),
+        ModelEntry(
+            "gpt2-large",
+            "decoder-only",
+            "774,030,080 parameters; the paper's GPT-2 LARGE",
+            "openai-community/gpt2-large",
+            "32b71b12589c2f8d625668d2335a01cac3249519",
+            (36, 1280, 20, 1024, 50257),
+        ),
+    )
+}
+NEEDED = ("config.json", "model.safetensors", "tokenizer files")
+
+
+@dataclass(frozen=True)
+class Located:
+    """A backbone that was found: ``name`` for records, ``path`` to load from, ``origin`` in words."""
+
+    name: str
+    path: Path
+    origin: str
+    fingerprint: str
+
+
+def is_path(model: str) -> bool:
+    """Whether ``--model`` was given a directory rather than a name."""
+    return os.sep in model or model in (".", "..") or (model not in MODELS and Path(model).is_dir())
+
+
+def locate(model: str, allow_download: bool = True) -> Located:
+    """Find the weights of a named model or of a directory, and hash them.
+
+    Raises ``UserError`` for an unknown name, ``DataError`` for a directory that is not a usable
+    checkpoint, and ``UnavailableError`` saying what was tried when weights cannot be had.
+    """
+    if is_path(model):
+        path = Path(model).expanduser().resolve()
+        return Located(path.name, path, f"directory {path.name}", fingerprint(path))
+    if model not in MODELS:
+        raise unknown("model", model, MODELS, "or a directory with a GPT-2 checkpoint")
+    entry = MODELS[model]
+    if entry.hub is None:
+        from bench.mini import mini_model_dir
+
+        path = mini_model_dir()
+        return Located(model, path, "shipped with the package", fingerprint(path))
+    tried = []
+    local = os.environ.get("BENCH_MODELS")
+    if local:
+        path = Path(local).expanduser() / model
+        if path.is_dir():
+            return Located(model, path, "BENCH_MODELS", fingerprint(path))
+        tried.append(f"BENCH_MODELS: no folder {path}")
+    else:
+        tried.append("BENCH_MODELS is not set")
+    try:
+        path = from_hub(entry, allow_download)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        tried.append(f"hub {entry.hub}@{entry.revision}: {reason}")
+        raise UnavailableError(
+            f"the weights of {model} could not be had. Tried: {'; '.join(tried)}. Put {', '.join(NEEDED)} "
+            f"into a folder DIR/{model} and set BENCH_MODELS=DIR, or give the folder as --model PATH; on a "
+            f"machine with a network: hf download {entry.hub} --revision {entry.revision} "
+            f"--local-dir DIR/{model}"
+        ) from error
+    return Located(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint(path))
+
+
+def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
+    """The pinned snapshot in the hub's cache, downloaded if needed and allowed."""
+    from huggingface_hub import snapshot_download
+
+    wanted = ["config.json", "model.safetensors", "tokenizer.json", "vocab.json", "merges.txt"]
+    try:
+        return Path(
+            snapshot_download(
+                str(entry.hub),
+                revision=entry.revision,
+                allow_patterns=wanted,
+                local_files_only=True,
+            )
+        )
+    except Exception:
+        if not allow_download:
+            raise
+    return Path(snapshot_download(str(entry.hub), revision=entry.revision, allow_patterns=wanted))
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over the configuration and weights of a checkpoint directory."""
+    if not path.is_dir():
+        raise DataError(f"{path}: expected a directory with {', '.join(NEEDED)}")
+    weights = sorted(path.glob("*.safetensors"))
+    if not (path / "config.json").is_file() or not weights:
+        found = "pytorch_model.bin (pickled weights are not read)" if list(path.glob("*.bin")) else "none"
+        raise DataError(
+            f"{path}: expected config.json and model.safetensors; weights found: {found}. "
+            "Save with save_pretrained(..., safe_serialization=True)"
+        )
+    digest = hashlib.sha256()
+    for file in [path / "config.json", *weights]:
+        digest.update(file.name.encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 22):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def model_config(model: str) -> GPT2Config:
+    """The architecture of a named model or directory, without weights and without a network."""
+    from transformers import GPT2Config
+
+    entry = MODELS.get(model)
+    if entry is not None and entry.shape is not None:
+        layers, width, heads, positions, vocabulary = entry.shape
+        return GPT2Config(
+            n_layer=layers, n_embd=width, n_head=heads, n_positions=positions, vocab_size=vocabulary
+        )
+    return read_config(locate(model, allow_download=False).path)
+
+
+def read_config(path: Path) -> GPT2Config:
+    """``config.json`` of a checkpoint, which must be a GPT-2."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path / 'config.json'}: not a model configuration ({error})") from error
+    if config.model_type != "gpt2":
+        raise DataError(
+            f"{path / 'config.json'}: model_type is {config.model_type!r}; expected 'gpt2' for table-to-text"
+        )
+    return config
+
+
+def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer beside the weights; its end-of-text token serves as BOS and EOS (authors' code)."""
+    from transformers import AutoTokenizer
+
+    there = {file.name for file in path.iterdir()} if path.is_dir() else set()
+    # Checked here because the library makes an empty tokenizer when it finds no files.
+    if "tokenizer.json" not in there and not {"vocab.json", "merges.txt"} <= there:
+        raise DataError(
+            f"{path}: no tokenizer; expected tokenizer.json, or vocab.json and merges.txt, beside the weights"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            path, local_files_only=True, trust_remote_code=False, use_fast=True
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the tokenizer cannot be read ({error})") from error
+    if tokenizer.eos_token_id is None:
+        raise DataError(f"{path}: the tokenizer has no end-of-text token; expected GPT-2's <|endoftext|>")
+    return tokenizer
+
+
+def load_backbone(located: Located, dtype: str = "float32") -> GPT2LMHeadModel:
+    """The weights as a model in eval mode on the CPU."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import GPT2LMHeadModel
+
+    read_config(located.path)
+    try:
+        loaded: Any = GPT2LMHeadModel.from_pretrained(
+            located.path,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=getattr(torch, dtype),
+        )
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{located.path}: the weights cannot be read ({error})") from error
+    return loaded.eval()
+
+
+def add_pad_row(backbone: GPT2LMHeadModel, seed: int) -> None:
+    """Grow the tied embedding by the PAD row that the authors' code trains with, drawn from N(0, 0.02).
+
+    It takes part in the training softmax and is never decoded (paper facts: training over 50,258
+    rows, decoding over 50,257).
+    """
+    import torch
+    from torch import nn
+
+    from bench.rng import generator
+
+    old = backbone.transformer.wte.weight.data
+    row = torch.randn(1, old.shape[1], generator=generator(seed, "pad-row")) * 0.02
+    grown = torch.cat((old, row.to(old)))
+    backbone.transformer.wte = nn.Embedding.from_pretrained(grown, freeze=False)
+    backbone.lm_head = nn.Linear(grown.shape[1], grown.shape[0], bias=False, device="meta")
+    backbone.lm_head.weight = backbone.transformer.wte.weight
+    backbone.config.vocab_size = grown.shape[0]

@@ -1,0 +1,246 @@
+"""Which methods and tasks there are: found by looking, never listed by hand.
+
+Every file in ``baselines/`` and ``tasks/`` whose name does not start with ``_`` is imported, and the
+methods or tasks it defines are offered under their ``name``. Other packages add theirs by an entry
+point (group ``bench.methods`` or ``bench.tasks``) that names a class. A file that cannot be used is
+kept as broken, with its cause, and the others go on working.
+
+Nothing here imports torch, and neither do the files of this project. A file that does so at its top
+works too: the listing then takes as long as importing torch, and without torch that one is broken.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, Literal, TypeVar
+
+from bench.errors import UserError, unknown
+from bench.method import Method
+from bench.task import Task
+
+T = TypeVar("T")
+
+
+@dataclass
+class Found(Generic[T]):
+    """What one kind of plug-in came to: usable ones by name, and (file or entry point, cause)."""
+
+    usable: dict[str, T] = field(default_factory=dict)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    origin: dict[str, str] = field(default_factory=dict)
+    """Name -> file or entry point it came from."""
+
+
+def methods() -> dict[str, Method]:
+    """All usable methods by name."""
+    return dict(_methods().usable)
+
+
+def tasks() -> dict[str, Task]:
+    """All usable tasks by name."""
+    return dict(_tasks().usable)
+
+
+def broken(kind: Literal["methods", "tasks"] | None = None) -> list[tuple[str, str]]:
+    """(file or entry point, cause in one line) of every method and task that cannot be used."""
+    own: dict[str, Callable[[], Found[Any]]] = {"methods": _methods, "tasks": _tasks}
+    return [entry for name in own if kind in (None, name) for entry in own[name]().broken]
+
+
+def get_method(name: str) -> Method:
+    """The method ``name``; ``UserError`` with the nearest names, or with the cause if it is broken."""
+    return pick("method", name, _methods())
+
+
+def get_task(name: str) -> Task:
+    """The task ``name``; ``UserError`` as for methods."""
+    return pick("task", name, _tasks())
+
+
+@cache
+def _methods() -> Found[Method]:
+    return discover("baselines", Method, "bench.methods")
+
+
+@cache
+def _tasks() -> Found[Task]:
+    return discover("tasks", Task, "bench.tasks")
+
+
+def pick(kind: str, name: str, found: Found[T]) -> T:
+    """``found.usable[name]``, or the error that helps."""
+    if name in found.usable:
+        return found.usable[name]
+    for where, cause in found.broken:
+        # A file is named after its method: ft-full is in ft_full.py.
+        if Path(where).stem == name.replace("-", "_") or where.split(" = ")[0] == name:
+            raise UserError(f"{kind} {name!r} cannot be used: {where} is broken: {cause}")
+    raise unknown(kind, name, found.usable, f"bench list {kind}s")
+
+
+def discover(package: str, base: type, group: str) -> Found[Any]:
+    """Import every file of ``package`` and every entry point of ``group``; keep those of ``base``."""
+    found: Found[Any] = Found()
+    sources: list[tuple[str, _File | _Entry]] = [*_files(package), *_entry_points(group)]
+    for where, load in sources:
+        try:
+            classes = load(base)
+            if not classes:
+                raise LookupError(
+                    f"defines no {base.__name__.lower()} (a class deriving from "
+                    f"{base.__module__}.{base.__name__} with every method written)"
+                )
+            for cls in classes:
+                _add(found, cls, where)
+        # Whatever a plug-in does wrong, the others must go on working.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            found.broken.append((where, _cause(error)))
+    found.usable = dict(sorted(found.usable.items()))
+    return found
+
+
+def _add(found: Found[Any], cls: type, where: str) -> None:
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str):
+        raise LookupError(f"class {cls.__name__} has no `name`")
+    if name in found.usable:
+        raise LookupError(f"the name {name!r} is taken by {found.origin[name]}")
+    found.usable[name] = cls()
+    found.origin[name] = where
+
+
+@dataclass(frozen=True)
+class _File:
+    """Loads the plug-in classes that one module defines (not those that it imports)."""
+
+    module: str
+
+    def __call__(self, base: type) -> list[type]:
+        return _defined_in(importlib.import_module(self.module), base)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Loads the class that an entry point names."""
+
+    point: EntryPoint
+
+    def __call__(self, base: type) -> list[type]:
+        loaded = self.point.load()
+        if isinstance(loaded, ModuleType):
+            return _defined_in(loaded, base)
+        if not (isinstance(loaded, type) and issubclass(loaded, base)):
+            raise TypeError(f"{self.point.value} is not a {base.__name__}")
+        return [loaded]
+
+
+def _defined_in(module: ModuleType, base: type) -> list[type]:
+    return [
+        value
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+        and not inspect.isabstract(value)
+    ]
+
+
+def _files(package: str) -> Iterator[tuple[str, _File]]:
+    """Every module of ``package`` in the order of its names, shown as ``baselines/prefix.py``."""
+    paths = importlib.import_module(package).__path__
+    for info in sorted(pkgutil.iter_modules(paths), key=lambda info: info.name):
+        if not info.name.startswith("_"):
+            shown = f"{package}/{info.name}" + ("" if info.ispkg else ".py")
+            yield shown, _File(f"{package}.{info.name}")
+
+
+def _entry_points(group: str) -> Iterator[tuple[str, _Entry]]:
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        yield f"{point.name} = {point.value}", _Entry(point)
+
+
+def _cause(error: BaseException) -> str:
+    """One line that says what is wrong, in the words that help most."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"needs the package {error.name!r}, which is not installed"
+    lines = str(error).strip().splitlines()
+    message = lines[0] if lines else "no message"
+    return message if type(error) is LookupError else f"{type(error).__name__}: {message}"
+
+
+def parse_selector(text: str) -> list[tuple[str, dict[str, str]]]:
+    """The selections that ``text`` stands for: (name, options) with every combination of the lists.
+
+    A selector is a name with options in brackets; selectors are separated by commas. In brackets
+    ``;`` or ``,`` separates options, and a comma between plain values makes a list.
+
+    >>> parse_selector("prefix[length=5,10;init=summarize]")
+    [('prefix', {'length': '5', 'init': 'summarize'}), ('prefix', {'length': '10', 'init': 'summarize'})]
+    >>> parse_selector("prefix[length=5,hidden=64],ft-full")
+    [('prefix', {'length': '5', 'hidden': '64'}), ('ft-full', {})]
+    """
+    selections = []
+    for name, inside in _split(text):
+        lists = _options(inside, text)
+        for values in product(*lists.values()):
+            selections.append((name, dict(zip(lists, values, strict=True))))
+    return selections
+
+
+EXPECTED = "expected NAME or NAME[OPTION=VALUE,…], for example 'prefix[length=5,10],ft-full'"
+
+
+def _split(text: str) -> Iterator[tuple[str, str]]:
+    """(name, text in brackets) of each selector."""
+    rest = text
+    while True:
+        end = next((i for i, letter in enumerate(rest) if letter in ",[]"), len(rest))
+        name, inside = rest[:end].strip(), ""
+        if not name:
+            raise UserError(f"selector {text!r}: a name is missing; {EXPECTED}")
+        rest = rest[end:]
+        if rest.startswith("["):
+            inside, closed, rest = rest[1:].partition("]")
+            if not closed or "[" in inside:
+                raise UserError(f"selector {text!r}: a '[' after {name!r} is not closed; {EXPECTED}")
+            rest = rest.lstrip()
+        yield name, inside
+        if not rest:
+            return
+        if not rest.startswith(","):
+            problem = "a ']' without '['" if rest.startswith("]") else f"{rest!r} after ']'"
+            raise UserError(f"selector {text!r}: {problem}; {EXPECTED}")
+        rest = rest[1:]
+
+
+def _options(inside: str, text: str) -> Mapping[str, list[str]]:
+    """Option -> its values. A piece with ``=`` starts an option, one without adds a value to the last."""
+    options: dict[str, list[str]] = {}
+    for part in inside.split(";") if inside.strip() else []:
+        current: list[str] | None = None
+        for piece in part.split(","):
+            name, equals, value = (word.strip() for word in piece.partition("="))
+            if not equals:
+                name, value = "", name
+            if not value or (equals and not name) or (not equals and current is None):
+                raise UserError(f"selector {text!r}: {piece!r} is not OPTION=VALUE; {EXPECTED}")
+            if equals:
+                if name in options:
+                    raise UserError(
+                        f"selector {text!r}: {name!r} is given twice; expected one list, "
+                        f"as in {name}={options[name][0]},{value}"
+                    )
+                current = options[name] = []
+            assert current is not None
+            current.append(value)
+    return options

@@ -1,0 +1,174 @@
+"""The specification of a run: an immutable value whose canonical form names the run.
+
+Everything that can change the result is in it, each setting with its origin, together with the
+fingerprints of the data and of the backbone. The same specification is the same run: re-issuing a
+command continues it or finds it done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench import settings as known
+from bench.errors import UserError
+from bench.files import canonical_json
+from bench.method import Method
+from bench.settings import Setting, resolve
+from bench.task import Task
+
+SCALES = ("mini", "paper")
+PROTOCOLS = ("original", "plain")
+FORMAT = 1
+"""Raised when the meaning of a specification changes, so that old runs are not taken for new ones."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training, decoding and scoring with one seed."""
+
+    task: str
+    method: str
+    options: Mapping[str, Setting]
+    model: str
+    model_fingerprint: str
+    scale: str
+    protocol: str
+    seed: int
+    settings: Mapping[str, Setting]
+    data_origin: str
+    data_fingerprint: str
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a setting."""
+        return self.settings[name].value
+
+    @property
+    def option_values(self) -> dict[str, Any]:
+        return {name: setting.value for name, setting in self.options.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """What makes this run this run: values only, no origins, nothing about where it runs."""
+        return {
+            "format": FORMAT,
+            "task": self.task,
+            "method": self.method,
+            "options": self.option_values,
+            "model": self.model_fingerprint,
+            "scale": self.scale,
+            "protocol": self.protocol,
+            "seed": self.seed,
+            "data": self.data_fingerprint,
+            "settings": {
+                name: setting.value
+                for name, setting in self.settings.items()
+                if known.BY_NAME[name].identity
+            },
+        }
+
+    def key(self, stage: str) -> str:
+        """SHA-256 of what the product of ``stage`` depends on.
+
+        Training does not depend on how its result will be decoded, so a changed beam size finds the
+        trained parameters of another run with the same training key.
+        """
+        identity = self.identity()
+        if stage == "train":
+            identity["settings"] = {
+                name: value
+                for name, value in identity["settings"].items()
+                if known.BY_NAME[name].stage in ("train", "data") and name != "test_split"
+            }
+        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+    @property
+    def run_id(self) -> str:
+        """A readable name ending in the first 12 digits of the specification's hash."""
+        return f"{self.task}-{self.method}-{self.model}-s{self.seed}-{self.key('run')[:12]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with origins, for ``spec.json`` and the record."""
+
+        def origins(table: Mapping[str, Setting]) -> dict[str, Any]:
+            return {name: {"value": s.value, "origin": s.origin} for name, s in table.items()}
+
+        return {
+            "run_id": self.run_id,
+            "task": self.task,
+            "method": self.method,
+            "options": origins(self.options),
+            "model": self.model,
+            "model_fingerprint": self.model_fingerprint,
+            "scale": self.scale,
+            "protocol": self.protocol,
+            "seed": self.seed,
+            "data_origin": self.data_origin,
+            "data_fingerprint": self.data_fingerprint,
+            "settings": origins(self.settings),
+        }
+
+    def command(self) -> str:
+        """The command line that asks for this run again."""
+        import shlex
+
+        selector = self.method
+        typed = [f"{n}={s.value}" for n, s in self.options.items() if s.origin == "command line"]
+        if typed:
+            selector += f"[{','.join(typed)}]"
+        words = ["bench", "run", "--method", selector, "--task", self.task, "--model", self.model]
+        words += ["--scale", self.scale, "--protocol", self.protocol, "--seed", str(self.seed)]
+        for name, setting in self.settings.items():
+            if setting.origin == "command line" and known.BY_NAME[name].identity:
+                value = setting.value
+                shown = {True: "yes", False: "no", None: "none"}.get(value, value)
+                words += ["--" + name.replace("_", "-"), str(shown)]
+        return shlex.join(words)
+
+
+def make_spec(
+    task: Task,
+    method: Method,
+    *,
+    options: Mapping[str, object],
+    given: Mapping[str, object],
+    model: str,
+    model_fingerprint: str,
+    scale: str,
+    protocol: str,
+    seed: int,
+    data_origin: str,
+    data_fingerprint: str,
+) -> RunSpec:
+    """Resolve options and settings, weakest to strongest: defaults, protocol, method, task, command line."""
+    parsed = method.resolve_options(options)
+    table = dict(method.settings_for(scale, task.name, parsed, model))
+    resolved: dict[str, Setting] = {}
+    for option in method.options:
+        if option.name in options:
+            resolved[option.name] = Setting(parsed[option.name], "command line")
+        elif option.name in table:
+            value, origin = table[option.name]
+            resolved[option.name] = Setting(option.parse(value, method.name), origin)
+        else:
+            resolved[option.name] = Setting(option.default, "method default")
+    layers = [
+        {name: entry for name, entry in table.items() if name not in resolved},
+        task.settings.get(scale, {}),
+    ]
+    if not 0 <= seed < 2**31:
+        raise UserError(f"--seed {seed}: expected a whole number from 0 to {2**31 - 1}")
+    return RunSpec(
+        task=task.name,
+        method=method.name,
+        options=resolved,
+        model=model,
+        model_fingerprint=model_fingerprint,
+        scale=scale,
+        protocol=protocol,
+        seed=seed,
+        settings=resolve(layers, protocol, given),
+        data_origin=data_origin,
+        data_fingerprint=data_fingerprint,
+    )

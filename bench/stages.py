@@ -1,0 +1,312 @@
+"""The stages of a run: train, decode, score. Each leaves its product and is skipped when it is there.
+
+A product counts only if it was made from the same inputs (hashes, see ``bench.store``). Decoding reads
+the stored parameters, never what training left in memory, so what is scored is what was kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench import provenance
+from bench.data import load_items, load_rows
+from bench.device import make_accelerator
+from bench.files import canonical_json
+from bench.method import Method
+from bench.models import Located
+from bench.progress import say, track
+from bench.spec import RunSpec
+from bench.store import RunDir
+from bench.task import Item, Prepared, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from bench.train import Pair
+    from bench.tuned import Tuned
+
+
+@dataclass(frozen=True)
+class Specified:
+    """A request with everything found that it needs."""
+
+    spec: RunSpec
+    task: Task
+    method: Method
+    data: Prepared
+    model: Located
+
+
+class Attempt:
+    """One go at a run: the stages in order, and what they cost."""
+
+    def __init__(self, specified: Specified, folder: RunDir, beat: Any) -> None:
+        self.specified = specified
+        self.spec = specified.spec
+        self.folder = folder
+        self.beat = beat
+        self.started = provenance.now()
+        self.clock = time.monotonic()
+        self.stop_asked = False
+        self.durations: dict[str, float] = {}
+
+    # -- the record -----------------------------------------------------------------------------
+
+    def record(self, status: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything that somebody who reads the number later needs to know."""
+        return {
+            **self.spec.to_json(),
+            "status": status,
+            "command": self.spec.command(),
+            "started": self.started,
+            "ended": provenance.now(),
+            "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
+            "code": provenance.code_state(),
+            "packages": provenance.package_versions(),
+            "hardware": provenance.hardware(),
+            "peak_memory_bytes": provenance.peak_memory(),
+            **facts,
+        }
+
+    # -- stopping -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM stop after the current update, with a checkpoint; a second one at once."""
+
+        def ask(number: int, frame: object) -> None:
+            if self.stop_asked or not self.training:
+                raise KeyboardInterrupt
+            self.stop_asked = True
+            say("stopping after this update; once more to stop at once")
+
+        self.training = False
+        try:
+            old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread, where signals cannot be caught
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    # -- the stages -----------------------------------------------------------------------------
+
+    def carry_out(self) -> dict[str, Any]:
+        from bench.models import load_tokenizer
+
+        tokenizer = load_tokenizer(self.specified.model.path)
+        facts: dict[str, Any] = {}
+        with self.timed("train"):
+            facts["training"], facts["parameters"] = self.train(tokenizer)
+        with self.timed("decode"):
+            items, facts["decoding"] = self.decode(tokenizer)
+        with self.timed("score"):
+            facts["scores"] = self.score(items)
+        return facts
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.durations[stage] = round(time.monotonic() - started, 3)
+
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> Tuned:
+        """The backbone with the method's parts, as the protocol wants it, untrained."""
+        from bench.models import add_pad_row, load_backbone
+
+        backbone = load_backbone(self.specified.model)
+        vocabulary = int(backbone.config.vocab_size)
+        if self.spec["pad_row"]:
+            add_pad_row(backbone, self.spec.seed)
+        tuned = self.specified.method.build(backbone, tokenizer, self.spec.option_values, self.spec.seed)
+        tuned.decode_vocab = vocabulary
+        tuned.backbone_dropout = self.spec["backbone_dropout"]
+        return tuned
+
+    def train(self, tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Train, and leave ``parameters.safetensors``; (report, parameter counts)."""
+        from dataclasses import asdict
+
+        from bench import checkpoint
+        from bench.train import TrainSettings, train
+        from bench.tuned import freeze_check
+
+        key = self.spec.key("train")
+        if (report := self.folder.stage_facts("train", key)) is not None:
+            say("training: done already")
+            return report["training"], report["parameters"]
+        accelerator = make_accelerator(self.spec["device"], self.spec["precision"])
+        tuned = self.build(tokenizer)
+        if not self.specified.method.trains:
+            report = {"training": None, "parameters": counts(tuned)}
+            checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {})
+            self.folder.finish_stage("train", key, self.folder.parameters, report)
+            return report["training"], report["parameters"]
+        pairs, truncated = self.pairs(tokenizer, tuned, self.spec["train_split"])
+        watching = self.spec["keep"] == "best" or self.spec["patience"] is not None
+        dev, _ = self.pairs(tokenizer, tuned, "dev") if watching else ([], 0)
+        names = TrainSettings.__dataclass_fields__
+        settings = TrainSettings(**{name: self.spec[name] for name in names})
+        frozen = freeze_check(tuned)
+        with self.watch(len(pairs), settings) as on_update:
+            self.training = True
+            report_ = train(
+                tuned,
+                pairs,
+                dev,
+                settings,
+                seed=self.spec.seed,
+                key=key,
+                folder=self.folder.path,
+                accelerator=accelerator,
+                on_update=on_update,
+                stop=lambda: self.stop_asked,
+            )
+            self.training = False
+        if freeze_check(tuned) != frozen:
+            raise AssertionError("a frozen parameter changed in training: the method is not what it says")
+        facts = asdict(report_)
+        facts["rows"], facts["truncated_rows"] = len(pairs), truncated
+        facts["target_tokens_per_second"] = round(report_.target_tokens / max(report_.seconds, 1e-9), 1)
+        report = {"training": facts, "parameters": counts(tuned)}
+        checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
+        self.folder.finish_stage("train", key, self.folder.parameters, report)
+        return report["training"], report["parameters"]
+
+    @contextlib.contextmanager
+    def watch(self, rows: int, settings: Any) -> Iterator[Any]:
+        """Progress of the training on the screen, in the log file and in the claim's heartbeat."""
+        from bench.train import planned_updates
+
+        total = planned_updates(rows, settings)
+        every = max(1, total // 200)
+        tracker: Any = None
+
+        def on_update(step: int, facts: dict[str, Any]) -> None:
+            nonlocal tracker
+            if tracker is None:
+                tracker = track(total, "training", "updates", start=step - 1)
+            tracker.note(f"loss {facts['loss']:.3f}")
+            tracker.advance()
+            self.beat()
+            if step % every == 0 or step == total or "dev_loss" in facts:
+                self.folder.append_log({"step": step, **facts})
+
+        try:
+            yield on_update
+        finally:
+            if tracker is not None:
+                tracker.close(finished=tracker.done >= total)
+
+    def pairs(
+        self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned, split: str
+    ) -> tuple[list[Pair], int]:
+        """Token ids of a split's rows, and how many had to be cut at the model's length."""
+        from bench.text import encode_pairs
+
+        task, method = self.specified.task, self.specified.method
+        rows = load_rows(self.specified.data, split, self.spec.protocol)[: self.spec["limit"]]
+        options = self.spec.option_values
+        sources = [method.instruct(row.source, task, options) for row in rows]
+        room = self.room(tuned)
+        return encode_pairs(tokenizer, sources, [row.target for row in rows], room)
+
+    @staticmethod
+    def room(tuned: Tuned) -> int:
+        """How many real tokens fit behind the method's own positions."""
+        return int(tuned.backbone.config.n_positions) - tuned.reserved_positions
+
+    def items(self) -> list[Item]:
+        loaded = load_items(self.specified.data, self.spec["test_split"], self.spec.protocol)
+        return loaded[: self.spec["limit"]]
+
+    def decode(self, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Item], dict[str, Any]]:
+        """Decode with what is stored, never with what training left in memory: generations.jsonl."""
+        from bench import checkpoint, postprocess
+        from bench.decode import decode, rules_for
+        from bench.text import encode_source
+
+        items = self.items()
+        parameters, _ = checkpoint.load_tensors(self.folder.parameters)
+        key = hashlib.sha256(
+            canonical_json(
+                [self.spec.key("run"), self.folder.product_sha256("train")]
+            ).encode()
+        ).hexdigest()
+        if (facts := self.folder.stage_facts("decode", key)) is not None:
+            say("decoding: done already")
+            return items, facts
+        tuned = self.build(tokenizer)
+        tuned.load_stored(parameters)
+        accelerator = make_accelerator(self.spec["device"], self.spec["precision"])
+        tuned.to(accelerator.device)
+        task, method, options = self.specified.task, self.specified.method, self.spec.option_values
+        texts = [method.instruct(item.source, task, options) for item in items]
+        sources = [encode_source(tokenizer, text) for text in texts]
+        rules = rules_for(
+            self.spec.protocol,
+            tokenizer,
+            beams=self.spec["beams"],
+            max_new_tokens=self.spec["max_new_tokens"],
+            length_penalty=self.spec["length_penalty"],
+        )
+        started = time.monotonic()
+        with track(len(sources), "decoding", "sentences") as tracker:
+
+            def on_done(done: int) -> None:
+                tracker.advance(done - tracker.done)
+                self.beat()
+
+            outputs = decode(tuned, sources, rules, self.spec["decode_batch"], on_done)
+        seconds = time.monotonic() - started
+        rows = [
+            {
+                "id": item.id,
+                "output": postprocess.to_text(self.spec.protocol, tokenizer, source, tokens),
+                "references": list(item.references),
+                "groups": list(item.groups),
+                "category": item.category,
+                "source": text,
+                "facts": [list(fact) for fact in item.facts],
+                "tokens": len(tokens),
+            }
+            for item, text, source, tokens in zip(items, texts, sources, outputs, strict=True)
+        ]
+        self.folder.write_generations(rows)
+        facts = {
+            "items": len(items),
+            "generated_tokens": sum(len(tokens) for tokens in outputs),
+            "seconds": round(seconds, 3),
+            "seconds_per_item": round(seconds / max(1, len(items)), 4),
+        }
+        self.folder.finish_stage("decode", key, self.folder.generations, facts)
+        return items, facts
+
+    def score(self, items: Sequence[Item]) -> dict[str, Any]:
+        """Score what is stored in generations.jsonl."""
+        from bench.scoring import score
+
+        outputs = [row["output"] for row in self.folder.read_generations()]
+        scores = score(self.specified.task, items, outputs)
+        self.folder.write_scores(scores)
+        return scores
+
+
+def counts(tuned: Tuned) -> dict[str, int]:
+    """Parameters trained, kept afterwards, and of the backbone."""
+    return {
+        "trained": sum(p.numel() for p in tuned.parameters() if p.requires_grad),
+        "stored": sum(t.numel() for t in tuned.stored_state().values()),
+        "backbone": sum(p.numel() for p in tuned.backbone.parameters()),
+    }

@@ -1,0 +1,114 @@
+"""What a task is: the contract that every file in ``tasks/`` fulfils.
+
+A task says where its publisher's files lie, how they are parsed and linearised, how references are
+grouped, what it is scored with and how many rows each split must have. It knows nothing of models,
+the store or the cluster. ``bench.registry`` discovers the files; see CONTRIBUTING, "Add a task".
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+Protocol = Literal["original", "plain"]
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training pair: a linearised source and one target text, before the joining of ``bench.text``."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to decode: a linearised source, its references and the groups its score counts in.
+
+    ``groups`` always starts with ``"all"``; WebNLG adds ``"seen"`` or ``"unseen"``.
+    ``facts`` are the (subject, relation, object) or (field, value) pairs for reports on missing facts.
+    """
+
+    id: str
+    source: str
+    references: tuple[str, ...]
+    groups: tuple[str, ...] = ("all",)
+    category: str | None = None
+    facts: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """Declared size of one split: ``rows`` training pairs (references), ``items`` distinct sources."""
+
+    rows: int
+    items: int
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file as its publisher offers it: path below the task's folder, URL and checksum (None: not known)."""
+
+    path: str
+    url: str
+    sha256: str | None
+
+
+class Task(ABC):
+    """A data set with its parsing, linearisation, grouping and scoring.
+
+    Class attributes are the declaration; the three methods read real files. All are pure with
+    respect to ``root``: same files, same result, no caching, nothing written.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    kind: ClassVar[Literal["table-to-text", "summarization"]]
+    folder: ClassVar[str]
+    """Folder below the data directory (``e2e``, ``webnlg`` …)."""
+    licence: ClassVar[str]
+    published: ClassVar[tuple[PublishedFile, ...]]
+    expected: ClassVar[Mapping[str, RowCount]]
+    """Declared counts per split of the published files."""
+    files: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Glob patterns below ``folder`` that each split reads (for fingerprints and for error messages)."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Names of the scores, in the paper's column order. Those not implemented yet are reported as such."""
+    groups: ClassVar[tuple[str, ...]] = ("all",)
+    paper_lengths: ClassVar[tuple[float, float] | None] = None
+    """Table 1: average (input, output) length in BPE tokens of the training split."""
+    instruction: ClassVar[str]
+    """Natural-language instruction that the method ``prompt`` puts before the source."""
+    settings: ClassVar[Mapping[str, Mapping[str, tuple[object, str]]]] = {}
+    """Per scale (``mini``/``paper``): setting -> (value, origin), where the task itself decides one."""
+
+    @abstractmethod
+    def rows(self, split: str, root: Path, protocol: Protocol) -> list[Row]:
+        """Training pairs of ``split`` in file order; ``root`` is the task's folder.
+
+        Raises ``bench.errors.DataError`` naming file, line or entry, and what was expected.
+        """
+
+    @abstractmethod
+    def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
+        """Things to decode in ``split`` with their grouped references, in the official order."""
+
+    def missing(self, split: str, root: Path) -> list[str]:
+        """The patterns of ``split`` that match no file below ``root``."""
+        return [pattern for pattern in self.files.get(split, ()) if not any(root.glob(pattern))]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task whose files were found: where, from which source, and what they hash to."""
+
+    task: Task
+    root: Path
+    origin: Literal["directory", "publisher", "mini"]
+    fingerprint: str
+    """SHA-256 over (relative path, content SHA-256) of every file the used splits read."""
+    expected: Mapping[str, RowCount] = field(default_factory=dict)

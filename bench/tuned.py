@@ -1,0 +1,295 @@
+"""What training and decoding see of a method: a frozen or unfrozen causal LM plus the method's additions.
+
+``Tuned`` holds all that the methods share: reading source and target, the loss of the target tokens
+only, and the incremental reading that the decoder needs. A method supplies differences: a prefix of
+keys and values, another context (infix), hooks (adapter), or which parameters are trainable.
+
+Shapes: B examples, L layers, H heads, D = head width, P prefix length, E = n_embd, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+Tokens = Sequence[int]
+
+
+@dataclass
+class Context:
+    """What the LM has read before the pending tokens of each example.
+
+    ``cache`` keys and values already there; ``visible`` [B, cached] 1 where they may be attended
+    (None: everywhere); ``offset`` [B] position id of the first pending token; ``pending`` the tokens
+    still to be read before the first target token, BOS last.
+    """
+
+    cache: DynamicCache | None
+    visible: Tensor | None
+    offset: Tensor
+    pending: list[list[int]]
+
+
+@dataclass
+class DecodeState:
+    """The reading so far of ``rows`` hypotheses: ``mask`` [rows, read], ``position`` [rows] of the next token.
+
+    ``prompts`` (per source, the tokens that decoding continues) and ``room`` (how many more tokens the
+    position table has after the longest source) describe the start and do not change with the rows.
+    """
+
+    cache: DynamicCache
+    mask: Tensor
+    position: Tensor
+    prompts: list[list[int]]
+    room: int
+
+    def select(self, rows: Tensor) -> None:
+        """Keep (repeat, reorder) the hypotheses with these indices."""
+        self.cache.batch_select_indices(rows)
+        self.mask = self.mask[rows]
+        self.position = self.position[rows]
+
+
+def pad(rows: Sequence[Tokens], fill: int, device: torch.device) -> Tensor:
+    """Rows of token ids as one [B, longest] tensor, padded on the right."""
+    width = max(len(row) for row in rows)
+    filled = [[*row, *([fill] * (width - len(row)))] for row in rows]
+    return torch.tensor(filled, dtype=torch.long, device=device)
+
+
+def as_cache(keys_values: Tensor, batch: int) -> DynamicCache:
+    """[L, 2, H, P, D] as a cache in which every one of ``batch`` examples sees the same P positions."""
+    layers = [
+        (pair[0].expand(batch, -1, -1, -1), pair[1].expand(batch, -1, -1, -1))
+        for pair in keys_values
+    ]
+    return DynamicCache(layers)
+
+
+def as_tensor(cache: DynamicCache) -> Tensor:
+    """The inverse of ``as_cache`` for one example: [L, 2, H, P, D]."""
+    return torch.stack([torch.stack((layer.keys[0], layer.values[0])) for layer in cache.layers])
+
+
+def check_shape(name: str, given: Tensor, expected: torch.Size | Sequence[int]) -> None:
+    """Refuse a tensor of another shape: copying would stretch one of size 1 without a word."""
+    if tuple(given.shape) != tuple(expected):
+        raise ValueError(f"{name}: expected shape {tuple(expected)}, got {tuple(given.shape)}")
+
+
+class Tuned(nn.Module):
+    """A backbone and one method's additions, ready to be trained and to decode.
+
+    ``decode_vocab``: how many rows of the vocabulary decoding may use; smaller than the embedding
+    when a PAD row was added for training only (the original protocol).
+    """
+
+    def __init__(self, backbone: GPT2LMHeadModel) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.backbone.requires_grad_(False)
+        # A model made from a configuration starts in train mode; without this its dropout would be
+        # on until the first call of train() or eval().
+        self.backbone.eval()
+        self.backbone_dropout = False
+        self.decode_vocab = int(backbone.config.vocab_size)
+        # What a listing should say of this build beyond parameter counts (adapter: its reduction).
+        self.facts: dict[str, object] = {}
+
+    # -- what a method may change ---------------------------------------------------------------
+
+    @property
+    def reserved_positions(self) -> int:
+        """How many of the model's positions the method itself takes (a prefix's length)."""
+        prefix = self.prefix()
+        return 0 if prefix is None else int(prefix.shape[-2])
+
+    def prefix(self) -> Tensor | None:
+        """Keys and values that precede the source, [L, 2, H, P, D], or None."""
+        return None
+
+    def context(self, sources: Sequence[Tokens]) -> Context:
+        """What is read before each source's pending tokens; sources end with BOS.
+
+        The default: the prefix, and then the whole source. Real tokens start at position P
+        (authors' code: positions continue after the prefix).
+        """
+        prefix = self.prefix()
+        length = 0 if prefix is None else prefix.shape[-2]
+        cache = (
+            as_cache(prefix.to(self.dtype), len(sources)) if prefix is not None and length else None
+        )
+        offset = torch.full((len(sources),), length, dtype=torch.long, device=self.device)
+        return Context(cache, None, offset, [list(source) for source in sources])
+
+    def before_training(self, seed: int) -> None:
+        """Work to be done once before the first update (fitting an initialisation); nothing by default."""
+
+    def stored_state(self) -> dict[str, Tensor]:
+        """What is kept after training, by name: by default exactly the trained parameters."""
+        return self.trained_state()
+
+    def load_stored(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what ``stored_state`` gave; raises ``KeyError`` on missing or surplus names.
+
+        For use, not for more training: what only training needs (a prefix's MLP) is dropped.
+        """
+        self.load_trained(state)
+
+    # -- shared ---------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        return self.backbone.transformer.wte.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.backbone.transformer.wte.weight.dtype
+
+    def train(self, mode: bool = True) -> Tuned:
+        """Train mode; the backbone's dropout only where the protocol has it on."""
+        super().train(mode)
+        if not self.backbone_dropout:
+            self.backbone.eval()
+        return self
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The parameters that training updates, by name."""
+        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+
+    def load_trained(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what ``trained_state`` gave, in place; raises ``KeyError`` on other names."""
+        own = self.trained_state()
+        if own.keys() != state.keys():
+            raise KeyError(f"expected {sorted(own)}, got {sorted(state)}")
+        for name, tensor in own.items():
+            check_shape(name, state[name], tensor.shape)
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(state[name])
+
+    def read(
+        self,
+        cache: DynamicCache | None,
+        mask: Tensor | None,
+        position_ids: Tensor | None,
+        ids: Tensor | None = None,
+        embeds: Tensor | None = None,
+        keep: bool = False,
+    ) -> tuple[Tensor, DynamicCache | None]:
+        """Run the LM's blocks over new tokens: hidden states [B, S, E] and, if ``keep``, the grown cache."""
+        output = self.backbone.transformer(
+            input_ids=ids,
+            inputs_embeds=embeds,
+            past_key_values=cache,
+            attention_mask=mask,
+            position_ids=position_ids,
+            use_cache=keep,
+        )
+        return output.last_hidden_state, output.past_key_values
+
+    def forward(self, sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Tensor:
+        """Negative log-likelihood of each target (summed over its tokens), [B] in float32.
+
+        ``sources`` end with BOS, ``targets`` with EOS; nothing is counted for the source. Only the
+        hidden states that predict a target token meet the vocabulary, which is where most of the
+        time of a small step goes otherwise.
+        """
+        context = self.context(sources)
+        rows = [[*p, *t[:-1]] for p, t in zip(context.pending, targets, strict=True)]
+        ids = pad(rows, 0, self.device)
+        position_ids = self._positions(context, [len(row) for row in rows])
+        # Padding sits on the right and needs no mask: causal attention never looks at it.
+        mask = None
+        if context.visible is not None:
+            mask = torch.cat((context.visible, torch.ones_like(ids)), dim=1)
+        hidden, _ = self.read(context.cache, mask, position_ids, ids=ids)
+        starts = [len(p) - 1 for p in context.pending]
+        picked = [
+            hidden[i, s : s + len(t)] for i, (s, t) in enumerate(zip(starts, targets, strict=True))
+        ]
+        logits = self.backbone.lm_head(torch.cat(picked)).float()
+        labels = torch.tensor([id for t in targets for id in t], device=self.device)
+        losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+        return torch.stack([part.sum() for part in losses.split([len(t) for t in targets])])
+
+    @torch.no_grad()
+    def start(self, sources: Sequence[Tokens]) -> tuple[DecodeState, Tensor]:
+        """Read the sources once: the state to continue from, and logits [B, V] of the first target token."""
+        context = self.context(sources)
+        ids = pad(context.pending, 0, self.device)
+        lengths = torch.tensor([len(p) for p in context.pending], device=self.device)
+        steps = torch.arange(ids.shape[1], device=self.device)
+        own = (steps < lengths[:, None]).long()
+        cached = 0 if context.cache is None else context.cache.get_seq_length()
+        visible = context.visible
+        if visible is None:
+            visible = own.new_ones((len(sources), cached))
+        mask = torch.cat((visible, own), dim=1)
+        position_ids = self._positions(context, [len(p) for p in context.pending])
+        cache = context.cache if context.cache is not None else DynamicCache()
+        hidden, grown = self.read(cache, mask, position_ids, ids=ids, keep=True)
+        assert grown is not None
+        last = hidden[torch.arange(len(sources), device=self.device), lengths - 1]
+        position = context.offset + lengths
+        room = self.backbone.config.n_positions - int(position.max())
+        return DecodeState(grown, mask, position, context.pending, room), self._logits(last)
+
+    @torch.no_grad()
+    def step(self, state: DecodeState, tokens: Tensor) -> Tensor:
+        """Read one more token per hypothesis ([rows]) and return the logits [rows, V] of the next."""
+        state.mask = torch.cat((state.mask, state.mask.new_ones((len(tokens), 1))), dim=1)
+        hidden, grown = self.read(
+            state.cache, state.mask, state.position[:, None], ids=tokens[:, None], keep=True
+        )
+        assert grown is not None
+        state.cache = grown
+        state.position = state.position + 1
+        return self._logits(hidden[:, -1])
+
+    def _positions(self, context: Context, lengths: Sequence[int]) -> Tensor:
+        """Position ids [B, longest] of the tokens that follow ``context``.
+
+        Those of padding are clamped because they may lie past the table's end. A real token past it
+        is refused: clamped, it would be read at a wrong position without anybody noticing.
+        """
+        limit = self.backbone.config.n_positions
+        cached = 0 if context.cache is None else context.cache.get_seq_length()
+        # ``cached`` bounds every offset, so that the exact comparison (which waits for the device)
+        # is made only where it may fail.
+        if cached + max(lengths) > limit:
+            needed = int((context.offset + torch.tensor(lengths, device=self.device)).max())
+            if needed > limit:
+                raise UserError(
+                    f"an example needs {needed} positions (prefix or infix, source and target); "
+                    f"expected at most the model's {limit}: shorten the example or the prefix"
+                )
+        steps = torch.arange(max(lengths), device=self.device)
+        return (context.offset[:, None] + steps).clamp(max=limit - 1)
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.backbone.lm_head(hidden)[:, : self.decode_vocab]
+        return logits.float()
+
+
+def freeze_check(model: nn.Module) -> str:
+    """SHA-256 over all parameters that are not trained: equal before and after training."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        if not parameter.requires_grad:
+            digest.update(name.encode())
+            digest.update(parameter.detach().contiguous().view(torch.uint8).cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,112 @@
+"""Finding and loading backbones: only safetensors, no code from outside, errors that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from bench.errors import DataError, UnavailableError, UserError
+from bench.models import MODELS, add_pad_row, fingerprint, load_backbone, load_tokenizer, locate, model_config
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    config = GPT2Config(n_layer=1, n_embd=8, n_head=2, n_positions=16, vocab_size=20)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_a_directory_is_a_model(checkpoint: Path) -> None:
+    located = locate(str(checkpoint))
+    assert located.name == "tiny"
+    assert load_backbone(located).config.n_embd == 8
+
+
+def test_fingerprint_follows_the_weights_and_not_the_name(checkpoint: Path, tmp_path: Path) -> None:
+    before = fingerprint(checkpoint)
+    assert fingerprint(checkpoint.rename(tmp_path / "other")) == before
+    weights = tmp_path / "other" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert fingerprint(tmp_path / "other") != before
+
+
+def test_the_mini_backbone_is_shipped_and_small() -> None:
+    located = locate("mini-gpt2")
+    assert sum(file.stat().st_size for file in located.path.rglob("*")) <= 8 * 2**20
+    tokenizer = load_tokenizer(located.path)
+    assert tokenizer.eos_token == "<|endoftext|>"
+    assert load_backbone(located).config.vocab_size >= len(tokenizer)
+
+
+@pytest.mark.parametrize(("name", "count"), [("gpt2-medium", 354_823_168), ("gpt2-large", 774_030_080)])
+def test_architectures_have_the_papers_size(name: str, count: int) -> None:
+    with torch.device("meta"):
+        model = GPT2LMHeadModel(model_config(name))
+    assert sum(p.numel() for p in model.parameters()) == count
+
+
+def test_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'gpt2-medium'"):
+        locate("gpt2-medum")
+
+
+def test_unreachable_weights_say_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    with pytest.raises(UnavailableError) as caught:
+        locate("gpt2-large", allow_download=False)
+    text = str(caught.value)
+    for part in ("BENCH_MODELS: no folder", "hub openai-community/gpt2-large@", "--model PATH", "hf download"):
+        assert part in text
+    assert "\n" not in text
+
+
+def test_bench_models_comes_before_the_hub(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_MODELS", str(checkpoint.parent))
+    checkpoint.rename(checkpoint.parent / "gpt2-medium")
+    assert locate("gpt2-medium", allow_download=False).origin == "BENCH_MODELS"
+
+
+def test_pickled_weights_are_refused(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+    with pytest.raises(DataError, match="pickled weights are not read"):
+        locate(str(checkpoint))
+
+
+def test_torn_weights_and_foreign_configurations_are_refused(checkpoint: Path) -> None:
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(DataError, match="cannot be read"):
+        load_backbone(locate(str(checkpoint)))
+    (checkpoint / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(DataError, match="expected 'gpt2'"):
+        load_backbone(locate(str(checkpoint)))
+
+
+def test_a_directory_without_a_tokenizer_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(DataError, match="tokenizer"):
+        load_tokenizer(checkpoint)
+
+
+def test_every_hub_model_is_pinned() -> None:
+    for entry in MODELS.values():
+        assert entry.hub is None or (entry.revision is not None and len(entry.revision) == 40)
+
+
+def test_pad_row_is_seeded_tied_and_leaves_the_rest(checkpoint: Path) -> None:
+    first, second = (load_backbone(locate(str(checkpoint))) for _ in range(2))
+    ids = torch.tensor([[1, 2, 3]])
+    before = first(ids).logits
+    add_pad_row(first, seed=5)
+    add_pad_row(second, seed=6)
+    after = first(ids).logits
+    assert after.shape[-1] == 21
+    torch.testing.assert_close(after[..., :20], before)
+    assert first.lm_head.weight is first.transformer.wte.weight
+    assert not torch.equal(first.lm_head.weight[20], second.lm_head.weight[20])

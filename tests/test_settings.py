@@ -1,0 +1,59 @@
+"""The table of settings: what wins, what is refused, and that every value knows where it comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.errors import UserError
+from bench.settings import BY_NAME, PLAIN, TABLE, resolve
+
+
+def test_names_are_unique_and_defaults_parse() -> None:
+    assert len(BY_NAME) == len(TABLE)
+    for known in TABLE:
+        assert known.parse(known.default) == known.default
+        assert known.origin
+        assert known.help
+
+
+def test_the_last_layer_wins_and_keeps_its_origin() -> None:
+    layers = [{"lr": (1e-3, "method")}, {"lr": (2e-3, "task"), "epochs": (3, "task")}]
+    resolved = resolve(layers, "original", {"epochs": "4"})
+    assert (resolved["lr"].value, resolved["lr"].origin) == (2e-3, "task")
+    assert (resolved["epochs"].value, resolved["epochs"].origin) == (4, "command line")
+    assert resolved["batch_size"].origin == "paper §5.3, default"
+
+
+def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
+    layers = [{"objective": ("sum", "method")}]
+    assert resolve(layers, "original", {})["objective"].value == "sum"
+    assert resolve(layers, "plain", {})["objective"].value == PLAIN["objective"][0] == "mean"
+    assert resolve(layers, "plain", {"objective": "sum"})["objective"].value == "sum"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lr": "fast"}, r"--lr fast: expected float"),
+        ({"lr": "nan"}, r"--lr nan: expected at least 0"),
+        ({"lr": -1}, r"--lr -1: expected at least 0"),
+        ({"epochs": "2.5"}, r"--epochs 2.5: expected int"),
+        ({"batch_size": 0}, r"--batch-size 0: expected at least 1"),
+        ({"objective": "men"}, r"'men'; did you mean 'mean'\?"),
+        ({"pad_row": "maybe"}, r"--pad-row maybe: expected yes or no"),
+        ({"epochs": None}, r"--epochs: expected int .* got nothing"),
+        ({"learning_rate": 1}, r"unknown setting 'learning_rate'"),
+        ({"keep": "best"}, r"need --eval-every"),
+        ({"patience": 2}, r"need --eval-every"),
+        ({"keep": "best", "eval_every": 5, "train_split": "dev"}, r"it is the training split"),
+    ],
+)
+def test_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        resolve([], "original", given)
+
+
+def test_optional_settings_take_none() -> None:
+    resolved = resolve([{"max_steps": (5, "method")}], "original", {"max_steps": "none", "clip_norm": "none"})
+    assert resolved["max_steps"].value is None
+    assert resolved["clip_norm"].value is None
