@@ -76,7 +76,9 @@ class Prefix(Method):
     }
 
     def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
-        return "0.1%" if model in ("gpt2-medium", "gpt2-large") and options["length"] in (5, 10) else None
+        """Printed for the paper's own prefixes: MLP, random start, 5 or 10 virtual tokens."""
+        reported = model in ("gpt2-medium", "gpt2-large") and options["length"] in (5, 10)
+        return "0.1%" if reported and options["mlp"] == "yes" and options["init"] == "random" else None
 
     def build(
         self,

@@ -164,8 +164,7 @@ class Search:
         return generated + len(self.prompt) if self.rules.protocol == "original" else generated
 
     def _normalised(self, score: float, length: int) -> float:
-        # A float: 0 ** -1.0 must not end a search whose method has an empty prompt.
-        return score / float(max(length, 1)) ** self.rules.length_penalty
+        return score / float(length) ** self.rules.length_penalty
 
     def _finish(self, hypothesis: Hypothesis) -> None:
         """Add to the finished hypotheses, of which the best ``beams`` are kept."""
@@ -274,8 +273,8 @@ def _check(state: Reading, logits: Tensor, rules: BeamRules) -> None:
     if rules.max_new_tokens - 1 > state.room:
         raise UserError(
             f"max_new_tokens={rules.max_new_tokens} does not fit: after the longest input (with the "
-            f"method's own positions) the model can read {max(state.room, 0)} more tokens; "
-            f"expected at most max_new_tokens={max(state.room + 1, 0)}, or shorter inputs"
+            f"method's own positions) the model can read {state.room} more tokens; "
+            f"expected at most max_new_tokens={state.room + 1}, or shorter inputs"
         )
     available = logits.shape[1] - len(rules.banned) - 1
     if available < 2 * rules.beams:

@@ -206,8 +206,10 @@ def load_backbone(located: Located, dtype: str = "float32") -> GPT2LMHeadModel:
     import torch
     from safetensors import SafetensorError
     from transformers import GPT2LMHeadModel
+    from transformers.utils import logging
 
     read_config(located.path)
+    logging.disable_progress_bar()  # our own progress says what takes time
     try:
         loaded: Any = GPT2LMHeadModel.from_pretrained(
             located.path,

@@ -21,6 +21,7 @@ from bench.errors import UserError, unknown
 from bench.method import Method
 from bench.models import locate
 from bench.progress import say
+from bench.settings import parse_given
 from bench.spec import PROTOCOLS, SCALES, make_spec
 from bench.stages import Attempt, Specified
 from bench.store import RunDir, Store
@@ -72,6 +73,7 @@ def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request
     chosen = [(registry.get_method(name), options) for name, options in registry.parse_selector(methods)]
     for method, options in chosen:
         method.resolve_options(options)
+    parse_given(common.given)
     numbers = []
     for text in seeds.split(","):
         try:

@@ -115,6 +115,14 @@ PLAIN = {
 """What protocol ``plain`` decides, whatever the method says: today's library defaults."""
 
 
+def parse_given(given: Mapping[str, object]) -> dict[str, Any]:
+    """What was typed, converted and checked by itself, before anything is looked for."""
+    for name in given:
+        if name not in BY_NAME:
+            raise unknown("setting", name, BY_NAME, "bench run --help")
+    return {name: BY_NAME[name].parse(value) for name, value in given.items()}
+
+
 def resolve(
     layers: Iterable[Mapping[str, tuple[object, str]]], protocol: str, given: Mapping[str, object]
 ) -> dict[str, Setting]:
@@ -131,10 +139,8 @@ def resolve(
             if name not in BY_NAME:
                 raise unknown("setting", name, BY_NAME, "declared by a method or task")
             resolved[name] = Setting(BY_NAME[name].parse(value), origin)
-    for name, value in given.items():
-        if name not in BY_NAME:
-            raise unknown("setting", name, BY_NAME, "bench run --help")
-        resolved[name] = Setting(BY_NAME[name].parse(value), "command line")
+    for name, value in parse_given(given).items():
+        resolved[name] = Setting(value, "command line")
     values = {name: setting.value for name, setting in resolved.items()}
     if values["patience"] is not None or values["keep"] == "best":
         if values["train_split"] == "dev":

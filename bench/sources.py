@@ -64,7 +64,9 @@ def locate(task: Task, place: Path) -> tuple[Path | None, str]:
     root = place / task.folder
     if _holds_any(task, root):
         return root, ""
-    around = [place, place.parent, place / "data" / task.folder, root / task.folder]
+    around = [place, place / "data" / task.folder, root / task.folder]
+    if any(p.split("/")[0] == place.name for split in task.files for p in task.files[split]):
+        around.append(place.parent)  # given a folder that lies inside the task's own
     for candidate in around:
         if _holds_any(task, candidate):
             return candidate, (

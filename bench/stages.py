@@ -150,8 +150,8 @@ class Attempt:
         tuned = self.build(tokenizer)
         if not self.specified.method.trains:
             report = {"training": None, "parameters": counts(tuned)}
-            checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {})
-            self.folder.finish_stage("train", key, self.folder.parameters, report)
+            checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
+            self.folder.finish_stage("train", key, report)
             return report["training"], report["parameters"]
         pairs, truncated = self.pairs(tokenizer, tuned, self.spec["train_split"])
         watching = self.spec["keep"] == "best" or self.spec["patience"] is not None
@@ -181,7 +181,7 @@ class Attempt:
         facts["target_tokens_per_second"] = round(report_.target_tokens / max(report_.seconds, 1e-9), 1)
         report = {"training": facts, "parameters": counts(tuned)}
         checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
-        self.folder.finish_stage("train", key, self.folder.parameters, report)
+        self.folder.finish_stage("train", key, report)
         return report["training"], report["parameters"]
 
     @contextlib.contextmanager
@@ -290,7 +290,7 @@ class Attempt:
             "seconds": round(seconds, 3),
             "seconds_per_item": round(seconds / max(1, len(items)), 4),
         }
-        self.folder.finish_stage("decode", key, self.folder.generations, facts)
+        self.folder.finish_stage("decode", key, facts)
         return items, facts
 
     def score(self, items: Sequence[Item]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def parse_mr(record: str, place: str) -> tuple[Fact, ...]:
     facts: list[Fact] = []
     position = len(record) - len(record.lstrip())
     end = len(record.rstrip())
-    while position < end:
+    while position < end or not facts:
         if facts:
             comma = _COMMA.match(record, position)
             position = comma.end() if comma else end

@@ -360,7 +360,7 @@ class History(RuleBasedStateMachine):
 
 
 def test_random_histories(tmp_path: Path) -> None:
-    machine = type("HistoryHere", (History,), {"places": tmp_path})
+    machine: Any = type("HistoryHere", (History,), {"places": tmp_path})
     machine.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
     machine.TestCase().runTest()
 

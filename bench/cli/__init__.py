@@ -78,8 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
-    except click.Abort:
-        print("bench: interrupted", file=sys.stderr)
+    except click.Abort as error:
+        # click's way of passing on Ctrl-C; the cause says how to go on.
+        print(f"bench: interrupted. {error.__cause__ or ''}".rstrip(), file=sys.stderr)
         return 1
     except click.ClickException as error:
         error.show()
@@ -87,9 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 1
     except BrokenPipeError:
         # The reader of our output (head, less) went away; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

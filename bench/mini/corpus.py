@@ -52,9 +52,7 @@ def _lines(start: str, row: str, joint: str) -> Callable[[Sequence[Cell]], str]:
     def layout(record: Sequence[Cell]) -> str:
         subject = record[0][0]
         # Rows about something else must name it.
-        rows = [
-            row.format(p=p if s == subject else f"{p} ({s})", o=o) for s, p, o in record
-        ]
+        rows = [row.format(p=p if s == subject else f"{p} ({s})", o=o) for s, p, o in record]
         return start.format(s=subject) + joint.join(rows)
 
     return layout

@@ -96,10 +96,8 @@ def _about(dice: Dice, facts: Sequence[Triple], where: str) -> list[str]:
         size = min(len(left), dice.weighted({1: 2.0, 2: 4.0, 3: 2.0}))
         part, left = left[:size], left[size:]
         subject = pronoun if sentences and dice.chance(0.65) else name
-        if size == 1:
-            text = _one(dice, part[0], subject, owner)
-        else:
-            text = _several(dice, part, subject)
+        one = size == 1
+        text = _one(dice, part[0], subject, owner) if one else _several(dice, part, subject)
         if where and not sentences:
             text = f"in the {where}, {text}" if dice.chance(0.7) else f"{text} in the {where}"
         sentences.append(_finish(text))

@@ -72,7 +72,7 @@ class Triple:
 
 @cache
 def table(file: str) -> dict[str, Any]:
-    with open(HERE / f"{file}.toml", "rb") as stream:
+    with (HERE / "assets" / f"{file}.toml").open("rb") as stream:
         return tomllib.load(stream)
 
 

@@ -20,8 +20,8 @@ from bench.mini.topics import categories, entity, entity_facts, restaurant_facts
 from bench.mini.world import Dice, Triple, choose, is_name
 
 WEBNLG = Path("webnlg") / "webnlg_challenge_2017"
-# How many sources each split has; the numbers of texts follow, see rows.toml.
-E2E_SOURCES = {"train": 200, "dev": 40, "test": 120}
+# How many sources each split has; the numbers of texts follow from them, see MINI_ROWS.
+E2E_SOURCES = {"train": 200, "dev": 80, "test": 120}
 WEBNLG_SOURCES = {"train": 500, "dev": 80, "test": 70, "unseen": 70}
 DART_SOURCES = {"train": 450, "dev": 80, "test": 120}
 TEXTS = {"train": {1: 4.0, 2: 4.0, 3: 2.0}, "dev": {2: 1.0, 3: 1.0}, "test": {3: 1.0}}
@@ -88,8 +88,10 @@ def webnlg_entries(split: str) -> list[Entry]:
     names = categories(seen=split != "unseen")
     held = split in ("test", "unseen")
     texts = TEXTS["test" if held else split]
-    entries = []
-    for number in range(WEBNLG_SOURCES[split]):
+    entries: dict[tuple[Triple, ...], Entry] = {}
+    number = -1
+    while len(entries) < WEBNLG_SOURCES[split]:
+        number += 1
         category = names[number % len(names)]
         dice = Dice("webnlg", split, number)
         if split == "train" and number % 3:
@@ -98,8 +100,8 @@ def webnlg_entries(split: str) -> list[Entry]:
             triples = choose(dice, known, 1 + dice.below(5), held)
         else:
             triples = entity_facts(category, dice, held)
-        entries.append(_entry(dice, category, triples, texts))
-    return sorted(entries, key=lambda e: (len(e.triples), e.group))
+        entries.setdefault(tuple(triples), _entry(dice, category, triples, texts))
+    return sorted(entries.values(), key=lambda e: (len(e.triples), e.group))
 
 
 def _literal(triple: Triple, typed: bool) -> str:
@@ -144,7 +146,10 @@ def _marked(entry: Entry, number: int) -> list[tuple[str, str]]:
 
 
 def _benchmark(head: str, lines: Sequence[str], end: str) -> str:
-    return "\n".join([f"{head}<benchmark>", "  <entries>", *lines, "  </entries>", "</benchmark>"]) + end
+    return (
+        "\n".join([f"{head}<benchmark>", "  <entries>", *lines, "  </entries>", "</benchmark>"])
+        + end
+    )
 
 
 def webnlg_files() -> Iterator[tuple[Path, str]]:
@@ -245,5 +250,5 @@ def write_mini(directory: Path) -> None:
             target = directory / path
             target.parent.mkdir(parents=True, exist_ok=True)
             # newline="" keeps the line ends as they are, on every system.
-            with open(target, "w", encoding="utf-8", newline="") as stream:
+            with target.open("w", encoding="utf-8", newline="") as stream:
                 stream.write(text)

@@ -1,0 +1,170 @@
+"""`bench data`: find (or fetch) the files of a task, describe them, check them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli import print_json, print_table
+from bench.errors import UnavailableError
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that the three actions share."""
+    options = [
+        click.option("--task", "tasks", required=True, help="Task, or several separated by commas."),
+        click.option(
+            "--data-dir",
+            type=click.Path(path_type=Path),
+            envvar="BENCH_DATA",
+            show_envvar=True,
+            help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
+        ),
+        click.option(
+            "--scale", default=None, help="mini or paper; paper where --data-dir is given, else mini."
+        ),
+        click.option("--offline", is_flag=True, help="Never use the network."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def prepared(
+    tasks: str,
+    data_dir: Path | None,
+    scale: str | None,
+    offline: bool,
+    splits: tuple[str, ...] | None = None,
+    strict: bool = True,
+) -> list[Any]:
+    """Each task's files, found in the usual order."""
+    from bench import registry
+    from bench.data import prepare
+    from bench.errors import unknown
+    from bench.spec import SCALES
+
+    scale = scale or ("paper" if data_dir else "mini")
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    chosen = [registry.get_task(name.strip()) for name in tasks.split(",")]
+    return [
+        prepare(task, data_dir, not offline, scale, splits=splits or tuple(task.files), strict=strict)
+        for task in chosen
+    ]
+
+
+@click.group(
+    "data",
+    epilog="""\b
+Examples:
+  bench data stats --task e2e --data-dir DIR       Table 1, row counts beside what is declared
+  bench data verify --task webnlg --json           checksums and counts
+  bench data prepare --task e2e,webnlg,dart --scale paper    fetch before the cluster job""",
+)
+def command() -> None:
+    """Find, check and describe the data of a task."""
+
+
+@command.command("prepare")
+@common
+def prepare_(tasks: str, data_dir: Path | None, scale: str | None, offline: bool, as_json: bool) -> None:
+    """Find or fetch the files, count their rows and print where they are."""
+    found = prepared(tasks, data_dir, scale or "paper", offline)
+    rows = [
+        {"task": p.task.name, "origin": p.origin, "root": str(p.root), "fingerprint": p.fingerprint}
+        for p in found
+    ]
+    if as_json:
+        print_json(rows if len(rows) > 1 else rows[0])
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@command.command("stats")
+@common
+@click.option("--tokenizer", type=click.Path(path_type=Path), help="Folder of GPT-2's tokenizer.")
+@click.option("--protocol", default="original", show_default=True, help="original or plain.")
+def stats_(
+    tasks: str,
+    data_dir: Path | None,
+    scale: str | None,
+    offline: bool,
+    as_json: bool,
+    tokenizer: Path | None,
+    protocol: str,
+) -> None:
+    """Row counts and average lengths per split, the paper's Table 1 beside."""
+    from bench.data import find_tokenizer, stats
+    from bench.errors import unknown
+    from bench.spec import PROTOCOLS
+
+    if protocol not in PROTOCOLS:
+        raise unknown("protocol", protocol, PROTOCOLS)
+    found = prepared(tasks, data_dir, scale, offline, splits=(), strict=False)
+    try:
+        words = find_tokenizer(tokenizer)
+    except UnavailableError as error:
+        click.echo(f"bench: {error}; lengths are left out", err=True)
+        words = None
+    documents = [stats(one, words, protocol) for one in found]  # type: ignore[arg-type]
+    if as_json:
+        print_json(documents if len(documents) > 1 else documents[0])
+        return
+    for document in documents:
+        click.echo(f"{document['title']} ({document['origin']}: {document['root']})")
+        header = ["split", "rows", "declared", "items", "declared", "source tokens", "target tokens", "paper"]
+        rows = []
+        for split, one in document["splits"].items():
+            paper = document["paper"].get(split, {})
+            paper_lengths = [paper.get("source_length"), paper.get("target_length")]
+            beside = "{} / {}".format(*paper_lengths) if paper_lengths[0] else ""
+            rows.append(
+                [
+                    split,
+                    *(
+                        shown(one[name])
+                        for name in ("rows", "expected_rows", "items", "expected_items")
+                    ),
+                    *(shown(one[name], 1) for name in ("source_length", "target_length")),
+                    beside,
+                ]
+            )
+        print_table(header, rows)
+        for split, one in document["splits"].items():
+            if one["missing"]:
+                click.echo(f"  {split}: not here: {', '.join(one['missing'])}")
+
+
+def shown(value: float | None, digits: int | None = None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if digits is None else f"{value:.{digits}f}"
+
+
+@command.command("verify")
+@common
+def verify_(tasks: str, data_dir: Path | None, scale: str | None, offline: bool, as_json: bool) -> int:
+    """Checksums and row counts beside what is declared; exit 1 if something differs."""
+    from bench.data import verify
+
+    documents = [
+        verify(one) for one in prepared(tasks, data_dir, scale, offline, splits=(), strict=False)
+    ]
+    if as_json:
+        print_json(documents if len(documents) > 1 else documents[0])
+    else:
+        for document in documents:
+            click.echo(f"{document['task']}: {'ok' if document['ok'] else 'NOT as declared'} ({document['root']})")
+            for file in document["files"]:
+                click.echo(f"  {file['status']:<8} {file['path']}")
+            for split, size in document["splits"].items():
+                click.echo(
+                    f"  {'ok' if size['ok'] else 'differs':<8} {split}: {size['rows']:,} rows, "
+                    f"{size['items']:,} items (declared {size['expected_rows']:,}, {size['expected_items']:,})"
+                )
+    return 0 if all(document["ok"] for document in documents) else 1

@@ -1,0 +1,162 @@
+"""What every method file must fulfil, whichever methods there are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import Letters, backbone
+
+import baselines
+from bench import registry
+from bench.audit import audit, variants
+from bench.errors import UserError
+from bench.method import Method
+from bench.settings import BY_NAME
+from bench.task import Task
+from bench.tuned import Tuned
+
+FOLDER = Path(baselines.__file__).parent
+FILES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.name.startswith("_"))
+METHODS = registry.methods()
+
+
+class SomeTask:
+    """As much of a task as a method may look at."""
+
+    name = "some-task"
+    instruction = "Describe the facts:"
+
+
+@pytest.fixture(params=sorted(METHODS))
+def method(request: pytest.FixtureRequest) -> Method:
+    return METHODS[request.param]
+
+
+def test_every_file_gives_a_method() -> None:
+    # The paper's methods are written out here so that an empty folder cannot pass.
+    paper = {"adapter", "embedding", "ft-full", "ft-top2", "infix", "prefix", "prompt"}
+    assert paper <= set(METHODS)
+    found = {Path(sys.modules[type(method).__module__].__file__ or "").stem for method in METHODS.values()}
+    assert found >= set(FILES), f"no method was discovered in {set(FILES) - found}"
+    assert registry.broken("methods") == []
+
+
+def test_listing_needs_no_torch() -> None:
+    """Not even where torch cannot be imported, and no other heavy package either."""
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'pandas'): sys.modules[name] = None\n"
+        "from bench import registry\n"
+        "assert not registry.broken('methods'), registry.broken('methods')\n"
+        "print(*registry.methods())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=FOLDER.parent, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == sorted(METHODS)
+
+
+def test_declaration(method: Method) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", method.name)
+    assert method.summary.strip() and "\n" not in method.summary and len(method.summary) < 120
+    assert method.source.strip()
+    assert method.kinds
+    names = [option.name for option in method.options]
+    assert len(set(names)) == len(names)
+    assert not set(names) & set(BY_NAME), "an option hides a setting of the harness"
+    for option in method.options:
+        assert option.help.strip()
+        assert option.default is None or option.parse(option.default, method.name) == option.default
+
+
+def test_unknown_option_is_refused(method: Method) -> None:
+    with pytest.raises(UserError, match=rf"unknown option of method {method.name} 'lenght'"):
+        method.resolve_options({"lenght": 5})
+
+
+def test_variants_survive_a_selector(method: Method) -> None:
+    assert method.variants
+    for variant in method.variants:
+        typed = ";".join(f"{name}={value}" for name, value in variant.items())
+        selector = f"{method.name}[{typed}]"
+        [(name, options)] = registry.parse_selector(selector)
+        assert name == method.name
+        assert method.resolve_options(options) == method.resolve_options(variant)
+
+
+@pytest.mark.parametrize("model", ["", "gpt2-medium", "gpt2-large"])
+@pytest.mark.parametrize("scale", ["mini", "paper"])
+def test_settings(method: Method, scale: str, model: str) -> None:
+    """Every setting is known to the harness or an option, has a good value and an origin."""
+    options = {option.name: option for option in method.options}
+    for variant in method.variants:
+        resolved = method.resolve_options(variant)
+        for task in ["e2e", "webnlg", "dart", "a-task-nobody-wrote"]:
+            settings = method.settings_for(scale, task, resolved, model)
+            assert {"objective", "backbone_dropout"} <= set(settings)
+            for name, (value, origin) in settings.items():
+                assert origin.strip()
+                if name in options:
+                    assert options[name].parse(value, method.name) == value
+                else:
+                    assert BY_NAME[name].parse(value) == value
+                if model == "gpt2-large" and "Table 6" in origin:
+                    assert "medium" in origin
+
+
+def test_counts_and_builds(method: Method) -> None:
+    for options in variants(method, "gpt2-medium"):
+        counted = audit(method, "gpt2-medium", options)
+        assert counted["total"] == 354_823_168
+        assert (counted["trainable"] > 0) == (counted["stored"] > 0) == method.trains
+        tuned = method.build(backbone(), Letters(), method.resolve_options(options), 0)  # type: ignore[arg-type]
+        assert isinstance(tuned, Tuned)
+        assert bool(tuned.trained_state()) == method.trains
+        declared = method.settings_for("paper", "e2e", method.resolve_options(options))
+        assert tuned.backbone_dropout == declared["backbone_dropout"][0]
+
+
+def test_source_text(method: Method) -> None:
+    """By default a method reads the source as it is; whoever changes it keeps it at the end."""
+    task: Task = SomeTask()  # type: ignore[assignment]
+    text = method.instruct(" | a : b : c", task, method.resolve_options({}))
+    assert text.endswith(" | a : b : c")
+
+
+def test_literal_text() -> None:
+    task: Task = SomeTask()  # type: ignore[assignment]
+    prompt, full = METHODS["prompt"], METHODS["ft-full"]
+    assert prompt.instruct("name : X", task, {}) == "Describe the facts: name : X"
+    assert full.instruct("name : X", task, {"words": ""}) == "name : X"
+    assert full.instruct("name : X", task, {"words": "table-to-text:"}) == "table-to-text: name : X"
+    assert METHODS["prefix"].instruct("name : X", task, {"init": "summarize"}) == "name : X"
+
+
+# task: (learning rate, epochs, batch size), as Table 6 prints them.
+TABLE6 = {
+    ("prefix", ""): {"e2e": (8e-5, 5, 10), "webnlg": (5e-5, 5, 5), "dart": (5e-5, 10, 5)},
+    ("ft-full", ""): {"e2e": (5e-5, 5, 10), "webnlg": (1e-5, 10, 6), "dart": (1e-5, 10, 6)},
+    ("ft-top2", ""): {"e2e": (5e-5, 5, 10), "webnlg": (5e-5, 10, 9), "dart": (5e-5, 5, 5)},
+    ("adapter", "3%"): {"e2e": (5e-5, 5, 5), "webnlg": (5e-5, 5, 5), "dart": (5e-5, 5, 5)},
+    ("adapter", "0.1%"): {"e2e": (8e-5, 10, 5), "webnlg": (5e-5, 10, 5), "dart": (8e-5, 5, 5)},
+}
+LENGTHS = {"e2e": 5, "webnlg": 5, "dart": 10}
+
+
+@pytest.mark.parametrize(("name", "size"), TABLE6)
+def test_table_6(name: str, size: str) -> None:
+    method = METHODS[name]
+    options = method.resolve_options({"size": size} if size else {})
+    for task, row in TABLE6[name, size].items():
+        settings = method.settings_for("paper", task, options, "gpt2-medium")
+        assert tuple(settings[key][0] for key in ("lr", "epochs", "batch_size")) == row
+        assert all("Table 6" in settings[key][1] for key in ("lr", "epochs", "batch_size"))
+        if name == "prefix":
+            assert settings["length"][0] == LENGTHS[task]
+    objective = METHODS[name].settings_for("paper", "e2e", options)["objective"][0]
+    assert objective == ("sum" if name == "prefix" else "mean")

@@ -1,0 +1,147 @@
+"""What training may and may not touch, and that what is stored is all that is needed afterwards."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from tiny import CASES, SOURCES, TARGETS, TRAINED, build, greedy, shake, shown
+from torch import nn
+
+from bench import registry
+from bench.tuned import Tuned, freeze_check
+
+Case = tuple[str, dict[str, object]]
+every_case = pytest.mark.parametrize("case", CASES, ids=shown)
+trained_case = pytest.mark.parametrize("case", TRAINED, ids=shown)
+
+
+def loss_without_dropout(tuned: Tuned) -> float:
+    """In eval mode; the model is left in train mode."""
+    tuned.eval()
+    with torch.no_grad():
+        loss = tuned(SOURCES, TARGETS).sum().item()
+    tuned.train()
+    return loss
+
+
+@trained_case
+def test_frozen_stays_and_trained_moves(case: Case) -> None:
+    tuned = build(*case)
+    tuned.train()
+    tuned.before_training(0)
+    frozen = freeze_check(tuned)
+    buffers = {name: buffer.clone() for name, buffer in tuned.named_buffers()}
+    before = {name: tensor.clone() for name, tensor in tuned.trained_state().items()}
+    optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=1e-2)
+    first = loss_without_dropout(tuned)
+    for _ in range(5):
+        optimiser.zero_grad()
+        tuned(SOURCES, TARGETS).sum().backward()
+        for name, parameter in tuned.named_parameters():
+            if parameter.requires_grad:
+                assert parameter.grad is not None and parameter.grad.any(), f"no gradient at {name}"
+                assert parameter.grad.isfinite().all()
+            else:
+                assert parameter.grad is None, f"a gradient at frozen {name}"
+        optimiser.step()
+    assert freeze_check(tuned) == frozen
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in tuned.named_buffers())
+    still = [name for name, tensor in tuned.trained_state().items() if torch.equal(tensor, before[name])]
+    assert not still
+    assert loss_without_dropout(tuned) < first
+
+
+@every_case
+def test_stored_state_is_enough(case: Case) -> None:
+    """Bit for bit: the loss, the logits, and the tokens generated with a fresh build."""
+    tuned = shake(build(*case))
+    fresh = build(*case, seed=99)
+    stored = {name: tensor.clone() for name, tensor in tuned.stored_state().items()}
+    fresh.load_stored(stored)
+    fresh.eval()
+    with torch.no_grad():
+        assert torch.equal(tuned(SOURCES, TARGETS), fresh(SOURCES, TARGETS))
+    assert torch.equal(tuned.start(SOURCES)[1], fresh.start(SOURCES)[1])
+    assert greedy(tuned, SOURCES, 12) == greedy(fresh, SOURCES, 12)
+    again = fresh.stored_state()
+    assert again.keys() == stored.keys()
+    assert all(torch.equal(again[name], stored[name]) for name in stored)
+
+
+@trained_case
+def test_wrong_stored_state_is_refused(case: Case) -> None:
+    tuned = build(*case)
+    stored = {name: tensor.clone() for name, tensor in tuned.stored_state().items()}
+    name = next(iter(stored))
+    with pytest.raises(KeyError, match="expected"):
+        tuned.load_stored({**stored, "surplus": torch.zeros(1)})
+    with pytest.raises(KeyError, match="expected"):
+        tuned.load_stored({other: tensor for other, tensor in stored.items() if other != name})
+    with pytest.raises(ValueError, match="expected shape"):
+        tuned.load_stored({**stored, name: torch.zeros(1)})
+
+
+@trained_case
+def test_training_can_be_resumed(case: Case) -> None:
+    """The trained parameters alone make a fresh build equal, its gradients included."""
+    tuned = shake(build(*case))
+    fresh = build(*case, seed=99)
+    fresh.load_trained({name: tensor.clone() for name, tensor in tuned.trained_state().items()})
+    fresh.eval()
+    for model in (tuned, fresh):
+        model(SOURCES, TARGETS).sum().backward()
+    pairs = zip(tuned.parameters(), fresh.parameters(), strict=True)
+    assert all(torch.equal(a.grad, b.grad) for a, b in pairs if a.grad is not None and b.grad is not None)
+
+
+@every_case
+def test_seed(case: Case) -> None:
+    """The seed decides the initial values, and nothing else does."""
+    torch.manual_seed(1)
+    first = build(*case, seed=3).trained_state()
+    torch.manual_seed(2)
+    second, other = build(*case, seed=3).trained_state(), build(*case, seed=4).trained_state()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    drawn = case[0] not in ("ft-full", "ft-top2", "prompt")
+    assert any(not torch.equal(first[name], other[name]) for name in first) == drawn
+
+
+@every_case
+def test_dropout_rule(case: Case) -> None:
+    """Train mode: the backbone drops out exactly where the method says so. Eval mode: never."""
+    tuned = build(*case)
+    inner = [module for module in tuned.backbone.modules() if isinstance(module, nn.Dropout)]
+    assert inner and all(module.p == 0.1 for module in inner)
+
+    def twice() -> bool:
+        results = []
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            results.append(tuned(SOURCES, TARGETS))
+        return torch.equal(*results)
+
+    declared = registry.get_method(case[0]).settings_for(
+        "paper", "e2e", registry.get_method(case[0]).resolve_options(case[1])
+    )["backbone_dropout"][0]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        assert twice(), "before train() or eval() was ever called"
+        tuned.train()
+        assert all(module.training == declared for module in inner)
+        assert twice() != declared
+        tuned.eval()
+        assert twice()
+
+
+@every_case
+def test_copy_is_independent(case: Case) -> None:
+    """Moving one model leaves its copy alone (hooks must not lead back to the first)."""
+    tuned = build(*case)
+    twin = copy.deepcopy(tuned).eval()
+    with torch.no_grad():
+        before = twin(SOURCES, TARGETS)
+        shake(tuned)
+        assert torch.equal(twin(SOURCES, TARGETS), before)
+        shake(twin)
+        assert torch.equal(twin(SOURCES, TARGETS), tuned(SOURCES, TARGETS))

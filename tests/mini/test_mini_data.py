@@ -1,0 +1,213 @@
+"""The mini suite: the same bytes everywhere, in the publishers' formats, with nothing leaking into test."""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import bench.mini as mini
+from bench.mini.corpus import documents
+from bench.mini.topics import categories
+from bench.mini.world import Dice, held_out, is_name, table
+from bench.mini.write import dart_entries, e2e_entries, webnlg_entries, write_mini
+
+# Of the names and contents of all files. It changes with every change of the generator, and then the
+# records in results/ that were made with the old data no longer compare.
+SUITE_SHA256 = "@@"
+PARTS = {
+    "e2e": {s: lambda s=s: e2e_entries(s) for s in ("train", "dev", "test")},
+    "webnlg": {
+        "train": lambda: webnlg_entries("train"),
+        "dev": lambda: webnlg_entries("dev"),
+        "test": lambda: [*webnlg_entries("test"), *webnlg_entries("unseen")],
+    },
+    "dart": {s: lambda s=s: dart_entries(s) for s in ("train", "dev", "test")},
+}
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mini")
+    write_mini(folder)
+    return folder
+
+
+def xml_entries(path: Path) -> list[ElementTree.Element]:
+    root = ElementTree.fromstring(path.read_text(encoding="utf-8").encode())
+    assert root.tag == "benchmark"
+    return root.findall("entries/entry")
+
+
+def names_in(entries: object) -> set[str]:
+    """The invented names among subjects and values, as prose spells them."""
+    found = set()
+    for entry in entries:  # type: ignore[attr-defined]
+        for t in entry.triples:
+            if t.subject != "[TABLECONTEXT]":
+                found.add(t.subject.replace("_", " "))
+            if is_name(t.value_kind):
+                found.add(t.value.replace("_", " "))
+    return found
+
+
+def test_same_bytes_as_ever(suite: Path) -> None:
+    text = json.dumps(mini.file_hashes(suite), sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest() == SUITE_SHA256
+
+
+def test_same_bytes_with_another_hash_seed(tmp_path: Path, suite: Path) -> None:
+    code = "import sys, pathlib; from bench.mini.write import write_mini; write_mini(pathlib.Path(sys.argv[1]))"
+    env = {**os.environ, "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "again")], check=True, env=env)
+    assert mini.file_hashes(tmp_path / "again") == mini.file_hashes(suite)
+
+
+@pytest.mark.parametrize("task", PARTS)
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_declared_row_counts(task: str, split: str) -> None:
+    entries = list(PARTS[task][split]())
+    sources = {tuple((t.subject, t.property, t.value) for t in e.triples) for e in entries}
+    assert (sum(len(e.texts) for e in entries), len(sources)) == mini.MINI_ROWS[task][split]
+    if split == "test":
+        assert len(sources) == len(entries), "a test source occurs twice"
+        assert sum(len(e.texts) > 1 for e in entries) > 0.9 * len(entries)
+
+
+def test_e2e_files(suite: Path) -> None:
+    for split, name in (("train", "trainset"), ("dev", "devset"), ("test", "testset_w_refs")):
+        with (suite / "e2e" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert (len(rows), len({r["mr"] for r in rows})) == mini.MINI_ROWS["e2e"][split]
+        assert all(re.fullmatch(r"name\[[^]]+\](, [a-zA-Z ]+\[[^]]+\])+", r["mr"]) for r in rows)
+        assert all(r["ref"].endswith(".") for r in rows)
+    head, *sources = (suite / "e2e" / "testset.csv").read_text(encoding="utf-8").splitlines()
+    assert head == "MR"
+    assert len(sources) == mini.MINI_ROWS["e2e"]["test"][1]
+    assert (suite / "e2e" / "trainset.csv").read_bytes().startswith(b"mr,ref\r\n")
+    assert (suite / "e2e" / "testset_w_refs.csv").read_bytes().startswith(b'"mr","ref"\n')
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_webnlg_training_files(suite: Path, split: str) -> None:
+    folder = suite / "webnlg" / "webnlg_challenge_2017" / split
+    found, good, to_fix = 0, 0, 0
+    for path in folder.rglob("*.xml"):
+        size = int(path.parent.name.removesuffix("triples"))
+        for entry in xml_entries(path):
+            assert entry.get("size") == str(size) == str(len(entry.findall(".//mtriple")))
+            assert f"_{entry.get('category')}_{split}_challenge" in path.name
+            assert entry.find("originaltripleset") is not None
+            marks = [lex.get("comment") for lex in entry.findall("lex")]
+            good, to_fix = good + marks.count("good"), to_fix + marks.count("toFix")
+            found += 1
+    assert good == mini.MINI_ROWS["webnlg"][split][0]
+    assert found >= mini.MINI_ROWS["webnlg"][split][1]
+    assert to_fix > 0
+
+
+def test_webnlg_test_files(suite: Path) -> None:
+    folder = suite / "webnlg" / "webnlg_challenge_2017" / "test"
+    full = xml_entries(folder / "testdata_with_lex.xml")
+    bare = xml_entries(folder / "testdata_no_lex.xml")
+    unseen = xml_entries(folder / "testdata_unseen_with_lex.xml")
+    assert [e.get("eid") for e in full] == [f"Id{n}" for n in range(1, len(full) + 1)]
+    assert [e.get("eid") for e in unseen] == [f"Id{n}" for n in range(1, len(unseen) + 1)]
+    assert [e.findtext(".//mtriple") for e in full] == [e.findtext(".//mtriple") for e in bare]
+    assert not any(e.findall("lex") for e in bare)
+    assert {e.get("category") for e in unseen} == set(categories(seen=False))
+    assert {e.get("category") for e in full} == set(table("world")["category"])
+    assert sum(e.get("category") in categories(seen=True) for e in full) * 2 == len(full)
+
+
+def test_dart_files(suite: Path) -> None:
+    for split in ("train", "dev", "test"):
+        pages = json.loads((suite / "dart" / f"dart-v1.1.1-full-{split}.json").read_text())
+        texts = [a["text"] for p in pages for a in p["annotations"]]
+        assert (len(texts), len(pages)) == mini.MINI_ROWS["dart"][split]
+        assert all(len(t) == 3 and all(t) for p in pages for t in p["tripleset"])
+    entries = xml_entries(suite / "dart" / "dart-v1.1.1-full-test.xml")
+    assert [lex.text for e in entries for lex in e.findall("lex")] == texts
+    assert [" | ".join(t) for p in pages for t in p["tripleset"]] == [
+        t.text for e in entries for t in e.iter("mtriple")
+    ]
+    relations = {t[1] for p in pages for t in p["tripleset"]}
+    assert {"[TITLE]", "eatType"} <= relations
+    assert {a["source"] for p in pages for a in p["annotations"]} == {
+        "e2e",
+        "webnlg",
+        "WikiSQL_decl_sents",
+        "WikiTableQuestions_lily",
+    }
+
+
+def test_no_test_name_elsewhere() -> None:
+    test = set.union(*(names_in(part["test"]()) for part in PARTS.values()))
+    other = set.union(
+        *(names_in(part[split]()) for part in PARTS.values() for split in ("train", "dev"))
+    )
+    assert len(test) > 500
+    assert not test & other
+    # Every run of up to four words of the first pages of the corpus.
+    words = [re.findall(r"[\w.'()]+", d.replace("_", " ")) for d in documents(4000)]
+    runs = {" ".join(w[i : i + n]) for w in words for n in range(1, 5) for i in range(len(w))}
+    assert runs & other, "the corpus should share names with training data"
+    assert not runs & test
+
+
+def test_dice_are_named_and_fair() -> None:
+    assert [Dice("a").below(1000) for _ in range(2)] == [Dice("a").below(1000)] * 2
+    assert Dice("a").below(10**9) != Dice("b").below(10**9)
+    dice = Dice("fair")
+    draws = [dice.weighted({"x": 3.0, "y": 1.0, "z": 0.0}) for _ in range(4000)]
+    assert 0.7 < draws.count("x") / 4000 < 0.8
+    assert "z" not in draws
+    assert sorted(dice.shuffled(range(9))) == list(range(9))
+    assert {held_out(f"word {n}") for n in range(99)} == {True, False}
+
+
+def test_every_wording_can_be_said() -> None:
+    world, wording = table("world"), table("wording")
+    lists = [c["properties"] for part in ("category", "table") for c in world[part].values()]
+    keys = {k for ks in [*lists, *world["chain"].values(), world["restaurant"]["properties"]] for k in ks}
+    assert keys == {k for k in wording if "=" not in k}
+    for key, words in wording.items():
+        value = key.partition("=")[2]
+        assert all("{o}" in text or value for text in words["vp"] + words.get("mod", []))
+        assert all("{s}" in text for text in words.get("inv", []))
+
+
+def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    with ThreadPoolExecutor(4) as pool:  # several at once on an empty cache
+        (made,) = {f.result() for f in [pool.submit(mini.mini_data_dir) for _ in range(4)]}
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == [made.name]
+    before = mini.file_hashes(made)
+    (made / "e2e" / "testset.csv").write_text("damaged")
+    shutil.rmtree(made / "dart")
+    assert mini.mini_data_dir() == made
+    assert mini.file_hashes(made) == before
+    stamp = (made / "e2e" / "testset.csv").stat().st_mtime_ns
+    mini.mini_data_dir()
+    assert (made / "e2e" / "testset.csv").stat().st_mtime_ns == stamp, "intact, yet made again"
+
+
+def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("BENCH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert mini.cache_root() == tmp_path / "prefix-bench"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert mini.cache_root() == Path.home() / ".cache" / "prefix-bench"
+
+
+def test_needs_no_torch() -> None:
+    code = "import sys; from bench.mini.write import write_mini; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,226 @@
+"""Whole runs on a tiny model: what they leave, that they continue, and how they fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from bench import runner, stages
+from bench.errors import UserError
+from bench.files import StorageError
+from bench.store import RunDir, Store
+
+QUICK: dict[str, object] = {"limit": 6, "epochs": 1, "batch_size": 2, "max_new_tokens": 8, "device": "cpu"}
+
+
+def request(tmp_path: Path, model: Path, method: str = "prefix[length=3,hidden=8]", **given: Any) -> Any:
+    common = runner.Common(model=str(model), runs=tmp_path / "runs", given={**QUICK, **given})
+    [one] = runner.expand(methods=method, tasks=given.pop("task", "webnlg"), seeds="1", common=common)
+    return one
+
+
+def folder_of(tmp_path: Path) -> RunDir:
+    [folder] = Store(tmp_path / "runs").runs()
+    return folder
+
+
+def test_a_run_leaves_a_whole_record_and_only_trained_parameters(tmp_path: Path, tiny_model: Path) -> None:
+    record = runner.run(request(tmp_path, tiny_model))
+    folder = folder_of(tmp_path)
+    assert record["status"] == "done"
+    assert set(load_file(folder.parameters)) == {"prefix"}
+    rows = folder.read_generations()
+    assert len(rows) == 6
+    assert all(row["output"] and row["references"] and row["facts"] for row in rows)
+    assert record["scores"] == folder.read_scores()
+    assert record["scores"]["all"]["bleu"]["value"] is not None
+    assert record["scores"]["all"]["meteor"]["reason"]
+    assert record["parameters"]["stored"] == 2 * 2 * 3 * 16
+    assert record["parameters"]["trained"] > record["parameters"]["stored"]
+    for name in ("code", "packages", "hardware", "peak_memory_bytes", "data_fingerprint", "command"):
+        assert record[name], name
+    assert {"value": 6, "origin": "command line"} == record["settings"]["limit"]
+    assert not list(folder.path.glob("*checkpoint*"))
+
+
+def test_the_same_request_again_finds_it_done(tmp_path: Path, tiny_model: Path) -> None:
+    first = runner.run(request(tmp_path, tiny_model))
+    again = runner.run(request(tmp_path, tiny_model))
+    assert again["started"] == first["started"]
+    assert len(folder_of(tmp_path).records()) == 1
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["ft-full", "ft-top2", "adapter[bottleneck=2]", "embedding[length=3]", "infix[length=3]", "prompt"],
+)
+def test_every_method_goes_through(method: str, tmp_path: Path, tiny_model: Path) -> None:
+    record = runner.run(request(tmp_path, tiny_model, method))
+    assert record["status"] == "done"
+    assert (record["training"] is None) == (method == "prompt")
+
+
+@pytest.mark.parametrize("task", ["e2e", "dart"])
+def test_the_other_tasks_go_through_in_both_protocols(task: str, tmp_path: Path, tiny_model: Path) -> None:
+    for protocol in ("original", "plain"):
+        common = runner.Common(
+            model=str(tiny_model), protocol=protocol, runs=tmp_path / "runs", given=QUICK
+        )
+        [one] = runner.expand(methods="prefix[length=2,hidden=8]", tasks=task, seeds="1", common=common)
+        assert runner.run(one)["status"] == "done"
+    assert len(Store(tmp_path / "runs").runs()) == 2
+
+
+def test_outputs_do_not_depend_on_how_many_are_decoded_together(tmp_path: Path, tiny_model: Path) -> None:
+    outputs = []
+    for batch in (1, 4, 100):
+        place = tmp_path / str(batch)
+        runner.run(request(place, tiny_model, decode_batch=batch))
+        outputs.append(folder_of(place).generations.read_bytes())
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_a_failed_score_costs_no_second_training(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("no luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.scoring.score", broken)
+        with pytest.raises(RuntimeError, match="no luck"):
+            runner.run(request(tmp_path, tiny_model))
+    folder = folder_of(tmp_path)
+    failed = folder.latest_record()
+    assert failed is not None
+    assert failed["status"] == "failed"
+    assert failed["error"]["kind"] == "error"
+    assert "no luck" in failed["error"]["traceback"]
+    before = folder.parameters.stat().st_mtime_ns
+    record = runner.run(request(tmp_path, tiny_model))
+    assert record["status"] == "done"
+    assert record["training"]["updates"] == 3
+    assert folder.parameters.stat().st_mtime_ns == before
+    assert [one["status"] for one in folder.records()] == ["failed", "done"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "prefx"}, "did you mean 'prefix'"),
+        ({"method": "prefix[lenth=3]"}, "did you mean 'length'"),
+        ({"method": "prefix[length=-1]"}, "at least 0"),
+        ({"lr": "x"}, "--lr x"),
+        ({"train_split": "trian"}, "did you mean 'train'"),
+    ],
+)
+def test_a_wrong_request_leaves_nothing_behind(
+    change: dict[str, Any], message: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        runner.run(request(tmp_path, tiny_model, **change))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), "out-of-memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "out-of-memory"),
+        (OSError(28, "No space left on device"), "disk-full"),
+        (StorageError("x: No space left"), "disk-full"),
+        (UserError("wrong"), "request"),
+        (KeyboardInterrupt(), "interrupted"),
+        (ValueError("bug"), "error"),
+    ],
+)
+def test_what_a_failure_was(error: BaseException, kind: str) -> None:
+    assert runner.describe_error(error)["kind"] == kind
+
+
+def test_a_method_that_changes_frozen_parameters_is_caught(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = stages.Attempt.build
+
+    def build(self: Any, tokenizer: Any) -> Any:
+        tuned = original(self, tokenizer)
+        frozen = tuned.backbone.transformer.wpe.weight
+
+        def meddle(*args: object) -> None:
+            frozen.data.add_(1e-3)
+
+        tuned.register_forward_hook(meddle)
+        return tuned
+
+    monkeypatch.setattr(stages.Attempt, "build", build)
+    with pytest.raises(AssertionError, match="frozen parameter changed"):
+        runner.run(request(tmp_path, tiny_model))
+
+
+def command(tmp_path: Path, model: Path, runs: str) -> list[str]:
+    words = [sys.executable, "-m", "bench", "run", "--method", "prefix[length=3,hidden=8]"]
+    words += ["--task", "webnlg", "--model", str(model), "--runs", str(tmp_path / runs), "--seed", "1"]
+    words += ["--limit", "40", "--epochs", "20", "--batch-size", "2", "--max-new-tokens", "4"]
+    return [*words, "--checkpoint-seconds", "0"]
+
+
+def start_and_wait_for_a_checkpoint(words: list[str], runs: Path, moment: float) -> subprocess.Popen[str]:
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    until = time.monotonic() + 120
+    while not list(runs.glob("*/checkpoint.safetensors")):
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    time.sleep(moment)
+    return process
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path, tiny_model: Path) -> None:
+    """SIGKILL at odd moments: the parameters and outputs equal those of a run that went through."""
+    subprocess.run(command(tmp_path, tiny_model, "through"), check=True, capture_output=True)
+    killed = 0
+    for moment in (0.013, 0.117):
+        process = start_and_wait_for_a_checkpoint(
+            command(tmp_path, tiny_model, "killed"), tmp_path / "killed", moment
+        )
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+    assert killed == 2
+    subprocess.run(command(tmp_path, tiny_model, "killed"), check=True, capture_output=True)
+    [through] = Store(tmp_path / "through").runs()
+    [resumed] = Store(tmp_path / "killed").runs()
+    assert through.parameters.read_bytes() == resumed.parameters.read_bytes()
+    assert through.generations.read_bytes() == resumed.generations.read_bytes()
+    record = resumed.done_record()
+    assert record is not None
+    assert record["training"]["resumed_at"] > 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_says_so_and_continues(tmp_path: Path, tiny_model: Path) -> None:
+    words = command(tmp_path, tiny_model, "runs")
+    process = start_and_wait_for_a_checkpoint(words, tmp_path / "runs", 0.0)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert "the same command continues" in said
+    [folder] = Store(tmp_path / "runs").runs()
+    record = folder.latest_record()
+    assert record is not None
+    assert record["status"] == "cancelled"
+    subprocess.run(words, check=True, capture_output=True)
+    done = folder.done_record()
+    assert done is not None
+    assert done["training"]["resumed_at"] > 0
