@@ -125,9 +125,7 @@ class Search:
         for rank, candidate in enumerate(candidates):
             if len(stay) == rules.beams:
                 break
-            follower = Hypothesis(
-                candidate.score, (*self.open[candidate.parent].tokens, candidate.token)
-            )
+            follower = Hypothesis(candidate.score, (*self.open[candidate.parent].tokens, candidate.token))
             # At the last step `plain` treats every continuation as an ending, whatever its token.
             if candidate.token == rules.eos or (last and rules.protocol == "plain"):
                 if rank < rules.beams:

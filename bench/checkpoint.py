@@ -52,10 +52,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: expected a whole safetensors file ({error}); delete it to start over") from error
+        raise DataError(
+            f"{path}: expected a whole safetensors file ({error}); delete it to start over"
+        ) from error
 
 
-def save(path: Path, parameters: dict[str, Tensor], optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+def save(
+    path: Path, parameters: dict[str, Tensor], optimiser: torch.optim.Optimizer, progress: Progress
+) -> None:
     """Write the whole state. ``parameters`` in the order in which the optimiser holds them."""
     tensors = {f"parameter/{name}": tensor for name, tensor in parameters.items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -67,7 +71,9 @@ def save(path: Path, parameters: dict[str, Tensor], optimiser: torch.optim.Optim
     save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
 
 
-def load(path: Path, key: str) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict[str, Tensor], Progress]:
+def load(
+    path: Path, key: str
+) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict[str, Tensor], Progress]:
     """Parameters, optimiser state by parameter index, random states and progress.
 
     Raises ``DataError`` for a damaged file or one that belongs to another specification.
@@ -77,7 +83,9 @@ def load(path: Path, key: str) -> tuple[dict[str, Tensor], dict[int, dict[str, T
         fields: dict[str, Any] = json.loads(metadata["progress"])
         progress = Progress(**fields)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not a training checkpoint of this version; delete it to start over") from error
+        raise DataError(
+            f"{path}: not a training checkpoint of this version; delete it to start over"
+        ) from error
     if progress.key != key:
         raise DataError(f"{path}: belongs to another specification; delete it to start over")
     parameters: dict[str, Tensor] = {}

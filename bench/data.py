@@ -151,6 +151,7 @@ def stats(
     prepared: Prepared,
     tokenizer: PreTrainedTokenizerBase | None = None,
     protocol: Protocol = "original",
+    splits: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """Table 1 of these files: sizes and average lengths per split, the paper's and the declared ones.
 
@@ -167,7 +168,9 @@ def stats(
         "fingerprint": prepared.fingerprint,
         "protocol": protocol,
         "paper": {"train": {"source_length": source, "target_length": target}},
-        "splits": {split: _split_stats(prepared, split, tokenizer, protocol) for split in task.files},
+        "splits": {
+            split: _split_stats(prepared, split, tokenizer, protocol) for split in splits or task.files
+        },
     }
 
 

@@ -20,7 +20,9 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise unknown("device", device, ("auto", "cpu", "cuda", "mps"))
     if device == "cuda" and not cuda:
-        raise UserError("--device cuda: no CUDA device is visible here; use --device cpu, or see `bench doctor`")
+        raise UserError(
+            "--device cuda: no CUDA device is visible here; use --device cpu, or see `bench doctor`"
+        )
     if device == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: no Apple GPU is visible here; use --device cpu")
     if precision == "fp16" and not cuda:

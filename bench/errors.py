@@ -35,6 +35,4 @@ def unknown(kind: str, given: str, valid: Iterable[str], hint: str = "") -> User
     near = difflib.get_close_matches(given, choices, n=2, cutoff=0.5)
     guess = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else "."
     shown = ", ".join(choices) if choices else "none"
-    return UserError(
-        f"unknown {kind} {given!r}{guess} Valid: {shown}" + (f" ({hint})" if hint else "")
-    )
+    return UserError(f"unknown {kind} {given!r}{guess} Valid: {shown}" + (f" ({hint})" if hint else ""))

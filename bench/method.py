@@ -46,9 +46,7 @@ class Option:
                 f"{method}[{self.name}={given}]: expected {self.kind.__name__} ({self.help})"
             ) from None
         if self.choices is not None and value not in self.choices:
-            raise unknown(
-                f"value of {method}[{self.name}]", str(value), map(str, self.choices), self.help
-            )
+            raise unknown(f"value of {method}[{self.name}]", str(value), map(str, self.choices), self.help)
         if self.minimum is not None and value < self.minimum:
             raise UserError(
                 f"{method}[{self.name}={given}]: expected at least {self.minimum:g} ({self.help})"
@@ -82,9 +80,7 @@ class Method(ABC):
     ) -> Tuned:
         """The backbone with this method's parts, seeded. Works on the meta device (for counting)."""
 
-    def settings_for(
-        self, scale: str, task: str, options: Mapping[str, Any], model: str = ""
-    ) -> Settings:
+    def settings_for(self, scale: str, task: str, options: Mapping[str, Any], model: str = "") -> Settings:
         """This method's settings for a task: the ``"*"`` entry overlaid with the task's own.
 
         Table 6 is for GPT-2 medium and nothing was published for large (the authors' code only has
@@ -113,9 +109,7 @@ class Method(ABC):
         known = {option.name: option for option in self.options}
         for name in given:
             if name not in known:
-                raise unknown(
-                    f"option of method {self.name}", name, known, f"bench list methods {self.name}"
-                )
+                raise unknown(f"option of method {self.name}", name, known, f"bench list methods {self.name}")
         return {
             name: option.parse(given[name], self.name) if name in given else option.default
             for name, option in known.items()

@@ -48,9 +48,7 @@ def original_text(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], out
 
 def plain_text(tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str:
     """The output alone without special tokens; what is empty stays empty."""
-    text: str = tokenizer.decode(
-        list(output), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
+    text: str = tokenizer.decode(list(output), skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return text.strip()
 
 

@@ -25,7 +25,7 @@ from bench.settings import parse_given
 from bench.spec import PROTOCOLS, SCALES, make_spec
 from bench.stages import Attempt, Specified
 from bench.store import RunDir, Store
-from bench.task import Task
+from bench.task import Protocol, Task
 
 DEFAULT_MODEL = {"mini": "mini-gpt2", "paper": "gpt2-medium"}
 MINI_NOTE = (
@@ -40,7 +40,7 @@ class Common:
 
     model: str | None = None
     scale: str = "mini"
-    protocol: str = "original"
+    protocol: Protocol = "original"
     data_dir: Path | None = None
     runs: Path = Path("runs")
     offline: bool = False

@@ -22,7 +22,9 @@ def score(task: Task, items: Sequence[Item], outputs: Sequence[str]) -> dict[str
     Raises ``UserError`` when the numbers of items and outputs differ (both are named).
     """
     if len(items) != len(outputs):
-        raise UserError(f"{len(outputs)} outputs for {len(items)} items of {task.name}: expected one for each")
+        raise UserError(
+            f"{len(outputs)} outputs for {len(items)} items of {task.name}: expected one for each"
+        )
     result: dict[str, dict[str, Any]] = {}
     for group in task.groups:
         chosen = [index for index, item in enumerate(items) if group in item.groups]

@@ -53,9 +53,7 @@ class Known:
         try:
             value = self.kind(given)
         except (TypeError, ValueError):
-            raise UserError(
-                f"{flag} {given}: expected {self.kind.__name__} ({self.help})"
-            ) from None
+            raise UserError(f"{flag} {given}: expected {self.kind.__name__} ({self.help})") from None
         if self.choices and value not in self.choices:
             raise unknown(f"value of {flag}", str(value), self.choices, self.help)
         # The comparison is written so that NaN is refused as well.
@@ -144,9 +142,7 @@ def resolve(
     values = {name: setting.value for name, setting in resolved.items()}
     if values["patience"] is not None or values["keep"] == "best":
         if values["train_split"] == "dev":
-            raise UserError(
-                "--keep best and --patience watch the dev split; it is the training split here"
-            )
+            raise UserError("--keep best and --patience watch the dev split; it is the training split here")
         if values["eval_every"] is None:
             raise UserError(
                 "--keep best and --patience need --eval-every N: how often to look at the dev loss"

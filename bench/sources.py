@@ -24,6 +24,7 @@ def find(
 ) -> tuple[Path, Origin]:
     """The folder that holds every file of ``splits``, and which of the three sources it is."""
     tried: list[str] = []
+    lacking = patterns_of(task, splits)
     named, place = _named_directory(data_dir)
     if place is None:
         if scale == "mini":
@@ -31,7 +32,7 @@ def find(
         tried.append("no --data-dir is given and BENCH_DATA is not set")
     else:
         root, note = locate(task, place)
-        lacking = missing_files(task, root, splits) if root else []
+        lacking = missing_files(task, root, splits) if root else lacking
         if root and not lacking:
             if note:
                 say(note)
@@ -43,7 +44,7 @@ def find(
             say(f"{tried[-1]}; looking for {task.name} at its publisher", important=True)
         if published := _from_publisher(task, allow_download, splits, tried):
             return published, "publisher"
-    raise UnavailableError(_unavailable(task, tried, splits))
+    raise UnavailableError(_unavailable(task, tried, lacking))
 
 
 def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
@@ -51,7 +52,7 @@ def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
     variable = os.environ.get("BENCH_DATA")
     if data_dir is None and not variable:
         return "", None
-    named = "BENCH_DATA" if data_dir is None else "--data-dir"
+    named = "BENCH_DATA" if data_dir is None or str(data_dir) == variable else "--data-dir"
     place = Path(data_dir or str(variable)).expanduser()
     if not place.is_dir():
         what = "is a file" if place.exists() else "does not exist"
@@ -88,7 +89,7 @@ def missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
 def _from_publisher(task: Task, allow_download: bool, splits: Sequence[str], tried: list[str]) -> Path | None:
     """The task's folder in the cache, complete for ``splits``, or None with the reason in ``tried``."""
     root = mini.cache_root() / "data" / task.folder
-    wanted = published_for(task, splits)
+    wanted = published_for(task, patterns_of(task, splits))
     absent = [file for file in wanted if not (root / file.path).is_file()]
     if absent and not allow_download:
         tried.append(
@@ -120,9 +121,13 @@ def _fetch_all(task: Task, root: Path, absent: Sequence[PublishedFile]) -> None:
             bar.advance()
 
 
-def published_for(task: Task, splits: Iterable[str]) -> list[PublishedFile]:
-    """The published files that ``splits`` read."""
-    patterns = [pattern for split in splits for pattern in task.files[split]]
+def patterns_of(task: Task, splits: Iterable[str]) -> list[str]:
+    """The patterns of the files that ``splits`` read."""
+    return [pattern for split in splits for pattern in task.files[split]]
+
+
+def published_for(task: Task, patterns: Sequence[str]) -> list[PublishedFile]:
+    """The published files that match one of ``patterns``."""
     return [file for file in task.published if any(Path(file.path).match(p) for p in patterns)]
 
 
@@ -137,13 +142,13 @@ def mini_root(task: Task) -> Path:
     return root
 
 
-def _unavailable(task: Task, tried: Sequence[str], splits: Sequence[str]) -> str:
-    addresses = sorted({file.url.rsplit("/", 1)[0] for file in published_for(task, splits)})
-    shown = addresses[0] + (f" (and {len(addresses) - 1} more)" if len(addresses) > 1 else "")
-    wanted = ", ".join(pattern for split in splits for pattern in task.files[split])
+def _unavailable(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> str:
+    urls = [file.url for file in published_for(task, lacking)]
+    more = f" and {len(urls) - 3} more" if len(urls) > 3 else ""
     return (
         f"the data of task {task.name} could not be had. Tried: {'; '.join(tried)}. "
-        f"Needed in DIR/{task.folder}/: {wanted}. Published at {shown or 'an address not declared'}. "
+        f"Needed in DIR/{task.folder}/: {', '.join(lacking)}; "
+        f"published at {', '.join(urls[:3]) or 'no address that the task declares'}{more}. "
         f"On a machine with a network: bench data prepare --task {task.name} --scale paper; "
         "or put the files there and give --data-dir DIR or set BENCH_DATA=DIR. A run that needs "
         "other splits only can say so: --train-split dev"

@@ -17,7 +17,7 @@ from bench.errors import UserError
 from bench.files import canonical_json
 from bench.method import Method
 from bench.settings import Setting, resolve
-from bench.task import Task
+from bench.task import Protocol, Task
 
 SCALES = ("mini", "paper")
 PROTOCOLS = ("original", "plain")
@@ -35,7 +35,7 @@ class RunSpec:
     model: str
     model_fingerprint: str
     scale: str
-    protocol: str
+    protocol: Protocol
     seed: int
     settings: Mapping[str, Setting]
     data_origin: str
@@ -62,9 +62,7 @@ class RunSpec:
             "seed": self.seed,
             "data": self.data_fingerprint,
             "settings": {
-                name: setting.value
-                for name, setting in self.settings.items()
-                if known.BY_NAME[name].identity
+                name: setting.value for name, setting in self.settings.items() if known.BY_NAME[name].identity
             },
         }
 
@@ -136,7 +134,7 @@ def make_spec(
     model: str,
     model_fingerprint: str,
     scale: str,
-    protocol: str,
+    protocol: Protocol,
     seed: int,
     data_origin: str,
     data_fingerprint: str,

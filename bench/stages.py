@@ -209,9 +209,7 @@ class Attempt:
             if tracker is not None:
                 tracker.close(finished=tracker.done >= total)
 
-    def pairs(
-        self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned, split: str
-    ) -> tuple[list[Pair], int]:
+    def pairs(self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned, split: str) -> tuple[list[Pair], int]:
         """Token ids of a split's rows, and how many had to be cut at the model's length."""
         from bench.text import encode_pairs
 
@@ -240,9 +238,7 @@ class Attempt:
         items = self.items()
         parameters, _ = checkpoint.load_tensors(self.folder.parameters)
         key = hashlib.sha256(
-            canonical_json(
-                [self.spec.key("run"), self.folder.product_sha256("train")]
-            ).encode()
+            canonical_json([self.spec.key("run"), self.folder.product_sha256("train")]).encode()
         ).hexdigest()
         if (facts := self.folder.stage_facts("decode", key)) is not None:
             say("decoding: done already")

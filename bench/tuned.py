@@ -70,10 +70,7 @@ def pad(rows: Sequence[Tokens], fill: int, device: torch.device) -> Tensor:
 
 def as_cache(keys_values: Tensor, batch: int) -> DynamicCache:
     """[L, 2, H, P, D] as a cache in which every one of ``batch`` examples sees the same P positions."""
-    layers = [
-        (pair[0].expand(batch, -1, -1, -1), pair[1].expand(batch, -1, -1, -1))
-        for pair in keys_values
-    ]
+    layers = [(pair[0].expand(batch, -1, -1, -1), pair[1].expand(batch, -1, -1, -1)) for pair in keys_values]
     return DynamicCache(layers)
 
 
@@ -127,9 +124,7 @@ class Tuned(nn.Module):
         """
         prefix = self.prefix()
         length = 0 if prefix is None else prefix.shape[-2]
-        cache = (
-            as_cache(prefix.to(self.dtype), len(sources)) if prefix is not None and length else None
-        )
+        cache = as_cache(prefix.to(self.dtype), len(sources)) if prefix is not None and length else None
         offset = torch.full((len(sources),), length, dtype=torch.long, device=self.device)
         return Context(cache, None, offset, [list(source) for source in sources])
 
@@ -216,9 +211,7 @@ class Tuned(nn.Module):
             mask = torch.cat((context.visible, torch.ones_like(ids)), dim=1)
         hidden, _ = self.read(context.cache, mask, position_ids, ids=ids)
         starts = [len(p) - 1 for p in context.pending]
-        picked = [
-            hidden[i, s : s + len(t)] for i, (s, t) in enumerate(zip(starts, targets, strict=True))
-        ]
+        picked = [hidden[i, s : s + len(t)] for i, (s, t) in enumerate(zip(starts, targets, strict=True))]
         logits = self.backbone.lm_head(torch.cat(picked)).float()
         labels = torch.tensor([id for t in targets for id in t], device=self.device)
         losses = nn.functional.cross_entropy(logits, labels, reduction="none")

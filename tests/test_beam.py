@@ -249,9 +249,7 @@ def test_minimum_length_counts_the_prompt_in_original_only() -> None:
 def test_no_ngram_twice_the_prompt_included() -> None:
     model = MadeUp(dice(1, 13, 0.3, -20.0))
     for size in (1, 2, 3):
-        rules = BeamRules(
-            "plain", EOS, beams=3, max_new_tokens=10 if size == 1 else 40, no_repeat_ngram=size
-        )
+        rules = BeamRules("plain", EOS, beams=3, max_new_tokens=10 if size == 1 else 40, no_repeat_ngram=size)
         for prompt in ([5], [5, 6, 5]):
             whole = [*prompt, *beam_search(model, [prompt], rules)[0]]
             grams = [tuple(whole[i : i + size]) for i in range(len(whole) - size + 1)]

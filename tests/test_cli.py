@@ -26,7 +26,9 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
     assert "bench " in out
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list", "methods"], ["list", "tasks", "--json"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["list", "methods"], ["list", "tasks", "--json"], ["--version"]]
+)
 def test_light_verbs_do_not_import_torch(words: list[str]) -> None:
     program = (
         "import sys\n"

@@ -121,11 +121,11 @@ def test_a_neighbours_files_are_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="--data-dir .* does not exist; expected a directory with"):
+    with pytest.raises(UserError, match=r"--data-dir .* does not exist; expected a directory with"):
         prepare(TASK, tmp_path / "none")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "file"))
-    with pytest.raises(UserError, match="BENCH_DATA .* is a file; expected a directory"):
+    with pytest.raises(UserError, match=r"BENCH_DATA .* is a file; expected a directory"):
         prepare(TASK)
 
 
@@ -142,7 +142,7 @@ def test_mini_with_an_incomplete_directory_is_an_error(tmp_path: Path, suite: Pa
         prepare(TASK, given)
     message = str(caught.value)
     assert f"--data-dir {given}: {given / 'lines'} lacks v1/train.txt" in message
-    assert "Published at https://lines.example" in message
+    assert "published at https://lines.example/train.txt. On" in message
     assert "--train-split dev" in message and "\n" not in message
     assert load_rows(prepare(TASK, given, splits=("dev", "test")), "dev") == [Row("e", "f")]
 
@@ -190,7 +190,13 @@ def test_a_failed_download_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise UnavailableError("https://lines.example/train.txt could not be fetched: no route")
 
     monkeypatch.setattr(sources, "fetch", fail)
-    with pytest.raises(UnavailableError, match="Tried: .*; publisher: https.* no route. Needed"):
+    with pytest.raises(UnavailableError, match=r"Tried: .*; publisher: https.* no route. Needed"):
+        prepare(TASK, scale="paper")
+
+
+def test_no_address_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lines, "published", ())
+    with pytest.raises(UnavailableError, match="published at no address that the task declares"):
         prepare(TASK, scale="paper")
 
 
@@ -241,6 +247,7 @@ def test_look_stats_verify(tmp_path: Path) -> None:
     table = stats(found)
     assert table["paper"]["train"] == {"source_length": 1.0, "target_length": 2.0}
     assert table["splits"]["train"]["missing"] == ["v1/train.txt"]
+    assert stats(found, splits=["dev"])["splits"].keys() == {"dev"}
     test = table["splits"]["test"]
     assert (test["rows"], test["items"], test["source_length"]) == (2, 1, None)
     report = verify(found)
@@ -273,9 +280,9 @@ def test_no_checksum_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_tokenizer_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     monkeypatch.setattr(data, "_hub_folder", lambda repository, revision: None)
-    with pytest.raises(UnavailableError, match="BENCH_MODELS .*the hub's cache has no .* --tokenizer DIR"):
+    with pytest.raises(UnavailableError, match=r"BENCH_MODELS .*the hub's cache has no .* --tokenizer DIR"):
         find_tokenizer()
-    with pytest.raises(DataError, match="expected tokenizer.json"):
+    with pytest.raises(DataError, match=r"expected tokenizer.json"):
         find_tokenizer(tmp_path)
 
 

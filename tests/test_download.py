@@ -164,7 +164,7 @@ def test_a_wrong_file_in_place_is_replaced(server: Server, target: Path) -> None
 
 def test_statuses(server: Server, target: Path) -> None:
     server.statuses = [404]
-    with pytest.raises(UnavailableError, match="the server answered 404 Not Found$"):
+    with pytest.raises(UnavailableError, match=r"the server answered 404 Not Found$"):
         fetch(server.address, target, SHA256)
     assert len(server.asked) == 1 and list(target.parent.iterdir()) == []
     server.statuses = [503, 429]
@@ -174,7 +174,7 @@ def test_statuses(server: Server, target: Path) -> None:
 
 
 def test_nobody_answers(target: Path, server: Server) -> None:
-    with pytest.raises(UnavailableError, match="could not be fetched: .*refused"):
+    with pytest.raises(UnavailableError, match=r"could not be fetched: .*refused"):
         fetch("http://127.0.0.1:1/data.csv", target, SHA256, attempts=1)
 
 

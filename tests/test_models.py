@@ -62,7 +62,12 @@ def test_unreachable_weights_say_what_was_tried(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UnavailableError) as caught:
         locate("gpt2-large", allow_download=False)
     text = str(caught.value)
-    for part in ("BENCH_MODELS: no folder", "hub openai-community/gpt2-large@", "--model PATH", "hf download"):
+    for part in (
+        "BENCH_MODELS: no folder",
+        "hub openai-community/gpt2-large@",
+        "--model PATH",
+        "hf download",
+    ):
         assert part in text
     assert "\n" not in text
 

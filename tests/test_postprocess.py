@@ -58,7 +58,11 @@ def test_clean_up(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("prompt", "output", "expected"),
     [
-        (f" name : Alimentum | area : city centre {END}", f" A pub , it 's nice . {END}", "A pub, it's nice."),
+        (
+            f" name : Alimentum | area : city centre {END}",
+            f" A pub , it 's nice . {END}",
+            "A pub, it's nice.",
+        ),
         # The prompt is shortened by the clean-up too, and by as much in both readings.
         (f" a . b , c ? {END}", f" Yes . {END}", "Yes."),
         (f" é : £ 20 - 25 {END}", f" Café £ 20 . {END}", "Café £ 20."),

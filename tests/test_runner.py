@@ -47,7 +47,7 @@ def test_a_run_leaves_a_whole_record_and_only_trained_parameters(tmp_path: Path,
     assert record["parameters"]["trained"] > record["parameters"]["stored"]
     for name in ("code", "packages", "hardware", "peak_memory_bytes", "data_fingerprint", "command"):
         assert record[name], name
-    assert {"value": 6, "origin": "command line"} == record["settings"]["limit"]
+    assert record["settings"]["limit"] == {"value": 6, "origin": "command line"}
     assert not list(folder.path.glob("*checkpoint*"))
 
 
@@ -71,9 +71,7 @@ def test_every_method_goes_through(method: str, tmp_path: Path, tiny_model: Path
 @pytest.mark.parametrize("task", ["e2e", "dart"])
 def test_the_other_tasks_go_through_in_both_protocols(task: str, tmp_path: Path, tiny_model: Path) -> None:
     for protocol in ("original", "plain"):
-        common = runner.Common(
-            model=str(tiny_model), protocol=protocol, runs=tmp_path / "runs", given=QUICK
-        )
+        common = runner.Common(model=str(tiny_model), protocol=protocol, runs=tmp_path / "runs", given=QUICK)
         [one] = runner.expand(methods="prefix[length=2,hidden=8]", tasks=task, seeds="1", common=common)
         assert runner.run(one)["status"] == "done"
     assert len(Store(tmp_path / "runs").runs()) == 2

@@ -90,7 +90,7 @@ def test_fit(room: int, expected: list[object], cut: int) -> None:
 
 
 def test_no_room_for_a_target() -> None:
-    with pytest.raises(DataError, match="row 2: its source has 3 tokens.*expected fewer than 3"):
+    with pytest.raises(DataError, match=r"row 2: its source has 3 tokens.*expected fewer than 3"):
         fit([([1, 0], [6, 0]), ([1, 2, 0], [3, 0])], 3)
 
 

@@ -126,10 +126,7 @@ def stats_(
             rows.append(
                 [
                     split,
-                    *(
-                        shown(one[name])
-                        for name in ("rows", "expected_rows", "items", "expected_items")
-                    ),
+                    *(shown(one[name]) for name in ("rows", "expected_rows", "items", "expected_items")),
                     *(shown(one[name], 1) for name in ("source_length", "target_length")),
                     beside,
                 ]
@@ -152,14 +149,14 @@ def verify_(tasks: str, data_dir: Path | None, scale: str | None, offline: bool,
     """Checksums and row counts beside what is declared; exit 1 if something differs."""
     from bench.data import verify
 
-    documents = [
-        verify(one) for one in prepared(tasks, data_dir, scale, offline, splits=(), strict=False)
-    ]
+    documents = [verify(one) for one in prepared(tasks, data_dir, scale, offline, splits=(), strict=False)]
     if as_json:
         print_json(documents if len(documents) > 1 else documents[0])
     else:
         for document in documents:
-            click.echo(f"{document['task']}: {'ok' if document['ok'] else 'NOT as declared'} ({document['root']})")
+            click.echo(
+                f"{document['task']}: {'ok' if document['ok'] else 'NOT as declared'} ({document['root']})"
+            )
             for file in document["files"]:
                 click.echo(f"  {file['status']:<8} {file['path']}")
             for split, size in document["splits"].items():

@@ -50,7 +50,9 @@ def machine() -> list[dict[str, Any]]:
     rows = [check("python", True, sys.version.split()[0])]
     rows.append(check("cores", True, str(os.cpu_count())))
     free = shutil.disk_usage(Path.cwd()).free / 1e9
-    rows.append(check("disk here", free > 1, f"{free:.0f} GB free", "mini runs need 0.1 GB, gpt2-medium 6 GB"))
+    rows.append(
+        check("disk here", free > 1, f"{free:.0f} GB free", "mini runs need 0.1 GB, gpt2-medium 6 GB")
+    )
     if importlib.util.find_spec("torch") is not None:
         import torch
 

@@ -15,9 +15,18 @@ TARGETS = ("peft",)
 @click.command("export", epilog="\b\nExample:\n  bench export webnlg-prefix-mini --to peft --out adapter/")
 @click.argument("run")
 @click.option("--to", "target", default="peft", show_default=True, help="peft.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory to write; must not exist.")
-@click.option("--runs", type=click.Path(path_type=Path), envvar="BENCH_RUNS", show_envvar=True,
-              default=Path("runs"), show_default=True, help="Where runs are kept.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Directory to write; must not exist."
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    envvar="BENCH_RUNS",
+    show_envvar=True,
+    default=Path("runs"),
+    show_default=True,
+    help="Where runs are kept.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None:
     """Write RUN (its name or the beginning of it) for use with `PeftModel.from_pretrained`."""

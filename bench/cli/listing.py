@@ -23,8 +23,15 @@ Examples:
 )
 @click.argument("kind", metavar="|".join(KINDS))
 @click.option("--model", default=None, help="With methods: count parameters for this backbone (needs torch).")
-@click.option("--runs", type=click.Path(path_type=Path), envvar="BENCH_RUNS", show_envvar=True,
-              default=Path("runs"), show_default=True, help="With runs: where they are kept.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    envvar="BENCH_RUNS",
+    show_envvar=True,
+    default=Path("runs"),
+    show_default=True,
+    help="With runs: where they are kept.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
     """List tasks, methods, models, metrics or runs."""
@@ -68,9 +75,7 @@ def broken(kind: str) -> list[dict[str, Any]]:
     """Files that could not be used, each with its cause, so that they are seen and not missed."""
     from bench import registry
 
-    return [
-        {"name": place, "broken": cause} for place, cause in registry.broken() if place.startswith(kind)
-    ]
+    return [{"name": place, "broken": cause} for place, cause in registry.broken() if place.startswith(kind)]
 
 
 def tasks() -> list[dict[str, Any]]:
@@ -106,11 +111,11 @@ def audited(model: str) -> list[dict[str, Any]]:
     """Every method and reported variant, counted on the meta device without weights."""
     from bench import audit, registry
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for method in registry.methods().values():
         for variant in audit.variants(method, model):
-            rows.append(audit.audit(method, model, variant))
-    return rows + broken("baselines")
+            rows.append(dict(audit.audit(method, model, variant)))
+    return [*rows, *broken("baselines")]
 
 
 def models() -> list[dict[str, Any]]:

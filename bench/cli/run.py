@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from bench.cli import print_json
 from bench.errors import UserError
 from bench.settings import TABLE
+
+if TYPE_CHECKING:
+    from bench.task import Protocol
 
 STAGES = {"train": "Training", "data": "Data", "decode": "Decoding", "work": "How the work is done"}
 
@@ -45,11 +48,25 @@ Examples:
 @click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory.")
 @click.option("--scale", default="mini", show_default=True, help="mini or paper.")
 @click.option("--protocol", default="original", show_default=True, help="original or plain.")
-@click.option("--seed", "seeds", default="101", show_default=True, help="Seed, or several (101 is the authors').")
-@click.option("--data-dir", type=click.Path(path_type=Path), envvar="BENCH_DATA", show_envvar=True,
-              help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.")
-@click.option("--runs", type=click.Path(path_type=Path), envvar="BENCH_RUNS", show_envvar=True,
-              default=Path("runs"), show_default=True, help="Where runs are kept.")
+@click.option(
+    "--seed", "seeds", default="101", show_default=True, help="Seed, or several (101 is the authors')."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="BENCH_DATA",
+    show_envvar=True,
+    help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    envvar="BENCH_RUNS",
+    show_envvar=True,
+    default=Path("runs"),
+    show_default=True,
+    help="Where runs are kept.",
+)
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @click.option("--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, with every setting and its origin.")
@@ -80,7 +97,7 @@ def command(
         common=runner.Common(
             model=model,
             scale=scale,
-            protocol=protocol,
+            protocol=cast("Protocol", protocol),
             data_dir=data_dir,
             runs=runs,
             offline=offline,

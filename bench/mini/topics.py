@@ -40,9 +40,7 @@ def value_facts(dice: Dice) -> list[Triple]:
     return dice.shuffled(facts(draw(kind, dice), kind, keys, False))[: 1 + dice.below(3)]
 
 
-def restaurant_facts(
-    dice: Dice, held: bool, sizes: dict[int, float] = RESTAURANT_SIZES
-) -> list[Triple]:
+def restaurant_facts(dice: Dice, held: bool, sizes: dict[int, float] = RESTAURANT_SIZES) -> list[Triple]:
     """Facts about a restaurant, in the order in which menus of fields list them."""
     keys: Sequence[str] = table("world")["restaurant"]["properties"]
     known = facts(draw("restaurant", dice, held), "restaurant", keys, held)
@@ -57,10 +55,7 @@ def row_facts(dice: Dice, held: bool) -> list[Triple]:
     name = draw(spec["name"], dice, held).replace("_", " ")
     cells = facts(name, spec["name"], spec["properties"], held)
     told = dice.shuffled(cells)[: dice.weighted(ROW_SIZES)]
-    told = [
-        Triple(name, t.property, t.value.replace("_", " "), t.subject_kind, t.value_kind)
-        for t in told
-    ]
+    told = [Triple(name, t.property, t.value.replace("_", " "), t.subject_kind, t.value_kind) for t in told]
     if dice.chance(0.4):
         title = table_title(spec["title"], dice, held)
         told = [

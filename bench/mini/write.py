@@ -115,10 +115,7 @@ def _triple_set(tag: str, entry: Entry, typed: bool) -> list[str]:
     row = f"        <{tag[0]}triple>%s | %s | %s</{tag[0]}triple>"
     return [
         f"      <{tag}>",
-        *(
-            row % (escape(t.subject), escape(t.property), escape(_literal(t, typed)))
-            for t in entry.triples
-        ),
+        *(row % (escape(t.subject), escape(t.property), escape(_literal(t, typed))) for t in entry.triples),
         f"      </{tag}>",
     ]
 
@@ -146,10 +143,7 @@ def _marked(entry: Entry, number: int) -> list[tuple[str, str]]:
 
 
 def _benchmark(head: str, lines: Sequence[str], end: str) -> str:
-    return (
-        "\n".join([f"{head}<benchmark>", "  <entries>", *lines, "  </entries>", "</benchmark>"])
-        + end
-    )
+    return "\n".join([f"{head}<benchmark>", "  <entries>", *lines, "  </entries>", "</benchmark>"]) + end
 
 
 def webnlg_files() -> Iterator[tuple[Path, str]]:

@@ -65,7 +65,9 @@ def test_same_bytes_as_ever(suite: Path) -> None:
 
 
 def test_same_bytes_with_another_hash_seed(tmp_path: Path, suite: Path) -> None:
-    code = "import sys, pathlib; from bench.mini.write import write_mini; write_mini(pathlib.Path(sys.argv[1]))"
+    code = (
+        "import sys, pathlib; from bench.mini.write import write_mini; write_mini(pathlib.Path(sys.argv[1]))"
+    )
     env = {**os.environ, "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "again")], check=True, env=env)
     assert mini.file_hashes(tmp_path / "again") == mini.file_hashes(suite)
@@ -151,9 +153,7 @@ def test_dart_files(suite: Path) -> None:
 
 def test_no_test_name_elsewhere() -> None:
     test = set.union(*(names_in(part["test"]()) for part in PARTS.values()))
-    other = set.union(
-        *(names_in(part[split]()) for part in PARTS.values() for split in ("train", "dev"))
-    )
+    other = set.union(*(names_in(part[split]()) for part in PARTS.values() for split in ("train", "dev")))
     assert len(test) > 500
     assert not test & other
     # Every run of up to four words of the first pages of the corpus.
