@@ -158,7 +158,8 @@ def stats(
     Lengths count as the paper's do (``bench.text.lengths``). Without a tokenizer they are None.
     """
     task = prepared.task
-    source, target = task.paper_lengths or (None, None)
+    # The invented world has lengths of its own; the paper's say nothing about them.
+    source, target = (task.paper_lengths if prepared.origin != "mini" else None) or (None, None)
     return {
         "task": task.name,
         "title": task.title,

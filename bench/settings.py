@@ -79,9 +79,9 @@ TABLE = (
     Known("warmup_steps", int, 0, f"{CODE}: 0 in all full-data runs", "linear warm-up", "train", minimum=0),
     Known("weight_decay", float, 0.0, CODE, "AdamW weight decay", "train", minimum=0.0),
     Known("clip_norm", float, 1.0, CODE, "largest gradient norm", "train", minimum=0.0, optional=True),
-    Known("objective", str, "mean", CODE, "loss: mean over the batch's target tokens, or sum per example",
+    Known("objective", str, "mean", CODE, "mean over the target tokens, or sum per example",
           "train", choices=("mean", "sum")),
-    Known("backbone_dropout", bool, True, f"{CODE}: GPT-2's 0.1", "dropout of the backbone in training", "train"),
+    Known("backbone_dropout", bool, True, f"{CODE}: GPT-2's 0.1", "backbone dropout in training", "train"),
     Known("pad_row", bool, True, f"{CODE}: [PAD] grows the embedding by a row", "train with a PAD row in the softmax",
           "train"),
     Known("precision", str, "fp32", f"{CODE}: fp32", "arithmetic of forward and backward", "train",
@@ -100,7 +100,7 @@ TABLE = (
     Known("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode"),
     # How the work is done; none of it changes what a run is.
     Known("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1, identity=False),
-    Known("checkpoint_seconds", float, 120.0, OURS, "seconds between checkpoints", "work", minimum=0.0, identity=False),
+    Known("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work", minimum=0.0, identity=False),
     Known("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work", identity=False),
 )  # fmt: skip
 BY_NAME = {known.name: known for known in TABLE}

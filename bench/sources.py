@@ -144,11 +144,11 @@ def mini_root(task: Task) -> Path:
 
 def _unavailable(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> str:
     urls = [file.url for file in published_for(task, lacking)]
-    more = f" and {len(urls) - 3} more" if len(urls) > 3 else ""
+    shown = urls if len(urls) <= 3 else [f"{urls[0]} and {len(urls) - 1} more"]
     return (
         f"the data of task {task.name} could not be had. Tried: {'; '.join(tried)}. "
         f"Needed in DIR/{task.folder}/: {', '.join(lacking)}; "
-        f"published at {', '.join(urls[:3]) or 'no address that the task declares'}{more}. "
+        f"published at {', '.join(shown) or 'no address that the task declares'}. "
         f"On a machine with a network: bench data prepare --task {task.name} --scale paper; "
         "or put the files there and give --data-dir DIR or set BENCH_DATA=DIR. A run that needs "
         "other splits only can say so: --train-split dev"

@@ -148,7 +148,7 @@ class Attempt:
             return report["training"], report["parameters"]
         accelerator = make_accelerator(self.spec["device"], self.spec["precision"])
         tuned = self.build(tokenizer)
-        if not self.specified.method.trains:
+        if not tuned.trained_state():  # nothing to train: prompt, or a prefix of length 0
             report = {"training": None, "parameters": counts(tuned)}
             checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
             self.folder.finish_stage("train", key, report)

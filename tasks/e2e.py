@@ -100,10 +100,10 @@ class E2E(Task):
 
 
 def parse_mr(record: str, place: str) -> tuple[Fact, ...]:
-    """``name[The Mill], food[English]`` as pairs.
+    """``name[The Ox], food[Fish]`` as pairs.
 
-    >>> parse_mr("name[The Mill], food[English]", "here")
-    (('name', 'The Mill'), ('food', 'English'))
+    >>> parse_mr("name[The Ox], food[Fish]", "here")
+    (('name', 'The Ox'), ('food', 'Fish'))
     """
     facts: list[Fact] = []
     position = len(record) - len(record.lstrip())
@@ -117,7 +117,7 @@ def parse_mr(record: str, place: str) -> tuple[Fact, ...]:
             shown = record if len(record) <= 80 else record[:77] + "..."
             raise DataError(
                 f"{place}: {shown!r} is not a meaning representation; "
-                "expected fields like name[The Mill], food[English]"
+                "expected fields like name[The Ox], food[Fish]"
             )
         facts.append((field[1].strip(), one_line(field[2])))
         position = field.end()

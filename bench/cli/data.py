@@ -24,9 +24,10 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
         ),
         click.option(
-            "--scale", default=None, help="mini or paper; paper where --data-dir is given, else mini."
+            "--scale",
+            default=None,
+            help="mini or paper; by default paper to prepare or where --data-dir is given.",
         ),
-        click.option("--offline", is_flag=True, help="Never use the network."),
         click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
     ]
     for option in reversed(options):
@@ -34,28 +35,24 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def prepared(
-    tasks: str,
-    data_dir: Path | None,
-    scale: str | None,
-    offline: bool,
-    splits: tuple[str, ...] | None = None,
-    strict: bool = True,
-) -> list[Any]:
-    """Each task's files, found in the usual order."""
+def chosen(tasks: str, scale: str | None, default: str) -> tuple[list[Any], str]:
+    """The tasks by name, and a scale that exists."""
     from bench import registry
-    from bench.data import prepare
     from bench.errors import unknown
     from bench.spec import SCALES
 
-    scale = scale or ("paper" if data_dir else "mini")
+    scale = scale or default
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    chosen = [registry.get_task(name.strip()) for name in tasks.split(",")]
-    return [
-        prepare(task, data_dir, not offline, scale, splits=splits or tuple(task.files), strict=strict)
-        for task in chosen
-    ]
+    return [registry.get_task(name.strip()) for name in tasks.split(",")], scale
+
+
+def here(tasks: str, data_dir: Path | None, scale: str | None) -> list[Any]:
+    """What is there already of each task; nothing is fetched."""
+    from bench.data import look
+
+    found, scale = chosen(tasks, scale, "paper" if data_dir else "mini")
+    return [look(task, data_dir, scale) for task in found]
 
 
 @click.group(
@@ -72,9 +69,13 @@ def command() -> None:
 
 @command.command("prepare")
 @common
-def prepare_(tasks: str, data_dir: Path | None, scale: str | None, offline: bool, as_json: bool) -> None:
+@click.option("--offline", is_flag=True, help="Never use the network.")
+def prepare_(tasks: str, data_dir: Path | None, scale: str | None, as_json: bool, offline: bool) -> None:
     """Find or fetch the files, count their rows and print where they are."""
-    found = prepared(tasks, data_dir, scale or "paper", offline)
+    from bench.data import prepare
+
+    wanted, scale = chosen(tasks, scale, "paper")
+    found = [prepare(task, data_dir, not offline, scale, splits=tuple(task.files)) for task in wanted]
     rows = [
         {"task": p.task.name, "origin": p.origin, "root": str(p.root), "fingerprint": p.fingerprint}
         for p in found
@@ -93,7 +94,6 @@ def stats_(
     tasks: str,
     data_dir: Path | None,
     scale: str | None,
-    offline: bool,
     as_json: bool,
     tokenizer: Path | None,
     protocol: str,
@@ -105,7 +105,7 @@ def stats_(
 
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
-    found = prepared(tasks, data_dir, scale, offline, splits=(), strict=False)
+    found = here(tasks, data_dir, scale)
     try:
         words = find_tokenizer(tokenizer)
     except UnavailableError as error:
@@ -145,11 +145,11 @@ def shown(value: float | None, digits: int | None = None) -> str:
 
 @command.command("verify")
 @common
-def verify_(tasks: str, data_dir: Path | None, scale: str | None, offline: bool, as_json: bool) -> int:
+def verify_(tasks: str, data_dir: Path | None, scale: str | None, as_json: bool) -> int:
     """Checksums and row counts beside what is declared; exit 1 if something differs."""
     from bench.data import verify
 
-    documents = [verify(one) for one in prepared(tasks, data_dir, scale, offline, splits=(), strict=False)]
+    documents = [verify(one) for one in here(tasks, data_dir, scale)]
     if as_json:
         print_json(documents if len(documents) > 1 else documents[0])
     else:

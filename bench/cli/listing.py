@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -55,27 +55,31 @@ def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
         click.echo(f"no {kind}" + (f" in {runs}" if kind == "runs" else ""))
         return
     header = list(dict.fromkeys(name for row in rows for name in row))
-    print_table(header, [[shown(row.get(name)) for name in header] for row in rows])
+    print_table(header, [[shown(row.get(name), name) for name in header] for row in rows])
 
 
-def shown(value: object) -> object:
-    """A cell: numbers with separators, lists with commas."""
+def shown(value: object, name: str = "") -> object:
+    """A cell: numbers with separators, shares in percent, lists with commas."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, float) and name.startswith("share"):
+        return f"{100 * value:.3g}%"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return value
 
 
-def broken(kind: str) -> list[dict[str, Any]]:
+def broken(kind: Literal["methods", "tasks"]) -> list[dict[str, Any]]:
     """Files that could not be used, each with its cause, so that they are seen and not missed."""
     from bench import registry
 
-    return [{"name": place, "broken": cause} for place, cause in registry.broken() if place.startswith(kind)]
+    return [{"name": place, "broken": cause} for place, cause in registry.broken(kind)]
 
 
 def tasks() -> list[dict[str, Any]]:
@@ -85,8 +89,7 @@ def tasks() -> list[dict[str, Any]]:
         {
             "name": task.name,
             "kind": task.kind,
-            "rows": {split: count.rows for split, count in task.expected.items()}
-            and " / ".join(f"{count.rows:,}" for count in task.expected.values()),
+            "rows": " / ".join(f"{count.rows:,}" for count in task.expected.values()),
             "metrics": list(task.metrics),
             "licence": task.licence,
         }
@@ -104,7 +107,7 @@ def methods() -> list[dict[str, Any]]:
             "options": [f"{option.name}={option.default}" for option in method.options],
         }
         for method in registry.methods().values()
-    ] + broken("baselines")
+    ] + broken("methods")
 
 
 def audited(model: str) -> list[dict[str, Any]]:
@@ -115,7 +118,7 @@ def audited(model: str) -> list[dict[str, Any]]:
     for method in registry.methods().values():
         for variant in audit.variants(method, model):
             rows.append(dict(audit.audit(method, model, variant)))
-    return [*rows, *broken("baselines")]
+    return [*rows, *broken("methods")]
 
 
 def models() -> list[dict[str, Any]]:

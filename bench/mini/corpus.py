@@ -37,7 +37,7 @@ PROPERTY_STYLES: list[Callable[[str], str]] = [
 def cells(dice: Dice, triples: Sequence[Triple]) -> list[Cell]:
     """The record's cells in one of the spellings that pages use."""
     style = dice.pick(PROPERTY_STYLES)
-    spell = plain if dice.chance(0.4) else str
+    spell = plain if dice.chance(0.6) else str
     quote = '"{}"' if dice.chance(0.4) else "{}"
     found = []
     for t in triples:
@@ -85,6 +85,9 @@ LAYOUTS = [
     _rows("{s}, {p}, {o}", "\n"),
     _rows("* {s} {p} {o}", " "),
     _rows("[ {s} {p} {o} ]", " "),
+    _rows(" {s} - {p} - {o}", " ;"),
+    _rows(" {s} {p} {o}", " ,"),
+    _lines(" {s} .", " {p} is {o}", " ."),
 ]
 JOINTS = [
     "\n", "\n\n", "\n", " => ", " = ", " -- ", "\nText: ", "\nIn words: ", "\n\nDescription\n",
@@ -149,7 +152,24 @@ def _dump(dice: Dice) -> str:
     return dice.pick([" | ", " | ", " ", ""]) + text + dice.pick([" ", ""])
 
 
-KINDS = {_article: 24.0, _box: 58.0, _questions: 5.0, _list: 3.0, _dump: 10.0}
+def _quoted(dice: Dice) -> str:
+    """A page that says something twice, word for word, as pages that quote each other do."""
+    topics = [any_facts(dice) for _ in range(1 + dice.below(3))]
+    if dice.chance(0.5):
+        text = describe(dice, topics[0])
+    else:
+        text = dice.pick([", ", " ; ", " , "]).join(plain(t.value) for ts in topics for t in ts)
+    return " " + text + dice.pick(["\n", " again:", "\n\n>", " -", "\nquote:"]) + " " + text
+
+
+KINDS = {
+    _article: 15.0,
+    _box: 60.0,
+    _quoted: 10.0,
+    _questions: 4.0,
+    _list: 2.0,
+    _dump: 9.0,
+}
 
 
 def document(number: int) -> str:

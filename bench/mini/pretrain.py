@@ -7,15 +7,14 @@ minutes. So a GPT-2 of about 1.5 million parameters learns the invented world's 
 
     python -m bench.mini.pretrain --out bench/mini/assets/mini-gpt2
 
-It needs torch 2.9 or newer (for Muon). The shipped weights took about half an hour on two CPU cores. Another run with the same seed on other
-hardware gives a model of the same quality, but not the same bits; ``pretraining.json`` says what
-was done and the SHA-256 of what came out.
+It needs torch 2.9 or newer (for Muon). The shipped weights took about half an hour on two CPU
+cores. Another run with the same seed on other hardware gives a model of the same quality, but not
+the same bits; ``pretraining.json`` says what was done and the SHA-256 of what came out.
 """
 
 import argparse
 import hashlib
 import json
-import math
 import sys
 import time
 from array import array
@@ -28,9 +27,9 @@ from bench.mini.corpus import SEPARATOR, documents
 VOCABULARY = 2048
 POSITIONS = 512
 WIDTH, LAYERS, HEADS = 128, 6, 4
-WINDOW = 256  # tokens per row; rows start at a random position, so all positions are trained
+WINDOW = 256  # tokens per row; half of the rows start at a random position, so all are trained
 BATCH = 8
-MATRIX_RATE, RATE, WARMUP, LAST_RATE = 0.02, 3e-3, 100, 0.02
+MATRIX_RATE, RATE, WARMUP, COOLDOWN = 0.02, 3e-3, 100, 500
 TOKENIZER_DOCUMENTS = 20_000
 PART = 1000  # documents made at a time
 HELD_ROWS = 75
@@ -64,9 +63,10 @@ def train_tokenizer() -> Any:
 
 def new_model() -> Any:
     """GPT-2 in small. Dropout is off here: no document is seen twice, so nothing can be overfitted."""
+    import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    return GPT2LMHeadModel(
+    model = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=VOCABULARY,
             n_positions=POSITIONS,
@@ -83,6 +83,12 @@ def new_model() -> Any:
             use_cache=False,
         )
     )
+    # Positions start as sines and cosines (and are trained on): looking one token back, the first
+    # half of copying, is then the same at all positions instead of learned for each.
+    angles = torch.arange(POSITIONS)[:, None] / 10_000 ** (torch.arange(0, WIDTH, 2) / WIDTH)
+    waves = torch.cat([angles.sin(), angles.cos()], dim=1)
+    model.transformer.wpe.weight.data.copy_(waves * 0.028)  # as large as the token embeddings
+    return model
 
 
 class Stream:
@@ -135,11 +141,8 @@ def new_optimizers(model: Any) -> list[tuple[Any, float]]:
 
 
 def rate(step: int, steps: int) -> float:
-    """Share of the peak learning rate: a short warm-up, then half a cosine."""
-    if step < WARMUP:
-        return (step + 1) / WARMUP
-    done = (step - WARMUP) / max(1, steps - WARMUP)
-    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+    """Share of the peak learning rate: up, level, and down to zero over the last COOLDOWN steps."""
+    return min(1.0, (step + 1) / WARMUP, (steps - step) / COOLDOWN)
 
 
 def held_loss(model: Any, tokenizer: Any) -> float:
@@ -152,19 +155,29 @@ def held_loss(model: Any, tokenizer: Any) -> float:
     return sum(losses) / len(losses)
 
 
-def train(model: Any, tokenizer: Any, stream: Stream, steps: int, seed: int) -> Iterator[str]:
-    """Train in place; yields a line of progress now and then."""
+def train(
+    model: Any, tokenizer: Any, stream: Stream, steps: int, seed: int, stop: Path | None = None
+) -> Iterator[tuple[int, float, str]]:
+    """Train in place; yields (steps done, loss, a line of progress) now and then.
+
+    When the file ``stop`` appears, the learning rate goes down from then on: the result is that of
+    a run that was asked for so many steps.
+    """
     import torch
 
     offsets = torch.Generator().manual_seed(seed)
     optimizers = new_optimizers(model)
     began, recent = time.monotonic(), []
-    for step in range(steps):
+    step = 0
+    while step < steps:
+        if stop and step + COOLDOWN < steps and not step % 10 and stop.exists():
+            steps = step + COOLDOWN
         for optimizer, peak in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = peak * rate(step, steps)
         rows = stream.rows(BATCH)
         offset = torch.randint(0, POSITIONS - WINDOW + 1, (BATCH, 1), generator=offsets)
+        offset[::2] = 0
         positions = torch.arange(WINDOW) + offset
         # Half-precision products: twice as fast where the processor has them; weights stay fp32.
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -175,12 +188,14 @@ def train(model: Any, tokenizer: Any, stream: Stream, steps: int, seed: int) -> 
         for optimizer, _ in optimizers:
             optimizer.step()
         recent.append(loss.item())
-        if (step + 1) % 50 == 0 or step + 1 == steps:
+        step += 1
+        if step % 50 == 0 or step == steps:
             mean, recent = sum(recent) / len(recent), []
             spent = time.monotonic() - began
-            speed = (step + 1) * BATCH * WINDOW / spent
-            held = f" held-out {held_loss(model, tokenizer):.4f}" if not (step + 1) % 500 else ""
-            yield f"step {step + 1}/{steps} loss {mean:.4f}{held} {speed:.0f} tokens/s {spent:.0f} s"
+            speed = step * BATCH * WINDOW / spent
+            held = "" if step % 500 else f" held-out {held_loss(model, tokenizer):.4f}"
+            line = f"step {step}/{steps} loss {mean:.4f}{held} {speed:.0f} tokens/s {spent:.0f} s"
+            yield step, mean, line
 
 
 def save(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
@@ -205,6 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the initial weights (default 1)")
     parser.add_argument("--steps", type=int, default=4800, help="updates (default 4800)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
+    parser.add_argument("--stop", type=Path, help="finish early when this file appears")
     chosen = parser.parse_args(arguments)
 
     import torch
@@ -215,7 +231,9 @@ def main(arguments: list[str] | None = None) -> int:
     chosen.out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer()
     model, stream = new_model(), Stream(tokenizer)
-    for line in train(model, tokenizer, stream, chosen.steps, chosen.seed):
+    for done, loss, line in train(  # noqa: B007
+        model, tokenizer, stream, chosen.steps, chosen.seed, chosen.stop
+    ):
         print(line, flush=True)
     save(
         model,
@@ -224,16 +242,16 @@ def main(arguments: list[str] | None = None) -> int:
         {
             "script": "python -m bench.mini.pretrain",
             "seed": chosen.seed,
-            "steps": chosen.steps,
+            "steps": done,
             "batch": BATCH,
             "window": WINDOW,
             "parameters": sum(p.numel() for p in model.parameters()),
-            "tokens": chosen.steps * BATCH * WINDOW,
+            "tokens": done * BATCH * WINDOW,
             "corpus_documents": stream.documents,
             "corpus_characters": stream.characters,
             "first_documents_sha256": stream.first_digest,
             "corpus_sha256": stream.digest.hexdigest(),
-            "final_loss": float(line.split("loss ")[1].split()[0]),
+            "final_loss": round(loss, 4),
             "held_out_loss": round(held_loss(model, tokenizer), 4),
             "torch": torch.__version__,
             "threads": chosen.threads,

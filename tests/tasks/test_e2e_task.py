@@ -89,7 +89,7 @@ def test_linearise() -> None:
      "name[ ]", ",name[a]", "name[a]]"],
 )  # fmt: skip
 def test_bad_records(record: str) -> None:
-    with pytest.raises(DataError, match=r"^f.csv, line 2: .* expected fields like name\[The Mill\]"):
+    with pytest.raises(DataError, match=r"^f.csv, line 2: .* expected fields like name\[The Ox\]"):
         parse_mr(record, "f.csv, line 2")
 
 

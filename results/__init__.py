@@ -1,0 +1,1 @@
+"""Numbers as data: committed results, each with how it was made."""
