@@ -1,34 +1,53 @@
-"""Where a run computes: CPU, CUDA or Apple's GPU, in one process or many, through accelerate."""
+"""Where a run computes: CPU, CUDA or Apple's GPU, in one process or in many, through accelerate."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
-def make_accelerator(device: str, precision: str) -> Accelerator:
-    """The device and arithmetic of a run, through accelerate (one or many processes)."""
+
+def rank() -> int:
+    """This process's number in a launch of many (`torchrun`, `accelerate launch`); 0 where it is alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device to compute on; ``UserError`` where the wanted one is not here.
+
+    Apple's GPU is used only when asked for: its results differ from a CPU's in the last digits.
+    """
     import torch
+
+    if wanted not in DEVICES:
+        raise unknown("device", wanted, DEVICES)
+    cuda = torch.cuda.is_available()
+    if wanted == "cuda" and not cuda:
+        raise UserError("--device cuda: no CUDA device is visible here; use --device cpu (see bench doctor)")
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: no Apple GPU is visible here; use --device cpu")
+    if wanted == "mps":
+        return torch.device("mps")
+    if wanted == "cuda" or (wanted == "auto" and cuda):
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def make_accelerator(wanted: str, precision: str) -> Accelerator:
+    """The device and arithmetic of a training."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    cuda = torch.cuda.is_available()
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise unknown("device", device, ("auto", "cpu", "cuda", "mps"))
-    if device == "cuda" and not cuda:
-        raise UserError(
-            "--device cuda: no CUDA device is visible here; use --device cpu, or see `bench doctor`"
-        )
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise UserError("--device mps: no Apple GPU is visible here; use --device cpu")
-    if precision == "fp16" and not cuda:
+    device = pick_device(wanted)
+    if precision == "fp16" and device.type != "cuda":
         raise UserError("--precision fp16 needs a CUDA device; use --precision fp32 or bf16")
-    # Apple's GPU is used only when asked for: its results differ from a CPU's in the last digits.
-    cpu = device == "cpu" or (device == "auto" and not cuda)
     AcceleratorState._reset_state(reset_partial_state=True)  # several runs may share one process
     mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[precision]
-    return Accelerator(cpu=cpu, mixed_precision=mixed)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)

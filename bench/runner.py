@@ -17,7 +17,9 @@ from typing import Any
 
 from bench import registry
 from bench.data import prepare
+from bench.device import rank
 from bench.errors import UserError, unknown
+from bench.files import StorageError
 from bench.method import Method
 from bench.models import locate
 from bench.progress import say
@@ -32,6 +34,7 @@ MINI_NOTE = (
     "These are mini numbers: an invented world and a backbone of 1.5 million parameters. They say that the\n"
     "machinery works and how methods compare here; they are not the paper's and never stand beside them."
 )
+SCALE_NOTE = "Scale mini: settings for a trial on real files; no paper number can be compared with this."
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,17 @@ def specify(request: Request) -> Specified:
         data_origin=data.origin,
         data_fingerprint=data.fingerprint,
     )
-    return Specified(spec, request.task, request.method, data, model)
+    given_dir = str(common.data_dir) if data.origin == "directory" else None
+    command = spec.command(common.model, given_dir)
+    return Specified(spec, request.task, request.method, data, model, command)
 
 
-def run(request: Request) -> dict[str, Any]:
-    """Carry a request out, or find it done; the record. Raises what went wrong, after recording it."""
+def run(request: Request) -> dict[str, Any] | None:
+    """Carry a request out, or find it done; the record. Raises what went wrong, after recording it.
+
+    In a launch of many processes the first one keeps the run's folder; the others only take part in
+    the training and return None.
+    """
     specified = specify(request)
     spec = specified.spec
     folder = Store(request.common.runs).run(spec.run_id)
@@ -128,6 +137,9 @@ def run(request: Request) -> dict[str, Any]:
     if done is not None:
         say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
         return done
+    if rank() > 0:
+        Attempt(specified, folder).take_part()
+        return None
     with folder.claim() as claim:
         folder.write_spec(spec.to_json())
         attempt = Attempt(specified, folder, beat=claim.beat)
@@ -135,16 +147,25 @@ def run(request: Request) -> dict[str, Any]:
             with attempt.stoppable():
                 record = attempt.record("done", attempt.carry_out())
         except BaseException as error:
-            status = "cancelled" if isinstance(error, KeyboardInterrupt) or is_interrupt(error) else "failed"
-            folder.write_record(attempt.record(status, {"error": describe_error(error)}))
-            if is_interrupt(error):
+            interrupted = isinstance(error, KeyboardInterrupt) or is_interrupt(error)
+            status = "cancelled" if interrupted else "failed"
+            keep(folder, attempt.record(status, {"error": describe_error(error)}))
+            if interrupted:
                 raise KeyboardInterrupt(
-                    f"{error}; the same command continues from there: {spec.command()}"
+                    f"{error or 'stopped'}; the same command continues from there: {specified.command}"
                 ) from error
             raise
         folder.write_record(record)
         discard_checkpoints(folder)
     return record
+
+
+def keep(folder: RunDir, record: Mapping[str, Any]) -> None:
+    """Write the record of a failure; where even that fails (a full disk), say so and let the cause be seen."""
+    try:
+        folder.write_record(record)
+    except StorageError as error:
+        say(f"the failure could not be recorded: {error}", important=True)
 
 
 def discard_checkpoints(folder: RunDir) -> None:
@@ -194,8 +215,10 @@ def show(record: Mapping[str, Any]) -> None:
     missing = sorted({n for s in record["scores"].values() for n, one in s.items() if one["value"] is None})
     if missing:
         click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
-    if record["scale"] == "mini":
+    if record["data_origin"] == "mini":
         click.echo(MINI_NOTE)
+    elif record["scale"] == "mini":
+        click.echo(SCALE_NOTE)
     limit = record["settings"]["limit"]["value"]
     if limit is not None:
         click.echo(f"--limit {limit}: a part of the data; no paper number can be compared with this.")

@@ -107,21 +107,24 @@ class RunSpec:
             "settings": origins(self.settings),
         }
 
-    def command(self) -> str:
-        """The command line that asks for this run again."""
+    def command(self, model: str | None = None, data_dir: str | None = None) -> str:
+        """The command line that asks for this run again; ``model`` and ``data_dir`` as they were given."""
         import shlex
 
         selector = self.method
         typed = [f"{n}={s.value}" for n, s in self.options.items() if s.origin == "command line"]
         if typed:
             selector += f"[{','.join(typed)}]"
-        words = ["bench", "run", "--method", selector, "--task", self.task, "--model", self.model]
+        words = ["bench", "run", "--method", selector, "--task", self.task]
+        words += ["--model", model or self.model]
         words += ["--scale", self.scale, "--protocol", self.protocol, "--seed", str(self.seed)]
         for name, setting in self.settings.items():
             if setting.origin == "command line" and known.BY_NAME[name].identity:
                 value = setting.value
                 shown = {True: "yes", False: "no", None: "none"}.get(value, value)
                 words += ["--" + name.replace("_", "-"), str(shown)]
+        if data_dir is not None:
+            words += ["--data-dir", data_dir]
         return shlex.join(words)
 
 

@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench import provenance
 from bench.data import load_items, load_rows
-from bench.device import make_accelerator
+from bench.device import make_accelerator, pick_device, rank
 from bench.files import canonical_json
 from bench.method import Method
 from bench.models import Located
@@ -41,18 +41,21 @@ class Specified:
     method: Method
     data: Prepared
     model: Located
+    command: str
+    """The command line that asks for this run again."""
 
 
 class Attempt:
     """One go at a run: the stages in order, and what they cost."""
 
-    def __init__(self, specified: Specified, folder: RunDir, beat: Any) -> None:
+    def __init__(self, specified: Specified, folder: RunDir, beat: Callable[[], None] = lambda: None) -> None:
         self.specified = specified
         self.spec = specified.spec
         self.folder = folder
         self.beat = beat
         self.started = provenance.now()
         self.clock = time.monotonic()
+        self.training = False
         self.stop_asked = False
         self.durations: dict[str, float] = {}
 
@@ -63,7 +66,7 @@ class Attempt:
         return {
             **self.spec.to_json(),
             "status": status,
-            "command": self.spec.command(),
+            "command": self.specified.command,
             "started": self.started,
             "ended": provenance.now(),
             "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
@@ -86,7 +89,6 @@ class Attempt:
             self.stop_asked = True
             say("stopping after this update; once more to stop at once")
 
-        self.training = False
         try:
             old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:  # not in the main thread, where signals cannot be caught
@@ -134,55 +136,66 @@ class Attempt:
         tuned.backbone_dropout = self.spec["backbone_dropout"]
         return tuned
 
-    def train(self, tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any], dict[str, Any]]:
+    def take_part(self) -> None:
+        """The share of a further process in a launch of many: its part of the training, nothing else."""
+        from bench.models import load_tokenizer
+
+        if not self.folder.stage_done("train", self.spec.key("train")):
+            tokenizer = load_tokenizer(self.specified.model.path)
+            with self.stoppable():
+                self.fit(tokenizer, self.build(tokenizer))
+
+    def train(self, tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Train, and leave ``parameters.safetensors``; (report, parameter counts)."""
+        from bench import checkpoint
+
+        key = self.spec.key("train")
+        if (facts := self.folder.stage_facts("train", key)) is not None:
+            say("training: done already")
+            return facts["training"], facts["parameters"]
+        tuned = self.build(tokenizer)
+        training = self.fit(tokenizer, tuned)
+        facts = {"training": training, "parameters": counts(tuned)}
+        checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
+        self.folder.finish_stage("train", key, facts)
+        return training, facts["parameters"]
+
+    def fit(self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned) -> dict[str, Any] | None:
+        """Train ``tuned`` in place; the report, or None where there is nothing to train."""
         from dataclasses import asdict
 
-        from bench import checkpoint
         from bench.train import TrainSettings, train
         from bench.tuned import freeze_check
 
-        key = self.spec.key("train")
-        if (report := self.folder.stage_facts("train", key)) is not None:
-            say("training: done already")
-            return report["training"], report["parameters"]
-        accelerator = make_accelerator(self.spec["device"], self.spec["precision"])
-        tuned = self.build(tokenizer)
-        if not tuned.trained_state():  # nothing to train: prompt, or a prefix of length 0
-            report = {"training": None, "parameters": counts(tuned)}
-            checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
-            self.folder.finish_stage("train", key, report)
-            return report["training"], report["parameters"]
+        if not tuned.trained_state():  # prompt, or a prefix of length 0
+            return None
         pairs, truncated = self.pairs(tokenizer, tuned, self.spec["train_split"])
         watching = self.spec["keep"] == "best" or self.spec["patience"] is not None
         dev, _ = self.pairs(tokenizer, tuned, "dev") if watching else ([], 0)
-        names = TrainSettings.__dataclass_fields__
-        settings = TrainSettings(**{name: self.spec[name] for name in names})
+        settings = TrainSettings(**{name: self.spec[name] for name in TrainSettings.__dataclass_fields__})
         frozen = freeze_check(tuned)
         with self.watch(len(pairs), settings) as on_update:
             self.training = True
-            report_ = train(
-                tuned,
-                pairs,
-                dev,
-                settings,
-                seed=self.spec.seed,
-                key=key,
-                folder=self.folder.path,
-                accelerator=accelerator,
-                on_update=on_update,
-                stop=lambda: self.stop_asked,
-            )
-            self.training = False
+            try:
+                report = train(
+                    tuned,
+                    pairs,
+                    dev,
+                    settings,
+                    seed=self.spec.seed,
+                    key=self.spec.key("train"),
+                    folder=self.folder.path,
+                    accelerator=make_accelerator(self.spec["device"], self.spec["precision"]),
+                    on_update=on_update,
+                    stop=lambda: self.stop_asked,
+                )
+            finally:
+                self.training = False
         if freeze_check(tuned) != frozen:
             raise AssertionError("a frozen parameter changed in training: the method is not what it says")
-        facts = asdict(report_)
-        facts["rows"], facts["truncated_rows"] = len(pairs), truncated
-        facts["target_tokens_per_second"] = round(report_.target_tokens / max(report_.seconds, 1e-9), 1)
-        report = {"training": facts, "parameters": counts(tuned)}
-        checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
-        self.folder.finish_stage("train", key, report)
-        return report["training"], report["parameters"]
+        rate = round(report.target_tokens / max(report.seconds, 1e-9), 1)
+        sizes = {"rows": len(pairs), "truncated_rows": truncated, "target_tokens_per_second": rate}
+        return {**asdict(report), **sizes}
 
     @contextlib.contextmanager
     def watch(self, rows: int, settings: Any) -> Iterator[Any]:
@@ -195,8 +208,12 @@ class Attempt:
 
         def on_update(step: int, facts: dict[str, Any]) -> None:
             nonlocal tracker
+            if rank() > 0:
+                return
             if tracker is None:
                 tracker = track(total, "training", "updates", start=step - 1)
+                # Lines of an attempt that got further than its last checkpoint come again.
+                self.folder.trim_log(lambda line: line["step"] < step)
             tracker.note(f"loss {facts['loss']:.3f}")
             tracker.advance()
             self.beat()
@@ -245,8 +262,7 @@ class Attempt:
             return items, facts
         tuned = self.build(tokenizer)
         tuned.load_stored(parameters)
-        accelerator = make_accelerator(self.spec["device"], self.spec["precision"])
-        tuned.to(accelerator.device)
+        tuned.to(pick_device(self.spec["device"]))
         task, method, options = self.specified.task, self.specified.method, self.spec.option_values
         texts = [method.instruct(item.source, task, options) for item in items]
         sources = [encode_source(tokenizer, text) for text in texts]

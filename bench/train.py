@@ -209,8 +209,9 @@ def train(
                 facts["dev_loss"] = look(tuned, dev, settings, progress, best_file, accelerator)
             on_update(step + 1, facts)
             exhausted = settings.patience is not None and progress.looks_without_gain >= settings.patience
-            stopping = stop()
-            if stopping or time.monotonic() - saved >= settings.checkpoint_seconds:
+            due = time.monotonic() - saved >= settings.checkpoint_seconds
+            stopping, due = agree(accelerator, stop(), due)
+            if stopping or due:
                 save()
                 saved = time.monotonic()
             if exhausted:
@@ -232,6 +233,14 @@ def train(
     )
 
 
+def agree(accelerator: Accelerator, *wishes: bool) -> list[bool]:
+    """What any process wants, all do: so that none waits for others that have gone on."""
+    if accelerator.num_processes == 1:
+        return list(wishes)
+    votes = torch.tensor([float(wish) for wish in wishes], device=accelerator.device)
+    return [bool(total > 0) for total in accelerator.reduce(votes, "sum").tolist()]
+
+
 def update(
     model: torch.nn.Module,
     optimiser: Any,
@@ -241,7 +250,7 @@ def update(
     seed: int,
     accelerator: Accelerator,
 ) -> float:
-    """One optimiser step on one batch; the batch's loss under the objective (this process's share)."""
+    """One optimiser step on one batch; the batch's loss under the objective."""
     optimiser.zero_grad()
     losses = micro_losses(model, batch, settings, accelerator)
     value = 0.0
@@ -260,6 +269,8 @@ def update(
     if settings.clip_norm is not None:
         accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
     optimiser.step()
+    if accelerator.num_processes > 1:
+        return float(accelerator.reduce(torch.tensor(value, device=accelerator.device), "sum"))
     return value
 
 

@@ -132,6 +132,15 @@ def test_plain_is_generate_with_every_option(
     assert found != decode(Tuned(model), sources, without), "the option does nothing here"
 
 
+def test_long_outputs_are_those_of_generate() -> None:
+    model = tiny(1)
+    sources = some_sources(12, 3, longest=8)
+    rules = BeamRules("plain", EOS, beams=3, max_new_tokens=50)
+    expected = [generated(model, s, num_beams=3, max_new_tokens=50) for s in sources]
+    assert max(len(output) for output in expected) > 40, "the model ends too soon"
+    assert decode(Tuned(model), sources, rules) == expected
+
+
 def test_plain_is_generate_in_float32() -> None:
     model = tiny(3, torch.float32)
     sources = some_sources(11, 8)

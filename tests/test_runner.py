@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -222,3 +223,25 @@ def test_ctrl_c_saves_says_so_and_continues(tmp_path: Path, tiny_model: Path) ->
     done = folder.done_record()
     assert done is not None
     assert done["training"]["resumed_at"] > 0
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path, tiny_model: Path) -> None:
+    """The same command under torchrun: the same loss curve and one record, as the batch is the same."""
+    words = [sys.executable, "-m", "bench", "run", "--method", "prefix[length=3,hidden=8]", "--json"]
+    words += ["--task", "webnlg", "--model", str(tiny_model), "--seed", "1", "--device", "cpu"]
+    words += ["--limit", "13", "--epochs", "3", "--batch-size", "4", "--max-new-tokens", "4"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0"]
+    launch += ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", *words[1:]]
+    records, curves = [], []
+    for name, command_ in (("one", words), ("two", launch)):
+        done = subprocess.run(
+            [*command_, "--runs", str(tmp_path / name)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        records.append(json.loads(done.stdout))
+        [folder] = Store(tmp_path / name).runs()
+        curves.append([line["loss"] for line in folder.read_log()])
+        assert len(folder.records()) == 1
+    assert len(curves[0]) == records[0]["training"]["updates"] == 12
+    assert curves[1] == pytest.approx(curves[0], rel=1e-4)

@@ -135,10 +135,12 @@ def command(
             traceback.print_exc()
             failed += 1
             continue
+        if record is None:  # a further process of a launch of many; the first one reports
+            continue
         outcomes.append(record)
         if not as_json:
             runner.show(record)
-    if as_json:
+    if as_json and outcomes:
         print_json(outcomes[0] if len(requests) == 1 else outcomes)
     return 1 if failed else 0
 
