@@ -65,8 +65,9 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int)
     """The torch part. It is inside a function so that listing the methods does not import torch."""
     from torch import nn
 
+    from bench.cache import as_tensor
     from bench.rng import seeded
-    from bench.tuned import Tuned, as_tensor, check_shape
+    from bench.tuned import Tuned, check_shape
 
     length, hidden, width = options["length"], options["hidden"], backbone.config.n_embd
 

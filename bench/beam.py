@@ -126,7 +126,8 @@ class Search:
             if len(stay) == rules.beams:
                 break
             follower = Hypothesis(candidate.score, (*self.open[candidate.parent].tokens, candidate.token))
-            # At the last step `plain` treats every continuation as an ending, whatever its token.
+            # At the last step `plain` treats every continuation as an ending, whatever its token;
+            # with early stopping that decides whether an open one still counts.
             if candidate.token == rules.eos or (last and rules.protocol == "plain"):
                 if rank < rules.beams:
                     self._finish(follower)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from bench.cache import as_tensor
 from bench.errors import UserError
 from bench.rng import generator, seeded
-from bench.tuned import Tuned, as_tensor, check_shape
+from bench.tuned import Tuned, check_shape
 
 if TYPE_CHECKING:
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase

@@ -25,10 +25,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +32,7 @@ from typing import Any, Literal
 
 from bench import files, provenance
 from bench.errors import DataError, UserError, unknown
+from bench.worker import BEAT_EVERY, STALE_AFTER, Claim, holder_of, numbered, numbers
 
 Record = dict[str, Any]
 Stage = Literal["train", "decode", "score"]
@@ -47,11 +44,8 @@ PRODUCTS: dict[Stage, str] = {
     "score": "scores.json",
 }
 FORMAT = 1  # of a record; raised when a field changes its meaning
-STALE_AFTER = 600.0  # seconds without a sign of life before another machine may take a run over
-BEAT_EVERY = 30.0  # seconds between signs of life
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
-_NUMBERED = re.compile(r"(\d{4,})\.json")
 
 
 @dataclass(frozen=True)
@@ -75,19 +69,6 @@ def lookup(record: Mapping[str, Any], path: str) -> Any:
             return None
         value = value[name]
     return value
-
-
-def _numbers(directory: Path) -> list[int]:
-    """The numbers in use in ``directory``, ascending. Temporaries and strangers do not count."""
-    try:
-        names = os.listdir(directory)  # noqa: PTH208 - thousands of runs: names only
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
-
-
-def _numbered(directory: Path, number: int) -> Path:
-    return directory / f"{number:04d}.json"
 
 
 class Store:
@@ -195,11 +176,11 @@ class RunDir:
         directory = self.path / "records"
         taken = 0
         while True:
-            number = max([taken, *_numbers(directory)]) + 1
+            number = max([taken, *numbers(directory)]) + 1
             # The time is taken after the number before was seen, and anew for each try.
             own: Record = {"format": FORMAT, "run_id": self.run_id, "attempt": number}
             own["recorded"] = provenance.now()
-            path = _numbered(directory, number)
+            path = numbered(directory, number)
             try:
                 files.create_new(path, files.to_json(own | content | own, indent=2) + "\n")
             except files.Taken:
@@ -213,10 +194,10 @@ class RunDir:
         """Attempts in order of time, or the ``newest`` few; what is unreadable goes to ``damaged``."""
         found: list[Record] = []
         directory = self.path / "records"
-        for number in reversed(_numbers(directory)):
+        for number in reversed(numbers(directory)):
             if newest is not None and len(found) == newest:
                 break
-            path = _numbered(directory, number)
+            path = numbered(directory, number)
             try:
                 record = files.read_json(path)
                 if not isinstance(record, dict) or record.get("status") not in STATUSES:
@@ -342,8 +323,8 @@ class RunDir:
 
     def worker(self, stale_after: float = STALE_AFTER) -> dict[str, Any] | None:
         """Who works on this run now: host, pid, since, silent_s, file; None if nobody does."""
-        highest = max(_numbers(self.path / "claims"), default=0)
-        return _holder(self.path / "claims", highest, stale_after) if highest else None
+        highest = max(numbers(self.path / "claims"), default=0)
+        return holder_of(self.path / "claims", highest, stale_after) if highest else None
 
     @contextlib.contextmanager
     def claim(
@@ -371,131 +352,3 @@ def _mapping(path: Path) -> Record:
     if not isinstance(value, dict):
         raise DataError(f"{path} is damaged; expected one JSON object")
     return value
-
-
-class Claim:
-    """The right to work on something alone, held in a numbered file.
-
-    The holder is the highest number. Claims are never removed to take over, only outnumbered: two
-    processes that judge the same claim stale both try for the next number, and one gets it. Releasing
-    empties the file, which needs no disk space and keeps the number.
-    """
-
-    def __init__(self, directory: Path, number: int, what: str, content: str) -> None:
-        self.path = _numbered(directory, number)
-        self.content = content
-        self.lost = False
-        self._number, self._what, self._pid = number, what, os.getpid()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    @classmethod
-    def take(cls, directory: Path, what: str, stale_after: float) -> Claim:
-        """Become the holder, or say who is."""
-        started = files.process_started(os.getpid())
-        owner = {"host": socket.gethostname(), "machine": files.machine(), "pid": os.getpid()}
-        owner |= {"started": started, "since": provenance.now(), "token": secrets.token_hex(8)}
-        for _ in range(1000):
-            highest = max(_numbers(directory), default=0)
-            if highest and (holder := _holder(directory, highest, stale_after)):
-                raise UserError(
-                    f"{what} is being worked on by pid {holder['pid']} on {holder['host']} (last sign of "
-                    f"life {holder['silent_s']:.0f} s ago). Wait for it, or, if you know that it is gone, "
-                    f"remove {holder['file']} and try again."
-                )
-            claim = cls(directory, highest + 1, what, files.to_json(owner, indent=2) + "\n")
-            try:
-                files.create_new(claim.path, claim.content)
-            except files.Taken:
-                continue  # somebody was quicker: look again
-            if max(_numbers(directory), default=0) == highest + 1:
-                claim._remove_lower()
-                return claim
-            # Our number had been used, left and outnumbered while we looked at the one before it.
-            claim.path.unlink(missing_ok=True)
-        raise UserError(f"too many processes want to work on {what} at once; start one")
-
-    def beat(self) -> None:
-        """Give a sign of life; UserError if the claim was taken over or removed meanwhile."""
-        self.lost = self.lost or not self._held()
-        if self.lost:
-            raise UserError(
-                f"this process no longer holds {self._what}: it gave no sign of life for too long, or "
-                f"{self.path} was removed. Issue the same command again."
-            )
-        os.utime(self.path)
-
-    def _held(self) -> bool:
-        """Whether the file is still ours: once removed by hand, its number can be another's."""
-        try:
-            ours = self.path.read_bytes() == self.content.encode()
-        except FileNotFoundError:
-            return False
-        return ours and max(_numbers(self.path.parent), default=0) == self._number
-
-    def start_beating(self, every: float) -> None:
-        """Give signs of life from a thread, whatever else the process is busy with."""
-
-        def beat_on() -> None:
-            while not self._stop.wait(every):
-                # A hiccup of the file system must not end the signs; a lost claim does.
-                with contextlib.suppress(OSError):
-                    try:
-                        self.beat()
-                    except UserError:
-                        return
-
-        self._thread = threading.Thread(target=beat_on, name="claim", daemon=True)
-        self._thread.start()
-
-    def release(self) -> None:
-        """Let others work on it. A forked child that leaves the block does not release for its parent."""
-        if os.getpid() != self._pid:
-            return
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-        with contextlib.suppress(OSError):  # a full disk: a dead process's claim is taken over anyway
-            if self._held():
-                os.truncate(self.path, 0)
-
-    def _remove_lower(self) -> None:
-        for number in _numbers(self.path.parent):
-            if number < self._number:
-                with contextlib.suppress(OSError):
-                    _numbered(self.path.parent, number).unlink()
-        files.remove_leftovers(self.path.parent)
-
-
-def _holder(directory: Path, number: int, stale_after: float) -> dict[str, Any] | None:
-    """Who holds claim ``number`` and since how many seconds it has been silent; None if nobody alive."""
-    path = _numbered(directory, number)
-    try:
-        with path.open("rb") as file:  # opening makes a network file system look again
-            content, beaten = file.read(), os.fstat(file.fileno()).st_mtime
-    except FileNotFoundError:
-        return None  # its successor has just removed it
-    if not content:
-        return None  # released
-    try:
-        owner = files.parse_json(path, content)
-        who = {name: owner[name] for name in ("host", "pid", "since")}
-        here, started = owner["machine"] == files.machine(), owner["started"]
-    except (DataError, KeyError, TypeError):  # damaged: its age decides
-        who, here, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
-    silent = max(0.0, _file_system_time(directory) - beaten)
-    alive = files.process_started(who["pid"]) == started if here else silent <= stale_after
-    return {**who, "silent_s": silent, "file": str(path)} if alive else None
-
-
-def _file_system_time(directory: Path) -> float:
-    """The present by the clock that stamps files: a server's clock may differ from ours."""
-    probe = files.temporary_name(directory / "clock")
-    try:
-        probe.touch(exist_ok=False)
-        return probe.stat().st_mtime
-    except OSError:
-        return time.time()
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()

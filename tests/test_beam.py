@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.beam import BeamRules, Candidate, Search, beam_search, best_entries
+from bench.beam import BeamRules, Candidate, Hypothesis, Search, beam_search, best_entries
 from bench.errors import UserError
 
 EOS = 0
@@ -280,6 +280,19 @@ def test_an_ending_outside_the_best_beams_does_not_count() -> None:
         [Candidate(-1.5, 0, EOS), Candidate(-2.5, 1, 7), Candidate(-3.0, 1, EOS), Candidate(-3.5, 0, 7)]
     )
     assert [(found.score, found.tokens) for found in search.finished] == [(-1.5 / 4, (4, EOS))]
+
+
+@pytest.mark.parametrize(("protocol", "expected"), [("plain", [4]), ("original", [EOS])])
+def test_the_last_step_under_early_stopping(protocol: Any, expected: list[int]) -> None:
+    # `plain` ends all continuations of the last step at once, so a better open one still counts;
+    # `original` is done as soon as enough have ended.
+    rules = BeamRules(protocol, EOS, beams=2, max_new_tokens=1, early_stopping=True)
+    search = Search(rules, [9], finished=[Hypothesis(-9.0, (5, EOS))])
+    search.advance(
+        [Candidate(-1.0, 0, 4), Candidate(-2.0, 0, EOS), Candidate(-3.0, 0, 6), Candidate(-4.0, 0, 7)]
+    )
+    assert search.done
+    assert search.best() == expected
 
 
 @pytest.mark.parametrize(

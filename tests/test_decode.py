@@ -19,10 +19,11 @@ from torch import Tensor
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
 from bench.beam import BeamRules
+from bench.cache import as_cache
 from bench.decode import decode, newline_tokens, rules_for
 from bench.errors import UserError
 from bench.prefixes import PrefixTuned
-from bench.tuned import Context, Tuned, as_cache
+from bench.tuned import Context, Tuned
 
 EOS = 0
 SIZE = 120

@@ -23,7 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bench import files, store
 from bench.errors import DataError, UserError
-from bench.store import Claim, RunDir, Store
+from bench.store import RunDir, Store
+from bench.worker import STALE_AFTER, Claim
 
 ROOT = Path(__file__).resolve().parents[1]  # scripts started here find the package
 RUN = "webnlg-prefix-mini-gpt2-s101-1a2b3c4d5e6f"
@@ -544,7 +545,7 @@ def test_another_machine_or_a_damaged_claim_is_given_time(runs: Store, content: 
         path.write_text(content)
     with pytest.raises(UserError, match="far" if content is None else "unknown host"), run.claim():
         pass
-    long_ago = time.time() - store.STALE_AFTER - 60
+    long_ago = time.time() - STALE_AFTER - 60
     os.utime(path, (long_ago, long_ago))
     assert run.worker() is None
     with run.claim():

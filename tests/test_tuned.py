@@ -6,8 +6,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from bench.cache import as_cache, as_tensor
 from bench.errors import UserError
-from bench.tuned import Tuned, as_cache, as_tensor, freeze_check, pad
+from bench.tuned import Tuned, freeze_check, pad
 
 BOS = 30
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from transformers import DynamicCache, GPT2Config
 
 from baselines.adapter import bottleneck_of
+from bench.cache import as_tensor
 from bench.prefixes import KeptKeysValues, PrefixTuned
-from bench.tuned import Tuned, as_tensor
+from bench.tuned import Tuned
 
 
 def nll(logits: Tensor, source: list[int], target: list[int]) -> Tensor:
