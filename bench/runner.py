@@ -24,7 +24,7 @@ from bench.method import Method
 from bench.models import locate
 from bench.progress import say
 from bench.settings import parse_given
-from bench.spec import PROTOCOLS, SCALES, make_spec
+from bench.spec import PROTOCOLS, SCALES, make_spec, resolve_run
 from bench.stages import Attempt, Specified
 from bench.store import RunDir, Store
 from bench.task import Protocol, Task
@@ -93,17 +93,23 @@ def specify(request: Request) -> Specified:
     """Find data and backbone, and resolve every setting. Nothing is written."""
     common = request.common
     model = locate(common.model or DEFAULT_MODEL[common.scale], allow_download=not common.offline)
-    train_split = str(common.given.get("train_split", "train"))
-    test_split = str(common.given.get("test_split", "test"))
-    splits = [train_split] if request.method.trains else []
-    if common.given.get("keep") == "best" or common.given.get("patience") is not None:
-        splits.append("dev")
+    resolved = resolve_run(
+        request.task,
+        request.method,
+        request.options,
+        common.given,
+        model.name,
+        common.scale,
+        common.protocol,
+    )
+    # Untrained methods do not need the training files.
+    splits = resolved.splits if request.method.trains else (resolved.settings["test_split"].value,)
     data = prepare(
         request.task,
         common.data_dir,
         allow_download=not common.offline,
         scale=common.scale,
-        splits=tuple(dict.fromkeys([*splits, test_split])),
+        splits=splits,
         strict=common.strict,
     )
     spec = make_spec(

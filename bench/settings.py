@@ -139,11 +139,8 @@ def resolve(
     for name, value in parse_given(given).items():
         resolved[name] = Setting(value, "command line")
     values = {name: setting.value for name, setting in resolved.items()}
-    if values["patience"] is not None or values["keep"] == "best":
-        if values["train_split"] == "dev":
-            raise UserError("--keep best and --patience watch the dev split; it is the training split here")
-        if values["eval_every"] is None:
-            raise UserError(
-                "--keep best and --patience need --eval-every N: how often to look at the dev loss"
-            )
+    if values["eval_every"] is not None and values["train_split"] == "dev":
+        raise UserError("--eval-every watches the dev split; it is the training split here")
+    if values["eval_every"] is None and (values["patience"] is not None or values["keep"] == "best"):
+        raise UserError("--keep best and --patience need --eval-every N: how often to look at the dev loss")
     return resolved

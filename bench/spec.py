@@ -128,6 +128,50 @@ class RunSpec:
         return shlex.join(words)
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """Options and settings of a run, each with its origin, before data and weights are looked for."""
+
+    options: Mapping[str, Setting]
+    settings: Mapping[str, Setting]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the run reads."""
+        names = [self.settings["train_split"].value]
+        if self.settings["eval_every"].value is not None:
+            names.append("dev")
+        return tuple(dict.fromkeys([*names, self.settings["test_split"].value]))
+
+
+def resolve_run(
+    task: Task,
+    method: Method,
+    options: Mapping[str, object],
+    given: Mapping[str, object],
+    model: str,
+    scale: str,
+    protocol: Protocol,
+) -> Resolved:
+    """Weakest to strongest: defaults, method, task, protocol ``plain``, command line."""
+    parsed = method.resolve_options(options)
+    table = method.settings_for(scale, task.name, parsed, model)
+    chosen: dict[str, Setting] = {}
+    for option in method.options:
+        if option.name in options:
+            chosen[option.name] = Setting(parsed[option.name], "command line")
+        elif option.name in table:
+            value, origin = table[option.name]
+            chosen[option.name] = Setting(option.parse(value, method.name), origin)
+        else:
+            chosen[option.name] = Setting(option.default, "method default")
+    layers = [
+        {name: entry for name, entry in table.items() if name not in chosen},
+        task.settings.get(scale, {}),
+    ]
+    return Resolved(chosen, resolve(layers, protocol, given))
+
+
 def make_spec(
     task: Task,
     method: Method,
@@ -142,34 +186,20 @@ def make_spec(
     data_origin: str,
     data_fingerprint: str,
 ) -> RunSpec:
-    """Resolve options and settings, weakest to strongest: defaults, protocol, method, task, command line."""
-    parsed = method.resolve_options(options)
-    table = dict(method.settings_for(scale, task.name, parsed, model))
-    resolved: dict[str, Setting] = {}
-    for option in method.options:
-        if option.name in options:
-            resolved[option.name] = Setting(parsed[option.name], "command line")
-        elif option.name in table:
-            value, origin = table[option.name]
-            resolved[option.name] = Setting(option.parse(value, method.name), origin)
-        else:
-            resolved[option.name] = Setting(option.default, "method default")
-    layers = [
-        {name: entry for name, entry in table.items() if name not in resolved},
-        task.settings.get(scale, {}),
-    ]
+    """The specification of a run whose data and backbone were found."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed {seed}: expected a whole number from 0 to {2**31 - 1}")
+    resolved = resolve_run(task, method, options, given, model, scale, protocol)
     return RunSpec(
         task=task.name,
         method=method.name,
-        options=resolved,
+        options=resolved.options,
         model=model,
         model_fingerprint=model_fingerprint,
         scale=scale,
         protocol=protocol,
         seed=seed,
-        settings=resolve(layers, protocol, given),
+        settings=resolved.settings,
         data_origin=data_origin,
         data_fingerprint=data_fingerprint,
     )

@@ -170,7 +170,7 @@ class Attempt:
         if not tuned.trained_state():  # prompt, or a prefix of length 0
             return None
         pairs, truncated = self.pairs(tokenizer, tuned, self.spec["train_split"])
-        watching = self.spec["keep"] == "best" or self.spec["patience"] is not None
+        watching = self.spec["eval_every"] is not None
         dev, _ = self.pairs(tokenizer, tuned, "dev") if watching else ([], 0)
         settings = TrainSettings(**{name: self.spec[name] for name in TrainSettings.__dataclass_fields__})
         frozen = freeze_check(tuned)

@@ -78,6 +78,13 @@ def test_the_other_tasks_go_through_in_both_protocols(task: str, tmp_path: Path,
     assert len(Store(tmp_path / "runs").runs()) == 2
 
 
+def test_the_dev_loss_alone_can_be_watched(tmp_path: Path, tiny_model: Path) -> None:
+    record = runner.run(request(tmp_path, tiny_model, eval_every=2))
+    assert record["training"]["best_dev_loss"] > 0
+    watched = [line["step"] for line in folder_of(tmp_path).read_log() if "dev_loss" in line]
+    assert watched == [2, 3]
+
+
 def test_outputs_do_not_depend_on_how_many_are_decoded_together(tmp_path: Path, tiny_model: Path) -> None:
     outputs = []
     for batch in (1, 4, 100):

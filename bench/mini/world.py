@@ -6,7 +6,8 @@ word parts in ``world.toml``.
 
 Two rules keep it honest. Every draw comes from a *named* generator, so the same name always gives the
 same facts, on every machine. And the names are split in two halves that never meet: what is *held*
-out appears only in test sets, never in training data nor in the text the backbone is pre-trained on.
+out appears only in test sets, never in training data nor in the text the backbone is pre-trained
+on. (Parts of names, everyday words and numbers are shared; that is what makes copying learnable.)
 """
 
 import hashlib
