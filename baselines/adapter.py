@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import Method, Option, Settings
+from bench.method import MINI_LR, Method, Option, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -81,7 +81,7 @@ class Adapter(Method):
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"size": "3%"}, {"size": "0.1%"})
     settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
         "paper": {"*": RULES},
-        "mini": {"*": RULES},
+        "mini": {"*": {**RULES, "lr": (1e-2, MINI_LR)}},
     }
 
     def settings_for(self, scale: str, task: str, options: Mapping[str, Any], model: str = "") -> Settings:

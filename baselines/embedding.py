@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import Method, Option, Settings
+from bench.method import MINI_LR, Method, Option, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ class Embedding(Method):
             "*": RULES,
             "e2e": {"lr": (5e-5, DEFAULT), "epochs": (10, GRID), "batch_size": (10, DEFAULT)},
         },
-        "mini": {"*": RULES},
+        "mini": {"*": {**RULES, "lr": (2e-3, MINI_LR)}},
     }
 
     def build(

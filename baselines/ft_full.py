@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import Method, Option, Settings
+from bench.method import MINI_LR, Method, Option, Settings
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
@@ -37,7 +37,7 @@ class FtFull(Method):
             "webnlg": {"lr": (1e-5, TABLE6), "epochs": (10, TABLE6), "batch_size": (6, TABLE6)},
             "dart": {"lr": (1e-5, TABLE6), "epochs": (10, TABLE6), "batch_size": (6, TABLE6)},
         },
-        "mini": {"*": RULES},
+        "mini": {"*": {**RULES, "lr": (1e-3, MINI_LR)}},
     }
 
     def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:

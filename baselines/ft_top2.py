@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import Method, Settings
+from bench.method import MINI_LR, Method, Settings
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
@@ -35,7 +35,7 @@ class FtTop2(Method):
             "webnlg": {"lr": (5e-5, TABLE6), "epochs": (10, TABLE6), "batch_size": (9, TABLE6)},
             "dart": {"lr": (5e-5, TABLE6), "epochs": (5, TABLE6), "batch_size": (5, TABLE6)},
         },
-        "mini": {"*": RULES},
+        "mini": {"*": {**RULES, "lr": (2e-3, MINI_LR)}},
     }
 
     def build(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import Method, Option, Settings
+from bench.method import MINI_LR, Method, Option, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ class Infix(Method):
             "*": RULES,
             "e2e": {"lr": (5e-5, DEFAULT), "epochs": (10, GRID), "batch_size": (10, DEFAULT)},
         },
-        "mini": {"*": RULES},
+        "mini": {"*": {**RULES, "lr": (1e-3, MINI_LR)}},
     }
 
     def build(

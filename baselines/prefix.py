@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import Method, Option, Settings
+from bench.method import MINI_LR, Method, Option, Settings
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
@@ -71,6 +71,7 @@ class Prefix(Method):
                 "objective": ("sum", f"{CODE}: summed over the target's tokens (mode 1)"),
                 "backbone_dropout": (False, f"{CODE}: only the prefix module is in train mode"),
                 "length": (10, "our choice for mini"),
+                "lr": (2e-3, MINI_LR),
             },
         },
     }

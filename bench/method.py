@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Settings = Mapping[str, tuple[object, str]]
 """Setting or option name -> (value, where the value comes from)."""
+MINI_LR = "lowest dev loss on mini-webnlg of a coarse search, seed 1 (results/mini/README.md)"
+"""Origin of the learning rates at scale mini."""
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,12 @@ TABLE = (
 )  # fmt: skip
 BY_NAME = {known.name: known for known in TABLE}
 
+MINI = {
+    "epochs": (4, f"{OURS} for mini"),
+    "batch_size": (10, f"{OURS} for mini"),
+    "lr": (2e-3, f"{OURS} for mini"),
+}
+"""What scale ``mini`` decides where the method does not: a few hundred updates of a small model."""
 PLAIN = {
     "objective": ("mean", f"protocol plain: {LIBRARY}"),
     "backbone_dropout": (True, f"protocol plain: {LIBRARY}"),

@@ -153,7 +153,7 @@ def resolve_run(
     scale: str,
     protocol: Protocol,
 ) -> Resolved:
-    """Weakest to strongest: defaults, method, task, protocol ``plain``, command line."""
+    """Weakest to strongest: defaults, scale, method, task, protocol ``plain``, command line."""
     parsed = method.resolve_options(options)
     table = method.settings_for(scale, task.name, parsed, model)
     chosen: dict[str, Setting] = {}
@@ -166,6 +166,7 @@ def resolve_run(
         else:
             chosen[option.name] = Setting(option.default, "method default")
     layers = [
+        known.MINI if scale == "mini" else {},
         {name: entry for name, entry in table.items() if name not in chosen},
         task.settings.get(scale, {}),
     ]

@@ -23,7 +23,17 @@ COLUMNS = (
     ("webnlg", "all", "WebNLG A"),
     ("dart", "all", "DART"),
 )
-KEPT: tuple[str, ...] = ("run_id", "task", "method", "model", "model_fingerprint", "scale", "protocol", "seed", "command")
+KEPT: tuple[str, ...] = (
+    "run_id",
+    "task",
+    "method",
+    "model",
+    "model_fingerprint",
+    "scale",
+    "protocol",
+    "seed",
+    "command",
+)
 KEPT += ("data_fingerprint", "parameters", "scores", "status")
 
 
