@@ -84,10 +84,15 @@ class Adapter(Method):
         "mini": {"*": {**RULES, "lr": (1e-2, MINI_LR)}},
     }
 
+    def settle(self, options: dict[str, Any]) -> dict[str, Any]:
+        """A bottleneck that is given makes the size meaningless."""
+        return options if options["bottleneck"] is None else {**options, "size": None}
+
     def settings_for(self, scale: str, task: str, options: Mapping[str, Any], model: str = "") -> Settings:
         """Table 6 has a row per task and size."""
         settings = dict(super().settings_for(scale, task, options, model))
-        row = PAPER[options["size"]].get(task)
+        # A bottleneck of one's own is in no row of the table.
+        row = PAPER[options["size"]].get(task) if options["bottleneck"] is None else None
         if scale == "paper" and row is not None:
             origin = f"{TABLE6}, adapter {options['size']}"
             if model == "gpt2-large":

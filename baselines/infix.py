@@ -121,8 +121,10 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int)
             index = (starts[:, None] + steps)[:, None, :, None]
             for layer, (keys, values) in zip(cache.layers, self.keys_values(), strict=True):
                 where = index.expand(-1, layer.keys.shape[1], -1, layer.keys.shape[3])
-                layer.keys = layer.keys.scatter_add(2, where, keys.to(self.dtype).expand_as(where))
-                layer.values = layer.values.scatter_add(2, where, values.to(self.dtype).expand_as(where))
+                layer.keys = layer.keys.scatter_add(2, where, keys.to(layer.keys.dtype).expand_as(where))
+                layer.values = layer.values.scatter_add(
+                    2, where, values.to(layer.values.dtype).expand_as(where)
+                )
 
         def stored_state(self) -> dict[str, Tensor]:
             """Input embeddings and the keys and values to add; the MLP is not needed any more."""

@@ -76,6 +76,10 @@ class Prefix(Method):
         },
     }
 
+    def settle(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Initial words set the length."""
+        return options if options["init"] == "random" else {**options, "length": None}
+
     def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
         """Printed for the paper's own prefixes: MLP, random start, 5 or 10 virtual tokens."""
         reported = model in ("gpt2-medium", "gpt2-large") and options["length"] in (5, 10)

@@ -26,6 +26,7 @@ class Progress:
     key: str
     """Hash of the specification that it belongs to; another one's checkpoint is refused."""
     step: int = 0
+    processes: int = 1
     seconds: float = 0.0
     target_tokens: int = 0
     loss: float | None = None

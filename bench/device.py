@@ -19,8 +19,8 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def pick_device(wanted: str) -> torch.device:
-    """The device to compute on; ``UserError`` where the wanted one is not here.
+def pick_device(wanted: str, precision: str = "fp32") -> torch.device:
+    """The device to compute on; ``UserError`` where it is not here or lacks the precision.
 
     Apple's GPU is used only when asked for: its results differ from a CPU's in the last digits.
     """
@@ -33,6 +33,8 @@ def pick_device(wanted: str) -> torch.device:
         raise UserError("--device cuda: no CUDA device is visible here; use --device cpu (see bench doctor)")
     if wanted == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: no Apple GPU is visible here; use --device cpu")
+    if precision == "fp16" and (wanted in ("cpu", "mps") or not cuda):
+        raise UserError("--precision fp16 needs a CUDA device; use --precision fp32 or bf16")
     if wanted == "mps":
         return torch.device("mps")
     if wanted == "cuda" or (wanted == "auto" and cuda):
@@ -45,9 +47,7 @@ def make_accelerator(wanted: str, precision: str) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    device = pick_device(wanted)
-    if precision == "fp16" and device.type != "cuda":
-        raise UserError("--precision fp16 needs a CUDA device; use --precision fp32 or bf16")
+    device = pick_device(wanted, precision)
     AcceleratorState._reset_state(reset_partial_state=True)  # several runs may share one process
     mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[precision]
     return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)

@@ -106,12 +106,19 @@ class Method(ABC):
         """The source as this method wants it read; only methods with literal text change it."""
         return source
 
+    def settle(self, options: dict[str, Any]) -> dict[str, Any]:
+        """``options`` with those set to None that another one makes meaningless.
+
+        So no run is named or described by a value that nothing looked at.
+        """
+        return options
+
     def resolve_options(self, given: Mapping[str, object]) -> dict[str, Any]:
         """All options with ``given`` parsed over the defaults; unknown names are refused."""
         known = {option.name: option for option in self.options}
         for name in given:
             if name not in known:
-                raise unknown(f"option of method {self.name}", name, known, f"bench list methods {self.name}")
+                raise unknown(f"option of method {self.name}", name, known, "bench list methods")
         return {
             name: option.parse(given[name], self.name) if name in given else option.default
             for name, option in known.items()

@@ -54,6 +54,7 @@ MODELS = {
         ),
     )
 }
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 NEEDED = ("config.json", "model.safetensors", "tokenizer files")
 
 
@@ -116,7 +117,7 @@ def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
     """The pinned snapshot in the hub's cache, downloaded if needed and allowed."""
     from huggingface_hub import snapshot_download
 
-    wanted = ["config.json", "model.safetensors", "tokenizer.json", "vocab.json", "merges.txt"]
+    wanted = ["config.json", "model.safetensors", *TOKENIZER_FILES]
     try:
         return Path(
             snapshot_download(
@@ -133,7 +134,7 @@ def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 over the configuration and weights of a checkpoint directory."""
+    """SHA-256 over the configuration, weights and tokenizer of a checkpoint directory."""
     if not path.is_dir():
         raise DataError(f"{path}: expected a directory with {', '.join(NEEDED)}")
     weights = sorted(path.glob("*.safetensors"))
@@ -144,7 +145,8 @@ def fingerprint(path: Path) -> str:
             "Save with save_pretrained(..., safe_serialization=True)"
         )
     digest = hashlib.sha256()
-    for file in [path / "config.json", *weights]:
+    tokenizer = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
+    for file in [path / "config.json", *weights, *tokenizer]:
         digest.update(file.name.encode())
         with file.open("rb") as stream:
             while chunk := stream.read(1 << 22):

@@ -7,6 +7,7 @@ the command line; the winner's origin is recorded with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,12 +55,22 @@ class Known:
             value = self.kind(given)
         except (TypeError, ValueError):
             raise UserError(f"{flag} {given}: expected {self.kind.__name__} ({self.help})") from None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{flag} {given}: expected a finite number ({self.help})")
         if self.choices and value not in self.choices:
             raise unknown(f"value of {flag}", str(value), self.choices, self.help)
-        # The comparison is written so that NaN is refused as well.
-        if self.minimum is not None and not value >= self.minimum:
+        if self.minimum is not None and value < self.minimum:
             raise UserError(f"{flag} {given}: expected at least {self.minimum:g} ({self.help})")
         return value
+
+
+def typed(value: object) -> str:
+    """A value as one types it on the command line."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 DEFAULT, CODE, LIBRARY, OURS = (

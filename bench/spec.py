@@ -15,13 +15,13 @@ from typing import Any
 from bench import settings as known
 from bench.errors import UserError
 from bench.files import canonical_json
-from bench.method import Method
+from bench.method import Method, Settings
 from bench.settings import Setting, resolve
 from bench.task import Protocol, Task
 
 SCALES = ("mini", "paper")
 PROTOCOLS = ("original", "plain")
-FORMAT = 1
+FORMAT = 2
 """Raised when the meaning of a specification changes, so that old runs are not taken for new ones."""
 
 
@@ -40,6 +40,8 @@ class RunSpec:
     settings: Mapping[str, Setting]
     data_origin: str
     data_fingerprint: str
+    trains: bool = True
+    """Whether the method trains at all; if not, no setting of the training makes another run."""
 
     def __getitem__(self, name: str) -> Any:
         """The value of a setting."""
@@ -62,29 +64,21 @@ class RunSpec:
             "seed": self.seed,
             "data": self.data_fingerprint,
             "settings": {
-                name: setting.value for name, setting in self.settings.items() if known.BY_NAME[name].identity
+                name: setting.value
+                for name, setting in self.settings.items()
+                if known.BY_NAME[name].identity and (self.trains or known.BY_NAME[name].stage != "train")
             },
         }
 
-    def key(self, stage: str) -> str:
-        """SHA-256 of what the product of ``stage`` depends on.
-
-        Training does not depend on how its result will be decoded, so a changed beam size finds the
-        trained parameters of another run with the same training key.
-        """
-        identity = self.identity()
-        if stage == "train":
-            identity["settings"] = {
-                name: value
-                for name, value in identity["settings"].items()
-                if known.BY_NAME[name].stage in ("train", "data") and name != "test_split"
-            }
-        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+    @property
+    def key(self) -> str:
+        """SHA-256 of the identity."""
+        return hashlib.sha256(canonical_json(self.identity()).encode()).hexdigest()
 
     @property
     def run_id(self) -> str:
         """A readable name ending in the first 12 digits of the specification's hash."""
-        return f"{self.task}-{self.method}-{self.model}-s{self.seed}-{self.key('run')[:12]}"
+        return f"{self.task}-{self.method}-{self.model}-s{self.seed}-{self.key[:12]}"
 
     def to_json(self) -> dict[str, Any]:
         """Everything, with origins, for ``spec.json`` and the record."""
@@ -120,9 +114,7 @@ class RunSpec:
         words += ["--scale", self.scale, "--protocol", self.protocol, "--seed", str(self.seed)]
         for name, setting in self.settings.items():
             if setting.origin == "command line" and known.BY_NAME[name].identity:
-                value = setting.value
-                shown = {True: "yes", False: "no", None: "none"}.get(value, value)
-                words += ["--" + name.replace("_", "-"), str(shown)]
+                words += ["--" + name.replace("_", "-"), known.typed(setting.value)]
         if data_dir is not None:
             words += ["--data-dir", data_dir]
         return shlex.join(words)
@@ -165,7 +157,13 @@ def resolve_run(
             chosen[option.name] = Setting(option.parse(value, method.name), origin)
         else:
             chosen[option.name] = Setting(option.default, "method default")
-    layers = [
+    settled = method.settle({name: setting.value for name, setting in chosen.items()})
+    for name, value in settled.items():
+        if value != chosen[name].value:
+            if name in options:
+                raise UserError(f"{method.name}[{name}={options[name]}]: another option given decides this")
+            chosen[name] = Setting(value, "decided by another option")
+    layers: list[Settings] = [
         known.MINI if scale == "mini" else {},
         {name: entry for name, entry in table.items() if name not in chosen},
         task.settings.get(scale, {}),
@@ -203,4 +201,5 @@ def make_spec(
         settings=resolved.settings,
         data_origin=data_origin,
         data_fingerprint=data_fingerprint,
+        trains=method.trains,
     )

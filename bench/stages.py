@@ -7,42 +7,26 @@ the stored parameters, never what training left in memory, so what is scored is 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench import provenance
 from bench.data import load_items, load_rows
 from bench.device import make_accelerator, pick_device, rank
-from bench.files import canonical_json
-from bench.method import Method
-from bench.models import Located
+from bench.errors import UserError
+from bench.files import canonical_json, sha256_text
 from bench.progress import say, track
-from bench.spec import RunSpec
+from bench.request import Specified
 from bench.store import RunDir
-from bench.task import Item, Prepared, Task
+from bench.task import Item
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from bench.train import Pair
     from bench.tuned import Tuned
-
-
-@dataclass(frozen=True)
-class Specified:
-    """A request with everything found that it needs."""
-
-    spec: RunSpec
-    task: Task
-    method: Method
-    data: Prepared
-    model: Located
-    command: str
-    """The command line that asks for this run again."""
 
 
 class Attempt:
@@ -67,10 +51,12 @@ class Attempt:
             **self.spec.to_json(),
             "status": status,
             "command": self.specified.command,
+            "model_origin": self.specified.model.origin,
+            "not_comparable": self.specified.not_comparable,
             "started": self.started,
             "ended": provenance.now(),
             "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
-            "code": provenance.code_state(),
+            "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
             "packages": provenance.package_versions(),
             "hardware": provenance.hardware(),
             "peak_memory_bytes": provenance.peak_memory(),
@@ -139,21 +125,26 @@ class Attempt:
     def take_part(self) -> None:
         """The share of a further process in a launch of many: its part of the training, nothing else."""
         from bench.models import load_tokenizer
+        from bench.train import Interrupted
 
-        if not self.folder.stage_done("train", self.spec.key("train")):
+        if not self.folder.stage_done("train", self.spec.key):
             tokenizer = load_tokenizer(self.specified.model.path)
-            with self.stoppable():
-                self.fit(tokenizer, self.build(tokenizer))
+            try:
+                with self.stoppable():
+                    self.fit(tokenizer, self.build(tokenizer))
+            except Interrupted as error:
+                raise KeyboardInterrupt(str(error)) from error
 
     def train(self, tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Train, and leave ``parameters.safetensors``; (report, parameter counts)."""
         from bench import checkpoint
 
-        key = self.spec.key("train")
+        key = self.spec.key
         if (facts := self.folder.stage_facts("train", key)) is not None:
             say("training: done already")
             return facts["training"], facts["parameters"]
         tuned = self.build(tokenizer)
+        self.check_room(tokenizer, tuned)
         training = self.fit(tokenizer, tuned)
         facts = {"training": training, "parameters": counts(tuned)}
         checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
@@ -183,7 +174,7 @@ class Attempt:
                     dev,
                     settings,
                     seed=self.spec.seed,
-                    key=self.spec.key("train"),
+                    key=self.spec.key,
                     folder=self.folder.path,
                     accelerator=make_accelerator(self.spec["device"], self.spec["precision"]),
                     on_update=on_update,
@@ -242,6 +233,26 @@ class Attempt:
         """How many real tokens fit behind the method's own positions."""
         return int(tuned.backbone.config.n_positions) - tuned.reserved_positions
 
+    def check_room(self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned) -> None:
+        """Refuse before the training what decoding would refuse after it."""
+        room, wanted = self.room(tuned), self.spec["max_new_tokens"]
+        prompts = self.prompts(tokenizer, self.items())
+        longest = max(len(prompt) for prompt in prompts)
+        # The last token is generated and not read.
+        if longest + wanted - 1 > room:
+            raise UserError(
+                f"--max-new-tokens {wanted}: the longest of {len(prompts)} sources has {longest} tokens and the "
+                f"model {room} positions for both (without the method's own); "
+                f"expected at most {max(0, room - longest + 1)}, or a shorter prefix"
+            )
+
+    def prompts(self, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]) -> list[list[int]]:
+        """Token ids to decode from, as the method words them."""
+        from bench.text import encode_sources
+
+        task, method, options = self.specified.task, self.specified.method, self.spec.option_values
+        return encode_sources(tokenizer, [method.instruct(item.source, task, options) for item in items])
+
     def items(self) -> list[Item]:
         loaded = load_items(self.specified.data, self.spec["test_split"], self.spec.protocol)
         return loaded[: self.spec["limit"]]
@@ -250,22 +261,17 @@ class Attempt:
         """Decode with what is stored, never with what training left in memory: generations.jsonl."""
         from bench import checkpoint, postprocess
         from bench.decode import decode, rules_for
-        from bench.text import encode_source
 
         items = self.items()
-        parameters, _ = checkpoint.load_tensors(self.folder.parameters)
-        key = hashlib.sha256(
-            canonical_json([self.spec.key("run"), self.folder.product_sha256("train")]).encode()
-        ).hexdigest()
+        inputs = [self.spec.key, self.folder.product_sha256("train")]
+        key = sha256_text(canonical_json(inputs))
         if (facts := self.folder.stage_facts("decode", key)) is not None:
             say("decoding: done already")
             return items, facts
         tuned = self.build(tokenizer)
-        tuned.load_stored(parameters)
+        tuned.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
         tuned.to(pick_device(self.spec["device"]))
-        task, method, options = self.specified.task, self.specified.method, self.spec.option_values
-        texts = [method.instruct(item.source, task, options) for item in items]
-        sources = [encode_source(tokenizer, text) for text in texts]
+        sources = self.prompts(tokenizer, items)
         rules = rules_for(
             self.spec.protocol,
             tokenizer,
@@ -289,11 +295,11 @@ class Attempt:
                 "references": list(item.references),
                 "groups": list(item.groups),
                 "category": item.category,
-                "source": text,
+                "source": item.source,
                 "facts": [list(fact) for fact in item.facts],
                 "tokens": len(tokens),
             }
-            for item, text, source, tokens in zip(items, texts, sources, outputs, strict=True)
+            for item, source, tokens in zip(items, sources, outputs, strict=True)
         ]
         self.folder.write_generations(rows)
         facts = {

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bench.errors import DataError
+from bench.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -98,6 +98,10 @@ def fit(pairs: Sequence[Pair], room: int) -> tuple[list[Pair], int]:
     model's positions less the method's own, because GPT-2 has none beyond its last. A source that
     leaves no position for a target cannot be trained on and is refused. No published row comes near.
     """
+    if room < 2:
+        raise UserError(
+            f"the method's own positions leave {max(0, room)} for source and target; expected a shorter prefix"
+        )
     fitted: list[Pair] = []
     cut = 0
     for number, (source, target) in enumerate(pairs, start=1):

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ import torch
 from torch import Tensor
 
 from bench import checkpoint
+from bench.errors import UserError
+from bench.progress import say
 from bench.rng import derive, permutation
 from bench.tuned import Tuned
 
@@ -28,6 +31,12 @@ if TYPE_CHECKING:
 
 Pair = tuple[list[int], list[int]]
 """Token ids of a source (ending with BOS) and of its target (ending with EOS)."""
+
+
+class Diverged(UserError):
+    """The loss is no number any more. The request was well-formed and the work failed."""
+
+    exit_code = 1
 
 
 class Interrupted(Exception):
@@ -70,6 +79,7 @@ class TrainReport:
     best_dev_loss: float | None
     best_update: int | None
     resumed_at: int | None
+    processes: int
 
 
 def updates_per_epoch(rows: int, batch_size: int) -> int:
@@ -90,11 +100,17 @@ def linear_schedule(step: int, warmup: int, total: int) -> float:
     return max(0.0, (total - step) / max(1, total - warmup))
 
 
+@lru_cache(maxsize=2)
+def order_of(epoch: int, rows: int, seed: int) -> list[int]:
+    """The order of the rows in an epoch."""
+    return permutation(seed, f"order/{epoch}", rows)
+
+
 def batch_at(step: int, rows: int, batch_size: int, seed: int) -> list[int]:
     """Indices of the rows of update ``step``: a new seeded order every epoch, the last batch may be short."""
     per_epoch = updates_per_epoch(rows, batch_size)
     epoch, position = divmod(step, per_epoch)
-    order = permutation(seed, f"order/{epoch}", rows)
+    order = order_of(epoch, rows, seed)
     return order[position * batch_size : (position + 1) * batch_size]
 
 
@@ -121,7 +137,8 @@ def dev_loss(tuned: Tuned, pairs: Sequence[Pair], batch_size: int) -> float:
     total = 0.0
     for start in range(0, len(pairs), batch_size):
         batch = pairs[start : start + batch_size]
-        total += float(tuned([s for s, _ in batch], [t for _, t in batch]).double().sum())
+        # Summed on the CPU: not every accelerator has double precision.
+        total += float(tuned([s for s, _ in batch], [t for _, t in batch]).cpu().double().sum())
     tuned.train()
     return total / sum(len(t) for _, t in pairs)
 
@@ -172,14 +189,23 @@ def train(
     tuned.to(accelerator.device)
     optimiser = make_optimiser(tuned, settings.lr, settings.weight_decay)
     resumed = state_file.is_file()
-    with torch.random.fork_rng():
+    cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
         if resumed:
             progress = restore(state_file, key, tuned, optimiser)
-            first = progress.step
+            if progress.processes != accelerator.num_processes:
+                say(
+                    f"warning: {progress.processes} process(es) trained the first {progress.step} updates, "
+                    f"{accelerator.num_processes} go on: dropout differs from an uninterrupted run",
+                    important=True,
+                )
         else:
-            first = 0
-            tuned.train()
+            # What a method fits here it fits to the backbone as it decodes: without dropout.
+            tuned.eval()
+            torch.manual_seed(derive(seed, "before-training"))
             tuned.before_training(seed)
+        progress.processes = accelerator.num_processes
+        first = progress.step
         model, prepared = accelerator.prepare(tuned, optimiser)
         if progress.scaler and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(progress.scaler)
@@ -194,12 +220,21 @@ def train(
                 checkpoint.save(state_file, in_optimiser_order(optimiser, tuned), optimiser, progress)
             accelerator.wait_for_everyone()
 
+        def exhausted() -> bool:
+            return settings.patience is not None and progress.looks_without_gain >= settings.patience
+
         for step in range(first, total):
+            if exhausted():  # asked first, so that a run killed right after its last update stays as it is
+                break
             batch = [pairs[i] for i in batch_at(step, len(pairs), settings.batch_size, seed)]
             lr = settings.lr * linear_schedule(step, settings.warmup_steps, total)
             for group in optimiser.param_groups:
                 group["lr"] = lr
             loss_sum = update(model, prepared, batch, settings, step, seed, accelerator)
+            if not math.isfinite(loss_sum):
+                raise Diverged(
+                    f"the loss became {loss_sum} at update {step + 1}; try a lower --lr than {settings.lr:g}"
+                )
             progress.step = step + 1
             progress.loss = loss_sum
             progress.target_tokens += sum(len(t) for _, t in batch)
@@ -208,15 +243,12 @@ def train(
             if settings.eval_every and ((step + 1) % settings.eval_every == 0 or done):
                 facts["dev_loss"] = look(tuned, dev, settings, progress, best_file, accelerator)
             on_update(step + 1, facts)
-            exhausted = settings.patience is not None and progress.looks_without_gain >= settings.patience
             due = time.monotonic() - saved >= settings.checkpoint_seconds
             stopping, due = agree(accelerator, stop(), due)
             if stopping or due:
                 save()
                 saved = time.monotonic()
-            if exhausted:
-                break
-            if stopping and not done:
+            if stopping and not done and not exhausted():
                 raise Interrupted(step + 1, total)
         save()
     if settings.keep == "best" and progress.best_step is not None:
@@ -230,6 +262,7 @@ def train(
         best_dev_loss=progress.best_loss,
         best_update=progress.best_step,
         resumed_at=first if resumed else None,
+        processes=accelerator.num_processes,
     )
 
 

@@ -34,7 +34,7 @@ KEPT: tuple[str, ...] = (
     "seed",
     "command",
 )
-KEPT += ("data_fingerprint", "parameters", "scores", "status")
+KEPT += ("data_origin", "data_fingerprint", "parameters", "scores", "status")
 
 
 def label(record: Record) -> str:
@@ -47,9 +47,16 @@ def label(record: Record) -> str:
 def cells(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], list[float]]]:
     """label -> (task, group) -> BLEU per seed, in the order of the seeds. Only finished mini runs count."""
     table: dict[str, dict[tuple[str, str], list[float]]] = {}
+    seen: dict[tuple[Any, ...], Any] = {}
     for record in sorted(records, key=lambda one: one["seed"]):
-        if record["status"] != "done" or record["scale"] != "mini":
+        if record["status"] != "done" or record["data_origin"] != "mini" or record["scale"] != "mini":
             continue
+        same = (label(record), record["task"])
+        alike = {name: record[name] for name in ("options", "settings", "protocol", "model_fingerprint")}
+        if seen.setdefault(same, alike) != alike:
+            raise ValueError(f"{same}: runs with other settings or options cannot share a cell")
+        if seen.setdefault((*same, record["seed"]), record) is not record:
+            raise ValueError(f"{same}: two runs with seed {record['seed']}")
         row = table.setdefault(label(record), {})
         for group, scores in record["scores"].items():
             if scores["bleu"]["value"] is not None:

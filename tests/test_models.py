@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_fingerprint_follows_the_weights_and_not_the_name(checkpoint: Path, tmp_
     data[-1] ^= 1
     weights.write_bytes(data)
     assert fingerprint(tmp_path / "other") != before
+
+
+def test_fingerprint_follows_the_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_model, copy)
+    assert fingerprint(copy) == fingerprint(tiny_model)
+    (copy / "tokenizer.json").write_text((copy / "tokenizer.json").read_text() + " ")
+    assert fingerprint(copy) != fingerprint(tiny_model)
 
 
 def test_the_mini_backbone_is_shipped_and_small() -> None:

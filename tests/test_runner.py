@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,19 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
-from bench import runner, stages
+from bench import metrics, runner, stages
 from bench.errors import UserError
 from bench.files import StorageError
+from bench.request import Common, expand
 from bench.store import RunDir, Store
 
 QUICK: dict[str, object] = {"limit": 6, "epochs": 1, "batch_size": 2, "max_new_tokens": 8, "device": "cpu"}
 
 
 def request(tmp_path: Path, model: Path, method: str = "prefix[length=3,hidden=8]", **given: Any) -> Any:
-    common = runner.Common(model=str(model), runs=tmp_path / "runs", given={**QUICK, **given})
-    [one] = runner.expand(methods=method, tasks=given.pop("task", "webnlg"), seeds="1", common=common)
+    common = Common(model=str(model), runs=tmp_path / "runs", given={**QUICK, **given})
+    [one] = expand(methods=method, tasks=given.pop("task", "webnlg"), seeds="1", common=common)
     return one
 
 
@@ -72,8 +76,8 @@ def test_every_method_goes_through(method: str, tmp_path: Path, tiny_model: Path
 @pytest.mark.parametrize("task", ["e2e", "dart"])
 def test_the_other_tasks_go_through_in_both_protocols(task: str, tmp_path: Path, tiny_model: Path) -> None:
     for protocol in ("original", "plain"):
-        common = runner.Common(model=str(tiny_model), protocol=protocol, runs=tmp_path / "runs", given=QUICK)
-        [one] = runner.expand(methods="prefix[length=2,hidden=8]", tasks=task, seeds="1", common=common)
+        common = Common(model=str(tiny_model), protocol=protocol, runs=tmp_path / "runs", given=QUICK)
+        [one] = expand(methods="prefix[length=2,hidden=8]", tasks=task, seeds="1", common=common)
         assert runner.run(one)["status"] == "done"
     assert len(Store(tmp_path / "runs").runs()) == 2
 
@@ -116,6 +120,55 @@ def test_a_failed_score_costs_no_second_training(
     assert record["training"]["updates"] == 3
     assert folder.parameters.stat().st_mtime_ns == before
     assert [one["status"] for one in folder.records()] == ["failed", "done"]
+
+
+def test_a_score_that_can_be_computed_by_now_is_added_without_training(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*texts: object) -> tuple[float, str]:
+        raise ImportError("not today")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(metrics.SCORERS, ("webnlg", "bleu"), broken)
+        record = runner.run(request(tmp_path, tiny_model))
+        assert record["status"] == "done"
+        assert runner.failed_scores(record) == ["bleu"]
+    monkeypatch.setitem(
+        metrics.SCORERS, ("webnlg", "meteor"), lambda hypotheses, references: (0.5, "made up")
+    )
+    before = folder_of(tmp_path).parameters.stat().st_mtime_ns
+    record = runner.run(request(tmp_path, tiny_model))
+    assert record["scores"]["all"]["bleu"]["value"] is not None
+    assert record["scores"]["all"]["meteor"] == {"value": 0.5, "signature": "made up"}
+    assert folder_of(tmp_path).parameters.stat().st_mtime_ns == before
+    assert len(folder_of(tmp_path).records()) == 2
+    runner.run(request(tmp_path, tiny_model))
+    assert len(folder_of(tmp_path).records()) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_new_tokens": 1000}, "--max-new-tokens 1000: the longest of 6 sources"),
+        ({"method": "prefix[length=1023,hidden=1]"}, "a shorter prefix"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_before_the_training(
+    given: dict[str, Any], message: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        runner.run(request(tmp_path, tiny_model, **given))
+    assert not folder_of(tmp_path).log.exists()
+
+
+@pytest.mark.parametrize("given", [{"device": "cuda"}, {"precision": "fp16"}, {"device": "tpu"}])
+def test_a_device_that_is_not_here_is_refused_before_anything_is_written(
+    given: dict[str, Any], tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match="device"):
+        runner.run(request(tmp_path, tiny_model, **given))
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -230,6 +283,52 @@ def test_ctrl_c_saves_says_so_and_continues(tmp_path: Path, tiny_model: Path) ->
     done = folder.done_record()
     assert done is not None
     assert done["training"]["resumed_at"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "splits"),
+    [("webnlg", {}), ("e2e", {}), ("dart", {"train_split": "dev"})],
+)
+def test_real_files_with_the_mini_backbone(
+    task: str, splits: dict[str, object], shared: Path, tmp_path: Path
+) -> None:
+    given = {**splits, "limit": 6, "max_steps": 2, "max_new_tokens": 8, "device": "cpu"}
+    common = Common(data_dir=shared / "data", runs=tmp_path / "runs", given=given)
+    [one] = expand(methods="prefix", tasks=task, seeds="1", common=common)
+    record = runner.run(one)
+    assert record["status"] == "done"
+    assert record["data_origin"] == "directory"
+    assert "scale mini" in record["not_comparable"]
+    assert record["scores"]["all"]["bleu"]["value"] is not None
+    assert len(folder_of(tmp_path).read_generations()) == 6
+
+
+@pytest.mark.slow
+def test_the_paper_scale_path_with_the_real_tokenizer(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPT-2's vocabulary, positions and tokenizer in a narrow random model, where gpt2-medium is looked for."""
+    folder = tmp_path / "models" / "gpt2-medium"
+    shape = GPT2Config(n_layer=2, n_embd=32, n_head=2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        GPT2LMHeadModel(shape).save_pretrained(folder)
+    for name in ("tokenizer.json", "vocab.json", "merges.txt"):
+        shutil.copy(shared / "tokenizers" / "gpt2" / name, folder)
+    monkeypatch.setenv("BENCH_MODELS", str(folder.parent))
+    given = {"limit": 5, "max_steps": 3, "max_new_tokens": 6, "device": "cpu"}
+    common = Common(
+        scale="paper", data_dir=shared / "data", runs=tmp_path / "runs", given=given, offline=True
+    )
+    for method in ("prefix", "ft-full"):
+        [one] = expand(methods=method, tasks="webnlg", seeds="101", common=common)
+        record = runner.run(one)
+        assert record["model_origin"] == "BENCH_MODELS"
+        assert "Table 6" in record["settings"]["lr"]["origin"]
+        assert record["not_comparable"] == [
+            "settings from the command line: max_steps, limit, max_new_tokens"
+        ]
 
 
 @pytest.mark.slow

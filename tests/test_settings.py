@@ -35,7 +35,9 @@ def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
     ("given", "message"),
     [
         ({"lr": "fast"}, r"--lr fast: expected float"),
-        ({"lr": "nan"}, r"--lr nan: expected at least 0"),
+        ({"lr": "nan"}, r"--lr nan: expected a finite number"),
+        ({"lr": "inf"}, r"--lr inf: expected a finite number"),
+        ({"length_penalty": "nan"}, r"--length-penalty nan: expected a finite number"),
         ({"lr": -1}, r"--lr -1: expected at least 0"),
         ({"epochs": "2.5"}, r"--epochs 2.5: expected int"),
         ({"batch_size": 0}, r"--batch-size 0: expected at least 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_paper_settings_are_table_6_with_their_origin() -> None:
     ],
 )
 def test_what_can_change_the_result_changes_the_name(change: dict[str, Any]) -> None:
-    assert spec(**change).key("run") != spec().key("run")
+    assert spec(**change).key != spec().key
 
 
 @pytest.mark.parametrize(
@@ -75,12 +76,7 @@ def test_what_can_change_the_result_changes_the_name(change: dict[str, Any]) -> 
     ],
 )
 def test_what_cannot_does_not(change: dict[str, Any]) -> None:
-    assert spec(**change).key("run") == spec().key("run")
-
-
-def test_training_does_not_depend_on_decoding() -> None:
-    assert spec(given={"beams": 1}).key("train") == spec().key("train")
-    assert spec(given={"lr": 1e-3}).key("train") != spec().key("train")
+    assert spec(**change).key == spec().key
 
 
 def test_the_command_asks_for_the_same_run_again() -> None:
@@ -88,6 +84,29 @@ def test_the_command_asks_for_the_same_run_again() -> None:
     words = chosen.command()
     for part in ("'prefix[length=3]'", "--lr 0.001", "--limit 7", "--pad-row no", "--seed 101"):
         assert part in words
+
+
+@pytest.mark.parametrize("value", [0, 1, 2])
+def test_numbers_in_the_command_stay_numbers(value: int) -> None:
+    words = shlex.split(spec(given={"warmup_steps": value, "pad_row": bool(value)}).command())
+    assert words[words.index("--warmup-steps") + 1] == str(value)
+    assert words[words.index("--pad-row") + 1] == ("yes" if value else "no")
+
+
+def test_settings_of_the_training_do_not_name_an_untrained_run() -> None:
+    assert spec(method="prompt", given={"lr": 1e-3}).key == spec(method="prompt").key
+    assert spec(method="prompt", given={"beams": 1}).key != spec(method="prompt").key
+
+
+def test_an_option_that_another_decides_is_not_recorded_as_chosen() -> None:
+    words = spec(options={"init": "summarize"})
+    assert words.options["length"].value is None
+    assert "another option" in words.options["length"].origin
+    own = spec(method="adapter", options={"bottleneck": 2})
+    assert own.options["size"].value is None
+    assert "Table 6" not in own.settings["lr"].origin
+    with pytest.raises(UserError, match="another option given decides this"):
+        spec(options={"init": "summarize", "length": 3})
 
 
 def test_the_name_is_readable_and_stable() -> None:

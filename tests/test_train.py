@@ -14,6 +14,7 @@ from bench.device import make_accelerator
 from bench.errors import DataError
 from bench.registry import get_method
 from bench.train import (
+    Diverged,
     Interrupted,
     Pair,
     TrainSettings,
@@ -222,6 +223,55 @@ def test_patience_stops_early(tmp_path: Path) -> None:
     assert report.updates < report.planned_updates
     assert report.best_update is not None
     assert report.updates == report.best_update + 3 * 2
+
+
+def test_a_run_that_lost_patience_stays_as_it_was_when_resumed(tmp_path: Path) -> None:
+    chosen = settings(epochs=40, lr=5.0, eval_every=2, patience=3, clip_norm=None)
+    first = build("ft-full", dropout=False)
+    before = go(first, tmp_path, chosen, dev=pairs(6))
+    again = build("ft-full", dropout=False)
+    after = go(again, tmp_path, chosen, dev=pairs(6))
+    assert after.updates == before.updates
+    for name, tensor in first.trained_state().items():
+        assert torch.equal(tensor, again.trained_state()[name])
+
+
+def test_divergence_is_a_failure_of_the_work(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match="lower --lr") as caught:
+        go(build("ft-full"), tmp_path, settings(lr=1e18, clip_norm=None))
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("method", ["ft-full", "adapter", "prefix", "embedding", "infix"])
+def test_bf16_trains_close_to_fp32(method: str, tmp_path: Path) -> None:
+    losses: dict[str, list[float]] = {}
+    for precision in ("fp32", "bf16"):
+        (tmp_path / precision).mkdir()
+        accelerator = make_accelerator("cpu", precision)
+        kept = losses[precision] = []
+        train(
+            build(method, dropout=False),
+            pairs(),
+            [],
+            settings(max_steps=3, lr=1e-3),
+            7,
+            "key",
+            tmp_path / precision,
+            accelerator,
+            on_update=lambda step, facts, kept=kept: kept.append(facts["loss"]),
+        )
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def test_words_are_fitted_without_dropout(tmp_path: Path) -> None:
+    states = []
+    for name in ("a", "b"):
+        tuned = build("prefix", dropout=True)
+        tuned.before_training = lambda seed, one=tuned: states.append(one.backbone.training)
+        torch.manual_seed(len(states))
+        go(tuned, tmp_path / name, settings(max_steps=1))
+    assert states == [False, False]
 
 
 def test_weight_decay_spares_biases_and_norms() -> None:

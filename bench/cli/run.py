@@ -9,7 +9,7 @@ import click
 
 from bench.cli import print_json
 from bench.errors import UserError
-from bench.settings import TABLE
+from bench.settings import TABLE, typed
 
 if TYPE_CHECKING:
     from bench.task import Protocol
@@ -21,7 +21,6 @@ def with_settings(function: Any) -> Any:
     """One flag for every row of the table of settings."""
     for known in reversed(TABLE):
         flag = "--" + known.name.replace("_", "-")
-        default = {True: "yes", False: "no", None: "none"}.get(known.default, known.default)
         choices = f" ({', '.join(known.choices)})" if known.choices else ""
         function = click.option(
             flag,
@@ -29,7 +28,7 @@ def with_settings(function: Any) -> Any:
             default=None,
             metavar="yes|no" if known.kind is bool else known.kind.__name__.upper(),
             help=f"{known.help[0].upper()}{known.help[1:]}{choices}; otherwise as the method or task has it, "
-            f"or {default}.",
+            f"or {typed(known.default)}.",
         )(function)
     return function
 
@@ -88,13 +87,14 @@ def command(
     **given: Any,
 ) -> int:
     """Train, decode and score. The same command again continues an interrupted run, or finds it done."""
+    from bench import request as asked
     from bench import runner
 
-    requests = runner.expand(
+    requests = asked.expand(
         methods=methods,
         tasks=tasks,
         seeds=seeds,
-        common=runner.Common(
+        common=asked.Common(
             model=model,
             scale=scale,
             protocol=cast("Protocol", protocol),
@@ -106,14 +106,14 @@ def command(
         ),
     )
     if dry_run:
-        specs = [runner.specify(request).spec for request in requests]
+        plans = [asked.specify(request) for request in requests]
         if as_json:
-            print_json([{**spec.to_json(), "command": spec.command()} for spec in specs])
+            print_json([{**plan.spec.to_json(), "command": plan.command} for plan in plans])
         else:
-            for spec in specs:
-                show_plan(spec)
+            for plan in plans:
+                show_plan(plan.spec, plan.command)
         return 0
-    outcomes = []
+    outcomes: list[Any] = []
     failed = 0
     for number, request in enumerate(requests, 1):
         if len(requests) > 1:
@@ -125,19 +125,24 @@ def command(
             if len(requests) == 1:
                 raise
             click.echo(f"bench: {request.describe()}: {error}", err=True)
+            outcomes.append({"run": request.describe(), "status": "failed", "error": str(error)})
             failed += 1
             continue
-        except Exception:
+        except Exception as error:
             if len(requests) == 1:
                 raise
             import traceback
 
             traceback.print_exc()
+            outcomes.append({"run": request.describe(), "status": "failed", "error": repr(error)})
             failed += 1
             continue
         if record is None:  # a further process of a launch of many; the first one reports
             continue
         outcomes.append(record)
+        if broken := runner.failed_scores(record):
+            click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
+            failed += 1
         if not as_json:
             runner.show(record)
     if as_json and outcomes:
@@ -145,9 +150,9 @@ def command(
     return 1 if failed else 0
 
 
-def show_plan(spec: Any) -> None:
+def show_plan(spec: Any, again: str) -> None:
     """A run's settings, each with where it comes from."""
-    click.echo(f"{spec.run_id}\n  {spec.command()}")
+    click.echo(f"{spec.run_id}\n  {again}")
     rows = [*spec.options.items(), *spec.settings.items()]
     width = max(len(name) for name, _ in rows)
     for name, setting in rows:

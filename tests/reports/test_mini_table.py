@@ -22,6 +22,10 @@ def record(method: str, seed: int, bleu: float, **changes: Any) -> dict[str, Any
         "seed": seed,
         "status": "done",
         "scale": "mini",
+        "data_origin": "mini",
+        "settings": {},
+        "protocol": "original",
+        "model_fingerprint": "f",
         "parameters": {"stored": 1234},
         "scores": {"all": {"bleu": {"value": bleu, "signature": "s"}}},
     }
@@ -40,6 +44,13 @@ MADE_UP = [
 def test_only_finished_mini_runs_count() -> None:
     extra = [record("prefix", 3, 99.0, length=10, status="failed"), record("prefix", 4, 99.0, scale="paper")]
     assert cells([*MADE_UP, *extra]) == cells(MADE_UP)
+
+
+def test_unlike_runs_do_not_share_a_cell() -> None:
+    with pytest.raises(ValueError, match="other settings"):
+        cells([*MADE_UP, record("prefix", 3, 50.0, length=10, protocol="plain")])
+    with pytest.raises(ValueError, match="two runs with seed 2"):
+        cells([*MADE_UP, record("prefix", 2, 50.0, length=10)])
 
 
 def test_mean_and_half_range() -> None:
