@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import hashlib
 import json
 import math
@@ -23,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench import processes
 from bench.errors import DataError, UserError
 
 Bytes = bytes | str
@@ -41,44 +41,7 @@ class Taken(FileExistsError):
     """`create_new` found the name in use."""
 
 
-# --- who we are: names temporaries and claims so that leftovers of a dead process can be recognised
-
-
-@functools.cache
-def machine() -> str:
-    """A short name for "where process ids mean the same": host, this boot of it, this container.
-
-    Host names alone repeat (containers, "localhost"), and process ids restart after a reboot.
-    """
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-    with contextlib.suppress(OSError):
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return sha256_text("\n".join(parts))[:8]
-
-
-def process_started(pid: int) -> str | None:
-    """When process ``pid`` of this machine started (in any unit), or None if it is no longer running.
-
-    The start time tells a process from a later one that was given the same number. A killed process
-    that its parent has not yet collected counts as gone. Where /proc is missing, "" means "running".
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return None
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass  # somebody else's process: running
-        return ""
-    fields = text.rpartition(")")[2].split()  # the program's name, in brackets, may hold anything
-    return None if fields[0] in "ZX" else fields[19]
-
+# --- temporaries: their names say whose they are, so that leftovers of a dead process are recognised
 
 _TEMPORARY = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.tmp$")
 _FORGOTTEN_AFTER = 24 * 3600.0  # seconds; a temporary of another machine is given this long
@@ -87,7 +50,7 @@ _FORGOTTEN_AFTER = 24 * 3600.0  # seconds; a temporary of another machine is giv
 def temporary_name(path: Path) -> Path:
     """A name beside ``path`` that nobody else uses and that tells `remove_leftovers` whose it is."""
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
-    owner = f"{machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    owner = f"{processes.machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{path.name[:100]}.{host}.{owner}.tmp")
 
 
@@ -102,7 +65,10 @@ def remove_leftovers(directory: Path) -> list[Path]:
         if found is None:
             continue
         with contextlib.suppress(OSError):  # somebody else is cleaning up too
-            dead = found["machine"] == machine() and process_started(int(found["pid"])) is None
+            dead = (
+                found["machine"] == processes.machine()
+                and processes.process_started(int(found["pid"])) is None
+            )
             if dead or time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER:
                 path.unlink()
                 removed.append(path)

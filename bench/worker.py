@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import files, provenance
+from bench import files, processes, provenance
 from bench.errors import DataError, UserError
 
 STALE_AFTER = 600.0  # seconds without a sign of life before another machine may take a run over
@@ -57,8 +57,8 @@ class Claim:
     @classmethod
     def take(cls, directory: Path, what: str, stale_after: float) -> Claim:
         """Become the holder, or say who is."""
-        started = files.process_started(os.getpid())
-        owner = {"host": socket.gethostname(), "machine": files.machine(), "pid": os.getpid()}
+        started = processes.process_started(os.getpid())
+        owner = {"host": socket.gethostname(), "machine": processes.machine(), "pid": os.getpid()}
         owner |= {"started": started, "since": provenance.now(), "token": secrets.token_hex(8)}
         for _ in range(1000):
             highest = max(numbers(directory), default=0)
@@ -145,11 +145,11 @@ def holder_of(directory: Path, number: int, stale_after: float) -> dict[str, Any
     try:
         owner = files.parse_json(path, content)
         who = {name: owner[name] for name in ("host", "pid", "since")}
-        here, started = owner["machine"] == files.machine(), owner["started"]
+        here, started = owner["machine"] == processes.machine(), owner["started"]
     except (DataError, KeyError, TypeError):  # damaged: its age decides
         who, here, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
     silent = max(0.0, file_system_time(directory) - beaten)
-    alive = files.process_started(who["pid"]) == started if here else silent <= stale_after
+    alive = processes.process_started(who["pid"]) == started if here else silent <= stale_after
     return {**who, "silent_s": silent, "file": str(path)} if alive else None
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import files
+from bench import files, processes
 from bench.errors import DataError, UserError
 
 ROOT = Path(__file__).resolve().parents[1]  # scripts started here find the package
@@ -319,12 +319,12 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
 
 
 def test_a_process_is_told_from_a_later_one_and_from_a_dead_one() -> None:
-    assert files.process_started(os.getpid()) == files.process_started(os.getpid()) is not None
+    assert processes.process_started(os.getpid()) == processes.process_started(os.getpid()) is not None
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, not yet collected
-    assert files.process_started(child.pid) is None
+    assert processes.process_started(child.pid) is None
     child.wait()
-    assert files.process_started(child.pid) is None
+    assert processes.process_started(child.pid) is None
 
 
 def test_file_fingerprint(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,18 @@ VERBS = {
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
     "doctor": ("bench.cli.doctor", "What this machine can run, what is missing, how to get it."),
 }
+
+
+runs_option = click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    envvar="BENCH_RUNS",
+    show_envvar=True,
+    default=Path("runs"),
+    show_default=True,
+    help="Where runs are kept.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 class Verbs(click.Group):

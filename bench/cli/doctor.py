@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import json_option, print_json, print_table
 
 NEEDED = ("torch", "transformers", "accelerate", "safetensors", "sacrebleu")
 
 
 @click.command("doctor", epilog="\b\nExample:\n  bench doctor --json")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option
 def command(as_json: bool) -> int:
     """Say what can be run here; exit 1 if not even the mini scale can."""
     checks = [*packages(), *machine(), *data(), *models(), *pieces()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli import print_json
+from bench.cli import json_option, print_json, runs_option
 from bench.errors import UserError, unknown
 
 TARGETS = ("peft",)
@@ -18,16 +18,8 @@ TARGETS = ("peft",)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Directory to write; must not exist."
 )
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    envvar="BENCH_RUNS",
-    show_envvar=True,
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs are kept.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@runs_option
+@json_option
 def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None:
     """Write RUN (its name or the beginning of it) for use with `PeftModel.from_pretrained`."""
     from bench.export import to_peft

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import json_option, print_json, print_table, runs_option
 from bench.errors import unknown
 
 KINDS = ("tasks", "methods", "models", "metrics", "runs")
@@ -23,16 +23,8 @@ Examples:
 )
 @click.argument("kind", metavar="|".join(KINDS))
 @click.option("--model", default=None, help="With methods: count parameters for this backbone (needs torch).")
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    envvar="BENCH_RUNS",
-    show_envvar=True,
-    default=Path("runs"),
-    show_default=True,
-    help="With runs: where they are kept.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@runs_option
+@json_option
 def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
     """List tasks, methods, models, metrics or runs."""
     if kind not in KINDS:

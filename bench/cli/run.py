@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from bench.cli import print_json
+from bench.cli import json_option, print_json, runs_option
 from bench.errors import UserError
 from bench.settings import TABLE, typed
 
@@ -57,19 +57,11 @@ Examples:
     show_envvar=True,
     help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
 )
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    envvar="BENCH_RUNS",
-    show_envvar=True,
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs are kept.",
-)
+@runs_option
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @click.option("--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, with every setting and its origin.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option
 @with_settings
 def command(
     methods: str,
