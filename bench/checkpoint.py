@@ -45,7 +45,9 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     write_atomic(path, save(flat, metadata))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def load_tensors(
+    path: Path, advice: str = "delete it to start over"
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file; ``DataError`` where it is damaged."""
     from safetensors import SafetensorError, safe_open
 

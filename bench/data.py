@@ -97,6 +97,7 @@ def files_of(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
             for split in splits
             for pattern in task.files[split]
             for path in root.glob(pattern)
+            if path.is_file()  # a directory of that name is refused where it is parsed
         }
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.files import explained
 from bench.models import MODELS
 from bench.store import RunDir
 
@@ -27,7 +28,7 @@ def to_peft(run: RunDir, out: Path) -> list[Path]:
         raise UserError(
             f"{run.run_id} was trained by {record['method']}; PEFT has a counterpart for 'prefix' only"
         )
-    tensors, _ = load_tensors(run.parameters)
+    tensors, _ = load_tensors(run.parameters, "issue the run's command again to make it anew")
     prefix = tensors["prefix"]
     layers, _, heads, length, width = prefix.shape
     rows = prefix.permute(3, 0, 1, 2, 4).reshape(length, layers * 2 * heads * width).contiguous()
@@ -48,11 +49,13 @@ def to_peft(run: RunDir, out: Path) -> list[Path]:
     }
     draft = out.with_name(out.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
     try:
+        draft.mkdir(parents=True)
         (draft / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
         save_tensors(draft / "adapter_model.safetensors", {"prompt_embeddings": rows}, {"format": "pt"})
         draft.rename(out)
+    except OSError as error:
+        raise explained(out, error) or error from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return sorted(out.iterdir())

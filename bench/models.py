@@ -8,6 +8,8 @@ read, and no code from a checkpoint is ever run.
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +83,8 @@ def locate(model: str, allow_download: bool = True) -> Located:
     """
     if is_path(model):
         path = Path(model).expanduser().resolve()
+        if not path.exists():
+            raise DataError(f"--model {model}: does not exist; expected a directory with {', '.join(NEEDED)}")
         return Located(path.name, path, f"directory {path.name}", fingerprint(path))
     if model not in MODELS:
         raise unknown("model", model, MODELS, "or a directory with a GPT-2 checkpoint")
@@ -117,6 +121,8 @@ def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
     """The pinned snapshot in the hub's cache, downloaded if needed and allowed."""
     from huggingface_hub import snapshot_download
 
+    # Retries are its own affair; what finally went wrong is said in one message.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     wanted = ["config.json", "model.safetensors", *TOKENIZER_FILES]
     try:
         return Path(
@@ -145,6 +151,7 @@ def fingerprint(path: Path) -> str:
             "Save with save_pretrained(..., safe_serialization=True)"
         )
     digest = hashlib.sha256()
+    check_kind(path)
     tokenizer = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
     for file in [path / "config.json", *weights, *tokenizer]:
         digest.update(file.name.encode())
@@ -152,6 +159,18 @@ def fingerprint(path: Path) -> str:
             while chunk := stream.read(1 << 22):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a checkpoint of another architecture, before anything heavy is imported."""
+    try:
+        kind = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataError(
+            f"{path / 'config.json'}: not a model configuration ({type(error).__name__}: {error})"
+        ) from error
+    if kind != "gpt2":
+        raise DataError(f"{path / 'config.json'}: model_type is {kind!r}; expected 'gpt2' for table-to-text")
 
 
 def model_config(model: str) -> GPT2Config:
@@ -171,14 +190,12 @@ def read_config(path: Path) -> GPT2Config:
     """``config.json`` of a checkpoint, which must be a GPT-2."""
     from transformers import AutoConfig
 
+    check_kind(path)
+
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path / 'config.json'}: not a model configuration ({error})") from error
-    if config.model_type != "gpt2":
-        raise DataError(
-            f"{path / 'config.json'}: model_type is {config.model_type!r}; expected 'gpt2' for table-to-text"
-        )
     return config
 
 
@@ -208,20 +225,41 @@ def load_backbone(located: Located, dtype: str = "float32") -> GPT2LMHeadModel:
     import torch
     from safetensors import SafetensorError
     from transformers import GPT2LMHeadModel
-    from transformers.utils import logging
+    from transformers.utils.logging import disable_progress_bar
 
     read_config(located.path)
-    logging.disable_progress_bar()  # our own progress says what takes time
+    disable_progress_bar()  # our own progress says what takes time
+    loaded: Any
     try:
-        loaded: Any = GPT2LMHeadModel.from_pretrained(
+        loaded, report = GPT2LMHeadModel.from_pretrained(
             located.path,
             local_files_only=True,
             use_safetensors=True,
             dtype=getattr(torch, dtype),
+            # Reported below in our words; the library would fill what is missing with random numbers.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
     except (OSError, SafetensorError) as error:
         raise DataError(f"{located.path}: the weights cannot be read ({error})") from error
+    missing = sorted(set(report["missing_keys"]) - {"lm_head.weight"})  # tied to the embedding
+    mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
+    for what, names in (("lacks", missing), ("has another shape for", mismatched)):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise DataError(
+                f"{located.path}: the checkpoint {what} {names[0]}{more}; expected the weights of its config.json"
+            )
     return loaded.eval()
+
+
+def check_vocabulary(backbone: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+    """Refuse a tokenizer with ids that the embedding does not have."""
+    if len(tokenizer) > backbone.config.vocab_size:
+        raise DataError(
+            f"{path}: the tokenizer has {len(tokenizer):,} tokens and the model {backbone.config.vocab_size:,}; "
+            "expected the tokenizer that belongs to these weights"
+        )
 
 
 def add_pad_row(backbone: GPT2LMHeadModel, seed: int) -> None:

@@ -87,6 +87,10 @@ def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request
         raise unknown("scale", common.scale, SCALES)
     if common.protocol not in PROTOCOLS:
         raise unknown("protocol", common.protocol, PROTOCOLS)
+    if common.data_dir is not None and not common.data_dir.is_dir():
+        raise UserError(
+            f"--data-dir {common.data_dir}: no such directory; expected one with e2e/, webnlg/ or dart/"
+        )
     chosen_tasks = [registry.get_task(name.strip()) for name in tasks.split(",")]
     chosen = [(registry.get_method(name), options) for name, options in registry.parse_selector(methods)]
     for method, options in chosen:

@@ -7,9 +7,9 @@ it was; a request that is wrong leaves nothing behind. The stages themselves are
 from __future__ import annotations
 
 import errno
-import sys
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bench import metrics
@@ -18,7 +18,7 @@ from bench.errors import UserError
 from bench.files import StorageError
 from bench.progress import say
 from bench.request import Request, specify
-from bench.stages import Attempt
+from bench.stages import Attempt, is_intact
 from bench.store import RunDir, Store
 
 MINI_NOTE = (
@@ -37,11 +37,14 @@ def run(request: Request) -> dict[str, Any] | None:
     spec = specified.spec
     folder = Store(request.common.runs).run(spec.run_id)
     done = folder.done_record()
-    if done is not None and not (missing := now_computable(done)):
+    missing = now_computable(done) if done is not None else []
+    intact = done is not None and is_intact(spec, folder)
+    if done is not None and intact and not missing:
         say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
         return done
     if done is not None:
-        say(f"{spec.run_id} is done; scoring it again for {', '.join(missing)}")
+        why = f"scoring it again for {', '.join(missing)}" if intact else "but a product is gone or damaged"
+        say(f"{spec.run_id} is done, {why}")
     pick_device(spec["device"], spec["precision"])
     if rank() > 0:
         Attempt(specified, folder).take_part()
@@ -58,12 +61,12 @@ def run(request: Request) -> dict[str, Any] | None:
             keep(folder, attempt.record(status, {"error": describe_error(error)}))
             if interrupted:
                 raise KeyboardInterrupt(
-                    f"{error or 'stopped'}; the same command continues from there: {specified.command}"
+                    f"{str(error) or 'stopped'}; the same command continues from there: {specified.command}"
                 ) from error
             raise
         folder.write_record(record)
         discard_checkpoints(folder)
-    return record
+    return folder.done_record()
 
 
 def now_computable(record: Mapping[str, Any]) -> list[str]:
@@ -117,10 +120,10 @@ def describe_error(error: BaseException) -> dict[str, str]:
     else:
         kind = "error"
     trace = "".join(traceback.format_exception(error))
-    return {"kind": kind, "type": name, "message": str(error), "traceback": trace[-4000:]}
+    return {"kind": kind, "type": name, "message": str(error) or name, "traceback": trace[-4000:]}
 
 
-def show(record: Mapping[str, Any]) -> None:
+def show(record: Mapping[str, Any], runs: Path) -> None:
     """A finished run as a person reads it, on standard output."""
     import click
 
@@ -138,8 +141,8 @@ def show(record: Mapping[str, Any]) -> None:
     missing = [name for name, one in record["scores"]["all"].items() if one["value"] is None]
     if missing:
         click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
+    click.echo(f"  kept in            {runs / record['run_id']}")
     if record["data_origin"] == "mini" and record["model"] == "mini-gpt2":
         click.echo(MINI_NOTE)
     elif record["not_comparable"]:
         click.echo("No number of the paper can be compared with this: " + "; ".join(record["not_comparable"]))
-    sys.stdout.flush()

@@ -19,6 +19,7 @@ from bench.errors import UserError
 from bench.files import canonical_json, sha256_text
 from bench.progress import say, track
 from bench.request import Specified
+from bench.spec import RunSpec
 from bench.store import RunDir
 from bench.task import Item
 
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 
     from bench.train import Pair
     from bench.tuned import Tuned
+
+
+def decode_key(spec: RunSpec, folder: RunDir) -> str:
+    """Hash of what the outputs are made from: the specification and the stored parameters."""
+    return sha256_text(canonical_json([spec.key, folder.product_sha256("train")]))
+
+
+def is_intact(spec: RunSpec, folder: RunDir) -> bool:
+    """Whether the products of a finished run are there and are what the run left."""
+    return folder.stage_done("train", spec.key) and folder.stage_done("decode", decode_key(spec, folder))
 
 
 class Attempt:
@@ -111,9 +122,10 @@ class Attempt:
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> Tuned:
         """The backbone with the method's parts, as the protocol wants it, untrained."""
-        from bench.models import add_pad_row, load_backbone
+        from bench.models import add_pad_row, check_vocabulary, load_backbone
 
         backbone = load_backbone(self.specified.model)
+        check_vocabulary(backbone, tokenizer, self.specified.model.path)
         vocabulary = int(backbone.config.vocab_size)
         if self.spec["pad_row"]:
             add_pad_row(backbone, self.spec.seed)
@@ -263,8 +275,7 @@ class Attempt:
         from bench.decode import decode, rules_for
 
         items = self.items()
-        inputs = [self.spec.key, self.folder.product_sha256("train")]
-        key = sha256_text(canonical_json(inputs))
+        key = decode_key(self.spec, self.folder)
         if (facts := self.folder.stage_facts("decode", key)) is not None:
             say("decoding: done already")
             return items, facts

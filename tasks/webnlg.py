@@ -43,6 +43,8 @@ def group_of(category: str | None, place: str) -> str:
         return "seen"
     if category in UNSEEN:
         return "unseen"
+    if category is None:
+        raise DataError(f"{place}: no category; expected one of {', '.join((*SEEN, *UNSEEN))}")
     raise DataError(f"{place}: {unknown('category', str(category), (*SEEN, *UNSEEN))}")
 
 

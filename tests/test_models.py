@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bench.errors import DataError, UnavailableError, UserError
-from bench.models import MODELS, add_pad_row, fingerprint, load_backbone, load_tokenizer, locate, model_config
+from bench.models import (
+    MODELS,
+    add_pad_row,
+    check_vocabulary,
+    fingerprint,
+    load_backbone,
+    load_tokenizer,
+    locate,
+    model_config,
+)
 
 
 @pytest.fixture
@@ -100,7 +112,43 @@ def test_torn_weights_and_foreign_configurations_are_refused(checkpoint: Path) -
         load_backbone(locate(str(checkpoint)))
     (checkpoint / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(DataError, match="expected 'gpt2'"):
+        locate(str(checkpoint))
+    (checkpoint / "config.json").write_text("not json")
+    with pytest.raises(DataError, match="not a model configuration"):
+        locate(str(checkpoint))
+
+
+def rewrite(checkpoint: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
+    weights = checkpoint / "model.safetensors"
+    save_file(change(load_file(weights)), weights, {"format": "pt"})
+
+
+def test_missing_weights_are_not_filled_with_random_ones(checkpoint: Path) -> None:
+    rewrite(
+        checkpoint,
+        lambda state: {n: t for n, t in state.items() if ".h.0.attn" not in n and "h.0.attn" not in n},
+    )
+    with pytest.raises(DataError, match=r"lacks transformer\.h\.0\.attn.* and \d+ more"):
         load_backbone(locate(str(checkpoint)))
+
+
+def test_a_configuration_of_other_weights_is_refused(checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps(config | {"n_embd": 16}))
+    with pytest.raises(DataError, match="has another shape for"):
+        load_backbone(locate(str(checkpoint)))
+
+
+def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(
+    checkpoint: Path, tiny_model: Path
+) -> None:
+    with pytest.raises(DataError, match="257 tokens and the model 20"):
+        check_vocabulary(load_backbone(locate(str(checkpoint))), load_tokenizer(tiny_model), checkpoint)
+
+
+def test_a_directory_that_does_not_exist_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        locate(str(tmp_path / "nowhere"))
 
 
 def test_a_directory_without_a_tokenizer_is_refused(checkpoint: Path) -> None:

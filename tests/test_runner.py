@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bench import metrics, runner, stages
+from bench.cli import main
 from bench.errors import UserError
 from bench.files import StorageError
 from bench.request import Common, expand
@@ -144,6 +146,24 @@ def test_a_score_that_can_be_computed_by_now_is_added_without_training(
     assert len(folder_of(tmp_path).records()) == 2
     runner.run(request(tmp_path, tiny_model))
     assert len(folder_of(tmp_path).records()) == 2
+
+
+@pytest.mark.parametrize("product", ["parameters", "generations"])
+def test_a_lost_product_of_a_finished_run_is_made_again(
+    product: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    runner.run(request(tmp_path, tiny_model))
+    file = getattr(folder_of(tmp_path), product)
+    before = file.read_bytes()
+    file.unlink()
+    runner.run(request(tmp_path, tiny_model))
+    assert file.read_bytes() == before
+
+
+def test_the_command_of_the_record_asks_for_the_same_run(tmp_path: Path, tiny_model: Path) -> None:
+    record = runner.run(request(tmp_path, tiny_model, clip_norm=1, warmup_steps=0))
+    assert main(shlex.split(record["command"])[1:]) == 0
+    assert len(folder_of(tmp_path).records()) == 1
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output (head, less) went away; there is nobody left to tell.
+        # The reader of our output (head, less) went away.
+        print("bench: the output was closed; what had not started was not run", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

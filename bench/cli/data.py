@@ -70,12 +70,18 @@ def command() -> None:
 @command.command("prepare")
 @common
 @click.option("--offline", is_flag=True, help="Never use the network.")
-def prepare_(tasks: str, data_dir: Path | None, scale: str | None, as_json: bool, offline: bool) -> None:
+@click.option("--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size.")
+def prepare_(
+    tasks: str, data_dir: Path | None, scale: str | None, as_json: bool, offline: bool, any_row_count: bool
+) -> None:
     """Find or fetch the files, count their rows and print where they are."""
     from bench.data import prepare
 
     wanted, scale = chosen(tasks, scale, "paper")
-    found = [prepare(task, data_dir, not offline, scale, splits=tuple(task.files)) for task in wanted]
+    found = [
+        prepare(task, data_dir, not offline, scale, splits=tuple(task.files), strict=not any_row_count)
+        for task in wanted
+    ]
     rows = [
         {"task": p.task.name, "origin": p.origin, "root": str(p.root), "fingerprint": p.fingerprint}
         for p in found

@@ -105,7 +105,10 @@ def methods() -> list[dict[str, Any]]:
 def audited(model: str) -> list[dict[str, Any]]:
     """Every method and reported variant, counted on the meta device without weights."""
     from bench import audit, registry
+    from bench.models import MODELS, is_path
 
+    if model not in MODELS and not is_path(model):
+        raise unknown("model", model, MODELS, "or a directory with a GPT-2 checkpoint")
     rows: list[dict[str, Any]] = []
     for method in registry.methods().values():
         for variant in audit.variants(method, model):
@@ -156,6 +159,10 @@ def stored(runs: Path) -> list[dict[str, Any]]:
                 "error": record.get("error", {}).get("message", "").splitlines()[:1],
             }
         )
+    for folder in store.runs():
+        if folder.latest_record() is None:
+            status = "running" if folder.worker() else "interrupted"
+            rows.append({"run": folder.run_id, "status": status})
     for damage in store.damaged:
         say(f"not readable: {damage.path}: {damage.reason}", important=True)
     return rows

@@ -136,7 +136,7 @@ def command(
             click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
             failed += 1
         if not as_json:
-            runner.show(record)
+            runner.show(record, runs)
     if as_json and outcomes:
         print_json(outcomes[0] if len(requests) == 1 else outcomes)
     return 1 if failed else 0
