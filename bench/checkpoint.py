@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import DataError
-from bench.files import write_atomic
+from bench.files import replacing
 
 
 @dataclass
@@ -38,11 +38,12 @@ class Progress:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file atomically."""
-    from safetensors.torch import save
+    """Write a safetensors file atomically, without a second copy of it in memory."""
+    from safetensors.torch import save_file
 
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, save(flat, metadata))
+    with replacing(path) as temporary:
+        save_file(flat, temporary, metadata)
 
 
 def load_tensors(
