@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,23 @@ def test_light_verbs_do_not_import_torch(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert "broken" not in done.stdout
+
+
+SINKS = ["| true", ">&-", *(["> /dev/full"] if Path("/dev/full").exists() else [])]  # Linux has it
+
+
+@pytest.mark.parametrize("sink", SINKS)
+def test_an_output_that_nobody_takes_is_no_traceback(sink: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -m bench list methods {sink}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    if sink == "> /dev/full":
+        assert done.returncode == 1
+        assert "the output was lost" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ its traceback.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -88,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `bench` program; returns the exit code."""
     try:
         result = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a failure can still be explained
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
@@ -101,9 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output (head, less) went away.
-        print("bench: the output was closed; what had not started was not run", file=sys.stderr)
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        # The reader of our output (head, less) went away, or the disk under it is full.
+        print(
+            f"bench: the output was lost ({error.strerror}); what had not started was not run",
+            file=sys.stderr,
+        )
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
