@@ -60,6 +60,8 @@ class Specified:
     model: Located
     command: str
     """The command line that asks for this run again."""
+    strict: bool = True
+    """Whether every split was required to have its published size."""
 
     @property
     def not_comparable(self) -> list[str]:
@@ -72,6 +74,8 @@ class Specified:
             reasons.append(f"protocol {spec.protocol}")
         if self.data.origin == "mini":
             reasons.append("data of an invented world")
+        if not self.strict:
+            reasons.append("the splits' sizes were not required to be the published ones")
         if not (self.model.origin == "BENCH_MODELS" or self.model.origin.startswith("hub ")):
             reasons.append(f"backbone: {self.model.origin}")
         typed = [name for name, one in spec.settings.items() if one.origin == "command line"]
@@ -150,4 +154,4 @@ def specify(request: Request) -> Specified:
         command += " --any-row-count"
     if common.runs != Path("runs"):
         command += f" --runs {shlex.quote(str(common.runs))}"
-    return Specified(spec, request.task, request.method, data, model, command)
+    return Specified(spec, request.task, request.method, data, model, command, common.strict)

@@ -1,7 +1,8 @@
 """From a request to a record: what was asked for, what it needs, and carrying it out.
 
 The same request continues a killed run, and a finished one is found. A failure is recorded as what
-it was; a request that is wrong leaves nothing behind. The stages themselves are in ``bench.stages``.
+it was; a request that can be seen to be wrong before any work leaves nothing behind. The stages
+themselves are in ``bench.stages``.
 """
 
 from __future__ import annotations
@@ -96,8 +97,10 @@ def keep(folder: RunDir, record: Mapping[str, Any]) -> None:
 
 def discard_checkpoints(folder: RunDir) -> None:
     """The training state is of no use any more once the run is done; it can be large."""
-    for name in ("checkpoint.safetensors", "best.safetensors"):
-        (folder.path / name).unlink(missing_ok=True)
+    from bench.train import BEST_FILE
+
+    folder.checkpoint.unlink(missing_ok=True)
+    (folder.path / BEST_FILE).unlink(missing_ok=True)
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -108,11 +111,17 @@ def is_interrupt(error: BaseException) -> bool:
 
 def describe_error(error: BaseException) -> dict[str, str]:
     """What a failure was, for the record: infrastructure failures are told from wrong requests and bugs."""
+    from bench.train import Diverged
+
     name = type(error).__name__
     if name in ("OutOfMemoryError", "MemoryError") or "out of memory" in str(error).lower():
         kind = "out-of-memory"
-    elif (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
+    elif is_disk_full(error):
         kind = "disk-full"
+    elif isinstance(error, StorageError):
+        kind = "storage"
+    elif isinstance(error, Diverged):
+        kind = "diverged"
     elif isinstance(error, UserError):
         kind = "request"
     elif is_interrupt(error) or isinstance(error, KeyboardInterrupt):
@@ -121,6 +130,16 @@ def describe_error(error: BaseException) -> dict[str, str]:
         kind = "error"
     trace = "".join(traceback.format_exception(error))
     return {"kind": kind, "type": name, "message": str(error) or name, "traceback": trace[-4000:]}
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk or quota is behind this error, as the system said it or as a library words it."""
+    if error is None:
+        return False
+    full = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError) and error.errno in full:
+        return True
+    return any(f"(os error {code})" in str(error) for code in full) or is_disk_full(error.__cause__)
 
 
 def show(record: Mapping[str, Any], runs: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench import provenance
@@ -107,9 +108,9 @@ class Attempt:
         with self.timed("train"):
             facts["training"], facts["parameters"] = self.train(tokenizer)
         with self.timed("decode"):
-            items, facts["decoding"] = self.decode(tokenizer)
+            facts["decoding"] = self.decode(tokenizer)
         with self.timed("score"):
-            facts["scores"] = self.score(items)
+            facts["scores"] = self.score()
         return facts
 
     @contextlib.contextmanager
@@ -248,7 +249,7 @@ class Attempt:
     def check_room(self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned) -> None:
         """Refuse before the training what decoding would refuse after it."""
         room, wanted = self.room(tuned), self.spec["max_new_tokens"]
-        prompts = self.prompts(tokenizer, self.items())
+        prompts = self.prompts(tokenizer, self.items)
         longest = max(len(prompt) for prompt in prompts)
         # The last token is generated and not read.
         if longest + wanted - 1 > room:
@@ -265,24 +266,25 @@ class Attempt:
         task, method, options = self.specified.task, self.specified.method, self.spec.option_values
         return encode_sources(tokenizer, [method.instruct(item.source, task, options) for item in items])
 
+    @cached_property
     def items(self) -> list[Item]:
+        """What there is to decode and score; parsed once."""
         loaded = load_items(self.specified.data, self.spec["test_split"], self.spec.protocol)
         return loaded[: self.spec["limit"]]
 
-    def decode(self, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Item], dict[str, Any]]:
+    def decode(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """Decode with what is stored, never with what training left in memory: generations.jsonl."""
         from bench import checkpoint, postprocess
         from bench.decode import decode, rules_for
 
-        items = self.items()
         key = decode_key(self.spec, self.folder)
         if (facts := self.folder.stage_facts("decode", key)) is not None:
             say("decoding: done already")
-            return items, facts
+            return facts
         tuned = self.build(tokenizer)
         tuned.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
         tuned.to(pick_device(self.spec["device"]))
-        sources = self.prompts(tokenizer, items)
+        sources = self.prompts(tokenizer, self.items)
         rules = rules_for(
             self.spec.protocol,
             tokenizer,
@@ -310,25 +312,26 @@ class Attempt:
                 "facts": [list(fact) for fact in item.facts],
                 "tokens": len(tokens),
             }
-            for item, source, tokens in zip(items, sources, outputs, strict=True)
+            for item, source, tokens in zip(self.items, sources, outputs, strict=True)
         ]
         self.folder.write_generations(rows)
         facts = {
-            "items": len(items),
+            "items": len(self.items),
             "generated_tokens": sum(len(tokens) for tokens in outputs),
             "seconds": round(seconds, 3),
-            "seconds_per_item": round(seconds / max(1, len(items)), 4),
+            "seconds_per_item": round(seconds / max(1, len(self.items)), 4),
         }
         self.folder.finish_stage("decode", key, facts)
-        return items, facts
+        return facts
 
-    def score(self, items: Sequence[Item]) -> dict[str, Any]:
+    def score(self) -> dict[str, Any]:
         """Score what is stored in generations.jsonl."""
         from bench.scoring import score
 
         outputs = [row["output"] for row in self.folder.read_generations()]
-        scores = score(self.specified.task, items, outputs)
+        scores = score(self.specified.task, self.items, outputs)
         self.folder.write_scores(scores)
+        self.folder.finish_stage("score", str(self.folder.product_sha256("decode")))
         return scores
 
 

@@ -29,6 +29,7 @@ from bench.tuned import Tuned
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+STATE_FILE, BEST_FILE = "checkpoint.safetensors", "best.safetensors"
 Pair = tuple[list[int], list[int]]
 """Token ids of a source (ending with BOS) and of its target (ending with EOS)."""
 
@@ -184,7 +185,7 @@ def train(
     raised. ``on_update`` gets (finished updates, {"loss", "lr", …}).
     """
     total = planned_updates(len(pairs), settings)
-    state_file, best_file = folder / "checkpoint.safetensors", folder / "best.safetensors"
+    state_file, best_file = folder / STATE_FILE, folder / BEST_FILE
     progress = checkpoint.Progress(key=key)
     tuned.to(accelerator.device)
     optimiser = make_optimiser(tuned, settings.lr, settings.weight_decay)

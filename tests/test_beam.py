@@ -213,7 +213,7 @@ def test_one_beam_is_greedy() -> None:
             greedy: list[int] = []
             while EOS not in greedy and len(greedy) < 15:
                 greedy.append(int(model([first, *greedy]).argmax()))
-            rules = BeamRules(protocol, EOS, beams=1, max_new_tokens=15)  # type: ignore[arg-type]
+            rules = BeamRules(protocol, EOS, beams=1, max_new_tokens=15)
             assert beam_search(MadeUp(model), [[first]], rules) == [greedy]
 
 
@@ -242,7 +242,7 @@ def test_minimum_length_counts_the_prompt_in_original_only() -> None:
         ("original", 1, 5),  # as for infix: four tokens, then EOS
         ("original", 5, 1),
     ):
-        rules = BeamRules(protocol, EOS, beams=2, min_length=5)  # type: ignore[arg-type]
+        rules = BeamRules(protocol, EOS, beams=2, min_length=5)
         assert len(beam_search(model, [[1] * prompt], rules)[0]) == expected
 
 

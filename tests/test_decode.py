@@ -257,7 +257,7 @@ def test_equal_logits_of_a_coarse_model_do_not_depend_on_the_batch() -> None:
     tuned = Coarse(tiny(2))
     sources = some_sources(8, 9)
     for protocol in ("plain", "original"):
-        rules = BeamRules(protocol, EOS, max_new_tokens=NEW)  # type: ignore[arg-type]
+        rules = BeamRules(protocol, EOS, max_new_tokens=NEW)
         assert decode(tuned, sources, rules, batch_size=9) == decode(tuned, sources, rules, batch_size=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -21,9 +22,10 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from bench import metrics, runner, stages
 from bench.cli import main
 from bench.errors import UserError
-from bench.files import StorageError
+from bench.files import StorageError, explained
 from bench.request import Common, expand
 from bench.store import RunDir, Store
+from bench.train import Diverged
 
 QUICK: dict[str, object] = {"limit": 6, "epochs": 1, "batch_size": 2, "max_new_tokens": 8, "device": "cpu"}
 
@@ -209,13 +211,25 @@ def test_a_wrong_request_leaves_nothing_behind(
     assert not (tmp_path / "runs").exists()
 
 
+def explained_full_disk(cause: Exception) -> StorageError:
+    """What a writer raises for ``cause``: the store's own words, with the cause behind them."""
+    error = explained(Path("runs/x/scores.json"), cause)
+    assert error is not None
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
         (MemoryError(), "out-of-memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), "out-of-memory"),
         (OSError(28, "No space left on device"), "disk-full"),
-        (StorageError("x: No space left"), "disk-full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk-full"),
+        (explained_full_disk(OSError(28, "No space left on device")), "disk-full"),
+        (explained_full_disk(RuntimeError("I/O error: No space left on device (os error 28)")), "disk-full"),
+        (StorageError("x: the file system is read-only"), "storage"),
+        (Diverged("the loss became nan"), "diverged"),
         (UserError("wrong"), "request"),
         (KeyboardInterrupt(), "interrupted"),
         (ValueError("bug"), "error"),

@@ -114,7 +114,7 @@ def test_counts_and_builds(method: Method) -> None:
         counted = audit(method, "gpt2-medium", options)
         assert counted["total"] == 354_823_168
         assert (counted["trainable"] > 0) == (counted["stored"] > 0) == method.trains
-        tuned = method.build(backbone(), Letters(), method.resolve_options(options), 0)  # type: ignore[arg-type]
+        tuned = method.build(backbone(), Letters(), method.resolve_options(options), 0)
         assert isinstance(tuned, Tuned)
         assert bool(tuned.trained_state()) == method.trains
         declared = method.settings_for("paper", "e2e", method.resolve_options(options))
@@ -123,13 +123,13 @@ def test_counts_and_builds(method: Method) -> None:
 
 def test_source_text(method: Method) -> None:
     """By default a method reads the source as it is; whoever changes it keeps it at the end."""
-    task: Task = SomeTask()  # type: ignore[assignment]
+    task: Task = SomeTask()
     text = method.instruct(" | a : b : c", task, method.resolve_options({}))
     assert text.endswith(" | a : b : c")
 
 
 def test_literal_text() -> None:
-    task: Task = SomeTask()  # type: ignore[assignment]
+    task: Task = SomeTask()
     prompt, full = METHODS["prompt"], METHODS["ft-full"]
     assert prompt.instruct("name : X", task, {}) == "Describe the facts: name : X"
     assert full.instruct("name : X", task, {"words": ""}) == "name : X"

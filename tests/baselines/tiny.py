@@ -55,7 +55,7 @@ def shown(case: tuple[str, dict[str, object]]) -> str:
 def build(name: str, options: dict[str, object], seed: int = 0) -> Tuned:
     """The method on a fresh backbone; the same arguments give the same numbers."""
     method = registry.get_method(name)
-    return method.build(backbone(), Letters(), method.resolve_options(options), seed)  # type: ignore[arg-type]
+    return method.build(backbone(), Letters(), method.resolve_options(options), seed)
 
 
 def shake(tuned: Tuned) -> Tuned:

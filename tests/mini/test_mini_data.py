@@ -50,7 +50,7 @@ def xml_entries(path: Path) -> list[ElementTree.Element]:
 def names_in(entries: object, without: tuple[str, ...] = ()) -> set[str]:
     """The invented names among subjects and values, as prose spells them."""
     found = set()
-    for entry in entries:  # type: ignore[attr-defined]
+    for entry in entries:
         for t in entry.triples:
             if t.subject != "[TABLECONTEXT]" and t.subject_kind not in without:
                 found.add(t.subject.replace("_", " "))

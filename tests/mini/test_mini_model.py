@@ -71,7 +71,7 @@ def test_loads_offline() -> None:
     assert loss(model, tokenizer, box, right) < loss(model, tokenizer, box, wrong) - 1
 
 
-def loss(model, tokenizer, context: str, text: str) -> float:  # type: ignore[no-untyped-def]
+def loss(model, tokenizer, context: str, text: str) -> float:
     import torch
 
     start, rest = tokenizer(context)["input_ids"], tokenizer(text)["input_ids"]

@@ -28,5 +28,5 @@ def test_mini(task: Task) -> None:
     groups = {group for item in load_items(found, "test") for group in item.groups}
     assert groups == set(task.groups)
     for protocol in ("original", "plain"):
-        rows = load_rows(found, "train", protocol)  # type: ignore[arg-type]
+        rows = load_rows(found, "train", protocol)
         assert all(row.source.strip() and row.target.strip() for row in rows)

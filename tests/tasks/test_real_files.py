@@ -54,7 +54,7 @@ def test_table_1(prepared: Prepared, shared: Path) -> None:
 def test_every_split_reads(prepared: Prepared, protocol: str) -> None:
     task, root = prepared.task, prepared.root
     for split in HERE[task.name]:
-        items = task.items(split, root, protocol)  # type: ignore[arg-type]
+        items = task.items(split, root, protocol)
         assert len({item.id for item in items}) == len(items)
         for item in items:
             assert item.references and all(item.references) and item.facts
