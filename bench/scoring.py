@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import metrics
-from bench.errors import UserError
+from bench.errors import UnavailableError, UserError
 from bench.metrics import Score
 from bench.task import Item, Task
 
@@ -46,8 +46,10 @@ def one(task: str, metric: str, hypotheses: Sequence[str], references: Sequence[
     if any(not refs for refs in references):
         return Score(None, None, "an item has no reference")
     try:
-        value, signature = scorer(hypotheses, references)
+        measured = scorer(hypotheses, references)
+    except UnavailableError as error:
+        return Score(None, None, str(error))
     except Exception as error:  # noqa: BLE001 - one broken score must not lose the others
         traceback.print_exc(file=sys.stderr)
         return Score(None, None, f"failed: {type(error).__name__}: {error}")
-    return Score(value, signature)
+    return Score(measured.value, measured.signature, segments=measured.segments)

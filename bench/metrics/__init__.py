@@ -1,4 +1,4 @@
-"""Scores, one file per metric: a function from texts to a ``Score`` with its signature.
+"""Scores, one file per metric: a function from texts to a ``Measured`` with its signature.
 
 ``SCORERS`` says which metrics exist and how each task's official pipeline calls them; a metric that a
 task names and that is not here is reported as not computed, never as 0 and never left out silently.
@@ -6,10 +6,11 @@ task names and that is not here is reported as not computed, never as 0 and neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bench.metrics import bleu
+from bench.metrics.result import Measured
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Score:
     value: float | None
     signature: str | None
     reason: str | None = None
+    segments: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, float | str | None]:
         shown: dict[str, float | str | None] = {"value": self.value, "signature": self.signature}
@@ -27,8 +29,8 @@ class Score:
         return shown
 
 
-Scorer = Callable[[Sequence[str], Sequence[Sequence[str]]], tuple[float, str]]
-"""(hypotheses, references of each) -> (value, signature)."""
+Scorer = Callable[[Sequence[str], Sequence[Sequence[str]]], Measured]
+"""(hypotheses, references of each) -> value, signature and, where defined, values per segment."""
 
 SCORERS: dict[tuple[str, str], Scorer] = {
     ("e2e", "bleu"): bleu.mteval,

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.metrics import preprocess
+from bench.metrics.result import Measured
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
 
 
-def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, str]:
+def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """E2E: mteval-v13a tokenisation, case-insensitive, closest reference length, all references."""
     from sacrebleu.metrics import BLEU
 
     metric = BLEU(lowercase=True)
     streams = columns(references, fill=None)
     score = metric.corpus_score([text.strip() for text in hypotheses], streams)
-    return float(score.score), str(metric.get_signature())
+    return Measured(float(score.score), str(metric.get_signature()))
 
 
-def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, str]:
+def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """WebNLG 2017: multi-bleu -lc on transliterated text, split at non-word characters."""
     return multi_bleu(
         [preprocess.webnlg_hypothesis(text) for text in hypotheses],
@@ -30,7 +31,7 @@ def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tu
     )
 
 
-def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, str]:
+def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """DART: multi-bleu on lower-cased text, split at non-word characters, nothing transliterated."""
     return multi_bleu(
         [preprocess.dart(text) for text in hypotheses], references, preprocess.dart, "lower|split:nonword"
@@ -42,7 +43,7 @@ def multi_bleu(
     references: Sequence[Sequence[str]],
     prepare: Callable[[str], str],
     notes: str,
-) -> tuple[float, str]:
+) -> Measured:
     """multi-bleu.perl on prepared text with at most three references.
 
     A missing second or third reference is an empty line there and counts as a reference of length 0,
@@ -53,7 +54,7 @@ def multi_bleu(
     metric = BLEU(tokenize="none", force=True, smooth_method="none")
     first = [[prepare(text) for text in refs[:MAX_REFERENCES]] for refs in references]
     score = metric.corpus_score(list(hypotheses), columns(first, fill="", width=MAX_REFERENCES))
-    return float(score.score), f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:length0"
+    return Measured(float(score.score), f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:length0")
 
 
 def columns(
