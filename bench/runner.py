@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import metrics
+from bench import gate, metrics, rescore, scoring
 from bench.device import pick_device, rank
 from bench.errors import UserError
 from bench.files import StorageError
 from bench.progress import say
+from bench.registry import get_task
 from bench.request import Request, specify
 from bench.stages import Attempt, is_intact
 from bench.store import RunDir, Store
@@ -38,14 +39,18 @@ def run(request: Request) -> dict[str, Any] | None:
     spec = specified.spec
     folder = Store(request.common.runs).run(spec.run_id)
     done = folder.done_record()
-    missing = now_computable(done) if done is not None else []
-    intact = done is not None and is_intact(spec, folder)
-    if done is not None and intact and not missing:
-        say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
-        return done
+    if done is not None and is_intact(spec, folder):
+        if not (names := to_score_again(done)):
+            say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
+            return done
+        if rank() == 0:
+            say(f"{spec.run_id} is done, scoring it again for {', '.join(names)}")
+            outcome = rescore.again(folder)
+            if "error" in outcome:
+                raise UserError(f"{spec.run_id}: {outcome['error']}")
+        return folder.done_record()
     if done is not None:
-        why = f"scoring it again for {', '.join(missing)}" if intact else "but a product is gone or damaged"
-        say(f"{spec.run_id} is done, {why}")
+        say(f"{spec.run_id} is done, but a product is gone or damaged")
     pick_device(spec["device"], spec["precision"])
     if rank() > 0:
         Attempt(specified, folder).take_part()
@@ -70,21 +75,24 @@ def run(request: Request) -> dict[str, Any] | None:
     return folder.done_record()
 
 
-def now_computable(record: Mapping[str, Any]) -> list[str]:
-    """The scores that a finished run lacks and that can be computed by now."""
-    again = ("not implemented yet", "failed")
+def to_score_again(record: Mapping[str, Any]) -> list[str]:
+    """The scores of a finished run that are missing and can be computed by now, or whose scorer changed."""
+    again = (scoring.NOT_YET, scoring.FAILED)
+    task = get_task(record["task"])
     scores = record["scores"]["all"]
-    return [
+    missing = [
         name
-        for name, one in scores.items()
-        if one["value"] is None and one["reason"].startswith(again) and metrics.find(record["task"], name)
+        for name in scoring.names(task)
+        if metrics.find(task.name, name) is not None
+        and (name not in scores or str(scores[name].get("reason", "")).startswith(again))
     ]
+    return missing + [name for name in gate.changed(task.name, record["scores"]) if name not in missing]
 
 
 def failed_scores(record: Mapping[str, Any]) -> list[str]:
     """The scores that should have been computed and were not: the run is kept and the command fails."""
     scores = record["scores"]["all"]
-    return [name for name, one in scores.items() if (one.get("reason") or "").startswith("failed")]
+    return [name for name, one in scores.items() if (one.get("reason") or "").startswith(scoring.FAILED)]
 
 
 def keep(folder: RunDir, record: Mapping[str, Any]) -> None:

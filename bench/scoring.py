@@ -1,38 +1,105 @@
-"""Scores of a set of outputs: every metric of the task, for every group of its items.
+"""Scores of a set of outputs: every metric of a task, for every group of its items.
 
-One score that fails does not lose the others: it is reported as not computed, with the reason.
+One score that fails does not lose the others: it is reported as not computed, with the reason. Every
+score says whether its scorer passed the gate (``bench.gate``): the golden outputs, scored before.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from bench import metrics
+from bench import gate, metrics
 from bench.errors import UnavailableError, UserError
 from bench.metrics import Score
-from bench.task import Item, Task
+from bench.progress import say
+from bench.task import Task
+
+NOT_YET = "not implemented yet"
+FAILED = "failed"
 
 
-def score(task: Task, items: Sequence[Item], outputs: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """``{group: {metric: {"value", "signature"[, "reason"]}}}`` for outputs in the items' order.
+@dataclass(frozen=True)
+class Profile:
+    """A task as far as scoring goes, for one whose data this version does not read."""
+
+    name: str
+    metrics: tuple[str, ...]
+    groups: tuple[str, ...] = ("all",)
+
+
+Scored = Task | Profile
+
+
+class HasReferences(Protocol):
+    """What scoring needs to know of an item."""
+
+    @property
+    def references(self) -> Sequence[str]: ...
+    @property
+    def groups(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True)
+class Pair:
+    """References and groups of one output, for outputs that come with their own references."""
+
+    references: tuple[str, ...]
+    groups: tuple[str, ...] = ("all",)
+
+
+def names(task: Scored, only: Iterable[str] = ()) -> list[str]:
+    """The metrics of a task: those of the paper's columns, then the variants that go with them.
+
+    ``only`` chooses among them; an unknown name raises ``UserError`` with the valid ones.
+    """
+    known = [*task.metrics, *metrics.VARIANTS.get(task.name, ())]
+    chosen = list(only)
+    for name in chosen:
+        if name not in known:
+            from bench.errors import unknown
+
+            raise unknown(f"metric of {task.name}", name, known, "bench list metrics")
+    return [name for name in known if not chosen or name in chosen]
+
+
+def score(
+    task: Scored,
+    items: Sequence[HasReferences],
+    outputs: Sequence[str],
+    only: Iterable[str] = (),
+) -> dict[str, dict[str, Any]]:
+    """``{group: {metric: {"value", "signature"[, "reason"], "gate"}}}`` for outputs in the items' order.
 
     Raises ``UserError`` when the numbers of items and outputs differ (both are named).
     """
+    return {
+        group: {name: one.to_json() for name, one in scores.items()}
+        for group, scores in score_all(task, items, outputs, only).items()
+    }
+
+
+def score_all(
+    task: Scored,
+    items: Sequence[HasReferences],
+    outputs: Sequence[str],
+    only: Iterable[str] = (),
+) -> dict[str, dict[str, Score]]:
+    """As ``score``, with the values per segment."""
     if len(items) != len(outputs):
         raise UserError(
-            f"{len(outputs)} outputs for {len(items)} items of {task.name}: expected one for each"
+            f"{len(outputs):,} outputs for {len(items):,} items of {task.name}: expected one for each"
         )
-    result: dict[str, dict[str, Any]] = {}
+    chosen_metrics = names(task, only)
+    result: dict[str, dict[str, Score]] = {}
     for group in task.groups:
         chosen = [index for index, item in enumerate(items) if group in item.groups]
         hypotheses = [outputs[index] for index in chosen]
         references = [items[index].references for index in chosen]
-        result[group] = {
-            name: one(task.name, name, hypotheses, references).to_json() for name in task.metrics
-        }
+        result[group] = {name: one(task.name, name, hypotheses, references) for name in chosen_metrics}
     return result
 
 
@@ -40,16 +107,45 @@ def one(task: str, metric: str, hypotheses: Sequence[str], references: Sequence[
     """One metric on one group."""
     scorer = metrics.find(task, metric)
     if scorer is None:
-        return Score(None, None, "not implemented yet")
+        return Score(None, None, NOT_YET)
     if not hypotheses:
         return Score(None, None, "no items in this group")
-    if any(not refs for refs in references):
-        return Score(None, None, "an item has no reference")
+    without = [number for number, refs in enumerate(references, 1) if not refs]
+    if without:
+        return Score(None, None, f"no reference for {len(without)} of {len(hypotheses)} items (first: {without[0]})")
     try:
         measured = scorer(hypotheses, references)
     except UnavailableError as error:
         return Score(None, None, str(error))
     except Exception as error:  # noqa: BLE001 - one broken score must not lose the others
         traceback.print_exc(file=sys.stderr)
-        return Score(None, None, f"failed: {type(error).__name__}: {error}")
-    return Score(measured.value, measured.signature, segments=measured.segments)
+        return Score(None, None, f"{FAILED}: {type(error).__name__}: {error}")
+    return Score(
+        measured.value, measured.signature, segments=measured.segments, gate=gate.verdict(task, metric)
+    )
+
+
+def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Pair], list[str]]:
+    """Items and outputs of a run's stored generations."""
+    kept = list(rows)
+    items = [Pair(tuple(row["references"]), tuple(row["groups"])) for row in kept]
+    return items, [row["output"] for row in kept]
+
+
+def warn_of_gate(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """The metrics whose scorer failed the gate, said aloud: their numbers must not be believed."""
+    failed = sorted(
+        {
+            name
+            for group in scores.values()
+            for name, one in group.items()
+            if str(one.get("gate", "")).startswith(gate.FAILED)
+        }
+    )
+    if failed:
+        say(
+            f"warning: the scorers of {', '.join(failed)} give wrong values for the golden outputs on this "
+            "machine; their scores are marked. `bench score --self-test` shows what differs",
+            important=True,
+        )
+    return failed

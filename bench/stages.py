@@ -326,10 +326,11 @@ class Attempt:
 
     def score(self) -> dict[str, Any]:
         """Score what is stored in generations.jsonl."""
-        from bench.scoring import score
+        from bench import scoring
 
-        outputs = [row["output"] for row in self.folder.read_generations()]
-        scores = score(self.specified.task, self.items, outputs)
+        items, outputs = scoring.of_rows(self.folder.read_generations())
+        scores = scoring.score(self.specified.task, items, outputs)
+        scoring.warn_of_gate(scores)
         self.folder.write_scores(scores)
         self.folder.finish_stage("score", str(self.folder.product_sha256("decode")))
         return scores

@@ -97,6 +97,10 @@ class Task(ABC):
     def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
         """Things to decode in ``split`` with their grouped references, in the official order."""
 
+    def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:
+        """The groups, besides ``all``, of an item of ``category``; ``place`` is for error messages."""
+        return ()
+
     def missing(self, split: str, root: Path) -> list[str]:
         """The patterns of ``split`` that match no file below ``root``."""
         return [pattern for pattern in self.files.get(split, ()) if not any(root.glob(pattern))]

@@ -95,6 +95,9 @@ class WebNLG(Task):
             for index, entry in enumerate(self._entries(split, root))
         ]
 
+    def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:
+        return (group_of(category, place),)
+
     def _entries(self, split: str, root: Path) -> Iterator[Entry]:
         """All entries of a split. Ids repeat from file to file, so there they carry its name."""
         for pattern in self.files[split]:

@@ -21,6 +21,7 @@ from bench.errors import UserError, unknown
 
 VERBS = {
     "run": ("bench.cli.run", "Train, decode and score: one run or several, here and now."),
+    "score": ("bench.cli.score", "Score any outputs, or stored runs again, as the paper's were scored."),
     "list": ("bench.cli.listing", "Tasks, methods, models, metrics or runs."),
     "data": ("bench.cli.data", "Find, check and describe the data of a task."),
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),

@@ -131,16 +131,25 @@ def models() -> list[dict[str, Any]]:
 
 
 def metrics() -> list[dict[str, Any]]:
-    from bench import metrics, registry
+    from bench import gate, metrics, registry, scoring
 
     return [
-        {"task": task.name, "metric": name, "implemented": metrics.find(task.name, name) is not None}
+        {
+            "task": task.name,
+            "metric": name,
+            "implemented": metrics.find(task.name, name) is not None,
+            "golden values": name in gate.golden(task.name)["expected"]
+            if task.name in gate.tasks()
+            else False,
+        }
         for task in registry.tasks().values()
-        for name in task.metrics
+        for name in scoring.names(task)
     ]
 
 
 def stored(runs: Path) -> list[dict[str, Any]]:
+    """Every run's latest attempt; ``rescore`` names the scores whose scorer is another one today."""
+    from bench import gate
     from bench.progress import say
     from bench.store import Store
 
@@ -156,6 +165,7 @@ def stored(runs: Path) -> list[dict[str, Any]]:
                 "scale": record["scale"],
                 "bleu": None if bleu is None else round(bleu, 2),
                 "ended": record["ended"],
+                "rescore": gate.changed(record["task"], record.get("scores", {})) or None,
                 "error": record.get("error", {}).get("message", "").splitlines()[:1],
             }
         )

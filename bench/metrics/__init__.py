@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.metrics import bleu
+from bench.metrics import bertscore, bleu, bleurt, coco, meteor, moverscore, nist, rouge, ter
 from bench.metrics.result import Measured
 
 
@@ -21,11 +21,15 @@ class Score:
     signature: str | None
     reason: str | None = None
     segments: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    gate: str | None = None
+    """Whether the scorer passed ``bench.gate``."""
 
     def to_json(self) -> dict[str, float | str | None]:
         shown: dict[str, float | str | None] = {"value": self.value, "signature": self.signature}
         if self.reason is not None:
             shown["reason"] = self.reason
+        if self.gate is not None:
+            shown["gate"] = self.gate
         return shown
 
 
@@ -34,12 +38,49 @@ Scorer = Callable[[Sequence[str], Sequence[Sequence[str]]], Measured]
 
 SCORERS: dict[tuple[str, str], Scorer] = {
     ("e2e", "bleu"): bleu.mteval,
+    ("e2e", "nist"): nist.pymteval,
+    ("e2e", "nist_mteval"): nist.mteval,
+    ("e2e", "meteor"): meteor.e2e,
+    ("e2e", "rouge_l"): coco.rouge_l,
+    ("e2e", "cider"): coco.cider,
     ("webnlg", "bleu"): bleu.webnlg,
+    ("webnlg", "bleu_no_blank"): bleu.webnlg_no_blank,
+    ("webnlg", "meteor"): meteor.webnlg,
+    ("webnlg", "ter"): ter.webnlg,
     ("dart", "bleu"): bleu.dart,
+    ("dart", "bleu_no_blank"): bleu.dart_no_blank,
+    ("dart", "meteor"): meteor.dart,
+    ("dart", "ter"): ter.dart,
+    ("dart", "moverscore"): moverscore.dart,
+    ("dart", "bertscore"): bertscore.dart,
+    ("dart", "bleurt"): bleurt.dart,
+    ("xsum", "rouge1"): rouge.rouge1,
+    ("xsum", "rouge2"): rouge.rouge2,
+    ("xsum", "rougeL"): rouge.rougeL,
+    ("xsum", "rouge1_155m"): rouge.rouge1_155m,
+    ("xsum", "rouge2_155m"): rouge.rouge2_155m,
+    ("xsum", "rougeL_155m"): rouge.rougeL_155m,
 }
 """(task, metric) -> how that task's official pipeline computes it."""
-DEFAULTS: dict[str, Scorer] = {"bleu": bleu.mteval}
-"""For tasks from elsewhere: the metric as its library defines it."""
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "e2e": ("nist_mteval",),
+    "webnlg": ("bleu_no_blank",),
+    "dart": ("bleu_no_blank",),
+    "xsum": ("rouge1_155m", "rouge2_155m", "rougeL_155m"),
+}
+"""Task -> other ways to compute its scores, reported beside those of the paper's columns."""
+DEFAULTS: dict[str, Scorer] = {
+    "bleu": bleu.mteval,
+    "nist": nist.pymteval,
+    "meteor": meteor.e2e,
+    "rouge_l": coco.rouge_l,
+    "cider": coco.cider,
+    "ter": ter.dart,
+    "rouge1": rouge.rouge1,
+    "rouge2": rouge.rouge2,
+    "rougeL": rouge.rougeL,
+}
+"""For tasks from elsewhere: a metric's most usual form."""
 
 
 def find(task: str, metric: str) -> Scorer | None:

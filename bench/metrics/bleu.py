@@ -2,59 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bench.metrics import preprocess
 from bench.metrics.result import Measured
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
+BLANK_COUNTS, BLANK_OMITTED = "length0", "omitted"
+"""What a missing reference is: one of length 0, as for the official script, or none."""
 
 
 def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """E2E: mteval-v13a tokenisation, case-insensitive, closest reference length, all references."""
+    """E2E: mteval-v13a tokenisation, case-insensitive, closest reference length, all references.
+
+    Blank references are none here, as in the official script, which pads with them.
+    """
     from sacrebleu.metrics import BLEU
 
-    metric = BLEU(lowercase=True)
-    streams = columns(references, fill=None)
+    metric = BLEU(lowercase=True, force=True)
+    streams = columns([without_blanks(refs) for refs in references], fill=None)
     score = metric.corpus_score([text.strip() for text in hypotheses], streams)
-    return Measured(float(score.score), str(metric.get_signature()))
+    return Measured(float(score.score), f"{metric.get_signature()}|blank-refs:omitted")
 
 
 def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """WebNLG 2017: multi-bleu -lc on transliterated text, split at non-word characters."""
+    return webnlg_bleu(hypotheses, references, BLANK_COUNTS)
+
+
+def webnlg_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """As ``webnlg``, but a missing reference is none: the brevity penalty as BLEU defines it."""
+    return webnlg_bleu(hypotheses, references, BLANK_OMITTED)
+
+
+def webnlg_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> Measured:
     return multi_bleu(
         [preprocess.webnlg_hypothesis(text) for text in hypotheses],
-        references,
-        preprocess.webnlg_reference,
+        [[preprocess.webnlg_reference(text) for text in refs[:MAX_REFERENCES]] for refs in references],
         "lower|ascii:text-unidecode|split:nonword",
+        blank,
     )
 
 
 def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """DART: multi-bleu on lower-cased text, split at non-word characters, nothing transliterated."""
+    return dart_bleu(hypotheses, references, BLANK_COUNTS)
+
+
+def dart_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """As ``dart``, but a missing reference is none: the brevity penalty as BLEU defines it."""
+    return dart_bleu(hypotheses, references, BLANK_OMITTED)
+
+
+def dart_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> Measured:
     return multi_bleu(
-        [preprocess.dart(text) for text in hypotheses], references, preprocess.dart, "lower|split:nonword"
+        [preprocess.dart(text) for text in hypotheses],
+        [[preprocess.dart(text) for text in refs[:MAX_REFERENCES]] for refs in references],
+        "lower|split:nonword",
+        blank,
     )
 
 
 def multi_bleu(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    prepare: Callable[[str], str],
-    notes: str,
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], notes: str, blank: str
 ) -> Measured:
-    """multi-bleu.perl on prepared text with at most three references.
+    """multi-bleu.perl on prepared texts, at most three references each.
 
-    A missing second or third reference is an empty line there and counts as a reference of length 0,
-    which weakens the brevity penalty; done here as well, and named in the signature.
+    There a missing second or third reference is an empty line and counts as a reference of length 0,
+    which weakens the brevity penalty wherever the real ones are at least twice as long as the output.
+    ``blank`` says whether to do the same (``BLANK_COUNTS``) or not; the signature names it.
     """
     from sacrebleu.metrics import BLEU
 
     metric = BLEU(tokenize="none", force=True, smooth_method="none")
-    first = [[prepare(text) for text in refs[:MAX_REFERENCES]] for refs in references]
-    score = metric.corpus_score(list(hypotheses), columns(first, fill="", width=MAX_REFERENCES))
-    return Measured(float(score.score), f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:length0")
+    if blank == BLANK_COUNTS:
+        streams = columns(references, fill="", width=MAX_REFERENCES)
+    else:
+        streams = columns([without_blanks(refs) for refs in references], fill=None)
+    score = metric.corpus_score(list(hypotheses), streams)
+    return Measured(float(score.score), f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:{blank}")
+
+
+def without_blanks(references: Sequence[str]) -> list[str]:
+    """The references that say something; one empty one where none does, for sacrebleu needs one."""
+    return [text for text in references if text.strip()] or [""]
 
 
 def columns(

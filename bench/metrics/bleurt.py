@@ -1,0 +1,244 @@
+"""BLEURT (Sellam et al., ACL 2020) as DART's script calls it: reference 0 only, with a tiny test checkpoint.
+
+The model reads reference and hypothesis as one input of at most 128 tokens; a linear layer on BERT's
+pooled output is the score: no fixed range, usually -2 to 1.
+
+DART's repository carries its own copy of the checkpoint: ``evaluation/bleurt/bleurt/test_checkpoint``
+(2 layers of 128; the same as google-research/bleurt's of May to November 2020, git blob 4776aace of
+``variables.data-00000-of-00001``; google's later test checkpoint is another model). Copy that folder
+to ``BENCH_MODELS/bleurt-test`` as it is: TensorFlow keeps these variables as plain numbers, sorted by
+name, so no TensorFlow is needed. A folder converted to transformers (``BertForSequenceClassification``
+with one label, safetensors, ``vocab.txt``) works too. Ports on the hub (Elron/bleurt-tiny-128) are
+pickles of a separate download, not known to be the same. Whatever is given is compared with the two
+scores in google's own test, and refused if it gives others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UnavailableError
+from bench.metrics import neural, preprocess
+from bench.metrics.result import Measured
+
+if TYPE_CHECKING:
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import BertConfig
+
+NAME = "bleurt-test"
+MAX_TOKENS = 128
+VARIABLES = "variables/variables.data-00000-of-00001"
+HOW = (
+    "Copy evaluation/bleurt/bleurt/test_checkpoint of https://github.com/Yale-LILY/dart to a folder "
+    f"DIR/{NAME} and set BENCH_MODELS=DIR"
+)
+KNOWN = ("An apple a day keeps the doctor away.", "An apple a day keeps doctors away.")
+KNOWN_SCORES = (0.832904, 0.642367)
+"""Of both with the first as reference: bleurt/score_test.py of google-research/bleurt at 2b7a3a1."""
+TOLERANCE = 1e-4
+
+
+def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """DART: the first reference, texts lower-cased and split as its reference files are.
+
+    ``UnavailableError`` where the checkpoint is absent, or is not the one that DART uses.
+    """
+    checkpoint = neural.locate(NAME, how=HOW)
+    scorer = load(checkpoint.path)
+    check_known(scorer, checkpoint.path)
+    return score(
+        [preprocess.dart(text) for text in hypotheses],
+        [preprocess.dart(refs[0]) for refs in references],
+        checkpoint,
+        scorer,
+        notes="known-scores:yes|lower|split:nonword|refs:first1",
+    )
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """BERT with its regression layer, its tokenizer with the ids of [CLS] and [SEP], and the device."""
+
+    model: Any
+    tokenizer: Tokenizer
+    start: int
+    end: int
+    device: torch.device
+
+
+def score(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    checkpoint: neural.Checkpoint,
+    scorer: Scorer | None = None,
+    batch: int = 64,
+    notes: str = "refs:1",
+) -> Measured:
+    """Mean score of texts against one reference each, by any BLEURT checkpoint of BERT's architecture."""
+    scorer = scorer or load(checkpoint.path)
+    values = predict(scorer, references, hypotheses, batch)
+    weights = VARIABLES if (checkpoint.path / VARIABLES).is_file() else "*.safetensors"
+    signature = (
+        f"bleurt|checkpoint:{checkpoint.name}|{notes}|max-tokens:{MAX_TOKENS},longer-cut|"
+        f"{neural.identity(checkpoint.path, weights, words(checkpoint.path))}|"
+        f"{neural.versions('torch', 'transformers', 'tokenizers')}"
+    )
+    return Measured(sum(values) / len(values), signature, {"bleurt": values})
+
+
+def check_known(scorer: Scorer, path: Path) -> None:
+    """Refuse a checkpoint that does not give the published scores of two pairs."""
+    given = predict(scorer, [KNOWN[0]] * len(KNOWN), KNOWN, batch=2)
+    if not all(abs(a - b) <= TOLERANCE for a, b in zip(given, KNOWN_SCORES, strict=True)):
+        shown = [", ".join(f"{value:.6f}" for value in values) for values in (given, KNOWN_SCORES)]
+        raise UnavailableError(
+            f"{path} is not DART's BLEURT checkpoint: it gives {shown[0]} for two pairs of texts where that "
+            f"gives {shown[1]}. {HOW}"
+        )
+
+
+def predict(scorer: Scorer, references: Sequence[str], hypotheses: Sequence[str], batch: int) -> list[float]:
+    """One score per pair, in the pairs' order."""
+    import torch
+
+    rows = [pair(scorer, *texts) for texts in zip(references, hypotheses, strict=True)]
+    values = [math.nan] * len(rows)
+    with torch.inference_mode():
+        for places in neural.batches([len(ids) for ids, _ in rows], batch):
+            ids, mask = neural.padded([rows[place][0] for place in places], 0)
+            segments, _ = neural.padded([rows[place][1] for place in places], 0)
+            found = scorer.model(
+                input_ids=ids.to(scorer.device),
+                attention_mask=mask.to(scorer.device),
+                token_type_ids=segments.to(scorer.device),
+            ).logits[:, 0]
+            for place, value in zip(places, found.tolist(), strict=True):
+                values[place] = value
+    return values
+
+
+def pair(scorer: Scorer, reference: str, hypothesis: str) -> tuple[list[int], list[int]]:
+    """Tokens and segment numbers of one input: [CLS] reference [SEP] hypothesis [SEP]."""
+    first, second = (
+        scorer.tokenizer.encode(neural.clean(text), add_special_tokens=False).ids
+        for text in (reference, hypothesis)
+    )
+    n, m = cut(len(first), len(second), MAX_TOKENS - 3)
+    return [scorer.start, *first[:n], scorer.end, *second[:m], scorer.end], [0] * (n + 2) + [1] * (m + 1)
+
+
+def cut(first: int, second: int, most: int) -> tuple[int, int]:
+    """Lengths that fit together: the longer text gives way token by token, the second one when equal."""
+    while first + second > most:
+        if first > second:
+            first -= 1
+        else:
+            second -= 1
+    return first, second
+
+
+def load(path: Path) -> Scorer:
+    """The model of a folder, TensorFlow's or transformers'."""
+    import torch
+    from transformers import BertForSequenceClassification
+
+    from bench.device import pick_device
+
+    model: Any
+    if (path / VARIABLES).is_file():
+        config = configuration(neural.read_json(path / "bert_config.json"))
+        with torch.random.fork_rng(devices=[]):
+            model = BertForSequenceClassification(config)
+        model.load_state_dict(read_variables(path / VARIABLES, config))
+    else:
+        config = configuration(neural.read_config(path, ["bert"]))
+        model = neural.pretrained(BertForSequenceClassification, path, config=config)
+    file = words(path)
+    tokenizer = neural.read_tokenizer(file, longest_word=200)
+    start, end = neural.token_ids(tokenizer, neural.SPECIAL["bert"], file)
+    neural.check_vocabulary(tokenizer, config.vocab_size, file)
+    device = pick_device("auto")
+    return Scorer(model.eval().to(device), tokenizer, start, end, device)
+
+
+def words(path: Path) -> Path:
+    """The tokenizer's file: BLEURT's own ``vocab.txt`` before a converted one."""
+    return path / "vocab.txt" if (path / "vocab.txt").is_file() else neural.tokenizer_file(path)
+
+
+def configuration(raw: Mapping[str, Any]) -> BertConfig:
+    """BERT with one output. BLEURT's "gelu" is the approximation by tanh; transformers calls that gelu_new."""
+    from transformers import BertConfig
+
+    kept = {name: value for name, value in raw.items() if name not in ("id2label", "label2id", "num_labels")}
+    try:
+        config = BertConfig(**kept, num_labels=1)
+    except Exception as error:  # whatever its validation raises
+        raise UnavailableError(f"not a BERT configuration ({neural.first_line(error)})") from error
+    if config.hidden_act == "gelu":
+        config.hidden_act = "gelu_new"
+    return config
+
+
+def read_variables(file: Path, config: BertConfig) -> dict[str, torch.Tensor]:
+    """TensorFlow's variables under transformers' names: numbers of single precision, sorted by name.
+
+    A step counter (8 bytes) may follow them. ``UnavailableError`` where the file has another size.
+    """
+    import numpy as np
+    import torch
+
+    layout = sorted(variables(config).items())
+    total = sum(math.prod(shape) for _, shape in layout)
+    size = file.stat().st_size
+    if size - 4 * total not in (0, 8):
+        raise UnavailableError(
+            f"{file}: {size:,} bytes; expected {4 * total:,}, as its bert_config.json says"
+        )
+    numbers = np.fromfile(file, dtype="<f4", count=total)
+    state = {}
+    for name, shape in layout:
+        here, numbers = np.split(numbers, [math.prod(shape)])
+        tensor = torch.from_numpy(here.reshape(shape).astype("=f4"))
+        state[renamed(name)] = tensor.T.contiguous() if name.endswith("/kernel") else tensor
+    return state
+
+
+def variables(config: BertConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every variable of a BLEURT checkpoint."""
+    width, inner = config.hidden_size, config.intermediate_size
+    dense = {"bert/pooler/dense": (width, width), "dense": (width, 1)}
+    norms = ["bert/embeddings"]
+    for layer in range(config.num_hidden_layers):
+        at = f"bert/encoder/layer_{layer}"
+        dense |= {f"{at}/attention/self/{name}": (width, width) for name in ("query", "key", "value")}
+        dense |= {f"{at}/attention/output/dense": (width, width)}
+        dense |= {f"{at}/intermediate/dense": (width, inner), f"{at}/output/dense": (inner, width)}
+        norms += [f"{at}/attention/output", f"{at}/output"]
+    rows = {
+        "word": config.vocab_size,
+        "position": config.max_position_embeddings,
+        "token_type": config.type_vocab_size,
+    }
+    return (
+        {f"bert/embeddings/{name}_embeddings": (count, width) for name, count in rows.items()}
+        | {f"{name}/kernel": shape for name, shape in dense.items()}
+        | {f"{name}/bias": shape[1:] for name, shape in dense.items()}
+        | {f"{name}/LayerNorm/{end}": (width,) for name in norms for end in ("beta", "gamma")}
+    )
+
+
+def renamed(name: str) -> str:
+    """``bert/encoder/layer_0/output/dense/kernel`` as ``bert.encoder.layer.0.output.dense.weight``."""
+    owner, _, last = name.rpartition("/")
+    if last.endswith("_embeddings"):
+        owner, last = name, "weight"
+    if owner == "dense":
+        owner = "classifier"
+    last = {"kernel": "weight", "gamma": "weight", "beta": "bias"}.get(last, last)
+    return f"{owner.replace('/', '.').replace('layer_', 'layer.')}.{last}"

@@ -1,0 +1,86 @@
+"""Irregular forms of English words and their bases, from WordNet's exception lists.
+
+ROUGE-1.5.5 brings WordNet 2.0's. The same forms, of a later WordNet, lie inside METEOR's jar, which comes
+with pycocoevalcap; they are read from there, and only the few words below are in this repository. Compared
+with the lists in ROUGE's own distribution: after ``CORRECTIONS`` every single word that ROUGE can look up
+has the same base, but for what depends on the order in which ROUGE's own set-up happens to read its files:
+"best" and "better" (good here, as the last one read is the adjectives'; or well) and "testes".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import zipfile
+from functools import cache
+from pathlib import Path
+
+from bench.errors import UnavailableError
+
+JAR = Path("meteor", "meteor-1.5.jar")
+MEMBER = "synonym/english.exceptions"
+CORRECTIONS: dict[str, str | None] = {
+    # Where WordNet lists several bases ROUGE takes the first; the jar has lost their order.
+    "aurar": "eyrir",
+    "comics": "comic_strip",
+    "involucra": "involucrum",
+    # Not in WordNet 2.0: left to the stemmer.
+    "ashes": None,
+    "cognosenti": None,
+    "halfpence": None,
+    "lisente": None,
+    "morses": None,
+    "staretsy": None,
+}
+
+
+def base_form(word: str) -> str | None:
+    """The base that WordNet lists for an irregular form, if any. ``UnavailableError`` without the lists."""
+    return bases().get(word)
+
+
+def source() -> str:
+    """For signatures: which lists, with the start of their SHA-256."""
+    digest = hashlib.sha256(content()).hexdigest()
+    return f"wordnet-exceptions(meteor-1.5.jar,sha256:{digest[:12]},as-2.0)"
+
+
+@cache
+def bases() -> dict[str, str]:
+    """Form -> base. A form that is its own base stays; else the first base in the alphabet counts."""
+    lines = content().decode("utf-8").split("\n")
+    found: dict[str, str] = {}
+    for base, forms in zip(lines[::2], lines[1::2], strict=False):
+        for form in forms.split():
+            if form not in found or form == base:
+                found[form] = base
+    for form, corrected in CORRECTIONS.items():
+        found.pop(form, None)
+        if corrected is not None:
+            found[form] = corrected
+    return found
+
+
+@cache
+def content() -> bytes:
+    """The lists: a base on one line, its forms on the next."""
+    try:
+        with zipfile.ZipFile(jar()) as archive:
+            return archive.read(MEMBER)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise UnavailableError(
+            f"{jar()}: no {MEMBER} in it ({error}), needed for ROUGE-1.5.5's irregular forms; "
+            "install pycocoevalcap 1.2 again"
+        ) from error
+
+
+def jar() -> Path:
+    """Where METEOR's jar is."""
+    spec = importlib.util.find_spec("pycocoevalcap")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (found := Path(folder) / JAR).is_file():
+            return found
+    raise UnavailableError(
+        "ROUGE-1.5.5's irregular forms are read from METEOR's jar in the package pycocoevalcap, which is not "
+        "installed; pip install pycocoevalcap==1.2"
+    )

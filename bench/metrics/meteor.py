@@ -1,0 +1,126 @@
+"""METEOR 1.5 as each task's official script calls it (English, ``-norm``). Values are 0 to 1.
+
+Computed here without Java, equal to the official program on every segment: so every machine gets the
+same number by the same code. ``BENCH_JAVA=1`` has the official program do it instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from bench.errors import UserError
+from bench.metrics import meteor_data, preprocess
+from bench.metrics.meteor_align import Alignment, align
+from bench.metrics.meteor_java import java_available, meteor_java
+from bench.metrics.meteor_match import EXACT, Lexicon, Match, Sentence
+from bench.metrics.meteor_score import Counts, count, total
+from bench.metrics.meteor_text import tokens
+from bench.metrics.result import Measured
+
+__all__ = ["dart", "e2e", "java_available", "meteor_java", "plain", "webnlg"]
+
+MAX_REFERENCES = 3
+"""WebNLG and DART: the official scripts use the first three references."""
+SETTINGS = "METEOR|version:1.5|lang:en|norm|task:rank|case:lower"
+
+
+def e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """E2E: on the tokens of coco-caption's Penn Treebank tokeniser, all references."""
+    from bench.metrics.ptb import tokenize
+
+    def prepare(text: str) -> str:
+        return tokenize(text).replace("|||", "")  # what separates texts in the official protocol
+
+    return measured(
+        [prepare(text) for text in hypotheses],
+        [[prepare(text) for text in present(refs)] for refs in references],
+        "tok:ptb-coco|refs:all",
+    )
+
+
+def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """WebNLG 2017: on transliterated lower-case text split at non-word characters, three references."""
+    return measured(
+        [preprocess.webnlg_hypothesis(text) for text in hypotheses],
+        first_three(references, preprocess.webnlg_reference),
+        "ascii:text-unidecode|split:nonword|refs:first3",
+    )
+
+
+def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """DART: on lower-case text split at non-word characters, three references."""
+    return measured(
+        [preprocess.dart(text) for text in hypotheses],
+        first_three(references, preprocess.dart),
+        "split:nonword|refs:first3",
+    )
+
+
+def plain(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """On the texts as they are, all references: what the official program does when nothing is said."""
+    return measured(hypotheses, [present(refs) for refs in references], "refs:all")
+
+
+def first_three(references: Sequence[Sequence[str]], prepare: Callable[[str], str]) -> list[list[str]]:
+    return [[prepare(text) for text in present(refs[:MAX_REFERENCES])] for refs in references]
+
+
+def present(references: Sequence[str]) -> list[str]:
+    """The references that say something; a single empty one if none does.
+
+    Blank ones score 0, but the first of several zeros would lend its length to the corpus score.
+    """
+    return [text for text in references if text.strip()] or [""]
+
+
+def measured(hypotheses: Sequence[str], references: Sequence[Sequence[str]], notes: str) -> Measured:
+    """The score of prepared texts, with a signature that says who computed it from which data."""
+    outputs = [one_line(text) for text in hypotheses]
+    truths = [[one_line(text) for text in refs] for refs in references]
+    use_jar = asked_for_java()
+    value, segments = (meteor_java if use_jar else meteor_here)(outputs, truths)
+    signature = f"{SETTINGS}|{notes}|impl:{'jar' if use_jar else 'bench'}|data:{meteor_data.fingerprint()}"
+    return Measured(value, signature, {"meteor": segments})
+
+
+def asked_for_java() -> bool:
+    """What BENCH_JAVA says: nothing or 0, computed here; 1, by the official program."""
+    asked = os.environ.get("BENCH_JAVA", "")
+    if asked not in ("", "0", "1"):
+        raise UserError(f"BENCH_JAVA={asked}: expected 1 (METEOR by its own program) or nothing")
+    return asked == "1"
+
+
+def one_line(text: str) -> str:
+    """What the official program would be given: it reads lines of UTF-8."""
+    return text.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
+
+
+def meteor_here(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
+    """The score of a test set and of each item, computed without Java.
+
+    Raises ``UnavailableError`` without pycocoevalcap's data.
+    """
+    words = meteor_data.words()
+    texts = dict.fromkeys([*hypotheses, *(text for refs in references for text in refs)])
+    read = {text: tokens(text, words.abbreviations) for text in texts}
+    lexicon = Lexicon(read.values(), words)
+    counts = []
+    for text, refs in zip(hypotheses, references, strict=True):
+        hypothesis = lexicon.sentences[read[text]]
+        counts.append(best(lexicon, hypothesis, [lexicon.sentences[read[ref]] for ref in refs]))
+    return total(counts).score(), [one.score() for one in counts]
+
+
+def best(lexicon: Lexicon, hypothesis: Sentence, references: Sequence[Sentence]) -> Counts:
+    """The counts with the reference that scores highest, the first of equals."""
+    return max((compared(lexicon, hypothesis, reference) for reference in references), key=Counts.score)
+
+
+def compared(lexicon: Lexicon, hypothesis: Sentence, reference: Sentence) -> Counts:
+    if hypothesis.keys == reference.keys:
+        matches = [Match(at, 1, at, 1, EXACT) for at in range(len(hypothesis.words))]
+        return count(hypothesis, reference, Alignment(matches, min(1, len(matches))))
+    found = align(lexicon.candidates(hypothesis, reference), len(hypothesis.words))
+    return count(hypothesis, reference, found)

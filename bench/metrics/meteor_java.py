@@ -1,0 +1,66 @@
+"""METEOR 1.5 by its own program, the jar in pycocoevalcap; needs Java."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+
+from bench.errors import UnavailableError
+from bench.metrics.meteor_data import JAR, PARAPHRASES, package_file
+
+HEAP = "-Xmx2G"
+"""What the official scripts give it; the paraphrase table alone takes more than half."""
+
+
+@cache
+def java_available() -> bool:
+    """Whether ``java`` can be started (on some systems the command is there and only asks to install it)."""
+    java = shutil.which("java")
+    if java is None:
+        return False
+    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def meteor_java(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
+    """The jar's score of a test set and of each item, 0 to 1, for texts without line breaks.
+
+    Raises ``UnavailableError`` without Java or pycocoevalcap. Missing references are blank lines.
+    """
+    jar = package_file(JAR)
+    package_file(PARAPHRASES)
+    if not java_available():
+        raise UnavailableError(
+            "METEOR's own program needs Java 8 or newer and there is no working `java`: install one, or "
+            "unset BENCH_JAVA to use the same scores computed without it"
+        )
+    width = max(map(len, references))
+    lines = [text for refs in references for text, _ in zip_longest(refs, range(width), fillvalue="")]
+    with tempfile.TemporaryDirectory(prefix="bench-meteor-") as folder:
+        outputs, truths = Path(folder, "hypotheses"), Path(folder, "references")
+        write_lines(outputs, hypotheses)
+        write_lines(truths, [str(line) for line in lines])
+        options = ["-l", "en", "-norm", "-r", str(width), "-q"]
+        command = ["java", HEAP, "-Dfile.encoding=UTF-8", "-jar", str(jar), str(outputs), str(truths)]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)  # noqa: S603
+    segments = [value for line in done.stderr.splitlines() if (value := number(line)) is not None]
+    final = number(done.stdout.strip())
+    if done.returncode or final is None or len(segments) != len(hypotheses):
+        said = " ".join((done.stderr.strip() or done.stdout.strip()).split())[-400:]
+        raise RuntimeError(f"METEOR's program failed (exit code {done.returncode}): {said}")
+    return final, segments
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def number(line: str) -> float | None:
+    try:
+        return float(line)
+    except ValueError:
+        return None

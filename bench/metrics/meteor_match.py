@@ -1,0 +1,186 @@
+"""Which words and phrases of two sentences METEOR lets stand for each other.
+
+Four matchers in this order: same word, same stem, common synset, paraphrase. A ``Lexicon`` knows all
+sentences of an evaluation, so that what a word or a phrase can match is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate, compress
+from typing import NamedTuple
+
+from bench.metrics import meteor_data
+from bench.metrics.meteor_stem import stem
+from bench.metrics.meteor_text import java_hash
+
+EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
+LONGEST_PHRASE = 7
+"""Words in the longest phrase of the paraphrase table."""
+
+
+Place = tuple[int, int]
+"""Start and length, in words."""
+
+
+class Match(NamedTuple):
+    """``length`` words of the reference from ``start`` and ``other_length`` of the hypothesis."""
+
+    start: int
+    length: int
+    other_start: int
+    other_length: int
+    module: int
+
+
+@dataclass
+class Sentence:
+    """A text's tokens with what finds them."""
+
+    words: tuple[str, ...]
+    keys: tuple[int, ...]
+    is_function: tuple[bool, ...]
+    places: dict[str, list[int]]
+    """Word -> where it is."""
+    phrases: list[tuple[Place, str]] = field(default_factory=list)
+    """Those that have paraphrases somewhere in the evaluation."""
+    paraphrases: dict[str, list[Place]] = field(default_factory=dict)
+    """Phrase -> its places, of those that are a paraphrase of one in the evaluation."""
+    paraphrase_set: frozenset[str] = frozenset()
+
+
+class Lexicon:
+    """The sentences of one evaluation and what matches what in them."""
+
+    def __init__(self, texts: Iterable[Sequence[str]], data: meteor_data.Words) -> None:
+        self.data = data
+        self.sentences: dict[tuple[str, ...], Sentence] = {}
+        for text in texts:
+            words = tuple(text)
+            if words not in self.sentences:
+                self.sentences[words] = self._sentence(words)
+        self._index_words()
+        self._index_phrases(meteor_data.paraphrases())
+
+    def _sentence(self, words: tuple[str, ...]) -> Sentence:
+        places: dict[str, list[int]] = {}
+        for at, word in enumerate(words):
+            places.setdefault(word, []).append(at)
+        is_function = tuple(word in self.data.function_words for word in words)
+        return Sentence(words, tuple(map(hash_of, words)), is_function, places)
+
+    def _index_words(self) -> None:
+        self.alike: dict[str, dict[str, list[int]]] = {}
+        self._groups: tuple[dict[object, list[str]], ...] = tuple(defaultdict(list) for _ in range(3))
+        vocabulary = dict.fromkeys(word for words in self.sentences for word in words)
+        for word in vocabulary:
+            for group, keys in zip(self._groups, self._keys(word), strict=True):
+                for key in keys:
+                    group[key].append(word)
+
+    def _keys(self, word: str) -> tuple[Iterable[object], ...]:
+        """What the word is known by to each of the matchers of words."""
+        return (hash_of(word),), (stem_hash_of(word),), meanings_of(word)
+
+    def matching(self, word: str) -> dict[str, list[int]]:
+        """The words of the evaluation that match a word, each with the matchers that say so."""
+        if (found := self.alike.get(word)) is None:
+            found = {}
+            for module, keys in enumerate(self._keys(word)):
+                others = {other for key in keys for other in self._groups[module][key]}
+                for other in others:
+                    if module == EXACT or hash_of(other) != hash_of(word):
+                        found.setdefault(other, []).append(module)
+            self.alike[word] = found
+        return found
+
+    def _index_phrases(self, table: meteor_data.Paraphrases) -> None:
+        """Note the phrases of the evaluation's sentences that have paraphrases in it, and these."""
+        seen: set[str] = set()
+        for words in self.sentences:
+            seen.update(phrases(words))
+        self.paraphrases: dict[str, tuple[list[str], frozenset[str]]] = {}
+        for phrase in seen.intersection(table.rows):
+            if others := [other for other in table.of(phrase) if other in seen]:
+                self.paraphrases[phrase] = others, frozenset(others)
+        targets = {other for others, _ in self.paraphrases.values() for other in others}
+        wanted = targets.union(self.paraphrases)
+        for sentence in self.sentences.values():
+            texts = phrases(sentence.words)
+            found = compress(
+                zip(places(len(sentence.words)), texts, strict=True), map(wanted.__contains__, texts)
+            )
+            for place, phrase in found:
+                if phrase in self.paraphrases:
+                    sentence.phrases.append((place, phrase))
+                if phrase in targets:
+                    sentence.paraphrases.setdefault(phrase, []).append(place)
+            sentence.paraphrase_set = frozenset(sentence.paraphrases)
+
+    def candidates(self, hypothesis: Sentence, reference: Sentence) -> list[list[Match]]:
+        """Per place of the reference the matches that begin there, in METEOR's order."""
+        lists: list[list[Match]] = [[] for _ in reference.words]
+        for start, word in enumerate(reference.words):
+            found = [
+                (module, at)
+                for other, modules in self.matching(word).items()
+                if other in hypothesis.places
+                for module in modules
+                for at in hypothesis.places[other]
+            ]
+            found.sort()
+            lists[start] = [Match(start, 1, at, 1, module) for module, at in found]
+        for (start, length), phrase in reference.phrases:
+            for at, other_length in self._occurrences(phrase, hypothesis):
+                lists[start].append(Match(start, length, at, other_length, PARAPHRASE))
+        for (at, other_length), phrase in hypothesis.phrases:
+            for start, length in self._occurrences(phrase, reference):
+                lists[start].append(Match(start, length, at, other_length, PARAPHRASE))
+        return lists
+
+    def _occurrences(self, phrase: str, sentence: Sentence) -> list[Place]:
+        """The places of the phrase's paraphrases in a sentence: in table order, then left to right."""
+        others, as_set = self.paraphrases[phrase]
+        if as_set.isdisjoint(sentence.paraphrase_set):
+            return []
+        return [place for other in others for place in sentence.paraphrases.get(other, ())]
+
+
+def phrases(words: Sequence[str]) -> list[str]:
+    """All runs of words that are short enough for the paraphrase table: by start, then by length."""
+    text = " ".join(words)
+    ends = [end - 1 for end in accumulate(len(word) + 1 for word in words)]
+    begins = [0, *(end + 1 for end in ends[:-1])]
+    return [
+        text[begin:end]
+        for start, begin in enumerate(begins[: len(words)])
+        for end in ends[start : start + LONGEST_PHRASE]
+    ]
+
+
+@lru_cache(maxsize=256)
+def places(length: int) -> list[Place]:
+    """Where the runs of ``phrases`` are in a sentence of so many words."""
+    return [
+        (start, stop - start)
+        for start in range(length)
+        for stop in range(start + 1, min(start + LONGEST_PHRASE, length) + 1)
+    ]
+
+
+@lru_cache(maxsize=1 << 17)
+def hash_of(word: str) -> int:
+    return java_hash(word)
+
+
+@lru_cache(maxsize=1 << 17)
+def stem_hash_of(word: str) -> int:
+    return java_hash(stem(word))
+
+
+@lru_cache(maxsize=1 << 17)
+def meanings_of(word: str) -> frozenset[str]:
+    return meteor_data.words().meanings(word)

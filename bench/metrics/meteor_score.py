@@ -1,0 +1,104 @@
+"""METEOR 1.5's numbers: counts of one sentence pair, their sum over a test set, the score of counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bench.metrics.meteor_align import Alignment
+from bench.metrics.meteor_match import Sentence
+
+WEIGHTS = (1.0, 0.6, 0.8, 0.6)
+"""Of exact, stem, synonym and paraphrase matches (English, task "rank")."""
+ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
+"""English, task "rank": recall's share, the penalty's power and weight, content words' weight."""
+
+
+class Side(NamedTuple):
+    """Counts of one side, hypothesis or reference. Matched words are per matcher."""
+
+    length: int
+    function: int
+    content_matches: tuple[int, ...]
+    function_matches: tuple[int, ...]
+
+    def weighted_length(self) -> float:
+        return DELTA * (self.length - self.function) + (1 - DELTA) * self.function
+
+    def weighted_matches(self) -> float:
+        # In this order, and not factored out: the last digit decides between equally good references.
+        total = 0.0
+        for weight, matched in zip(WEIGHTS, self.content_matches, strict=True):
+            total += weight * matched * DELTA
+        for weight, matched in zip(WEIGHTS, self.function_matches, strict=True):
+            total += weight * matched * (1.0 - DELTA)
+        return total
+
+    def matches(self) -> int:
+        return sum(self.content_matches) + sum(self.function_matches)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything that the score of a pair, or of a set of pairs, is made of."""
+
+    hypothesis: Side
+    reference: Side
+    chunks: int
+
+    def score(self) -> float:
+        """0 to 1."""
+        matched, length = self.hypothesis.weighted_matches(), self.hypothesis.weighted_length()
+        if not matched or not self.reference.weighted_matches():
+            return 0.0
+        precision = matched / length
+        recall = self.reference.weighted_matches() / self.reference.weighted_length()
+        mean = 1.0 / ((1.0 - ALPHA) / precision + ALPHA / recall)
+        return mean * (1.0 - self.penalty())
+
+    def penalty(self) -> float:
+        """For words in another order: none if both sentences match whole, in one piece."""
+        if self.whole():
+            return 0.0
+        mean_matches: float = (self.hypothesis.matches() + self.reference.matches()) / 2
+        return GAMMA * math.pow(self.chunks / mean_matches, BETA)
+
+    def whole(self) -> bool:
+        mine, theirs = self.hypothesis, self.reference
+        return self.chunks == 1 and mine.matches() == mine.length and theirs.matches() == theirs.length
+
+
+def count(hypothesis: Sentence, reference: Sentence, alignment: Alignment) -> Counts:
+    mine = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
+    theirs = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
+    for start, length, other_start, other_length, module in alignment.matches:
+        for at in range(other_start, other_start + other_length):
+            mine[hypothesis.is_function[at]][module] += 1
+        for at in range(start, start + length):
+            theirs[reference.is_function[at]][module] += 1
+    return Counts(side(hypothesis, mine), side(reference, theirs), alignment.chunks)
+
+
+def side(sentence: Sentence, matches: Sequence[Sequence[int]]) -> Side:
+    return Side(len(sentence.words), sum(sentence.is_function), tuple(matches[0]), tuple(matches[1]))
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """The counts of a test set: sums of everything; the chunk of a pair that matches whole is left out."""
+    rows = list(counts)
+    return Counts(
+        add([row.hypothesis for row in rows]),
+        add([row.reference for row in rows]),
+        sum(row.chunks for row in rows if not row.whole()),
+    )
+
+
+def add(sides: Sequence[Side]) -> Side:
+    return Side(
+        sum(one.length for one in sides),
+        sum(one.function for one in sides),
+        tuple(map(sum, zip(*(one.content_matches for one in sides), strict=True))),
+        tuple(map(sum, zip(*(one.function_matches for one in sides), strict=True))),
+    )

@@ -1,0 +1,146 @@
+"""MoverScore (Zhao et al., EMNLP 2019) as DART's script calls it: reference 0 only, idf of both sides.
+
+DART imports ``moverscore_v2`` of the authors' repository: single words in the last layer of
+distilbert-base-uncased; punctuation and word continuations (``##``) do not count; a word's mass is its
+idf among the hypotheses (or references) that are scored. The score is one minus the earth mover's
+distance between the two texts' vectors of length 1: at most 1, rarely below 0. That is the version of
+April 2020 to January 2021, the time of DART and of Prefix-Tuning; since then it is 1 / (1 + distance),
+which is not comparable (0.5 becomes 0.67).
+
+The distance is solved exactly, as a linear programme (scipy's HiGHS; the authors' solver rounds to
+about 1e-6, and their distances in single precision see two identical vectors about 3e-4 apart).
+Where nothing counts (an empty text, or one of punctuation only) no mass moves, the distance is 0 and
+the score 1, as in the authors' code; the signature says for how many items.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.metrics import neural, pool, preprocess
+from bench.metrics.result import Measured
+from bench.models import ModelEntry
+from bench.progress import track
+
+MODEL = ModelEntry(
+    "distilbert-base-uncased",
+    "encoder",
+    "MoverScore's model",
+    "distilbert/distilbert-base-uncased",
+    "12040accade4e8a0f71eabdb258fecc2e7e948be",
+)
+KINDS = ("distilbert", "bert")
+PUNCTUATION = frozenset(string.punctuation)
+ITEMS_AT_ONCE = 128  # bounds the memory of embeddings
+
+Row = tuple[Sequence[float], Sequence[float], Any]
+"""Masses of the reference's words, of the hypothesis's words, and the distances between them."""
+
+
+def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """DART: the first reference, texts lower-cased and split as its reference files are.
+
+    ``UnavailableError`` where distilbert-base-uncased cannot be had.
+    """
+    checkpoint = neural.locate(MODEL.name, MODEL)
+    return score(
+        [preprocess.dart(text) for text in hypotheses],
+        [preprocess.dart(refs[0]) for refs in references],
+        checkpoint,
+        notes="lower|split:nonword|refs:first1",
+    )
+
+
+def score(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    checkpoint: neural.Checkpoint,
+    batch: int = 32,
+    notes: str = "refs:1",
+) -> Measured:
+    """Mean of one minus the earth mover's distance between each text and its reference."""
+    encoder = neural.load(checkpoint, KINDS)
+    ours = [encoder.ids(text) for text in hypotheses]
+    theirs = [encoder.ids(text) for text in references]
+    our_idf, their_idf = idf(ours), idf(theirs)
+    rows: list[Row] = []
+    with track(len(ours), "MoverScore", "items") as bar:
+        for first in range(0, len(ours), ITEMS_AT_ONCE):
+            left = theirs[first : first + ITEMS_AT_ONCE]
+            right = ours[first : first + ITEMS_AT_ONCE]
+            states = encoder.embed([*left, *right], batch)
+            for place, (reference, hypothesis) in enumerate(zip(left, right, strict=True)):
+                a, x = words(encoder, reference, their_idf, states[place])
+                b, y = words(encoder, hypothesis, our_idf, states[len(left) + place])
+                rows.append((a, b, distances(x, y)))
+            bar.advance(len(left))
+    values = [1.0 - moved for moved in pool.each(earth_movers_distance, rows)]
+    empty = sum(not a or not b for a, b, _ in rows)
+    signature = (
+        f"moverscore|as:v2-2020|model:{checkpoint.name}|layer:last|ngram:1|idf:own-side|"
+        f"subwords:dropped|punctuation:dropped|value:1-emd|max-tokens:{encoder.limit},cut|{notes}|"
+        f"no-words:1,{empty}of{len(rows)}|{neural.identity(checkpoint.path)}|"
+        f"{neural.versions('torch', 'transformers', 'tokenizers', 'scipy')}"
+    )
+    return Measured(sum(values) / len(values), signature, {"moverscore": values})
+
+
+def idf(documents: Sequence[Sequence[int]]) -> dict[int, float]:
+    """Per token: logarithm of (documents + 1) / (documents with it + 1). 0 for what is in all of them."""
+    count = Counter(token for document in documents for token in set(document))
+    return {token: math.log((len(documents) + 1) / (found + 1)) for token, found in count.items()}
+
+
+def words(
+    encoder: neural.Encoder, ids: Sequence[int], weights: Mapping[int, float], state: Any
+) -> tuple[list[float], Any]:
+    """Masses (they sum to 1) and unit vectors of the tokens that count."""
+    kept = [
+        place
+        for place, token in enumerate(ids)
+        if weights[token] > 0 and counts(str(encoder.tokenizer.id_to_token(token)))
+    ]
+    total = sum(weights[ids[place]] for place in kept)
+    vectors = state[kept].double().cpu().numpy()
+    vectors /= (vectors**2).sum(-1, keepdims=True) ** 0.5 + 1e-30
+    return [weights[ids[place]] / total for place in kept], vectors
+
+
+def counts(token: str) -> bool:
+    """Whether a token is a word or its beginning, not its continuation and not an ASCII punctuation mark."""
+    return "##" not in token and token not in PUNCTUATION
+
+
+def distances(left: Any, right: Any) -> Any:
+    """Euclidean distances between the rows of two matrices."""
+    import numpy as np
+
+    squares = (left**2).sum(-1)[:, None] + (right**2).sum(-1)[None] - 2 * left @ right.T
+    return np.sqrt(np.maximum(squares, 0))
+
+
+def earth_movers_distance(row: Row) -> float:
+    """The least work that turns one distribution of mass into the other; 0 where one of them is empty."""
+    import numpy as np
+    from scipy.optimize import linprog  # type: ignore[import-untyped]
+    from scipy.sparse import csc_array  # type: ignore[import-untyped]
+
+    supply, demand, cost = row
+    if not supply or not demand:
+        return 0.0
+    n, m = len(supply), len(demand)
+    # One unknown for each pair of words: how much moves. It takes part in two sums, of its row and its column.
+    sums = np.stack([np.repeat(np.arange(n), m), n + np.tile(np.arange(m), n)], axis=1).ravel()
+    found = linprog(
+        np.ravel(cost),
+        A_eq=csc_array((np.ones(2 * n * m), sums, np.arange(0, 2 * n * m + 1, 2)), shape=(n + m, n * m)),
+        b_eq=[*supply, *demand],
+        method="highs-ds",
+    )
+    if found.status != 0:
+        raise ArithmeticError(f"the transport of {n} to {m} words was not solved: {found.message}")
+    return float(found.fun)

@@ -1,0 +1,326 @@
+"""Checkpoints for the scores that need a neural model: finding, identifying, loading and running them.
+
+A checkpoint is a folder with ``config.json``, safetensors and a tokenizer. It is looked for in
+``BENCH_MODELS/<name>``, then on the hub at a pinned revision (its cache first; no download under
+``HF_HUB_OFFLINE=1``). Pickled weights are never read and no code from a checkpoint is ever run.
+What cannot be had raises ``UnavailableError`` that says where it was looked for and where to put it;
+a hub that did not answer is not asked again in the same process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import models
+from bench.errors import UnavailableError
+
+if TYPE_CHECKING:
+    import torch
+    from tokenizers import Tokenizer
+
+SPECIAL = {
+    "bert": ("[CLS]", "[SEP]"),
+    "distilbert": ("[CLS]", "[SEP]"),
+    "roberta": ("<s>", "</s>"),
+}
+"""Architectures that can be read, with the tokens that open and close a text."""
+FILES = "config.json, model.safetensors and tokenizer.json"
+TOKENS_AT_ONCE = 8192  # bounds the memory of a batch of long texts
+PROBE_SECONDS = 5.0
+
+_unreachable: dict[str, str] = {}  # hub address or repository -> why; for this process
+_hashes: dict[tuple[str, int, int], str] = {}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that was found, and what it is called in signatures."""
+
+    name: str
+    path: Path
+
+
+def locate(name: str, hub: models.ModelEntry | None = None, how: str = "") -> Checkpoint:
+    """The folder of a named checkpoint; ``how`` tells the user how to get it where the hub has it not."""
+    tried = []
+    if local := os.environ.get("BENCH_MODELS"):
+        path = Path(local).expanduser() / name
+        if path.is_dir():
+            return Checkpoint(name, path)
+        tried.append(f"BENCH_MODELS: no folder {path}")
+    else:
+        tried.append("BENCH_MODELS is not set")
+    if hub is None:
+        raise UnavailableError(f"the weights of {name} are not here. Tried: {'; '.join(tried)}. {how}")
+    try:
+        return Checkpoint(name, from_hub(hub))
+    except UnavailableError as error:
+        tried.append(f"hub {hub.hub}@{hub.revision}: {error}")
+    raise UnavailableError(
+        f"the weights of {name} could not be had. Tried: {'; '.join(tried)}. Put {FILES} into a folder "
+        f"DIR/{name} and set BENCH_MODELS=DIR; on a machine with a network: hf download {hub.hub} "
+        f"--revision {hub.revision} --local-dir DIR/{name}"
+    )
+
+
+def from_hub(entry: models.ModelEntry) -> Path:
+    """The pinned snapshot, from the hub's cache or downloaded; asks the hub at most once per process."""
+    from huggingface_hub import constants
+
+    with contextlib.suppress(Exception):  # whatever is wrong with the cache, the download decides
+        path = models.from_hub(entry, allow_download=False)
+        if list(path.glob("*.safetensors")):  # else only a part of it was ever fetched
+            return path
+    if constants.HF_HUB_OFFLINE:
+        raise UnavailableError("not in its cache, and HF_HUB_OFFLINE forbids a download")
+    for place in (constants.ENDPOINT, str(entry.hub)):
+        if place in _unreachable:
+            raise UnavailableError(f"{_unreachable[place]} (not tried again)")
+    probe(constants.ENDPOINT)
+    try:
+        return models.from_hub(entry, allow_download=True)
+    except Exception as error:
+        _unreachable[str(entry.hub)] = first_line(error)
+        raise UnavailableError(first_line(error)) from error
+
+
+def probe(address: str) -> None:
+    """One quick question to the hub: its own client would repeat a hopeless one for a long time."""
+    from huggingface_hub import get_session
+
+    try:
+        get_session().head(address, timeout=PROBE_SECONDS)
+    except Exception as error:
+        _unreachable[address] = f"{address} does not answer: {first_line(error)}"
+        raise UnavailableError(_unreachable[address]) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def read_config(path: Path, kinds: Sequence[str]) -> dict[str, Any]:
+    """``config.json`` of a checkpoint of one of these architectures; checked before anything heavy."""
+    if not list(path.glob("*.safetensors")):
+        pickled = " (pickled weights, .bin, are not read)" if list(path.glob("*.bin")) else ""
+        raise UnavailableError(f"{path}: no safetensors{pickled}; expected {FILES}")
+    config = read_json(path / "config.json")
+    kind = config.get("model_type")
+    if kind not in kinds:
+        raise UnavailableError(
+            f"{path / 'config.json'}: model_type is {kind!r}; expected {' or '.join(kinds)}"
+        )
+    return config
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A configuration file: one JSON object."""
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, OSError) as error:
+        raise UnavailableError(f"{file}: not a model configuration ({first_line(error)})") from error
+
+
+def tokenizer_file(path: Path) -> Path:
+    """``tokenizer.json``, or else the ``vocab.txt`` of an uncased WordPiece tokenizer."""
+    for name in ("tokenizer.json", "vocab.txt"):
+        if (path / name).is_file():
+            return path / name
+    raise UnavailableError(f"{path}: no tokenizer.json and no vocab.txt; expected one beside the weights")
+
+
+def read_tokenizer(file: Path, longest_word: int = 100) -> Tokenizer:
+    """A tokenizer that neither cuts nor pads; ``longest_word`` (in characters) is for a ``vocab.txt``."""
+    from tokenizers import Tokenizer, normalizers, pre_tokenizers
+    from tokenizers.models import WordPiece
+
+    try:
+        if file.suffix == ".json":
+            tokenizer = Tokenizer.from_file(str(file))
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            return tokenizer
+        words = file.read_text(encoding="utf-8").split("\n")
+    except Exception as error:  # the library raises plain Exception
+        raise UnavailableError(f"{file}: not a tokenizer ({first_line(error)})") from error
+    vocabulary = {word.strip(): index for index, word in enumerate(words) if word.strip()}
+    tokenizer = Tokenizer(
+        WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest_word)  # noqa: S106
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def token_ids(tokenizer: Tokenizer, tokens: Sequence[str], file: Path) -> list[int]:
+    """The ids of special tokens, which must exist."""
+    known = tokenizer.get_vocab(with_added_tokens=True)
+    if lacking := [token for token in tokens if token not in known]:
+        raise UnavailableError(f"{file}: the tokenizer lacks {' and '.join(lacking)}")
+    return [known[token] for token in tokens]
+
+
+def check_vocabulary(tokenizer: Tokenizer, rows: int, file: Path) -> None:
+    """Refuse a tokenizer with ids that the model's embedding does not have."""
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    if largest >= rows:
+        raise UnavailableError(
+            f"{file}: the tokenizer has ids up to {largest} and the model {rows} embeddings; "
+            "expected the tokenizer that belongs to these weights"
+        )
+
+
+def clean(text: str) -> str:
+    """Half surrogate pairs, which are no text, become question marks: a tokenizer refuses them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A loaded model with its tokenizer. ``limit``: tokens of a text, the opening and closing one included."""
+
+    model: Any
+    tokenizer: Tokenizer
+    start: int
+    end: int
+    pad: int
+    limit: int
+    prefix: str
+    device: torch.device
+
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a text between opening and closing token; what is beyond ``limit`` is cut off."""
+        start = self.prefix if text.strip() else ""  # an empty text stays empty
+        found = self.tokenizer.encode(start + clean(text), add_special_tokens=False).ids
+        return [self.start, *found[: self.limit - 2], self.end]
+
+    def embed(self, rows: Sequence[Sequence[int]], batch: int) -> list[torch.Tensor]:
+        """Last hidden state per row of tokens, (tokens, width), in the rows' order."""
+        import torch
+
+        result: list[Any] = [None] * len(rows)
+        with torch.inference_mode():
+            for places in batches([len(row) for row in rows], batch):
+                ids, mask = padded([rows[place] for place in places], self.pad)
+                states = self.model(
+                    input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
+                ).last_hidden_state
+                for place, state in zip(places, states, strict=True):
+                    result[place] = state[: len(rows[place])]
+        return result
+
+
+def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Places of rows of similar length, longest first: at most ``most``, and ``TOKENS_AT_ONCE`` when padded."""
+    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
+    while order:
+        width = max(1, min(most, TOKENS_AT_ONCE // lengths[order[0]]))
+        yield order[:width]
+        order = order[width:]
+
+
+def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows as one matrix with its attention mask."""
+    import torch
+
+    width = max(map(len, rows))
+    ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return ids, mask
+
+
+def load(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | None = None) -> Encoder:
+    """The encoder of a checkpoint, in float32, without its pooler; only the first ``layers`` where given."""
+    import torch
+    from transformers import BertModel, DistilBertModel, RobertaModel
+
+    from bench.device import pick_device
+
+    kind = read_config(checkpoint.path, kinds)["model_type"]
+    file = tokenizer_file(checkpoint.path)
+    tokenizer = read_tokenizer(file)
+    start, end = token_ids(tokenizer, SPECIAL[kind], file)
+    factory = {"bert": BertModel, "distilbert": DistilBertModel, "roberta": RobertaModel}[kind]
+    options = {} if kind == "distilbert" else {"add_pooling_layer": False}
+    model = pretrained(factory, checkpoint.path, **options)
+    check_vocabulary(tokenizer, model.config.vocab_size, file)
+    if layers is not None:
+        there = model.config.num_hidden_layers
+        if layers > there:
+            raise UnavailableError(f"{checkpoint.path}: {there} layers; layer {layers} is needed")
+        model.encoder.layer = torch.nn.ModuleList(model.encoder.layer[:layers])
+    pad = model.config.pad_token_id or 0
+    # RoBERTa counts positions from the padding token's id on, and reads a text's first word as if a
+    # blank preceded it, as the words of its training texts.
+    roberta = kind == "roberta"
+    limit = model.config.max_position_embeddings - (pad + 1 if roberta else 0)
+    device = pick_device("auto")
+    return Encoder(model.to(device), tokenizer, start, end, pad, limit, " " if roberta else "", device)
+
+
+def pretrained(factory: Any, path: Path, **options: Any) -> Any:
+    """A transformers model in eval mode with every tensor from the checkpoint, and the random state as before."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers.utils import logging
+
+    said = logging.get_verbosity()
+    logging.set_verbosity_error()  # unused heads are no news; what is missing is said below
+    logging.disable_progress_bar()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model, report = factory.from_pretrained(
+                path,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **options,
+            )
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        raise UnavailableError(f"{path}: the weights cannot be read ({first_line(error)})") from error
+    finally:
+        logging.set_verbosity(said)
+    wrong = sorted({*report["missing_keys"], *(str(entry[0]) for entry in report["mismatched_keys"])})
+    if wrong:
+        raise UnavailableError(
+            f"{path}: {len(wrong)} tensors are missing or have another shape, the first {wrong[0]}; "
+            "expected the weights of its config.json"
+        )
+    return model.eval()
+
+
+def identity(path: Path, weights: str = "*.safetensors", words: Path | None = None) -> str:
+    """``weights:…|tokenizer:…``, the first digits of the files' SHA-256 (of one file: as sha256sum prints)."""
+    hashes = [sha256(file) for file in sorted(path.glob(weights))]
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return f"weights:{whole[:12]}|tokenizer:{sha256(words or tokenizer_file(path))[:12]}"
+
+
+def sha256(file: Path) -> str:
+    """The hash of a file, computed once per process for an unchanged file."""
+    facts = file.stat()
+    key = (str(file.resolve()), facts.st_size, facts.st_mtime_ns)
+    if key not in _hashes:
+        with file.open("rb") as stream:
+            _hashes[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return _hashes[key]
+
+
+def versions(*packages: str) -> str:
+    """``torch:2.9|…``: the versions that a score depends on."""
+    from importlib.metadata import version
+
+    import bench
+
+    return "|".join([f"version:{bench.__version__}", *(f"{name}:{version(name)}" for name in packages)])

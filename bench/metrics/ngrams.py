@@ -1,0 +1,56 @@
+"""Equal n-grams as equal numbers, for counting in many texts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Grams:
+    """All n-grams of one n in a list of texts."""
+
+    text: np.ndarray
+    """Of every occurrence: which text it is in, ascending."""
+    number: np.ndarray
+    """Of every occurrence: which n-gram it is, from 0."""
+    kinds: int
+    """How many different ones there are."""
+    begins: np.ndarray
+    """Of every kind: the number of its first n-1 words among the shorter n-grams; 0 for single words."""
+
+
+def numbered(texts: Sequence[Sequence[str]], order: int) -> Iterator[Grams]:
+    """The n-grams of texts, which are lists of words, for n from 1 to ``order``."""
+    import numpy as np
+
+    numbers: dict[str, int] = {}
+    word = np.array([numbers.setdefault(w, len(numbers)) for words in texts for w in words], dtype=np.int64)
+    length = np.array([len(words) for words in texts], dtype=np.int64)
+    text = np.repeat(np.arange(len(texts)), length)
+    left = np.repeat(np.cumsum(length), length) - np.arange(len(word))  # words from here to the text's end
+    place, number = np.arange(len(word)), word
+    yield Grams(text, word, len(numbers), np.zeros(len(numbers), dtype=np.int64))
+    for n in range(1, order):
+        stays = left[place] > n
+        place, shorter = place[stays], number[stays]
+        pairs, first, number = np.unique(
+            shorter * len(numbers) + word[place + n], return_index=True, return_inverse=True
+        )
+        yield Grams(text[place], number, len(pairs), shorter[first])
+
+
+def counted(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How often every n-gram occurs in every owner: (owner, number, count), by owner and number.
+
+    ``owner``: of every occurrence, a number.
+    """
+    import numpy as np
+
+    keys, count = np.unique(owner * grams.kinds + grams.number, return_counts=True)
+    owners, number = np.divmod(keys, max(1, grams.kinds))
+    return owners, number, count

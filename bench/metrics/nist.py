@@ -1,0 +1,103 @@
+"""NIST with n-grams up to 5, as E2E's scripts count it. Values are what the scripts print: 0 to about 10.
+
+Every matched n-gram weighs log2(how often its first n-1 words occur / how often it occurs) in the
+references of the evaluated set (Doddington, 2002). The scripts differ in the length penalty: mteval-v13a
+as changed by e2e-metrics divides all reference words by the mean number of references, e2e-metrics' own
+Python mteval sums the mean length of each item's references. Where there is no penalty they agree.
+
+Blank references are ignored. Where a script would divide by zero, that part is 0.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.metrics import ngrams
+from bench.metrics.result import Measured
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ORDER = 5
+VERSION = 1
+HALVED_AT = 1.5
+"""An output that many times too short scores half."""
+ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+Words = list[str]
+
+
+def pymteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """As e2e-metrics' Python mteval (``measure_scores.py -p``) prints it.
+
+    There an empty output is one empty word, and an output of fewer than n words takes away from the
+    number of n-grams; so it is here.
+    """
+    outputs = [_words_lower(text) or [""] for text in hypotheses]
+    wanted = [[_words_lower(text) for text in refs if text.strip()] for refs in references]
+    information = [found.bits() for found in _matches(outputs, wanted)]
+    words = sum(map(len, outputs))
+    totals = [words - n * len(outputs) for n in range(ORDER)]
+    length = sum(sum(map(len, refs)) / len(refs) for refs in wanted if refs)
+    return Measured(_score(information, totals, words, length), _signature("pymteval", "lc"))
+
+
+def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """As e2e-metrics' mteval-v13a.pl prints it: the published numbers.
+
+    It lower-cases ASCII only, and takes the word ``0`` in front of another for no word at all.
+    """
+    outputs = [_words_ascii(text) for text in hypotheses]
+    wanted = [[words for words in map(_words_ascii, refs) if words] for refs in references]
+    known = sum(len(words) for refs in wanted for words in refs)
+    information = [found.bits(nothing=known) for found in _matches(outputs, wanted)]
+    totals = [max(1, sum(max(0, len(words) - n) for words in outputs)) for n in range(ORDER)]
+    each = sum(map(len, wanted)) / len(wanted) if wanted else 0
+    length = known / each if each else 0
+    value = _score(information, totals, sum(map(len, outputs)), length)
+    return Measured(value, _signature("mteval-v13a", "ascii-lc"))
+
+
+@dataclass(frozen=True)
+class _Matches:
+    """The n-grams that outputs share with their references; one entry per kind of n-gram."""
+
+    hits: np.ndarray
+    """How often it was matched: at most as often as the reference that has it most often."""
+    known: np.ndarray
+    """How often it occurs in all references."""
+    before: np.ndarray
+    """How often its first n-1 words do; for single words, the number of all words."""
+    after_zero: np.ndarray
+    """Whether those first words are the one word ``0``."""
+
+    def bits(self, nothing: int | None = None) -> float:
+        """The information of all matches; after a ``0``, as one of ``nothing`` words, if given."""
+        import numpy as np
+
+        before = self.before if nothing is None else np.where(self.after_zero, nothing, self.before)
+        return math.fsum((self.hits * np.log2(before / self.known)).tolist())
+
+
+def _matches(outputs: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[_Matches]:
+    """Matches for n from 1 to ``ORDER``."""
+    import numpy as np
+
+    texts = [*outputs, *(words for refs in references for words in refs)]
+    item = np.array([*range(len(outputs)), *(i for i, refs in enumerate(references) for _ in refs)])
+    before = np.array([sum(map(len, texts[len(outputs) :]))])
+    zero: set[str] = set()
+    found = []
+    for n, grams in enumerate(ngrams.numbered(texts, ORDER)):
+        known = np.bincount(grams.number[grams.text >= len(outputs)], minlength=grams.kinds)
+        hits = _hits(grams, item.astype(np.int64), len(outputs))
+        kinds = np.flatnonzero(hits)
+        begins = grams.begins[kinds]
+        after_zero = np.isin(begins, _number_of_zero(texts) if n == 1 else [])
+        found.append(_Matches(hits[kinds], known[kinds], before[begins], after_zero))
+        before = known
+    return found

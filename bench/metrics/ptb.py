@@ -1,0 +1,146 @@
+"""The tokenisation in front of E2E's METEOR, ROUGE-L and CIDEr: coco-caption's PTBTokenizer.
+
+That is ``edu.stanford.nlp.process.PTBTokenizer -preserveLines -lowerCase`` of stanford-corenlp-3.4.1,
+after which tokens that are punctuation are left out (round, square and curly brackets survive as
+``-lrb-`` and so on, because the list holds them in capitals). ``tokenize`` is our own; with ``BENCH_JAVA=1``
+``tokenize_all`` asks the jar that comes with pycocoevalcap.
+
+As there, the texts are the lines of one file, and the line after may decide whether a final ``B.`` or
+``no.`` keeps its full stop. Unlike there, line separators inside a text count as blanks, so that
+no text can shift the lines after it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import UnavailableError
+from bench.metrics import ptb_lexer
+
+JAR = "stanford-corenlp-3.4.1.jar"
+JAVA = "BENCH_JAVA"
+"""Environment variable: ``1`` asks the official jars; empty, the default, uses our code everywhere."""
+
+# Where a text may be cut without changing a token: at a blank that no telephone number, fraction,
+# spaced ellipsis or abbreviation can reach across.
+SAFE = re.compile(r"(?<![\d).\s]) (?=\S)|(?<=[\d)]) (?=[^\s\d])|(?<=[A-Za-z]{2}\.) (?=[^\s\d.])")
+SEPARATORS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
+CACHED = 200
+"""Pieces of up to so many characters are remembered."""
+
+
+def tokenize(text: str, following: str | None = None) -> str:
+    """The lower-cased tokens of one text, joined by blanks.
+
+    ``following``: what comes after it in the file, if anything does, see above.
+    """
+    return _tokenize(_one_line(text), None if following is None else _one_line(following))
+
+
+def tokenize_all(texts: Sequence[str]) -> list[str]:
+    """Every text tokenised, as lines of one file; by the official jar where ``BENCH_JAVA`` is 1."""
+    if official():
+        return tokenize_java(texts)
+    lines = [_one_line(text) for text in texts]
+    found = [""] * len(lines)
+    following: str | None = None
+    for place in range(len(lines) - 1, -1, -1):
+        line = lines[place]
+        found[place] = _tokenize(line, following)
+        if line.strip():
+            following = line if following is None else line[: ptb_lexer.WINDOW] + "\n"
+        elif following is None:
+            following = "\n"
+    return found
+
+
+def tokenize_java(texts: Sequence[str]) -> list[str]:
+    """The same by the official program.
+
+    Raises:
+        UnavailableError: Java or pycocoevalcap, which has the jar, is missing, or the program failed.
+    """
+    if not texts:
+        return []
+    lines = "\n".join(_one_line(text) for text in texts)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "texts.txt")
+        path.write_bytes(lines.encode("utf-8"))
+        command = [
+            "java",
+            "-Dfile.encoding=UTF-8",
+            "-cp",
+            str(jar()),
+            "edu.stanford.nlp.process.PTBTokenizer",
+        ]
+        command += ["-preserveLines", "-lowerCase", "-encoding", "UTF-8", str(path)]
+        try:
+            ran = subprocess.run(command, capture_output=True, check=True)  # noqa: S603
+        except FileNotFoundError as error:
+            raise UnavailableError(
+                f"{JAVA}=1 asks for the official tokeniser, but there is no `java`"
+            ) from error
+        except subprocess.CalledProcessError as error:
+            last = error.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise UnavailableError(f"the official tokeniser failed: {' '.join(last)}") from error
+    found = ran.stdout.decode("utf-8").split("\n")[: len(texts)]
+    if len(found) != len(texts):
+        raise UnavailableError(f"the official tokeniser gave {len(found)} lines for {len(texts)} texts")
+    return [" ".join(w for w in line.rstrip().split(" ") if w not in ptb_lexer.PUNCTUATION) for line in found]
+
+
+def official() -> bool:
+    """Whether the user asks for the official jars."""
+    return os.environ.get(JAVA, "") == "1"
+
+
+def jar() -> Path:
+    """The Stanford tokeniser that pycocoevalcap brings along."""
+    try:
+        import pycocoevalcap
+    except ImportError as error:
+        raise UnavailableError(f"{JAVA}=1 needs {JAR}: pip install pycocoevalcap") from error
+    path = Path(next(iter(pycocoevalcap.__path__)), "tokenizer", JAR)
+    if not path.is_file():
+        raise UnavailableError(f"{JAVA}=1 needs {path}, which this pycocoevalcap does not have")
+    return path
+
+
+def _one_line(text: str) -> str:
+    """Line separators as blanks; half surrogates, which no file can hold, as the sign for a lost character."""
+    line = SEPARATORS.sub(" ", text)
+    return line if line.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", line)
+
+
+def _tokenize(line: str, following: str | None) -> str:
+    if "<" in line:  # a tag may hold blanks
+        return _written(line, following)
+    *pieces, last = SAFE.split(line)
+    found = [_piece(piece) if len(piece) <= CACHED else _written(piece, "") for piece in pieces]
+    if following is not None and not _may_look_on(last):
+        following = ""
+    if following == "" and len(last) <= CACHED:
+        found.append(_piece(last))
+    else:
+        found.append(_written(last, following))
+    return " ".join(filter(None, found))
+
+
+def _may_look_on(piece: str) -> bool:
+    """Whether the next line matters: after an initial, or an abbreviation that needs a number."""
+    return piece.rstrip().endswith(".")
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _piece(piece: str) -> str:
+    return _written(piece, "")
+
+
+def _written(text: str, following: str | None) -> str:
+    return " ".join(token.lower() for token in ptb_lexer.tokens(text, following))

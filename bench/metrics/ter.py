@@ -1,0 +1,205 @@
+"""Translation edit rate (Snover et al., 2006) with the search of tercom 0.7.25. Values are 0 to 1, or above 1.
+
+The edits of a hypothesis are the word edits that turn it into a reference, plus the shifts of word blocks
+made before; the shifts are searched greedily. WebNLG's and DART's scripts run tercom with its defaults:
+case does not matter, nothing is normalised, and the segment's edits are those to the nearest reference,
+divided by the references' average length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+from bench.metrics import preprocess
+from bench.metrics.result import Measured
+from bench.metrics.ter_path import BEAM, Path, find_path
+
+MAX_REFERENCES = 3
+"""WebNLG and DART: the official scripts use the first three references."""
+MAX_DISTANCE = 50
+"""A block moves by at most this many words."""
+MAX_WORDS = 10
+"""A block has at most this many words."""
+LONGEST = 20_000
+"""In a text of more words no shift is searched, only word edits count. tercom fills tables of the longer
+text's length squared, 10 bytes a cell: 4 GB at this length, so beyond it there is no value to equal."""
+EDGES = "".join(map(chr, range(33)))
+"""What tercom strips from both ends of a text: blanks and control characters."""
+
+
+def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """WebNLG 2017: transliterated, lower-cased text, split at non-word characters."""
+    return tercom(
+        hypotheses,
+        references,
+        preprocess.webnlg_hypothesis,
+        preprocess.webnlg_reference,
+        "ascii:text-unidecode|split:nonword",
+    )
+
+
+def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """DART: lower-cased text, split at non-word characters, nothing transliterated."""
+    return tercom(hypotheses, references, preprocess.dart, preprocess.dart, "split:nonword")
+
+
+def tercom(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    prepare_hypothesis: Callable[[str], str],
+    prepare_reference: Callable[[str], str],
+    notes: str,
+) -> Measured:
+    """All edits divided by the sum of the average reference lengths, with both per segment.
+
+    A blank reference is not counted. Where all are blank, every word of the hypothesis is an edit and the
+    length is 0: tercom counts so if it is given a blank reference, but the official scripts leave those
+    out, and it stops at a segment without references.
+    """
+    edits, lengths = [], []
+    for hypothesis, refs in zip(hypotheses, references, strict=True):
+        words = normal(prepare_hypothesis(hypothesis))
+        wanted = [text for text in (normal(prepare_reference(one)) for one in refs[:MAX_REFERENCES]) if text]
+        edits.append(float(min(edits_between(words, text) for text in wanted or [""])))
+        lengths.append(sum(len(text.split()) for text in wanted) / max(1, len(wanted)))
+    total, length = math.fsum(edits), math.fsum(lengths)
+    signature = (
+        f"impl:bench|as:tercom-0.7.25|case:lower|{notes}|beam:{BEAM}|shift:{MAX_WORDS}words,{MAX_DISTANCE}far"
+        f"|long:{LONGEST}words-unshifted|refs:first{MAX_REFERENCES},min-edits,mean-length|blank-refs:skipped"
+    )
+    return Measured(
+        # As tercom: without reference words the rate is 1 if there is anything to delete.
+        total / length if length else float(total > 0),
+        signature,
+        {"ter_edits": edits, "ter_reflen": lengths},
+    )
+
+
+def normal(text: str) -> str:
+    """Lower-cased words with one blank between them."""
+    return preprocess.squeeze(text.strip(EDGES).lower())
+
+
+@lru_cache(maxsize=50_000)
+def edits_between(hypothesis: str, reference: str) -> int:
+    """Shifts and word edits from one text to another, both of words with blanks between.
+
+    Remembered, because the groups of a test set (all, seen, unseen) are scored one after another.
+    """
+    words, wanted = as_characters(hypothesis.split(), reference.split())
+    if max(len(words), len(wanted)) > LONGEST:
+        from rapidfuzz.distance import Levenshtein
+
+        return Levenshtein.distance(words, wanted)
+    path, shifts = find_path(words, wanted), 0
+    least = fewest(words, wanted)
+    while path.edits > least:
+        shifted = best_shift(words, wanted, path, least)
+        if shifted is None:
+            break
+        words, path = shifted
+        shifts += 1
+    return shifts + path.edits
+
+
+def as_characters(words: Sequence[str], wanted: Sequence[str]) -> tuple[str, str]:
+    """Both texts with one character for each different word: strings are fast to cut, join and compare.
+
+    Words that the reference does not have need no character of their own, they match nothing.
+    """
+    codes = {word: chr(number) for number, word in enumerate(dict.fromkeys(wanted), 1)}
+    return "".join(codes.get(word, "\0") for word in words), "".join(codes[word] for word in wanted)
+
+
+def fewest(words: str, wanted: str) -> int:
+    """No order of the words needs fewer edits than this."""
+    common = sum(min(words.count(word), wanted.count(word)) for word in set(wanted))
+    return max(len(words), len(wanted)) - common
+
+
+def best_shift(words: str, wanted: str, path: Path, least: int) -> tuple[str, Path] | None:
+    """The words after the shift that saves most, and their path; None if no shift pays for itself.
+
+    Long blocks are tried first; of equally good shifts the first stays. A shift must save at least the one
+    edit that it costs. ``least``: edits below which no shift can get.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    best: str | None = None
+    path_of_best: Path | None = None
+    most = path.edits - 1  # what a shift may leave to be the best so far
+    for length, moved in shifts(words, wanted, path):
+        # Nothing better can come; or tercom's own bound on what so short a block can save.
+        if most < least or path.edits - most - 2 >= 2 * length:
+            break
+        left, path_of_moved = Levenshtein.distance(moved, wanted, score_cutoff=most), None
+        # The beam can only add edits, and adds none to a path that stays within it.
+        if BEAM < left <= most:
+            path_of_moved = find_path(moved, wanted)
+            left = path_of_moved.edits
+        if left <= most:
+            best, path_of_best, most = moved, path_of_moved, left - 1
+    return None if best is None else (best, path_of_best or find_path(best, wanted))
+
+
+def shifts(words: str, wanted: str, path: Path) -> Iterator[tuple[int, str]]:
+    """Block length and words after the shift, for every shift that the path asks for, in tercom's order."""
+    found = blocks(words, wanted, path)
+    for length in range(max((longest for _, _, _, longest in found), default=0), 0, -1):
+        for start, at, shortest, longest in found:
+            if shortest <= length <= longest:
+                block, rest = words[start : start + length], words[:start] + words[start + length :]
+                for to in targets(path.place, start, at, length):
+                    yield length, rest[:to] + block + rest[to:]
+
+
+def blocks(words: str, wanted: str, path: Path) -> list[tuple[int, int, int, int]]:
+    """Where blocks start and where the reference has them, with the shortest and longest length worth moving.
+
+    Some word of a block and some word of its place must be wrong; the place must be near, and its first
+    word must not be inside the block.
+    """
+    found = []
+    where: dict[str, list[int]] = {}
+    for at, word in enumerate(wanted):
+        where.setdefault(word, []).append(at)
+    for start, word in enumerate(words):
+        wrong = path.wrong.find(1, start) - start
+        if wrong < 0:
+            break
+        for at in where.get(word, ()):
+            away = path.place[at] - start
+            if not away or abs(away) > MAX_DISTANCE:
+                continue
+            missed = path.missed.find(1, at) - at
+            longest = min(MAX_WORDS, away) if away > 0 else MAX_WORDS
+            if wrong < longest and 0 <= missed < longest:
+                length = same_words(words, wanted, start, at, longest)
+                if max(wrong, missed) < length:
+                    found.append((start, at, max(wrong, missed) + 1, length))
+    return found
+
+
+def same_words(words: str, wanted: str, start: int, at: int, most: int) -> int:
+    """How many words from ``start`` on are those of the reference from ``at`` on, counted up to ``most``."""
+    most = min(most, len(words) - start, len(wanted) - at)
+    length = 0
+    while length < most and words[start + length] == wanted[at + length]:
+        length += 1
+    return length
+
+
+def targets(place: Sequence[int], start: int, at: int, length: int) -> Iterator[int]:
+    """Where a block can go, as positions among the other words.
+
+    Behind the word that is aligned with the reference's word in front of the block, and behind each one
+    that is aligned with a word of the block; a place inside the block counts on from the block's start.
+    """
+    aligned = place[at - 1 : at + length] if at else [-1, *place[:length]]
+    for after in dict.fromkeys(aligned):
+        if after < start:
+            yield after + 1
+        elif after > start:
+            yield after if after < start + length else after - length + 1

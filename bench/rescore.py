@@ -1,0 +1,87 @@
+"""Scoring stored runs again, from their stored outputs: no data, no model, no training.
+
+A new record is added, the old one stays: what was believed before can be seen. Nothing is added where
+every value and signature is what it was.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from typing import Any
+
+from bench import provenance, scoring
+from bench.errors import UserError, unknown
+from bench.files import sha256_file
+from bench.registry import get_task
+from bench.store import RunDir, Store
+
+
+def chosen(store: Store, pattern: str) -> list[RunDir]:
+    """The runs whose name is, starts with, or (with ``*``) fits ``pattern``; ``UserError`` if none does."""
+    folders = {folder.run_id: folder for folder in store.runs()}
+    if pattern == "all":
+        found = list(folders)
+    elif pattern in folders:
+        found = [pattern]
+    else:
+        found = [name for name in folders if fnmatch.fnmatch(name, pattern) or name.startswith(pattern)]
+    if not found:
+        if not folders:
+            raise UserError(f"--run {pattern}: there is no run in {store.root} (--runs DIR, BENCH_RUNS)")
+        raise unknown("run", pattern, list(folders)[:20], "bench list runs; a pattern with * chooses several")
+    return [folders[name] for name in found]
+
+
+def again(folder: RunDir) -> dict[str, Any]:
+    """Score one run again: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``."""
+    record = folder.done_record()
+    if record is None:
+        return {"run": folder.run_id, "error": "not done: there is nothing to score"}
+    try:
+        rows = folder.read_generations()
+        sha256 = folder.product_sha256("decode")
+        if sha256 is None or sha256_file(folder.generations) != sha256:
+            return {"run": folder.run_id, "error": "generations.jsonl is not what the run left"}
+        task = get_task(record["task"])
+        with folder.claim():
+            started, clock = provenance.now(), time.monotonic()
+            items, outputs = scoring.of_rows(rows)
+            scores = scoring.score(task, items, outputs)
+            scoring.warn_of_gate(scores)
+            differing = difference(record["scores"], scores)
+            if differing:
+                folder.write_scores(scores)
+                folder.finish_stage("score", sha256)
+                seconds = {**record["seconds"], "score": round(time.monotonic() - clock, 3)}
+                folder.write_record(
+                    {
+                        **record,
+                        "scores": scores,
+                        "seconds": seconds,
+                        "scored": {
+                            "started": started,
+                            "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
+                            "packages": provenance.package_versions(),
+                            "replaces_attempt": record["attempt"],
+                        },
+                    }
+                )
+    except UserError as error:
+        return {"run": folder.run_id, "error": str(error)}
+    old, new = record["scores"]["all"], scores["all"]
+    values = {
+        name: [old.get(name, {}).get("value"), new[name]["value"]]
+        for name in new
+        if old.get(name, {}).get("value") != new[name]["value"]
+    }
+    return {"run": folder.run_id, "changed": differing, "values": values}
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The metrics that differ in any group: in value, signature, reason or gate."""
+    return [
+        name
+        for name in new["all"]
+        if any(old.get(group, {}).get(name) != new[group].get(name) for group in new)
+    ]

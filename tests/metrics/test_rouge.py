@@ -1,0 +1,316 @@
+"""ROUGE: the library's values, the script ROUGE-1.5.5's, the authors' average, and texts that are no summaries."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.scoring import BootstrapAggregator
+
+from bench import metrics
+from bench.errors import UnavailableError
+from bench.metrics import irregular, porter, rouge
+
+LIBRARY = {"rouge1": rouge.rouge1, "rouge2": rouge.rouge2, "rougeL": rouge.rougeL}
+STEMMED = {"rouge1": rouge.rouge1_155m, "rouge2": rouge.rouge2_155m, "rougeL": rouge.rougeL_155m}
+UNSTEMMED = {"rouge1": rouge.rouge1_155, "rouge2": rouge.rouge2_155, "rougeL": rouge.rougeL_155}
+ALL = [*LIBRARY.values(), *STEMMED.values(), *UNSTEMMED.values()]
+ROUNDED = 1.2e-5
+"""The script rounds precision, recall and their F1 to 5 digits each; one more match makes a hundred times that."""
+TEXTS = [
+    "The minister said that the flooded bridge was closing for at least two weeks.",
+    "A flooded bridge will be closed for two weeks, the minister says!",
+    "Two men were held; both had run away from the police station in Leeds.",
+    "Police hold two men running away in Leeds.",
+    "A 24-year-old won the women's race in 2h 31m, her best time.",
+    "",
+    "...",
+    "Is it a good year? Better than the last, children and teachers agreed.",
+]
+Case = tuple[list[str], list[list[str]]]
+
+
+@pytest.fixture(scope="module")
+def xsum(shared: Path) -> Case:
+    """Summaries of a real system with their references."""
+    with gzip.open(shared / "metric_cases/cases/xsum-convs2s.jsonl.gz", "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    assert len(rows) == 11334
+    return [row["hyp"] for row in rows], [row["refs"] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def stored(shared: Path) -> dict[str, Any]:
+    scores: dict[str, Any] = json.loads((shared / "metric_cases/scores.json").read_text())
+    scores = scores["cases"]["xsum-convs2s"]["scores"]
+    with gzip.open(shared / "metric_cases/segments/xsum-convs2s.json.gz", "rt") as text:
+        return {**scores, "segments": json.load(text)}
+
+
+@pytest.mark.parametrize("kind", rouge.KINDS)
+def test_real_summaries_get_the_librarys_values(kind: str, xsum: Case, stored: dict[str, Any]) -> None:
+    value = LIBRARY[kind](*xsum).value
+    assert value == pytest.approx(stored[f"{kind} F (rouge_score use_stemmer=True)"]["value"], abs=1e-12)
+    value = UNSTEMMED[kind](*xsum).value
+    assert value == pytest.approx(stored[f"{kind} F (rouge_score use_stemmer=False)"]["value"], abs=1e-12)
+
+
+@pytest.mark.parametrize(("scorers", "script"), [(STEMMED, "rouge155-m"), (UNSTEMMED, "rouge155")])
+@pytest.mark.parametrize("kind", rouge.KINDS)
+def test_every_real_summary_gets_the_scripts_value(
+    scorers: dict[str, metrics.Scorer], script: str, kind: str, xsum: Case, stored: dict[str, Any]
+) -> None:
+    measured = scorers[kind](*xsum)
+    name = kind.upper().replace("ROUGE", "ROUGE-")
+    official = stored["segments"][f"{name} {script}"]
+    differing = [
+        index
+        for index, (own, known) in enumerate(
+            zip(next(iter(measured.segments.values())), official, strict=True)
+        )
+        if abs(own - known) > ROUNDED
+    ]
+    assert differing == []
+    assert measured.value == pytest.approx(stored[f"{name} F ({script})"]["value"], abs=2.5e-7)
+
+
+def test_the_authors_average_of_real_summaries_lies_below_the_mean(xsum: Case) -> None:
+    """A resampled mean of few skewed values has a median below their mean: most for ROUGE-2."""
+    found = rouge.original(*xsum, batch_size=10, seed=1)
+    lower = {kind: found[kind].value - LIBRARY[kind](*xsum).value for kind in rouge.KINDS}
+    assert -0.0025 < lower["rouge2"] < -0.001
+    assert -0.0015 < lower["rouge1"] < -0.0003
+
+
+def pairs() -> tuple[list[str], list[list[str]]]:
+    """Every text against every other."""
+    return [a for a in TEXTS for _ in TEXTS], [[b] for _ in TEXTS for b in TEXTS]
+
+
+@pytest.mark.parametrize("kind", rouge.KINDS)
+def test_each_item_gets_the_librarys_f1(kind: str) -> None:
+    library = RougeScorer([kind], use_stemmer=True)
+    hypotheses, references = pairs()
+    expected = [
+        library.score(refs[0], text)[kind].fmeasure for text, refs in zip(hypotheses, references, strict=True)
+    ]
+    measured = LIBRARY[kind](hypotheses, references)
+    assert measured.segments == {kind: expected}
+    assert measured.value == pytest.approx(sum(expected) / len(expected))
+    assert len(set(expected)) >= 4
+
+
+@pytest.mark.parametrize("kind", rouge.KINDS)
+def test_several_references_count_by_the_best_of_each_kind(kind: str) -> None:
+    library = RougeScorer(list(rouge.KINDS), use_stemmer=True)
+    for text in TEXTS:
+        expected = library.score_multi(TEXTS[1:], text)[kind].fmeasure
+        measured = LIBRARY[kind]([text], [TEXTS[1:]])
+        assert measured.value == expected
+        assert "best-f-of-several" in measured.signature
+        assert LIBRARY[kind]([text], [["", *TEXTS[1:], " "]]).value == expected
+
+
+def test_what_was_asked_once_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    original = rouge.ItemScorer.best
+
+    def best(self: rouge.ItemScorer, hypothesis: str, references: Any) -> rouge.Values:
+        asked.append(hypothesis)
+        return original(self, hypothesis, references)
+
+    monkeypatch.setattr(rouge.ItemScorer, "best", best)
+    rouge.all_kinds.cache_clear()
+    for scorer in LIBRARY.values():
+        scorer(["one text"], [["a text"]])
+    assert asked == ["one text"]
+    rouge.rouge1(["one text"], [["another text"]])
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "library", "script"),
+    [
+        ("held", "hold", 0, 1),  # irregular
+        ("children", "child", 0, 1),
+        ("best", "good", 0, 1),
+        ("comics", "comic", 1, 0),  # WordNet's first base is the strip
+        ("commissioner", "commission", 0, 1),  # the script takes two suffixes off
+        ("says", "say", 1, 0),  # nltk improves on Porter
+        ("closing", "closed", 1, 1),
+        ("men", "man", 0, 0),  # too short to be looked up
+        ("offer", "offers", 1, 1),  # a form that is its own base stays
+    ],
+)
+def test_the_script_finds_irregular_forms_and_stems_as_porter_did(
+    said: str, wanted: str, library: float, script: float
+) -> None:
+    assert rouge.rouge1([said], [[wanted]]).value == library
+    assert rouge.rouge1_155m([said], [[wanted]]).value == script
+    assert rouge.rouge1_155([said], [[wanted]]).value == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "stem"),
+    [
+        # Porter's own examples, to the end of all steps.
+        *(("caresses", "caress"), ("ponies", "poni"), ("cats", "cat"), ("feed", "feed"), ("agreed", "agre")),
+        *(("plastered", "plaster"), ("sing", "sing"), ("conflated", "conflat"), ("sized", "size")),
+        *(
+            ("hopping", "hop"),
+            ("falling", "fall"),
+            ("fizzed", "fizz"),
+            ("failing", "fail"),
+            ("filing", "file"),
+        ),
+        *(("happy", "happi"), ("sky", "sky"), ("relational", "relat"), ("rational", "ration")),
+        *(
+            ("vietnamization", "vietnam"),
+            ("triplicate", "triplic"),
+            ("goodness", "good"),
+            ("revival", "reviv"),
+        ),
+        *(("adoption", "adopt"), ("effective", "effect"), ("rate", "rate"), ("cease", "ceas")),
+        *(("controll", "control"), ("roll", "roll"), ("toys", "toi"), ("syzygy", "syzygi")),
+        # Porter's later changes.
+        *(("is", "is"), ("possibly", "possibl"), ("technology", "technolog")),
+        # ROUGE's fourth step.
+        *(("commissioner", "commiss"), ("statement", "statem"), ("replacement", "replac")),
+        *(
+            ("accidental", "accid"),
+            ("emotionally", "emot"),
+            ("departmental", "depart"),
+            ("adjustment", "adjust"),
+            ("ion", "ion"),
+        ),
+    ],
+)
+def test_stems_of_the_script(word: str, stem: str) -> None:
+    assert porter.stem(word) == stem
+
+
+def test_without_the_lists_the_reason_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for cached in (irregular.bases, irregular.content, rouge.all_kinds):
+        cached.cache_clear()
+    monkeypatch.setattr(irregular, "JAR", Path("no", "such.jar"))
+    with pytest.raises(UnavailableError, match=r"pip install pycocoevalcap==1\.2"):
+        rouge.rouge1_155m(["a text held"], [["a text hold"]])
+    damaged = tmp_path / "damaged.jar"
+    damaged.write_bytes(b"no zip")
+    monkeypatch.setattr(irregular, "jar", lambda: damaged)
+    with pytest.raises(UnavailableError, match=r"damaged\.jar.*install pycocoevalcap 1\.2 again"):
+        rouge.rouge1_155m(["a text held"], [["a text hold"]])
+    assert rouge.rouge1_155(["a text held"], [["a text held"]]).value == 1
+
+
+def test_signatures_name_what_changes_the_value() -> None:
+    one = ["a text"], [["a text"]]
+    library, stemmed, unstemmed = (
+        scorer(*one).signature for scorer in (rouge.rougeL, rouge.rougeL_155m, rouge.rougeL_155)
+    )
+    assert library.startswith("rouge-score|version:")
+    assert "stem:nltk-" in library
+    assert "as-ROUGE-1.5.5|options:-m|" in stemmed
+    assert "sha256:5feb8fcb5b34" in stemmed
+    assert "|options:none|" in unstemmed
+    assert "stem:none" in unstemmed
+    for signature in (library, stemmed, unstemmed):
+        assert "other letters dropped" in signature
+        assert "nrefs:1" in signature
+
+
+def test_longest_common_subsequence_is_the_tables() -> None:
+    def table(first: str, second: str) -> int:
+        rows = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
+        for i, x in enumerate(first, 1):
+            for j, y in enumerate(second, 1):
+                rows[i][j] = rows[i - 1][j - 1] + 1 if x == y else max(rows[i - 1][j], rows[i][j - 1])
+        return rows[-1][-1]
+
+    draw = random.Random(7)
+    for _ in range(500):
+        first, second = ("".join(draw.choices("abcd", k=draw.randrange(12))) for _ in range(2))
+        assert rouge.common_length(first, second) == table(first, second)
+    assert rouge.common_length("ab" * 70, "b" * 200) == 70
+
+
+def test_the_authors_average_is_that_of_batches_and_comes_from_the_seed() -> None:
+    hypotheses, references = pairs()
+    first = rouge.original(hypotheses, references, batch_size=10, seed=3)
+    assert first == rouge.original(hypotheses, references, batch_size=10, seed=3)
+    assert (
+        first["rouge1"].value != rouge.original(hypotheses, references, batch_size=10, seed=4)["rouge1"].value
+    )
+    assert list(first) == list(rouge.KINDS)
+    assert "mean:batches-of-10-of-bootstrap-medians(n=1000,seed=3)" in first["rougeL"].signature
+    assert first["rougeL"].segments == rouge.rougeL(hypotheses, references).segments
+
+
+def test_a_short_last_batch_weighs_as_much_as_a_full_one() -> None:
+    """Two of the three are right; alone in its batch, the wrong one is half of all."""
+    found = rouge.original(["a b", "a b", "a b"], [["a b"], ["a b"], ["c d"]], batch_size=2, seed=0)
+    assert found["rouge1"].value == pytest.approx(0.5)
+    assert rouge.rouge1(["a b", "a b", "a b"], [["a b"], ["a b"], ["c d"]]).value == pytest.approx(2 / 3)
+
+
+def test_batches_of_one_are_the_items_rounded() -> None:
+    assert rouge.mean_of_batches([1 / 3, 2 / 3], 1, np.random.default_rng(0)) == pytest.approx(0.5)
+    assert rouge.mean_of_batches([1 / 3], 1, np.random.default_rng(0)) == 0.333333
+
+
+def test_the_bootstraps_middle_is_the_librarys_up_to_its_draws() -> None:
+    hypotheses, references = pairs()
+    library, scorer = BootstrapAggregator(), RougeScorer(list(rouge.KINDS), use_stemmer=True)
+    for text, refs in zip(hypotheses, references, strict=True):
+        library.add_scores(scorer.score(refs[0], text))
+    before = np.random.get_state()
+    np.random.seed(5)
+    expected = library.aggregate()
+    np.random.set_state(before)
+    found = rouge.original(hypotheses, references, batch_size=len(hypotheses), seed=5)
+    for kind in rouge.KINDS:
+        # The median of 1,000 means of 64 values moves by 0.002 from one seed to the next.
+        assert found[kind].value == pytest.approx(expected[kind].mid.fmeasure, abs=0.01)
+
+
+@pytest.mark.parametrize("scorer", ALL)
+@pytest.mark.parametrize("empty", ["", " \t\n", "\r\n\x00", "\u2028\x85", "…—", "こんにちは"])
+def test_texts_without_words_score_0(scorer: metrics.Scorer, empty: str) -> None:
+    assert scorer([empty], [["a real text"]]).value == 0
+    assert scorer(["a real text"], [[empty]]).value == 0
+    assert scorer([empty], [[empty, ""]]).value == 0
+    measured = scorer([empty, "a real text"], [["a real text"], ["", "a real text", " "]])
+    assert list(measured.segments.values()) == [[0, 1]]
+
+
+@pytest.mark.parametrize("scorer", ALL)
+@pytest.mark.parametrize("between", ["\r\n", "\n", "\x00", "\x1c", "\x85", "\u2028", "-", "_", "é"])
+def test_whatever_is_no_letter_or_digit_separates_words(scorer: metrics.Scorer, between: str) -> None:
+    assert scorer([f"real{between}text{between}now"], [["Real text now"]]).value == 1
+
+
+@pytest.mark.parametrize("scorer", ALL)
+def test_accents_are_lost(scorer: metrics.Scorer) -> None:
+    assert scorer(["cafe\u0301 au lait"], [["cafe au lait"]]).value == 1
+    assert scorer(["caf\u00e9 au lait"], [["caf au lait"]]).value == 1
+
+
+@pytest.mark.parametrize("scorers", [LIBRARY, STEMMED, UNSTEMMED])
+@pytest.mark.parametrize("text", ["a b " * 250_000, "y" * 1_000_000, " ".join(map(str, range(150_000)))])
+def test_an_output_of_a_million_characters_is_scored_in_time(
+    scorers: dict[str, metrics.Scorer], text: str
+) -> None:
+    references = ["the cat sat on a mat " * 5, "another cat", "b"]
+    started = time.monotonic()
+    for kind in rouge.KINDS:
+        assert 0 <= scorers[kind]([text], [references]).value < 0.001
+    assert time.monotonic() - started < 30

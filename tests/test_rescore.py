@@ -1,0 +1,109 @@
+"""Scoring stored runs again: without the model or the data, and with the old record kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import gate, metrics, rescore, runner
+from bench.errors import UserError
+from bench.metrics import Measured
+from bench.request import Common, expand
+from bench.store import RunDir, Store
+
+QUICK: dict[str, object] = {"limit": 4, "epochs": 1, "batch_size": 2, "max_new_tokens": 6, "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    gate.outcome.cache_clear()
+    yield
+    gate.outcome.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    runs = tmp_path_factory.mktemp("finished") / "runs"
+    common = Common(model=str(tiny_model), runs=runs, given=QUICK)
+    for request in expand(methods="prefix[length=2,hidden=4]", tasks="webnlg,e2e", seeds="1", common=common):
+        runner.run(request)
+    return runs
+
+
+@pytest.fixture
+def store(finished: Path, tmp_path: Path) -> Store:
+    shutil.copytree(finished, tmp_path / "runs")
+    return Store(tmp_path / "runs")
+
+
+def webnlg(store: Store) -> RunDir:
+    [folder] = rescore.chosen(store, "webnlg")
+    return folder
+
+
+def renamed(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    found = metrics.bleu.webnlg(hypotheses, references)
+    return replace(found, value=found.value + 1, signature="another")
+
+
+def test_nothing_is_added_where_nothing_changed(store: Store) -> None:
+    folder = webnlg(store)
+    assert rescore.again(folder)["changed"] == []
+    assert len(folder.records()) == 1
+
+
+def test_a_changed_scorer_gives_a_new_record_beside_the_old(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = webnlg(store)
+    (folder.parameters).unlink()  # neither the model nor the parameters are looked at
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
+    gate.outcome.cache_clear()
+    outcome = rescore.again(folder)
+    assert outcome["changed"] == ["bleu"]
+    old, new = folder.records()
+    assert new["scores"]["all"]["bleu"]["value"] == old["scores"]["all"]["bleu"]["value"] + 1
+    assert outcome["values"] == {
+        "bleu": [old["scores"]["all"]["bleu"]["value"], new["scores"]["all"]["bleu"]["value"]]
+    }
+    assert new["scored"]["replaces_attempt"] == old["attempt"]
+    assert new["scores"] == folder.read_scores()
+    assert new["scores"]["all"]["bleu"]["gate"].startswith("failed")  # one point too high is seen
+    assert "give wrong values for the golden outputs" in capsys.readouterr().err
+
+
+def test_issuing_the_run_again_scores_again_where_a_scorer_changed(
+    store: Store, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
+    gate.outcome.cache_clear()
+    common = Common(model=str(tiny_model), runs=store.root, given=QUICK)
+    [request] = expand(methods="prefix[length=2,hidden=4]", tasks="webnlg", seeds="1", common=common)
+    record: Any = runner.run(request)
+    assert record["scores"]["all"]["bleu"]["signature"] == "another"
+    assert "scoring it again for bleu" in capsys.readouterr().err
+    runner.run(request)
+    assert "is done already" in capsys.readouterr().err
+
+
+def test_changed_generations_and_unfinished_runs_are_refused(store: Store) -> None:
+    folder = webnlg(store)
+    folder.generations.write_text(folder.generations.read_text().replace("}", "} ", 1))
+    assert rescore.again(folder)["error"] == "generations.jsonl is not what the run left"
+    assert "not done" in rescore.again(store.run("nothing-here"))["error"]
+
+
+def test_runs_are_chosen_by_name_start_or_pattern(store: Store) -> None:
+    names = [folder.run_id for folder in store.runs()]
+    assert [folder.run_id for folder in rescore.chosen(store, "all")] == names
+    assert [folder.run_id for folder in rescore.chosen(store, "*prefix*")] == names
+    assert [folder.run_id for folder in rescore.chosen(store, "e2e")] == names[:1]
+    with pytest.raises(UserError, match="unknown run 'xsum'"):
+        rescore.chosen(store, "xsum")
+    with pytest.raises(UserError, match="there is no run in"):
+        rescore.chosen(Store(store.root / "none"), "all")
