@@ -112,7 +112,9 @@ def one(task: str, metric: str, hypotheses: Sequence[str], references: Sequence[
         return Score(None, None, "no items in this group")
     without = [number for number, refs in enumerate(references, 1) if not refs]
     if without:
-        return Score(None, None, f"no reference for {len(without)} of {len(hypotheses)} items (first: {without[0]})")
+        return Score(
+            None, None, f"no reference for {len(without)} of {len(hypotheses)} items (first: {without[0]})"
+        )
     try:
         measured = scorer(hypotheses, references)
     except UnavailableError as error:

@@ -185,7 +185,8 @@ def build_index(source: Path) -> bytes:
 
 def grouped(stream: BinaryIO | gzip.GzipFile) -> Iterator[tuple[bytes, list[bytes]]]:
     """The table's rows: of its three lines (probability, phrase, paraphrase), equal phrases together."""
-    current, others = b"", []
+    current: bytes = b""
+    others: list[bytes] = []
     for _, phrase, other in zip(stream, stream, stream, strict=True):
         if phrase != current:
             if others:

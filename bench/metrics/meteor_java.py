@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 
 from bench.errors import UnavailableError
@@ -26,10 +25,13 @@ def java_available() -> bool:
     return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
-def meteor_java(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
+def meteor_java(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], table: Path | None = None
+) -> tuple[float, list[float]]:
     """The jar's score of a test set and of each item, 0 to 1, for texts without line breaks.
 
-    Raises ``UnavailableError`` without Java or pycocoevalcap. Missing references are blank lines.
+    ``table``: another paraphrase table than the package's. Missing references are blank lines. Raises
+    ``UnavailableError`` without Java or pycocoevalcap.
     """
     jar = package_file(JAR)
     package_file(PARAPHRASES)
@@ -39,12 +41,12 @@ def meteor_java(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) 
             "unset BENCH_JAVA to use the same scores computed without it"
         )
     width = max(map(len, references))
-    lines = [text for refs in references for text, _ in zip_longest(refs, range(width), fillvalue="")]
+    lines = [line for refs in references for line in [*refs, *[""] * (width - len(refs))]]
     with tempfile.TemporaryDirectory(prefix="bench-meteor-") as folder:
         outputs, truths = Path(folder, "hypotheses"), Path(folder, "references")
         write_lines(outputs, hypotheses)
-        write_lines(truths, [str(line) for line in lines])
-        options = ["-l", "en", "-norm", "-r", str(width), "-q"]
+        write_lines(truths, lines)
+        options = ["-l", "en", "-norm", "-r", str(width), "-q", *(["-a", str(table)] if table else [])]
         command = ["java", HEAP, "-Dfile.encoding=UTF-8", "-jar", str(jar), str(outputs), str(truths)]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)  # noqa: S603
     segments = [value for line in done.stderr.splitlines() if (value := number(line)) is not None]

@@ -7,7 +7,7 @@ sentences of an evaluation, so that what a word or a phrase can match is worked 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, compress
@@ -20,6 +20,11 @@ from bench.metrics.meteor_text import java_hash
 EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
 LONGEST_PHRASE = 7
 """Words in the longest phrase of the paraphrase table."""
+BLOCK = 256
+"""From how many words on phrases are collected at a time."""
+MOST = 8000
+"""Matches considered per place of the reference. The official program runs out of memory before that,
+which takes a hypothesis that repeats one word thousands of times."""
 
 
 Place = tuple[int, int]
@@ -101,7 +106,8 @@ class Lexicon:
         """Note the phrases of the evaluation's sentences that have paraphrases in it, and these."""
         seen: set[str] = set()
         for words in self.sentences:
-            seen.update(phrases(words))
+            for _, _, runs in phrases(words):
+                seen.update(runs)
         self.paraphrases: dict[str, tuple[list[str], frozenset[str]]] = {}
         for phrase in seen.intersection(table.rows):
             if others := [other for other in table.of(phrase) if other in seen]:
@@ -109,36 +115,36 @@ class Lexicon:
         targets = {other for others, _ in self.paraphrases.values() for other in others}
         wanted = targets.union(self.paraphrases)
         for sentence in self.sentences.values():
-            texts = phrases(sentence.words)
-            found = compress(
-                zip(places(len(sentence.words)), texts, strict=True), map(wanted.__contains__, texts)
-            )
-            for place, phrase in found:
-                if phrase in self.paraphrases:
-                    sentence.phrases.append((place, phrase))
-                if phrase in targets:
-                    sentence.paraphrases.setdefault(phrase, []).append(place)
+            for first, where, runs in phrases(sentence.words):
+                found = compress(zip(where, runs, strict=True), map(wanted.__contains__, runs))
+                for (start, length), phrase in found:
+                    if phrase in self.paraphrases:
+                        sentence.phrases.append(((first + start, length), phrase))
+                    if phrase in targets:
+                        sentence.paraphrases.setdefault(phrase, []).append((first + start, length))
             sentence.paraphrase_set = frozenset(sentence.paraphrases)
 
     def candidates(self, hypothesis: Sentence, reference: Sentence) -> list[list[Match]]:
         """Per place of the reference the matches that begin there, in METEOR's order."""
         lists: list[list[Match]] = [[] for _ in reference.words]
         for start, word in enumerate(reference.words):
-            found = [
+            words = [
                 (module, at)
                 for other, modules in self.matching(word).items()
                 if other in hypothesis.places
                 for module in modules
-                for at in hypothesis.places[other]
+                for at in hypothesis.places[other][:MOST]
             ]
-            found.sort()
-            lists[start] = [Match(start, 1, at, 1, module) for module, at in found]
+            words.sort()
+            lists[start] = [Match(start, 1, at, 1, module) for module, at in words]
         for (start, length), phrase in reference.phrases:
             for at, other_length in self._occurrences(phrase, hypothesis):
                 lists[start].append(Match(start, length, at, other_length, PARAPHRASE))
         for (at, other_length), phrase in hypothesis.phrases:
             for start, length in self._occurrences(phrase, reference):
                 lists[start].append(Match(start, length, at, other_length, PARAPHRASE))
+        for found in lists:
+            del found[MOST:]
         return lists
 
     def _occurrences(self, phrase: str, sentence: Sentence) -> list[Place]:
@@ -146,27 +152,34 @@ class Lexicon:
         others, as_set = self.paraphrases[phrase]
         if as_set.isdisjoint(sentence.paraphrase_set):
             return []
-        return [place for other in others for place in sentence.paraphrases.get(other, ())]
+        return [place for other in others for place in sentence.paraphrases.get(other, ())[:MOST]]
 
 
-def phrases(words: Sequence[str]) -> list[str]:
-    """All runs of words that are short enough for the paraphrase table: by start, then by length."""
-    text = " ".join(words)
-    ends = [end - 1 for end in accumulate(len(word) + 1 for word in words)]
-    begins = [0, *(end + 1 for end in ends[:-1])]
-    return [
-        text[begin:end]
-        for start, begin in enumerate(begins[: len(words)])
-        for end in ends[start : start + LONGEST_PHRASE]
-    ]
+def phrases(words: Sequence[str]) -> Iterator[tuple[int, list[Place], list[str]]]:
+    """All runs of words that are short enough for the paraphrase table: by start, then by length.
+
+    In blocks, as a text may have a million words: the place of the block's first word, each run's
+    place in the block, and the runs.
+    """
+    for first in range(0, len(words), BLOCK):
+        block = words[first : first + BLOCK + LONGEST_PHRASE - 1]
+        text = " ".join(block)
+        ends = [end - 1 for end in accumulate(len(word) + 1 for word in block)]
+        begins = [0, *(end + 1 for end in ends)]
+        runs = [
+            text[begins[start] : end]
+            for start in range(min(BLOCK, len(block)))
+            for end in ends[start : start + LONGEST_PHRASE]
+        ]
+        yield first, places(len(block)), runs
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=BLOCK)
 def places(length: int) -> list[Place]:
-    """Where the runs of ``phrases`` are in a sentence of so many words."""
+    """Start and length of the runs in a block of so many words."""
     return [
         (start, stop - start)
-        for start in range(length)
+        for start in range(min(BLOCK, length))
         for stop in range(start + 1, min(start + LONGEST_PHRASE, length) + 1)
     ]
 

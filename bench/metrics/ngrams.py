@@ -24,12 +24,26 @@ class Grams:
     """Of every kind: the number of its first n-1 words among the shorter n-grams; 0 for single words."""
 
 
-def numbered(texts: Sequence[Sequence[str]], order: int) -> Iterator[Grams]:
-    """The n-grams of texts, which are lists of words, for n from 1 to ``order``."""
+def vocabulary(texts: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Every word's number, from 0 by first appearance."""
+    numbers: dict[str, int] = {}
+    for words in texts:
+        for word in words:
+            numbers.setdefault(word, len(numbers))
+    return numbers
+
+
+def numbered(
+    texts: Sequence[Sequence[str]], order: int, numbers: dict[str, int] | None = None
+) -> Iterator[Grams]:
+    """The n-grams of texts, which are lists of words, for n from 1 to ``order``.
+
+    ``numbers``: the texts' ``vocabulary``, if it is there already.
+    """
     import numpy as np
 
-    numbers: dict[str, int] = {}
-    word = np.array([numbers.setdefault(w, len(numbers)) for words in texts for w in words], dtype=np.int64)
+    numbers = vocabulary(texts) if numbers is None else numbers
+    word = np.array([numbers[word] for words in texts for word in words], dtype=np.int64)
     length = np.array([len(words) for words in texts], dtype=np.int64)
     text = np.repeat(np.arange(len(texts)), length)
     left = np.repeat(np.cumsum(length), length) - np.arange(len(word))  # words from here to the text's end
@@ -39,13 +53,13 @@ def numbered(texts: Sequence[Sequence[str]], order: int) -> Iterator[Grams]:
         stays = left[place] > n
         place, shorter = place[stays], number[stays]
         pairs, first, number = np.unique(
-            shorter * len(numbers) + word[place + n], return_index=True, return_inverse=True
+            shorter * max(1, len(numbers)) + word[place + n], return_index=True, return_inverse=True
         )
         yield Grams(text[place], number, len(pairs), shorter[first])
 
 
 def counted(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How often every n-gram occurs in every owner: (owner, number, count), by owner and number.
+    """How often every n-gram occurs in every owner: (owner, n-gram's number, count), sorted.
 
     ``owner``: of every occurrence, a number.
     """
@@ -54,3 +68,13 @@ def counted(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarray, np
     keys, count = np.unique(owner * grams.kinds + grams.number, return_counts=True)
     owners, number = np.divmod(keys, max(1, grams.kinds))
     return owners, number, count
+
+
+def positions(wanted: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of ``wanted`` are among the sorted ``keys``, and where there."""
+    import numpy as np
+
+    place = np.searchsorted(keys, wanted)
+    among = np.flatnonzero(place < len(keys))
+    among = among[keys[place[among]] == wanted[among]]
+    return among, place[among]

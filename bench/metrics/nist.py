@@ -88,16 +88,78 @@ def _matches(outputs: Sequence[Words], references: Sequence[Sequence[Words]]) ->
     import numpy as np
 
     texts = [*outputs, *(words for refs in references for words in refs)]
-    item = np.array([*range(len(outputs)), *(i for i, refs in enumerate(references) for _ in refs)])
+    item = np.array(
+        [*range(len(outputs)), *(i for i, refs in enumerate(references) for _ in refs)], dtype=np.int64
+    )
+    numbers = ngrams.vocabulary(texts)
+    zero = numbers.get("0", -1)
     before = np.array([sum(map(len, texts[len(outputs) :]))])
-    zero: set[str] = set()
     found = []
-    for n, grams in enumerate(ngrams.numbered(texts, ORDER)):
+    for n, grams in enumerate(ngrams.numbered(texts, ORDER, numbers)):
         known = np.bincount(grams.number[grams.text >= len(outputs)], minlength=grams.kinds)
-        hits = _hits(grams, item.astype(np.int64), len(outputs))
+        hits = _hits(grams, item, len(outputs))
         kinds = np.flatnonzero(hits)
         begins = grams.begins[kinds]
-        after_zero = np.isin(begins, _number_of_zero(texts) if n == 1 else [])
+        after_zero = (begins == zero) & (n == 1)
         found.append(_Matches(hits[kinds], known[kinds], before[begins], after_zero))
         before = known
     return found
+
+
+def _hits(grams: ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndarray:
+    """How often each kind of n-gram is matched; ``item``: of every text; the first texts are the outputs."""
+    import numpy as np
+
+    text, number, count = ngrams.counted(grams.text, grams)
+    keys = item[text] * grams.kinds + number
+    mine = text < outputs
+    theirs = ~mine
+    order = np.argsort(keys[theirs], kind="stable")
+    there, starts = np.unique(keys[theirs][order], return_index=True)
+    most = np.maximum.reduceat(count[theirs][order], starts) if len(there) else count[:0]
+    shared, place = ngrams.positions(keys[mine], there)
+    hits = np.minimum(count[mine][shared], most[place])
+    total = np.zeros(grams.kinds, dtype=np.int64)
+    np.add.at(total, number[mine][shared], hits)
+    return total
+
+
+def _score(information: Sequence[float], totals: Sequence[int], words: int, length: float) -> float:
+    """The weighted precisions' sum times the length penalty; ``length`` is the references'."""
+    gained = sum(bits / total for bits, total in zip(information, totals, strict=True) if total)
+    return gained * _penalty(words / length) if length else 0.0
+
+
+def _penalty(ratio: float) -> float:
+    if ratio >= 1:
+        return 1.0
+    if ratio <= 0:
+        return 0.0
+    return math.exp(math.log(0.5) * (math.log(ratio) / math.log(HALVED_AT)) ** 2)
+
+
+def _words_lower(text: str) -> Words:
+    return _tokenizer()(text).lower().split()
+
+
+def _words_ascii(text: str) -> Words:
+    """The script reads its file with blanks squeezed, so no word is joined over a line's end."""
+    return _tokenizer()(" ".join(text.split())).translate(ASCII_LOWER).split()
+
+
+@functools.cache
+def _tokenizer() -> Callable[[str], str]:
+    """mteval-v13a's tokenisation; it remembers what it has seen."""
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+    tokenizer: Callable[[str], str] = Tokenizer13a()
+    return tokenizer
+
+
+def _signature(like: str, case: str) -> str:
+    import sacrebleu
+
+    return (
+        f"impl:bench|version:{VERSION}|like:{like}|n:{ORDER}|case:{case}|tok:13a|refs:nonblank"
+        f"|info:evaluated-set|sacrebleu:{sacrebleu.__version__}"
+    )

@@ -24,6 +24,9 @@ from bench.errors import UnavailableError
 from bench.metrics import ptb_lexer
 
 JAR = "stanford-corenlp-3.4.1.jar"
+SHA256 = "2fcb91bb7a111f93d71e264f4ee0e3afd19ba0dde6d21b38605088df9e940399"
+"""Of the jar in pycocoevalcap 1.2, which is that of e2e-metrics."""
+VERSION = 1
 JAVA = "BENCH_JAVA"
 """Environment variable: ``1`` asks the official jars; empty, the default, uses our code everywhere."""
 
@@ -31,8 +34,8 @@ JAVA = "BENCH_JAVA"
 # spaced ellipsis or abbreviation can reach across.
 SAFE = re.compile(r"(?<![\d).\s]) (?=\S)|(?<=[\d)]) (?=[^\s\d])|(?<=[A-Za-z]{2}\.) (?=[^\s\d.])")
 SEPARATORS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
-CACHED = 200
-"""Pieces of up to so many characters are remembered."""
+REMEMBERED = 200
+"""Characters of the longest piece that is remembered."""
 
 
 def tokenize(text: str, following: str | None = None) -> str:
@@ -45,19 +48,13 @@ def tokenize(text: str, following: str | None = None) -> str:
 
 def tokenize_all(texts: Sequence[str]) -> list[str]:
     """Every text tokenised, as lines of one file; by the official jar where ``BENCH_JAVA`` is 1."""
-    if official():
-        return tokenize_java(texts)
-    lines = [_one_line(text) for text in texts]
-    found = [""] * len(lines)
-    following: str | None = None
-    for place in range(len(lines) - 1, -1, -1):
-        line = lines[place]
-        found[place] = _tokenize(line, following)
-        if line.strip():
-            following = line if following is None else line[: ptb_lexer.WINDOW] + "\n"
-        elif following is None:
-            following = "\n"
-    return found
+    return list(_all(tuple(texts), official()))
+
+
+def signature() -> str:
+    """What made the tokens, for the signatures of scores."""
+    made = f"jar-{SHA256[:8]}" if official() else f"bench-{VERSION}"
+    return f"case:lc|tok:ptb-corenlp-3.4.1-nopunct|ptb:{made}"
 
 
 def tokenize_java(texts: Sequence[str]) -> list[str]:
@@ -112,6 +109,23 @@ def jar() -> Path:
     return path
 
 
+@functools.lru_cache(maxsize=4)  # several scores ask for the same references and outputs
+def _all(texts: tuple[str, ...], java: bool) -> list[str]:
+    if java:
+        return tokenize_java(texts)
+    lines = [_one_line(text) for text in texts]
+    found = [""] * len(lines)
+    following: str | None = None
+    for place in range(len(lines) - 1, -1, -1):
+        line = lines[place]
+        found[place] = _tokenize(line, following)
+        if line.strip():
+            following = line if following is None else line[: ptb_lexer.WINDOW] + "\n"
+        elif following is None:
+            following = "\n"
+    return found
+
+
 def _one_line(text: str) -> str:
     """Line separators as blanks; half surrogates, which no file can hold, as the sign for a lost character."""
     line = SEPARATORS.sub(" ", text)
@@ -122,24 +136,20 @@ def _tokenize(line: str, following: str | None) -> str:
     if "<" in line:  # a tag may hold blanks
         return _written(line, following)
     *pieces, last = SAFE.split(line)
-    found = [_piece(piece) if len(piece) <= CACHED else _written(piece, "") for piece in pieces]
-    if following is not None and not _may_look_on(last):
-        following = ""
-    if following == "" and len(last) <= CACHED:
-        found.append(_piece(last))
-    else:
-        found.append(_written(last, following))
+    if following is not None and not last.rstrip().endswith("."):
+        following = ""  # no abbreviation that could look at the next line
+    found = [_piece(piece, "") for piece in pieces]
+    found.append(_written(last, following) if following else _piece(last, following))
     return " ".join(filter(None, found))
 
 
-def _may_look_on(piece: str) -> bool:
-    """Whether the next line matters: after an initial, or an abbreviation that needs a number."""
-    return piece.rstrip().endswith(".")
+def _piece(piece: str, following: str | None) -> str:
+    return _short(piece, following) if len(piece) <= REMEMBERED else _written(piece, following)
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _piece(piece: str) -> str:
-    return _written(piece, "")
+def _short(piece: str, following: str | None) -> str:
+    return _written(piece, following)
 
 
 def _written(text: str, following: str | None) -> str:
