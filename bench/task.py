@@ -73,7 +73,7 @@ class Task(ABC):
     licence: ClassVar[str]
     published: ClassVar[tuple[PublishedFile, ...]]
     expected: ClassVar[Mapping[str, RowCount]]
-    """Declared counts per split of the published files."""
+    """Declared counts per split of the published files; a split whose size nobody recorded is left out."""
     files: ClassVar[Mapping[str, tuple[str, ...]]]
     """Glob patterns below ``folder`` that each split reads (for fingerprints and for error messages)."""
     metrics: ClassVar[tuple[str, ...]]
@@ -96,6 +96,10 @@ class Task(ABC):
     @abstractmethod
     def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
         """Things to decode in ``split`` with their grouped references, in the official order."""
+
+    def found(self, split: str, root: Path) -> list[Path]:
+        """The files below ``root`` that ``split`` reads, in any layout that the task knows."""
+        return [path for pattern in self.files.get(split, ()) for path in root.glob(pattern)]
 
     def missing(self, split: str, root: Path) -> list[str]:
         """The patterns of ``split`` that match no file below ``root``."""
