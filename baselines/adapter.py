@@ -5,6 +5,9 @@ adapter per block, after the residual of the feed-forward layer, x + up(ReLU(dow
 own layer norm and none after attention; weights N(0, 0.02), biases 0, so not the identity at the
 start; only the adapters are trained. Neither paper nor code gives the bottlenecks of the 3 % and
 0.1 % rows; those below are the ones whose counts others printed for these rows.
+
+On BART the paper has no adapters. Here every layer of encoder and decoder gets one in the same place, on
+the layer's output: BART normalises after the residual, so x is what its final layer norm gives.
 """
 
 from __future__ import annotations
@@ -13,15 +16,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import MINI_LR, Method, Option, Settings
+from bench.method import (
+    DECODER_ONLY,
+    ENCODER_DECODER,
+    MINI_LR,
+    MINI_LR_SEQ2SEQ,
+    SEQ2SEQ_RULES,
+    Method,
+    Option,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
-    from bench.tuned import Tuned
+    from bench.base import TunedBase
 
 TABLE6 = "paper Table 6"
+OURS = "our choice; the paper has no adapters for BART"
 SHARES = {"3%": 0.03, "0.1%": 0.001}
 # (n_layer, n_embd) of GPT-2 medium and large -> bottleneck by size: 11,089,152 and 368,784
 # parameters on medium, 23.0M and 0.88M on large.
@@ -37,28 +50,26 @@ PAPER: dict[str, dict[str, tuple[float, int]]] = {
 }
 
 
-def bottleneck_of(config: GPT2Config, size: str, total: int) -> int:
-    """The bottleneck for a share of the LM's ``total`` parameters; known for the paper's models.
+def bottleneck_of(layers: int, width: int, size: str, total: int, known: bool = True) -> int:
+    """The bottleneck for a share of the LM's ``total`` parameters; ``known`` for the paper's GPT-2s.
 
     An adapter has a layer norm (2E), two matrices (2·E·b) and two biases (b + E).
     """
-    known = KNOWN.get((config.n_layer, config.n_embd))
-    if known is not None:
-        return known[size]
-    width = config.n_embd
-    per_block = SHARES[size] * total / config.n_layer
+    if known and (layers, width) in KNOWN:
+        return KNOWN[layers, width][size]
+    per_block = SHARES[size] * total / layers
     return max(1, round((per_block - 3 * width) / (2 * width + 1)))
 
 
-def adapter_module(config: GPT2Config, bottleneck: int) -> nn.Sequential:
+def adapter_module(width: int, bottleneck: int, epsilon: float) -> nn.Sequential:
     """up(ReLU(down(LN(x)))) with the authors' initialisation; the caller seeds it and adds x."""
     from torch import nn
 
-    down, up = nn.Linear(config.n_embd, bottleneck), nn.Linear(bottleneck, config.n_embd)
+    down, up = nn.Linear(width, bottleneck), nn.Linear(bottleneck, width)
     for linear in (down, up):
         nn.init.normal_(linear.weight, std=0.02)
         nn.init.zeros_(linear.bias)
-    norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+    norm = nn.LayerNorm(width, eps=epsilon)
     return nn.Sequential(norm, down, nn.ReLU(), up)
 
 
@@ -73,7 +84,8 @@ def add_adapter(adapter: nn.Module, block: nn.Module, inputs: Any, output: Any) 
 class Adapter(Method):
     name = "adapter"
     summary = "a trained bottleneck after each block's feed-forward layer; the LM is frozen"
-    source = "paper §5.2, footnote 5; authors' code: modeling_gpt2_adapter.py, design 1"
+    source = "paper §5.2, footnote 5; authors' code: modeling_gpt2_adapter.py, design 1; on BART our own"
+    kinds = (DECODER_ONLY, ENCODER_DECODER)
     options = (
         Option("size", str, "3%", "share of the LM's parameters", choices=tuple(SHARES)),
         Option("bottleneck", int, None, "width of the bottleneck, instead of size", minimum=1),
@@ -83,14 +95,25 @@ class Adapter(Method):
         "paper": {"*": RULES},
         "mini": {"*": {**RULES, "lr": (1e-2, MINI_LR)}},
     }
+    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+        "paper": {"*": {**SEQ2SEQ_RULES, "batch_size": (18, OURS)}},
+        "mini": {"*": {**SEQ2SEQ_RULES, "lr": (1e-2, MINI_LR_SEQ2SEQ)}},
+    }
 
     def settle(self, options: dict[str, Any]) -> dict[str, Any]:
         """A bottleneck that is given makes the size meaningless."""
         return options if options["bottleneck"] is None else {**options, "size": None}
 
-    def settings_for(self, scale: str, task: str, options: Mapping[str, Any], model: str = "") -> Settings:
+    def settings_for(
+        self,
+        scale: str,
+        task: str,
+        options: Mapping[str, Any],
+        model: str = "",
+        kind: str = DECODER_ONLY,
+    ) -> Settings:
         """Table 6 has a row per task and size."""
-        settings = dict(super().settings_for(scale, task, options, model))
+        settings = dict(super().settings_for(scale, task, options, model, kind))
         # A bottleneck of one's own is in no row of the table.
         row = PAPER[options["size"]].get(task) if options["bottleneck"] is None else None
         if scale == "paper" and row is not None:
@@ -111,25 +134,27 @@ class Adapter(Method):
 
     def build(
         self,
-        backbone: GPT2LMHeadModel,
+        backbone: Any,
         tokenizer: PreTrainedTokenizerBase | None,
         options: Mapping[str, Any],
         seed: int,
-    ) -> Tuned:
+    ) -> TunedBase:
         from torch import nn
 
+        from bench.backbones import blocks, kind_of, plain
         from bench.rng import seeded
-        from bench.tuned import Tuned
 
-        config, blocks = backbone.config, backbone.transformer.h
+        layers, width = blocks(backbone), int(backbone.config.hidden_size)
         total = sum(parameter.numel() for parameter in backbone.parameters())
-        width = options["bottleneck"] or bottleneck_of(config, options["size"], total)
-        tuned = Tuned(backbone)
+        known = kind_of(backbone.config) == DECODER_ONLY
+        bottleneck = options["bottleneck"] or bottleneck_of(len(layers), width, options["size"], total, known)
+        epsilon = float(getattr(backbone.config, "layer_norm_epsilon", 1e-5))
+        tuned = plain(backbone)
         tuned.backbone_dropout = True
-        tuned.facts = {"bottleneck": width, "reduction": round(config.n_embd / width, 2)}
+        tuned.facts = {"bottleneck": bottleneck, "reduction": round(width / bottleneck, 2)}
         with seeded(seed, "adapter/init"):
-            tuned.adapters = nn.ModuleList(adapter_module(config, width) for _ in blocks)
-        for block, adapter in zip(blocks, tuned.adapters, strict=True):
+            tuned.adapters = nn.ModuleList(adapter_module(width, bottleneck, epsilon) for _ in layers)
+        for block, adapter in zip(layers, tuned.adapters, strict=True):
             # Not a closure: copying the whole model must copy the hook's adapter as well.
             block.register_forward_hook(partial(add_adapter, adapter))
         return tuned

@@ -6,6 +6,10 @@ the authors' code: by default the embeddings come from an MLP (E to 512 to E, ta
 epochs, other settings at the command line's defaults; the ablations share the prefix's code, hence
 the loss summed over an example's target tokens and the frozen LM without dropout. The published rows
 are those of the paper's first version, whose objective is not recorded.
+
+On BART the paper has no such row. Figure 2 puts a prefix before both sides, [PREFIX; x; PREFIX'; y], so P
+trained vectors are read by the encoder before the source and P others by the decoder before the target,
+each side's at its positions 0..P-1, as inputs like any other.
 """
 
 from __future__ import annotations
@@ -13,16 +17,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import MINI_LR, Method, Option, Settings
+from bench.method import (
+    DECODER_ONLY,
+    ENCODER_DECODER,
+    MINI_LR,
+    MINI_LR_SEQ2SEQ,
+    SEQ2SEQ_RULES,
+    Method,
+    Option,
+    Settings,
+)
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
+    from torch import Tensor, nn
+    from transformers import BartForConditionalGeneration, GPT2LMHeadModel, PreTrainedTokenizerBase
 
+    from bench.base import TunedBase
+    from bench.seq2seq import TunedSeq2Seq
     from bench.tuned import Tuned
 
 GRID = "authors' code: run_batch.py, grid of the ablations"
 DEFAULT = "authors' code: command-line default, which that grid leaves alone"
+OURS = "our choice, as prefix on XSUM; the paper has no such row for BART"
 RULES: Settings = {
     "objective": ("sum", "authors' code: same path as prefix, summed over the target's tokens"),
     "backbone_dropout": (False, "authors' code: same path as prefix, the LM is in eval mode"),
@@ -32,7 +48,8 @@ RULES: Settings = {
 class Embedding(Method):
     name = "embedding"
     summary = "input embeddings of P virtual tokens before the source; the LM is frozen"
-    source = "paper §7.2, Table 5; authors' code: train_control.py"
+    source = "paper §7.2, Table 5; authors' code: train_control.py; on BART our own"
+    kinds = (DECODER_ONLY, ENCODER_DECODER)
     options = (
         Option("length", int, 10, "number of virtual tokens, P", minimum=1),
         Option("mlp", str, "yes", "reparametrise by an MLP while training", choices=("yes", "no")),
@@ -50,46 +67,44 @@ class Embedding(Method):
         },
         "mini": {"*": {**RULES, "lr": (2e-3, MINI_LR)}},
     }
+    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+        "paper": {"*": {**SEQ2SEQ_RULES, "batch_size": (14, OURS), "hidden": (800, OURS)}},
+        "mini": {"*": {**SEQ2SEQ_RULES, "lr": (2e-3, MINI_LR_SEQ2SEQ)}},
+    }
 
     def build(
         self,
-        backbone: GPT2LMHeadModel,
+        backbone: Any,
         tokenizer: PreTrainedTokenizerBase | None,
         options: Mapping[str, Any],
         seed: int,
-    ) -> Tuned:
+    ) -> TunedBase:
+        from bench.backbones import kind_of
+
+        if kind_of(backbone.config) == ENCODER_DECODER:
+            return make_seq2seq(backbone, options, seed)
         return make_tuned(backbone, options, seed)
 
 
 def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int) -> Tuned:
     """The torch part. It is inside a function so that listing the methods does not import torch."""
-    from torch import nn
-
+    from bench.base import check_shape
     from bench.cache import as_tensor
-    from bench.rng import seeded
-    from bench.tuned import Tuned, check_shape
+    from bench.prefixes import KeptEmbeddings, MlpEmbeddings
+    from bench.tuned import Tuned
 
-    length, hidden, width = options["length"], options["hidden"], backbone.config.n_embd
+    shape = (options["length"], backbone.config.n_embd)
 
     class EmbeddingTuned(Tuned):
         """A frozen LM that reads P trained embeddings [P, E] before every source."""
 
         def __init__(self) -> None:
             super().__init__(backbone)
-            with seeded(seed, "embedding/init"):
-                self.rows = nn.Embedding(length, width)
-                self.mlp: nn.Module = nn.Identity()
-                if options["mlp"] == "yes":
-                    self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, width))
-
-        def embeddings(self) -> Tensor:
-            """[P, E], what the LM is given in place of word embeddings."""
-            embeddings: Tensor = self.mlp(self.rows.weight)
-            return embeddings
+            self.embeddings: nn.Module = MlpEmbeddings(shape, options, seed, "embedding")
 
         @property
         def reserved_positions(self) -> int:
-            return length
+            return shape[0]
 
         def prefix(self) -> Tensor:
             """Keys and values [L, 2, H, P, D] that the LM computes for the embeddings."""
@@ -105,8 +120,57 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int)
         def load_stored(self, state: Mapping[str, Tensor]) -> None:
             if set(state) != {"embeddings"}:
                 raise KeyError(f"expected ['embeddings'], got {sorted(state)}")
-            check_shape("embeddings", state["embeddings"], (length, width))
-            self.rows = nn.Embedding.from_pretrained(state["embeddings"].to(self.device))
-            self.mlp = nn.Identity()
+            check_shape("embeddings", state["embeddings"], shape)
+            self.embeddings = KeptEmbeddings(state["embeddings"].to(self.device))
 
     return EmbeddingTuned()
+
+
+def make_seq2seq(
+    backbone: BartForConditionalGeneration, options: Mapping[str, Any], seed: int
+) -> TunedSeq2Seq:
+    """The same for BART, with embeddings on both sides."""
+    from torch import nn
+
+    from bench.base import check_shape
+    from bench.prefixes import KeptEmbeddings, MlpEmbeddings
+    from bench.seq2seq import TunedSeq2Seq
+
+    shape = (options["length"], backbone.config.d_model)
+    sides = ("source", "target")
+
+    class EmbeddingTunedSeq2Seq(TunedSeq2Seq):
+        """A frozen BART whose encoder reads P trained embeddings [P, E] first, and whose decoder P others."""
+
+        def __init__(self) -> None:
+            super().__init__(backbone)
+            self.backbone_dropout = True
+            self.embeddings = nn.ModuleDict(
+                {side: MlpEmbeddings(shape, options, seed, f"embedding/{side}") for side in sides}
+            )
+
+        @property
+        def reserved_positions(self) -> int:
+            return shape[0]
+
+        def source_embeddings(self) -> Tensor:
+            embeddings: Tensor = self.embeddings["source"]()
+            return embeddings
+
+        def target_embeddings(self) -> Tensor:
+            embeddings: Tensor = self.embeddings["target"]()
+            return embeddings
+
+        def stored_state(self) -> dict[str, Tensor]:
+            """The embeddings alone; the MLPs are not needed after training."""
+            return {side: one().detach() for side, one in self.embeddings.items()}
+
+        def load_stored(self, state: Mapping[str, Tensor]) -> None:
+            if set(state) != set(sides):
+                raise KeyError(f"expected {sorted(sides)}, got {sorted(state)}")
+            for side in sides:
+                check_shape(side, state[side], shape)
+            for side in sides:
+                self.embeddings[side] = KeptEmbeddings(state[side].to(self.device))
+
+    return EmbeddingTunedSeq2Seq()

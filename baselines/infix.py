@@ -11,6 +11,11 @@ Deviation: the authors count the target's positions from the *padded* length of 
 so that an example's loss depends on its neighbours and training differs from decoding one by one.
 Here infix and target follow directly on each example's own source. With a batch of one (their
 decoding) both are the same.
+
+On BART the paper has no infix. [x; INFIX; y] keeps its meaning on the decoder's side alone: what stands
+between source and target can be seen by the target and cannot change the source. So it is prefix-tuning
+without the encoder's prefix: trained keys and values before the decoder's own, and before the source's
+where the decoder attends to it (there the order is nothing). Nothing is added to what BART computes.
 """
 
 from __future__ import annotations
@@ -18,15 +23,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import MINI_LR, Method, Option, Settings
+from bench.method import (
+    DECODER_ONLY,
+    ENCODER_DECODER,
+    MINI_LR,
+    MINI_LR_SEQ2SEQ,
+    SEQ2SEQ_RULES,
+    Method,
+    Option,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache, GPT2LMHeadModel, PreTrainedTokenizerBase
 
+    from bench.base import TunedBase
     from bench.tuned import Context, Tuned
 
 GRID = "authors' code: run_batch.py, grid of the ablations"
+OURS = "our choice, as prefix on XSUM; the paper has no such row for BART"
 DEFAULT = "authors' code: command-line default, which that grid leaves alone"
 RULES: Settings = {
     "objective": ("sum", "authors' code: same path as prefix, summed over the target's tokens"),
@@ -37,7 +53,8 @@ RULES: Settings = {
 class Infix(Method):
     name = "infix"
     summary = "trained activations of P virtual tokens between source and target; the LM is frozen"
-    source = "paper §7.3, Table 5; authors' code: train_control.py"
+    source = "paper §7.3, Table 5; authors' code: train_control.py; on BART our own"
+    kinds = (DECODER_ONLY, ENCODER_DECODER)
     options = (
         Option("length", int, 10, "number of virtual tokens, P", minimum=1),
         Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
@@ -54,15 +71,28 @@ class Infix(Method):
         },
         "mini": {"*": {**RULES, "lr": (1e-3, MINI_LR)}},
     }
+    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+        "paper": {"*": {**SEQ2SEQ_RULES, "batch_size": (14, OURS), "hidden": (800, OURS)}},
+        "mini": {"*": {**SEQ2SEQ_RULES, "lr": (1e-3, MINI_LR_SEQ2SEQ)}},
+    }
 
     def build(
         self,
-        backbone: GPT2LMHeadModel,
+        backbone: Any,
         tokenizer: PreTrainedTokenizerBase | None,
         options: Mapping[str, Any],
         seed: int,
-    ) -> Tuned:
-        return make_tuned(backbone, options, seed)
+    ) -> TunedBase:
+        from bench.backbones import kind_of
+
+        if kind_of(backbone.config) == DECODER_ONLY:
+            return make_tuned(backbone, options, seed)
+        from bench.seq2seq_prefixes import PrefixTunedSeq2Seq
+
+        shape = {**options, "mlp": "yes", "init": "random"}
+        tuned = PrefixTunedSeq2Seq(backbone, None, shape, seed, ("decoder", "cross"), "infix")
+        tuned.backbone_dropout = True
+        return tuned
 
 
 def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int) -> Tuned:
@@ -70,9 +100,10 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int)
     import torch
     from torch import nn
 
-    from bench.prefixes import KeptKeysValues, MlpKeysValues
+    from bench.base import check_shape
+    from bench.prefixes import KeptKeysValues, MlpKeysValues, kv_shape
     from bench.rng import seeded
-    from bench.tuned import Context, Tuned, check_shape
+    from bench.tuned import Context, Tuned
 
     length = options["length"]
 
@@ -85,7 +116,7 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int)
             with seeded(seed, "infix/embeddings"):
                 self.embeddings = nn.Embedding(length, config.n_embd)
             self.keys_values: MlpKeysValues | KeptKeysValues = MlpKeysValues(
-                config, length, options["hidden"], seed, "infix"
+                kv_shape(config, length), options["hidden"], seed, "infix"
             )
 
         @property

@@ -5,7 +5,13 @@ and values, is kept (§4.3). Facts from the authors' code: the matrix is as wide
 the MLP's hidden width; N(0, 1) embedding and default linear initialisation; real tokens start at
 position P; the frozen LM's dropout is off; the loss is summed over an example's target tokens.
 
-The module itself is ``bench.prefixes.PrefixTuned``: infix shares its parametrisation.
+On BART there are three prefixes of one length: the encoder's self-attention, the decoder's, and the
+decoder's attention to the source. Facts from the authors' code: real tokens keep their positions; BART's
+dropout is on; the loss is the mean over all target tokens. Table 6 has the lengths; the hidden width of
+800 is the paper's for XSUM.
+
+The modules themselves are ``bench.prefixes.PrefixTuned`` and ``bench.seq2seq_prefixes``: infix shares the
+parametrisation.
 """
 
 from __future__ import annotations
@@ -13,21 +19,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import MINI_LR, Method, Option, Settings
+from bench.method import (
+    DECODER_ONLY,
+    ENCODER_DECODER,
+    MINI_LR,
+    MINI_LR_SEQ2SEQ,
+    SEQ2SEQ_RULES,
+    Method,
+    Option,
+    Settings,
+)
 
 if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
-    from bench.tuned import Tuned
+    from bench.base import TunedBase
 
 TABLE6 = "paper Table 6"
 CODE = "authors' code"
+WIDTH = "paper §4.3, footnote 4: 800 for XSUM"
+LIKE_XSUM = "our choice, as Table 6 has it for XSUM"
 
 
 class Prefix(Method):
     name = "prefix"
     summary = "keys and values of P virtual tokens before the source in every layer; the LM is frozen"
-    source = "paper §4, §7.1, §7.4; authors' code: train_control.py"
+    source = "paper §4, §7.1, §7.4; authors' code: train_control.py, prefixTuning.py"
+    kinds = (DECODER_ONLY, ENCODER_DECODER)
     options = (
         Option("length", int, 5, "number of virtual tokens, P", minimum=0),
         Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
@@ -75,23 +93,65 @@ class Prefix(Method):
             },
         },
     }
+    seq2seq_variants: ClassVar[tuple[Mapping[str, object], ...]] = ({}, {"length": 5})
+    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+        "paper": {
+            "*": {**SEQ2SEQ_RULES, "length": (100, LIKE_XSUM), "hidden": (800, WIDTH)},
+            "xsum": {
+                "lr": (5e-5, TABLE6),
+                "epochs": (30, TABLE6),
+                "batch_size": (14, TABLE6),
+                "length": (100, TABLE6),
+            },
+            "xsum-within-news": {
+                "lr": (5e-5, TABLE6),
+                "epochs": (30, TABLE6),
+                "batch_size": (36, TABLE6),
+                "length": (80, TABLE6),
+            },
+            "xsum-news-to-sports": {
+                "lr": (5e-5, TABLE6),
+                "epochs": (15, TABLE6),
+                "batch_size": (36, TABLE6),
+                "length": (40, TABLE6),
+            },
+        },
+        "mini": {
+            "*": {
+                **SEQ2SEQ_RULES,
+                "length": (10, "our choice for mini"),
+                "lr": (2e-3, MINI_LR_SEQ2SEQ),
+            },
+        },
+    }
 
     def settle(self, options: dict[str, Any]) -> dict[str, Any]:
         """Initial words set the length."""
         return options if options["init"] == "random" else {**options, "length": None}
 
     def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
-        """Printed for the paper's own prefixes: MLP, random start, 5 or 10 virtual tokens."""
-        reported = model in ("gpt2-medium", "gpt2-large") and options["length"] in (5, 10)
-        return "0.1%" if reported and options["mlp"] == "yes" and options["init"] == "random" else None
+        """Printed for the paper's own prefixes: MLP, random start; Table 3's are 100 and 5 tokens long."""
+        if options["mlp"] != "yes" or options["init"] != "random":
+            return None
+        printed = {"gpt2-medium": {5: "0.1%", 10: "0.1%"}, "bart-large": {100: "2%", 5: "0.1%"}}
+        printed["gpt2-large"] = printed["gpt2-medium"]
+        return printed.get(model, {}).get(options["length"])
 
     def build(
         self,
-        backbone: GPT2LMHeadModel,
+        backbone: Any,
         tokenizer: PreTrainedTokenizerBase | None,
         options: Mapping[str, Any],
         seed: int,
-    ) -> Tuned:
+    ) -> TunedBase:
+        from bench.backbones import kind_of
+
+        if kind_of(backbone.config) == ENCODER_DECODER:
+            from bench.seq2seq_prefixes import PrefixTunedSeq2Seq
+
+            tuned = PrefixTunedSeq2Seq(backbone, tokenizer, options, seed)
+            tuned.backbone_dropout = True
+            return tuned
         from bench.prefixes import PrefixTuned
 
         return PrefixTuned(backbone, tokenizer, options, seed)

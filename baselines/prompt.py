@@ -1,6 +1,6 @@
 """A natural-language instruction before the source; nothing is trained (paper §4.1, footnote 2).
 
-The paper says that this fails for models of GPT-2's size; it is here as the lower end of the chain
+The paper says that this fails for GPT-2 and BART; it is here as the lower end of the chain
 discrete prompt < embedding-only < prefix (§7.2).
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import Method, Settings
+from bench.method import DECODER_ONLY, ENCODER_DECODER, Method, Settings
 
 if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
+    from bench.base import TunedBase
     from bench.task import Task
-    from bench.tuned import Tuned
 
 RULES: Settings = {
     "objective": ("sum", "nothing is trained"),
@@ -27,22 +27,24 @@ class Prompt(Method):
     name = "prompt"
     summary = "an instruction in words before the source; nothing is trained"
     source = "paper §4.1, footnote 2"
+    kinds = (DECODER_ONLY, ENCODER_DECODER)
     trains = False
     settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
         "paper": {"*": RULES},
         "mini": {"*": RULES},
     }
+    seq2seq_settings = settings
 
     def instruct(self, source: str, task: Task, options: Mapping[str, Any]) -> str:
         return f"{task.instruction} {source}"
 
     def build(
         self,
-        backbone: GPT2LMHeadModel,
+        backbone: Any,
         tokenizer: PreTrainedTokenizerBase | None,
         options: Mapping[str, Any],
         seed: int,
-    ) -> Tuned:
-        from bench.tuned import Tuned
+    ) -> TunedBase:
+        from bench.backbones import plain
 
-        return Tuned(backbone)
+        return plain(backbone)

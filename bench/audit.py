@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict
 
+from bench.errors import UserError
 from bench.method import Method
 
 if TYPE_CHECKING:
-    from transformers import GPT2Config, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
 class Audit(TypedDict):
@@ -34,24 +35,28 @@ class Audit(TypedDict):
 
 def audit(
     method: Method,
-    model: str | GPT2Config,
+    model: str | PretrainedConfig,
     options: Mapping[str, object],
     tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Audit:
     """Counts for ``method`` with ``options`` (typed or parsed; the rest are defaults) on ``model``.
 
     ``model`` is a name or directory (``bench.models``) or a configuration. ``tokenizer`` is needed
-    only where an option holds words whose number of tokens matters.
+    only where an option holds words whose number of tokens matters. Raises ``UserError`` where the
+    method is not made for this kind of model.
     """
     import torch
-    from transformers import GPT2LMHeadModel
 
-    from bench.models import model_config
+    from bench.backbones import kind_of
+    from bench.models import model_class, model_config
 
     name, config = (model, model_config(model)) if isinstance(model, str) else ("", model)
+    kind = kind_of(config)
+    if kind not in method.kinds:
+        raise UserError(f"{method.name} is for {' and '.join(method.kinds)} models; {name} is {kind}")
     resolved = method.resolve_options(options)
     with torch.device("meta"):
-        backbone = GPT2LMHeadModel(config)
+        backbone = model_class(kind)(config)
         total = sum(parameter.numel() for parameter in backbone.parameters())
         tuned = method.build(backbone, tokenizer, resolved, seed=0)
         trainable = sum(tensor.numel() for tensor in tuned.trained_state().values())
@@ -73,15 +78,21 @@ def audit(
 def variants(method: Method, model: str) -> list[dict[str, object]]:
     """The option settings to list: the method's variants, with what its settings choose per task.
 
-    So ``prefix`` on a paper model gives lengths 5 (E2E, WebNLG) and 10 (DART).
+    So ``prefix`` on a paper model gives lengths 5 (E2E, WebNLG) and 10 (DART), and on bart-large 100, 80
+    and 40 (XSUM and its splits) and 5. Nothing for a kind of model that the method is not made for.
     """
+    from bench.models import kind_of_model
+
+    kind = kind_of_model(model)
+    if kind not in method.kinds:
+        return []
     scale = "mini" if model.startswith("mini") else "paper"
-    declared = method.settings.get(scale, {})
+    declared = method.tables(kind).get(scale, {})
     chosen: list[dict[str, object]] = []
-    for variant in method.variants:
+    for variant in method.variants_for(kind):
         resolved = method.resolve_options(variant)
         for task in [task for task in declared if task != "*"] or ["*"]:
-            table = method.settings_for(scale, task, resolved, model)
+            table = method.settings_for(scale, task, resolved, model, kind)
             names = [option.name for option in method.options if option.name in table]
             setting = {name: table[name][0] for name in names} | dict(variant)
             if setting not in chosen:

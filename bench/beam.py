@@ -35,6 +35,9 @@ class BeamRules:
     ``min_length``: EOS is barred while a hypothesis is shorter; lengths are counted as the protocol
     counts them (so ``original`` includes the prompt). ``banned``: tokens that are never generated.
     ``no_repeat_ngram``: no n-gram of this size occurs twice in prompt and output together (0: off).
+    ``min_new_tokens``: EOS is barred while fewer tokens were generated, however the protocol counts.
+    ``forced_first`` (a token) is always generated first, and with ``forced_eos`` EOS always last, where the
+    longest output ends; both at no cost, as in both libraries. So BART is decoded.
     """
 
     protocol: Protocol
@@ -46,13 +49,29 @@ class BeamRules:
     banned: tuple[int, ...] = ()
     early_stopping: bool = False
     no_repeat_ngram: int = 0
+    min_new_tokens: int = 0
+    forced_first: int | None = None
+    forced_eos: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("beams", 1), ("max_new_tokens", 1), ("min_length", 0), ("no_repeat_ngram", 0)):
+        at_least = {
+            "beams": 1,
+            "max_new_tokens": 1,
+            "min_length": 0,
+            "min_new_tokens": 0,
+            "no_repeat_ngram": 0,
+        }
+        for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise UserError(f"{name}={getattr(self, name)}: expected at least {least}")
         if self.eos in self.banned:
             raise UserError(f"banned={self.banned} contains the end-of-sequence token {self.eos}")
+
+    def forced(self, generated: int) -> int | None:
+        """The one token that may come after ``generated`` others, or None where the model chooses."""
+        if self.forced_eos and generated == self.max_new_tokens - 1:
+            return self.eos
+        return self.forced_first if generated == 0 else None
 
 
 class Reading(typing.Protocol):
@@ -150,7 +169,8 @@ class Search:
     def barred(self, hypothesis: Hypothesis) -> list[int]:
         """Tokens that must not follow ``hypothesis`` because of its length or its n-grams."""
         rules = self.rules
-        barred = [rules.eos] if self._length(self.generated) < rules.min_length else []
+        short = self._length(self.generated) < rules.min_length or self.generated < rules.min_new_tokens
+        barred = [rules.eos] if short else []
         if rules.no_repeat_ngram:
             history = (*self.prompt, *hypothesis.tokens)
             begin = rules.no_repeat_ngram - 1
@@ -243,7 +263,16 @@ def beam_search(reader: Reader[State], sources: Sequence[Tokens], rules: BeamRul
 
 
 def _candidates(logits: Tensor, live: Sequence[Search], rules: BeamRules) -> list[list[Candidate]]:
-    """The 2·beams best continuations of each search. All have equally many open hypotheses."""
+    """The 2·beams best continuations of each search. All have equally many open hypotheses.
+
+    Where a token is forced, each open hypothesis has that one continuation, which costs nothing.
+    """
+    forced = rules.forced(live[0].generated)  # all have generated equally many
+    if forced is not None:
+        return [
+            [Candidate(hypothesis.score, parent, forced) for parent, hypothesis in enumerate(search.open)]
+            for search in live
+        ]
     vocabulary = logits.shape[1]
     opened = [(search, hypothesis) for search in live for hypothesis in search.open]
     totals = torch.log_softmax(logits, dim=-1)

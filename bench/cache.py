@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import DynamicCache, EncoderDecoderCache
 from transformers.cache_utils import DynamicLayer
 
 
@@ -97,3 +97,47 @@ class DecodeState:
         self.mask = self.mask[rows]
         self.position = self.position[rows]
         self.origin = origin
+
+
+@dataclass
+class Seq2SeqState:
+    """What a decoder has read so far, ``beams`` hypotheses for each of the encoded sources.
+
+    ``cache`` holds, per hypothesis, the keys and values of prefix and target so far and, once per source,
+    those of prefix and source; ``mask`` [sources, 1, 1, columns] says which of the latter are real (None:
+    all). ``position`` is that of the next token, the same for all rows. ``prompts`` and ``room`` as in
+    ``DecodeState``.
+    """
+
+    cache: EncoderDecoderCache
+    mask: Tensor | None
+    position: int
+    prompts: list[list[int]]
+    room: int
+    beams: int = 1
+
+    def __post_init__(self) -> None:
+        own = self.cache.self_attention_cache
+        self.shared = own.get_seq_length()  # equal in all hypotheses of a source
+        own.layers = [GrowingLayer(layer.keys, layer.values) for layer in own.layers]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep (repeat, reorder) the hypotheses with these indices."""
+        own, source = self.cache.self_attention_cache, self.cache.cross_attention_cache
+        sources = rows // self.beams
+        kept, widths = torch.unique_consecutive(sources, return_counts=True)
+        if len(set(widths.tolist())) == 1:
+            beams = int(widths[0])
+        else:  # of one source more hypotheses than of another: each gets the source for itself
+            kept, beams = sources, 1
+        same = torch.equal(kept, torch.arange(len(source.layers[0].keys), device=rows.device))
+        if same and beams == self.beams:
+            # The usual step of a beam search: hypotheses only change places within their source.
+            for layer in own.layers:
+                layer.reorder_from(self.shared, rows)
+            return
+        own.batch_select_indices(rows)
+        if not same:
+            source.batch_select_indices(kept)
+            self.mask = None if self.mask is None else self.mask[kept]
+        self.beams = beams

@@ -23,7 +23,7 @@ from bench import mini
 from bench.errors import DataError, UnavailableError, unknown
 from bench.files import sha256_file
 from bench.progress import say
-from bench.sources import find, missing_files
+from bench.sources import find, missing_files, published_for
 from bench.task import SPLITS, Item, Prepared, Protocol, Row, RowCount, Task
 from bench.text import encode_pairs, lengths
 
@@ -95,8 +95,7 @@ def files_of(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
         {
             path.relative_to(root).as_posix()
             for split in splits
-            for pattern in task.files[split]
-            for path in root.glob(pattern)
+            for path in task.found(split, root)
             if path.is_file()  # a directory of that name is refused where it is parsed
         }
     )
@@ -201,9 +200,10 @@ def _split_stats(
 
 
 def find_tokenizer(directory: Path | None = None) -> PreTrainedTokenizerBase:
-    """GPT-2's tokenizer, which counts the lengths of Table 1: all its sizes share one.
+    """GPT-2's tokenizer, which counts the lengths of Table 1: all its sizes share one, and BART's has the
+    same pieces under other ids.
 
-    From ``directory`` (``--tokenizer DIR``), else from a GPT-2 folder below ``BENCH_MODELS``, else
+    From ``directory`` (``--tokenizer DIR``), else from a GPT-2 or BART folder below ``BENCH_MODELS``, else
     from what the hub's cache has; ``UnavailableError`` says which of these were tried.
     """
     from bench.models import MODELS, load_tokenizer
@@ -212,7 +212,7 @@ def find_tokenizer(directory: Path | None = None) -> PreTrainedTokenizerBase:
         return load_tokenizer(directory.expanduser())
     tried = []
     models = os.environ.get("BENCH_MODELS")
-    names = ("gpt2-medium", "gpt2-large", "gpt2")
+    names = ("gpt2-medium", "gpt2-large", "gpt2", "bart-large")
     for path in [Path(models).expanduser() / name for name in names] if models else []:
         if any((path / name).is_file() for name in ("tokenizer.json", "vocab.json")):
             return load_tokenizer(path)
@@ -248,7 +248,8 @@ def verify(prepared: Prepared) -> dict[str, Any]:
         found, expected = sha256_file(prepared.root / path), declared.get(path)
         status = "unknown" if expected is None else "ok" if found == expected else "differs"
         files.append({"path": path, "sha256": found, "expected": expected, "status": status})
-    absent = sorted(declared.keys() - {file["path"] for file in files})
+    present = {str(file["path"]) for file in files}
+    absent = sorted(declared.keys() - present - _in_another_layout(prepared, present))
     files += [
         {"path": path, "sha256": None, "expected": declared[path], "status": "missing"} for path in absent
     ]
@@ -262,6 +263,19 @@ def verify(prepared: Prepared) -> dict[str, Any]:
         "ok": all(file["status"] in ("ok", "unknown") for file in files)
         and all(size["ok"] for size in sizes.values()),
     }
+
+
+def _in_another_layout(prepared: Prepared, present: set[str]) -> set[str]:
+    """Published files whose content is here under other names: nothing is missing, yet none of them is there."""
+    task = prepared.task
+    found = set()
+    for split, patterns in task.files.items():
+        lacking = task.missing(split, prepared.root)
+        for pattern in patterns:
+            named = {file.path for file in published_for(task, [pattern])}
+            if pattern not in lacking and not named & present:
+                found |= named
+    return found
 
 
 def _size(prepared: Prepared, split: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ would be compared as if it were the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +21,7 @@ from bench.task import Protocol
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from bench.tuned import Tuned
+    from bench.base import TunedBase
 
 
 def newline_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -42,8 +42,22 @@ def rules_for(protocol: Protocol, tokenizer: PreTrainedTokenizerBase, **changes:
     return BeamRules(**{**settings, **changes})
 
 
+def seq2seq_rules(
+    protocol: Protocol, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any]
+) -> BeamRules:
+    """The protocol's rules for BART, with ``settings`` (beams, lengths …) as the run has them.
+
+    EOS is forced where the longest output ends, in both libraries. ``plain`` forces ``<s>`` first, as
+    today's configuration of the model says; transformers 3.2 did not.
+    """
+    forced = tokenizer.bos_token_id if protocol == "plain" else None
+    return BeamRules(
+        protocol, eos=int(tokenizer.eos_token_id), forced_first=forced, forced_eos=True, **settings
+    )
+
+
 def decode(
-    tuned: Tuned,
+    tuned: TunedBase,
     sources: Sequence[Tokens],
     rules: BeamRules,
     batch_size: int = 10,
@@ -57,7 +71,7 @@ def decode(
         raise UserError(f"batch_size={batch_size}: expected at least 1")
     empty = [place for place, source in enumerate(sources) if not source]
     if empty:
-        raise UserError(f"input {empty[0]} has no tokens; expected a source that ends with BOS")
+        raise UserError(f"input {empty[0]} has no tokens; expected at least its special token")
     order = sorted(range(len(sources)), key=lambda place: -len(sources[place]))
     outputs: list[list[int]] = [[] for _ in sources]
     was_training = tuned.training

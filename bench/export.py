@@ -29,6 +29,12 @@ def to_peft(run: RunDir, out: Path) -> list[Path]:
             f"{run.run_id} was trained by {record['method']}; PEFT has a counterpart for 'prefix' only"
         )
     tensors, _ = load_tensors(run.parameters, "issue the run's command again to make it anew")
+    if "prefix" not in tensors:
+        raise UserError(
+            f"{run.run_id} holds the three prefixes of an encoder-decoder ({', '.join(sorted(tensors))}); PEFT "
+            "cannot hold them: on encoder-decoders its prefix tuning gives none to the encoder. "
+            f"The tensors themselves are in {run.parameters}"
+        )
     prefix = tensors["prefix"]
     layers, _, heads, length, width = prefix.shape
     rows = prefix.permute(3, 0, 1, 2, 4).reshape(length, layers * 2 * heads * width).contiguous()

@@ -52,16 +52,26 @@ def golden(task: str) -> dict[str, Any]:
     return document
 
 
+def golden_for(task: str, metric: str) -> str | None:
+    """Whose golden outputs test this scorer: the task's own, or those of a task scored by the same one."""
+    scorer = metrics.find(task, metric)
+    for name in [task, *tasks()]:
+        known = name in tasks() and metric in golden(name)["expected"]
+        if known and (name == task or metrics.find(name, metric) is scorer):
+            return name
+    return None
+
+
 @cache
 def outcome(task: str, metric: str) -> Outcome:
     """Score the golden outputs of ``task`` by ``metric`` and compare with what is known."""
-    if task not in tasks() or metric not in golden(task)["expected"]:
-        return Outcome(metric, ABSENT, None, 0)
-    expected = golden(task)["expected"][metric]
     scorer = metrics.find(task, metric)
+    source = golden_for(task, metric)
+    if source is None:
+        return Outcome(metric, ABSENT, None, 0)
+    expected, items = golden(source)["expected"][metric], golden(source)["items"]
     if scorer is None:
         return Outcome(metric, FAILED, None, 0, "golden values are shipped and the scorer is not")
-    items = golden(task)["items"]
     try:
         found = scorer([item["hyp"] for item in items], [item["refs"] for item in items])
     except UnavailableError as error:

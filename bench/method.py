@@ -17,15 +17,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
+    from bench.base import TunedBase
     from bench.task import Task
-    from bench.tuned import Tuned
 
 Settings = Mapping[str, tuple[object, str]]
 """Setting or option name -> (value, where the value comes from)."""
 MINI_LR = "lowest dev loss on mini-webnlg of a coarse search, seed 1 (results/mini/README.md)"
 """Origin of the learning rates at scale mini."""
+MINI_LR_SEQ2SEQ = "our choice for mini, as for mini-gpt2; not searched for mini-bart"
+"""The same for mini-bart."""
+DECODER_ONLY, ENCODER_DECODER = "decoder-only", "encoder-decoder"
+SEQ2SEQ_RULES: Settings = {
+    "objective": ("mean", "authors' code: token mean over all target tokens, <s> and </s> included"),
+    "backbone_dropout": (
+        True,
+        "authors' code: BART is a part of the module in train mode, its dropout is on",
+    ),
+}
+"""How every method on an encoder-decoder trains (the opposite of GPT-2's prefix in both)."""
 
 
 @dataclass(frozen=True)
@@ -70,25 +81,50 @@ class Method(ABC):
     """Option settings that the paper reports, for listings and for the mini table."""
     trains: ClassVar[bool] = True
     settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {}
-    """scale -> task name (or ``"*"``) -> settings with origins; overrides the harness defaults."""
+    """scale -> task name (or ``"*"``) -> settings with origins, on decoder-only models; overrides the
+    harness defaults."""
+    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {}
+    """The same on encoder-decoders."""
+    seq2seq_variants: ClassVar[tuple[Mapping[str, object], ...] | None] = None
+    """``variants`` on encoder-decoders, where they are others."""
 
     @abstractmethod
     def build(
         self,
-        backbone: GPT2LMHeadModel,
+        backbone: Any,
         tokenizer: PreTrainedTokenizerBase | None,
         options: Mapping[str, Any],
         seed: int,
-    ) -> Tuned:
-        """The backbone with this method's parts, seeded. Works on the meta device (for counting)."""
+    ) -> TunedBase:
+        """The backbone with this method's parts, seeded. Works on the meta device (for counting).
 
-    def settings_for(self, scale: str, task: str, options: Mapping[str, Any], model: str = "") -> Settings:
+        ``backbone`` is a ``GPT2LMHeadModel`` or, for methods whose ``kinds`` say so, a
+        ``BartForConditionalGeneration`` (``bench.backbones`` tells them apart).
+        """
+
+    def tables(self, kind: str) -> Mapping[str, Mapping[str, Settings]]:
+        """The settings for a kind of model, by scale and task."""
+        return self.seq2seq_settings if kind == ENCODER_DECODER else self.settings
+
+    def variants_for(self, kind: str) -> tuple[Mapping[str, object], ...]:
+        """The option settings that the paper reports for a kind of model."""
+        own = self.seq2seq_variants if kind == ENCODER_DECODER else None
+        return self.variants if own is None else own
+
+    def settings_for(
+        self,
+        scale: str,
+        task: str,
+        options: Mapping[str, Any],
+        model: str = "",
+        kind: str = DECODER_ONLY,
+    ) -> Settings:
         """This method's settings for a task: the ``"*"`` entry overlaid with the task's own.
 
         Table 6 is for GPT-2 medium and nothing was published for large (the authors' code only has
         grids), so ``model`` ``gpt2-large`` gets medium's settings, with origins that say so.
         """
-        table = self.settings.get(scale, {})
+        table = self.tables(kind).get(scale, {})
         merged = {**table.get("*", {}), **table.get(task, {})}
         if model != "gpt2-large":
             return merged

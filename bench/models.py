@@ -11,14 +11,16 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError, UnavailableError, unknown
+from bench.method import DECODER_ONLY, ENCODER_DECODER
 
 if TYPE_CHECKING:
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -30,32 +32,58 @@ class ModelEntry:
     summary: str
     hub: str | None = None
     revision: str | None = None
-    shape: tuple[int, int, int, int, int] | None = None
-    """(n_layer, n_embd, n_head, n_positions, vocabulary), for counting without weights."""
+    shape: Mapping[str, int] | None = None
+    """The configuration's sizes, for counting without weights."""
+
+
+def gpt2_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+    return {"n_layer": layers, "n_embd": width, "n_head": heads, "n_positions": 1024, "vocab_size": 50257}
+
+
+def bart_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+    both = {"layers": layers, "attention_heads": heads, "ffn_dim": 4 * width}
+    sides = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in both.items()}
+    return {**sides, "d_model": width, "max_position_embeddings": 1024, "vocab_size": 50265}
 
 
 MODELS = {
     entry.name: entry
     for entry in (
-        ModelEntry("mini-gpt2", "decoder-only", "shipped: pre-trained on the project's invented world"),
+        ModelEntry("mini-gpt2", DECODER_ONLY, "shipped: pre-trained on the project's invented world"),
         ModelEntry(
             "gpt2-medium",
-            "decoder-only",
+            DECODER_ONLY,
             "354,823,168 parameters; the paper's GPT-2 MEDIUM",
             "openai-community/gpt2-medium",
             "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
-            (24, 1024, 16, 1024, 50257),
+            gpt2_shape(24, 1024, 16),
         ),
         ModelEntry(
             "gpt2-large",
-            "decoder-only",
+            DECODER_ONLY,
             "774,030,080 parameters; the paper's GPT-2 LARGE",
             "openai-community/gpt2-large",
             "32b71b12589c2f8d625668d2335a01cac3249519",
-            (36, 1280, 20, 1024, 50257),
+            gpt2_shape(36, 1280, 20),
+        ),
+        ModelEntry("mini-bart", ENCODER_DECODER, "shipped: pre-trained on the project's invented news"),
+        ModelEntry(
+            "bart-large",
+            ENCODER_DECODER,
+            "406,291,456 parameters; the paper's BART LARGE",
+            "facebook/bart-large",
+            # The branch `main` has no safetensors; this is the hub's own conversion of the same weights.
+            "4422181a85458e2acc57a4c1f845b9dfd60bd411",
+            bart_shape(12, 1024, 16),
         ),
     )
 }
+MODEL_TYPES = {"gpt2": DECODER_ONLY, "bart": ENCODER_DECODER}
+"""``model_type`` of a configuration -> kind of model."""
+FITS = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
+"""Kind of task -> the kind of model that it is run on."""
+TIED = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
+"""Weights that are the word embedding under another name."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 NEEDED = ("config.json", "model.safetensors", "tokenizer files")
 
@@ -68,11 +96,29 @@ class Located:
     path: Path
     origin: str
     fingerprint: str
+    kind: str = DECODER_ONLY
 
 
 def is_path(model: str) -> bool:
     """Whether ``--model`` was given a directory rather than a name."""
     return os.sep in model or model in (".", "..") or (model not in MODELS and Path(model).is_dir())
+
+
+def kind_of_model(model: str) -> str:
+    """``decoder-only`` or ``encoder-decoder``, for a name or a directory; the errors are those of `locate`."""
+    if is_path(model):
+        path = Path(model).expanduser().resolve()
+        check_exists(model, path)
+        check_files(path)
+        return check_kind(path)
+    if model not in MODELS:
+        raise unknown("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
+    return MODELS[model].kind
+
+
+def check_exists(given: str, path: Path) -> None:
+    if not path.exists():
+        raise DataError(f"--model {given}: does not exist; expected a directory with {', '.join(NEEDED)}")
 
 
 def locate(model: str, allow_download: bool = True) -> Located:
@@ -81,25 +127,25 @@ def locate(model: str, allow_download: bool = True) -> Located:
     Raises ``UserError`` for an unknown name, ``DataError`` for a directory that is not a usable
     checkpoint, and ``UnavailableError`` saying what was tried when weights cannot be had.
     """
+    kind = kind_of_model(model)
     if is_path(model):
         path = Path(model).expanduser().resolve()
-        if not path.exists():
-            raise DataError(f"--model {model}: does not exist; expected a directory with {', '.join(NEEDED)}")
-        return Located(path.name, path, f"directory {path.name}", fingerprint(path))
-    if model not in MODELS:
-        raise unknown("model", model, MODELS, "or a directory with a GPT-2 checkpoint")
+        return Located(path.name, path, f"directory {path.name}", fingerprint(path), kind)
     entry = MODELS[model]
     if entry.hub is None:
         from bench.mini import mini_model_dir
 
-        path = mini_model_dir()
-        return Located(model, path, "shipped with the package", fingerprint(path))
+        path = mini_model_dir(model)
+        return Located(model, path, "shipped with the package", fingerprint(path), kind)
     tried = []
     local = os.environ.get("BENCH_MODELS")
     if local:
         path = Path(local).expanduser() / model
         if path.is_dir():
-            return Located(model, path, "BENCH_MODELS", fingerprint(path))
+            found = fingerprint(path)
+            if (other := check_kind(path)) != kind:
+                raise DataError(f"{path}: a {other} checkpoint; {model} is {kind}")
+            return Located(model, path, "BENCH_MODELS", found, kind)
         tried.append(f"BENCH_MODELS: no folder {path}")
     else:
         tried.append("BENCH_MODELS is not set")
@@ -114,7 +160,7 @@ def locate(model: str, allow_download: bool = True) -> Located:
             f"machine with a network: hf download {entry.hub} --revision {entry.revision} "
             f"--local-dir DIR/{model}"
         ) from error
-    return Located(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint(path))
+    return Located(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint(path), kind)
 
 
 def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
@@ -139,8 +185,8 @@ def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
     return Path(snapshot_download(str(entry.hub), revision=entry.revision, allow_patterns=wanted))
 
 
-def fingerprint(path: Path) -> str:
-    """SHA-256 over the configuration, weights and tokenizer of a checkpoint directory."""
+def check_files(path: Path) -> list[Path]:
+    """The weight files of a checkpoint directory; ``DataError`` where it is not one."""
     if not path.is_dir():
         raise DataError(f"{path}: expected a directory with {', '.join(NEEDED)}")
     weights = sorted(path.glob("*.safetensors"))
@@ -150,6 +196,12 @@ def fingerprint(path: Path) -> str:
             f"{path}: expected config.json and model.safetensors; weights found: {found}. "
             "Save with save_pretrained(..., safe_serialization=True)"
         )
+    return weights
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over the configuration, weights and tokenizer of a checkpoint directory."""
+    weights = check_files(path)
     digest = hashlib.sha256()
     check_kind(path)
     tokenizer = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
@@ -161,33 +213,41 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_kind(path: Path) -> None:
-    """Refuse a checkpoint of another architecture, before anything heavy is imported."""
+def check_kind(path: Path) -> str:
+    """The kind of a checkpoint; another architecture is refused, before anything heavy is imported."""
     try:
-        kind = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
+        model_type = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise DataError(
             f"{path / 'config.json'}: not a model configuration ({type(error).__name__}: {error})"
         ) from error
-    if kind != "gpt2":
-        raise DataError(f"{path / 'config.json'}: model_type is {kind!r}; expected 'gpt2' for table-to-text")
+    if model_type not in MODEL_TYPES:
+        raise DataError(
+            f"{path / 'config.json'}: model_type is {model_type!r}; expected 'gpt2' for table-to-text or "
+            "'bart' for summarization"
+        )
+    return MODEL_TYPES[model_type]
 
 
-def model_config(model: str) -> GPT2Config:
+def model_config(model: str) -> Any:
     """The architecture of a named model or directory, without weights and without a network."""
-    from transformers import GPT2Config
+    from transformers import BartConfig, GPT2Config
 
     entry = MODELS.get(model)
     if entry is not None and entry.shape is not None:
-        layers, width, heads, positions, vocabulary = entry.shape
-        return GPT2Config(
-            n_layer=layers, n_embd=width, n_head=heads, n_positions=positions, vocab_size=vocabulary
-        )
+        return (BartConfig if entry.kind == ENCODER_DECODER else GPT2Config)(**entry.shape)
     return read_config(locate(model, allow_download=False).path)
 
 
-def read_config(path: Path) -> GPT2Config:
-    """``config.json`` of a checkpoint, which must be a GPT-2."""
+def model_class(kind: str) -> Any:
+    """The library's class for a kind of model, with its LM head."""
+    from transformers import BartForConditionalGeneration, GPT2LMHeadModel
+
+    return BartForConditionalGeneration if kind == ENCODER_DECODER else GPT2LMHeadModel
+
+
+def read_config(path: Path) -> Any:
+    """``config.json`` of a checkpoint, which must be a GPT-2 or a BART."""
     from transformers import AutoConfig
 
     check_kind(path)
@@ -200,7 +260,7 @@ def read_config(path: Path) -> GPT2Config:
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer beside the weights; its end-of-text token serves as BOS and EOS (authors' code)."""
+    """The tokenizer beside the weights. GPT-2's end-of-text token serves as BOS and EOS (authors' code)."""
     from transformers import AutoTokenizer
 
     there = {file.name for file in path.iterdir()} if path.is_dir() else set()
@@ -216,22 +276,23 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the tokenizer cannot be read ({error})") from error
     if tokenizer.eos_token_id is None:
-        raise DataError(f"{path}: the tokenizer has no end-of-text token; expected GPT-2's <|endoftext|>")
+        raise DataError(
+            f"{path}: the tokenizer has no end-of-text token; expected GPT-2's <|endoftext|> or BART's </s>"
+        )
     return tokenizer
 
 
-def load_backbone(located: Located, dtype: str = "float32") -> GPT2LMHeadModel:
+def load_backbone(located: Located, dtype: str = "float32") -> Any:
     """The weights as a model in eval mode on the CPU."""
     import torch
     from safetensors import SafetensorError
-    from transformers import GPT2LMHeadModel
     from transformers.utils.logging import disable_progress_bar
 
     read_config(located.path)
     disable_progress_bar()  # our own progress says what takes time
     loaded: Any
     try:
-        loaded, report = GPT2LMHeadModel.from_pretrained(
+        loaded, report = model_class(check_kind(located.path)).from_pretrained(
             located.path,
             local_files_only=True,
             use_safetensors=True,
@@ -242,7 +303,7 @@ def load_backbone(located: Located, dtype: str = "float32") -> GPT2LMHeadModel:
         )
     except (OSError, SafetensorError) as error:
         raise DataError(f"{located.path}: the weights cannot be read ({error})") from error
-    missing = sorted(set(report["missing_keys"]) - {"lm_head.weight"})  # tied to the embedding
+    missing = sorted(set(report["missing_keys"]) - {*TIED, "final_logits_bias"})  # the bias is then 0
     mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
     for what, names in (("lacks", missing), ("has another shape for", mismatched)):
         if names:
@@ -253,13 +314,23 @@ def load_backbone(located: Located, dtype: str = "float32") -> GPT2LMHeadModel:
     return loaded.eval()
 
 
-def check_vocabulary(backbone: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
-    """Refuse a tokenizer with ids that the embedding does not have."""
+def check_vocabulary(backbone: Any, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+    """Refuse a tokenizer with ids that the embedding does not have, or with special tokens other than BART's."""
     if len(tokenizer) > backbone.config.vocab_size:
         raise DataError(
             f"{path}: the tokenizer has {len(tokenizer):,} tokens and the model {backbone.config.vocab_size:,}; "
             "expected the tokenizer that belongs to these weights"
         )
+    if not backbone.config.is_encoder_decoder:
+        return
+    for name, theirs in (("bos", "bos"), ("eos", "eos"), ("pad", "pad"), ("eos", "decoder_start")):
+        wanted = getattr(backbone.config, f"{theirs}_token_id")
+        if getattr(tokenizer, f"{name}_token_id") != wanted:
+            raise DataError(
+                f"{path}: the tokenizer's {name} token is {getattr(tokenizer, f'{name}_token_id')} and the "
+                f"model's {theirs}_token_id is {wanted}; expected BART's <s>, </s> and <pad>, where decoding "
+                "starts from </s>"
+            )
 
 
 def add_pad_row(backbone: GPT2LMHeadModel, seed: int) -> None:

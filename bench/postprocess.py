@@ -1,4 +1,4 @@
-"""From generated tokens to the text that is scored: pure functions, one per protocol.
+"""From generated tokens to the text that is scored: pure functions, one per protocol and kind of model.
 
 The ``original`` protocol re-joins punctuation and English contractions as transformers 3.2 did by
 default when it decoded. The tokenizers of transformers 5 ignore that option for GPT-2, so the
@@ -62,6 +62,16 @@ def to_text(
     if protocol == "original":
         return original_text(tokenizer, prompt, output)
     return plain_text(tokenizer, output)
+
+
+def summary_text(protocol: Protocol, tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str:
+    """The text of an encoder-decoder's output or label: special tokens left out, stripped.
+
+    ``original`` re-joins punctuation as above (authors' code: their reading of outputs and labels alike).
+    What is empty stays empty.
+    """
+    text: str = tokenizer.decode(list(output), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return (clean_up(text) if protocol == "original" else text).strip()
 
 
 def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

@@ -1,4 +1,6 @@
-"""Trained keys and values: the parametrisations that prefix and infix share, and prefix-tuning itself.
+"""Trained keys and values: the parametrisations that prefix and infix share, and GPT-2's prefix-tuning.
+
+BART's three prefixes are in ``bench.seq2seq_prefixes`` and are made of the same parts.
 
 Shapes: L layers, H heads, P virtual tokens, D = head width, E = n_embd = H·D. A prefix is one tensor
 [L, 2, H, P, D]; index 0 of the second axis holds the keys, index 1 the values.
@@ -12,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from bench.base import check_shape
 from bench.cache import as_tensor
 from bench.errors import UserError
 from bench.rng import generator, seeded
-from bench.tuned import Tuned, check_shape
+from bench.tuned import Tuned
 
 if TYPE_CHECKING:
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
@@ -24,7 +27,11 @@ if TYPE_CHECKING:
 FIT_STEPS, FIT_LR = 500, 1e-4
 
 
-def kv_shape(config: GPT2Config, length: int) -> tuple[int, int, int, int, int]:
+Shape = tuple[int, int, int, int, int]
+"""[L, 2, H, P, D]."""
+
+
+def kv_shape(config: GPT2Config, length: int) -> Shape:
     """[L, 2, H, P, D] of ``length`` positions of this model."""
     return (config.n_layer, 2, config.n_head, length, config.n_embd // config.n_head)
 
@@ -36,15 +43,17 @@ class MlpKeysValues(nn.Module):
     paper's footnote 4 has 512 as the matrix's width). N(0, 1) rows, default linear initialisation.
     """
 
-    def __init__(self, config: GPT2Config, length: int, hidden: int, seed: int, name: str) -> None:
+    def __init__(self, shape: Shape, hidden: int, seed: int, name: str) -> None:
         super().__init__()
-        self.shape = kv_shape(config, length)
+        self.shape = shape
+        layers, two, heads, length, depth = shape
+        width = heads * depth
         with seeded(seed, f"{name}/init"):
-            self.rows = nn.Embedding(length, config.n_embd)
+            self.rows = nn.Embedding(length, width)
             self.mlp = nn.Sequential(
-                nn.Linear(config.n_embd, hidden),
+                nn.Linear(width, hidden),
                 nn.Tanh(),
-                nn.Linear(hidden, 2 * config.n_layer * config.n_embd),
+                nn.Linear(hidden, two * layers * width),
             )
 
     def forward(self) -> Tensor:
@@ -56,9 +65,9 @@ class MlpKeysValues(nn.Module):
 class FreeKeysValues(nn.Module):
     """The keys and values themselves as the parameter, N(0, 1) (paper §4.3: less stable)."""
 
-    def __init__(self, config: GPT2Config, length: int, seed: int, name: str) -> None:
+    def __init__(self, shape: Shape, seed: int, name: str) -> None:
         super().__init__()
-        self.shape = kv_shape(config, length)
+        self.shape = shape
         self.values = nn.Parameter(torch.randn(self.shape, generator=generator(seed, f"{name}/init")))
 
     def forward(self) -> Tensor:
@@ -72,7 +81,52 @@ class KeptKeysValues(nn.Module):
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
-        self.shape = tuple(values.shape)
+        layers, two, heads, length, depth = values.shape
+        self.shape: Shape = (layers, two, heads, length, depth)
+        self.register_buffer("values", values)
+
+    def forward(self) -> Tensor:
+        return self.values
+
+
+KeysValues = MlpKeysValues | FreeKeysValues | KeptKeysValues
+
+
+def make_keys_values(shape: Shape, options: Mapping[str, Any], seed: int, name: str) -> KeysValues:
+    """The parametrisation that a method's options ask for, drawn from ``seed`` and ``name``."""
+    if shape[3] == 0:
+        # The untouched model: an MLP would hold parameters that no gradient ever reaches.
+        return KeptKeysValues(torch.zeros(shape))
+    if options["mlp"] == "yes":
+        return MlpKeysValues(shape, options["hidden"], seed, name)
+    return FreeKeysValues(shape, seed, name)
+
+
+class MlpEmbeddings(nn.Module):
+    """P input embeddings [P, E]: N(0, 1) rows, behind Linear(E, hidden), tanh, Linear(hidden, E) if asked for."""
+
+    def __init__(self, shape: tuple[int, int], options: Mapping[str, Any], seed: int, name: str) -> None:
+        super().__init__()
+        length, width = shape
+        with seeded(seed, f"{name}/init"):
+            self.rows = nn.Embedding(length, width)
+            self.mlp: nn.Module = nn.Identity()
+            if options["mlp"] == "yes":
+                hidden = options["hidden"]
+                self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, width))
+
+    def forward(self) -> Tensor:
+        embeddings: Tensor = self.mlp(self.rows.weight)
+        return embeddings
+
+
+class KeptEmbeddings(nn.Module):
+    """What is left of them after training."""
+
+    values: Tensor
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
         self.register_buffer("values", values)
 
     def forward(self) -> Tensor:
@@ -108,14 +162,8 @@ class PrefixTuned(Tuned):
         super().__init__(backbone)
         self.words = word_ids(tokenizer, options["init"])
         length = len(self.words) or options["length"]
-        self.keys_values: MlpKeysValues | FreeKeysValues | KeptKeysValues
-        if length == 0:
-            # The untouched model: an MLP would hold parameters that no gradient ever reaches.
-            self.keys_values = KeptKeysValues(torch.zeros(kv_shape(backbone.config, 0)))
-        elif options["mlp"] == "yes":
-            self.keys_values = MlpKeysValues(backbone.config, length, options["hidden"], seed, "prefix")
-        else:
-            self.keys_values = FreeKeysValues(backbone.config, length, seed, "prefix")
+        shape = kv_shape(backbone.config, length)
+        self.keys_values: KeysValues = make_keys_values(shape, options, seed, "prefix")
 
     @property
     def reserved_positions(self) -> int:

@@ -24,7 +24,7 @@ from bench.stages import Attempt, is_intact
 from bench.store import RunDir, Store
 
 MINI_NOTE = (
-    "These are mini numbers: an invented world and a backbone of 1.5 million parameters. They say that the\n"
+    "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
     "machinery works and how methods compare here; they are not the paper's and never stand beside them."
 )
 
@@ -169,7 +169,7 @@ def show(record: Mapping[str, Any], runs: Path) -> None:
     if missing:
         click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
     click.echo(f"  kept in            {runs / record['run_id']}")
-    if record["data_origin"] == "mini" and record["model"] == "mini-gpt2":
+    if record["data_origin"] == "mini" and record["model"].startswith("mini-"):
         click.echo(MINI_NOTE)
     elif record["not_comparable"]:
         click.echo("No number of the paper can be compared with this: " + "; ".join(record["not_comparable"]))

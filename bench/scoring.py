@@ -22,18 +22,6 @@ NOT_YET = "not implemented yet"
 FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Profile:
-    """A task as far as scoring goes, for one whose data this version does not read."""
-
-    name: str
-    metrics: tuple[str, ...]
-    groups: tuple[str, ...] = ("all",)
-
-
-Scored = Task | Profile
-
-
 class HasReferences(Protocol):
     """What scoring needs to know of an item."""
 
@@ -51,7 +39,7 @@ class Pair:
     groups: tuple[str, ...] = ("all",)
 
 
-def names(task: Scored, only: Iterable[str] = ()) -> list[str]:
+def names(task: Task, only: Iterable[str] = ()) -> list[str]:
     """The metrics of a task: those of the paper's columns, then the variants that go with them.
 
     ``only`` chooses among them; an unknown name raises ``UserError`` with the valid ones.
@@ -67,7 +55,7 @@ def names(task: Scored, only: Iterable[str] = ()) -> list[str]:
 
 
 def score(
-    task: Scored,
+    task: Task,
     items: Sequence[HasReferences],
     outputs: Sequence[str],
     only: Iterable[str] = (),
@@ -83,7 +71,7 @@ def score(
 
 
 def score_all(
-    task: Scored,
+    task: Task,
     items: Sequence[HasReferences],
     outputs: Sequence[str],
     only: Iterable[str] = (),

@@ -1,8 +1,8 @@
 """The settings of a run: one table of names, types, defaults and where each default comes from.
 
 Command-line flags, the specification, `bench plan` and the record are all made from this table. A
-value is decided by the last of: this table, the protocol, the method's and the task's own settings,
-the command line; the winner's origin is recorded with it.
+value is decided by the last of: this table, the kind of model, the method's and the task's own settings,
+the protocol, the command line; the winner's origin is recorded with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UserError, unknown
+from bench.method import DECODER_ONLY, ENCODER_DECODER
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Known:
-    """One row of the table. ``identity``: whether changing it makes a different run."""
+    """One row of the table. ``identity``: whether changing it makes a different run.
+
+    ``kinds``: the kinds of model that have this setting; runs on others know nothing of it.
+    """
 
     name: str
     kind: type
@@ -37,6 +41,7 @@ class Known:
     minimum: float | None = None
     optional: bool = False
     identity: bool = True
+    kinds: tuple[str, ...] = (DECODER_ONLY, ENCODER_DECODER)
 
     def parse(self, given: object) -> Any:
         """``given`` converted and checked; ``UserError`` names the flag and what it expects."""
@@ -79,6 +84,7 @@ DEFAULT, CODE, LIBRARY, OURS = (
     "library default",
     "our choice",
 )
+SEQ2SEQ = (ENCODER_DECODER,)
 
 TABLE = (
     # Training.
@@ -93,7 +99,8 @@ TABLE = (
     Known("objective", str, "mean", CODE, "mean over the target tokens, or sum per example",
           "train", choices=("mean", "sum")),
     Known("backbone_dropout", bool, True, f"{CODE}: GPT-2's 0.1", "backbone dropout in training", "train"),
-    Known("pad_row", bool, True, f"{CODE}: [PAD] is added", "a PAD row in training's softmax", "train"),
+    Known("pad_row", bool, True, f"{CODE}: [PAD] is added", "a PAD row in training's softmax", "train",
+          kinds=(DECODER_ONLY,)),
     Known("precision", str, "fp32", f"{CODE}: fp32", "arithmetic of forward and backward", "train",
           choices=("fp32", "bf16", "fp16")),
     Known("keep", str, "last", f"{CODE}: the last one", "parameters to keep", "train", choices=("last", "best")),
@@ -104,10 +111,23 @@ TABLE = (
     Known("train_split", str, "train", OURS, "split to train on", "data", choices=("train", "dev", "test")),
     Known("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train", "dev", "test")),
     Known("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1, optional=True),
+    Known("max_source_tokens", int, 512, f"paper §5.3: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
+          "longest source to read, <s> and </s> included", "data", minimum=3, kinds=SEQ2SEQ),
+    Known("max_target_tokens", int, 60, f"{CODE}: 60 in training and validation",
+          "longest target to train on, <s> and </s> included", "train", minimum=3, kinds=SEQ2SEQ),
+    Known("max_reference_tokens", int, 100, f"{CODE}: scores against the decoded labels, cut at 100 in the test",
+          "references are cut to this many tokens and decoded again", "decode", minimum=3, optional=True,
+          kinds=SEQ2SEQ),
     # Decoding.
     Known("beams", int, 5, "paper §5.3", "beam size", "decode", minimum=1),
     Known("max_new_tokens", int, 100, f"{CODE}: prompt + 100", "longest output", "decode", minimum=1),
     Known("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode"),
+    Known("min_new_tokens", int, 10, f"{CODE}: min_length 11, which counts the start token",
+          "tokens before </s> is allowed", "decode", minimum=0, kinds=SEQ2SEQ),
+    Known("no_repeat_ngram", int, 3, "facebook/bart-large's configuration; the authors' code leaves it",
+          "no n-gram of this size twice (0: off)", "decode", minimum=0, kinds=SEQ2SEQ),
+    Known("early_stopping", bool, True, "facebook/bart-large's configuration; the authors' code leaves it",
+          "stop when as many outputs as beams have ended", "decode", kinds=SEQ2SEQ),
     # How the work is done; none of it changes what a run is.
     Known("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1, identity=False),
     Known("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work", minimum=0.0, identity=False),
@@ -115,6 +135,18 @@ TABLE = (
 )  # fmt: skip
 BY_NAME = {known.name: known for known in TABLE}
 
+KIND: dict[str, dict[str, tuple[object, str]]] = {
+    DECODER_ONLY: {},
+    ENCODER_DECODER: {
+        "beams": (6, "paper §5.3; authors' code: 6 for prefix, 4 for fine-tuning"),
+        "max_new_tokens": (
+            61,
+            f"{CODE}: max_length 62, which counts the start token (128 for fine-tuning; here as for prefix)",
+        ),
+        "length_penalty": (0.8, f"paper §5.3 ({CODE}: 1.0 by default)"),
+    },
+}
+"""What a kind of model decides in place of the table, which is for GPT-2."""
 MINI = {
     "epochs": (4, f"{OURS} for mini"),
     "batch_size": (10, f"{OURS} for mini"),
@@ -125,6 +157,7 @@ PLAIN = {
     "objective": ("mean", f"protocol plain: {LIBRARY}"),
     "backbone_dropout": (True, f"protocol plain: {LIBRARY}"),
     "pad_row": (False, f"protocol plain: {LIBRARY}"),
+    "max_reference_tokens": (None, "protocol plain: references as they are"),
 }
 """What protocol ``plain`` decides, whatever the method says: today's library defaults."""
 
@@ -138,20 +171,31 @@ def parse_given(given: Mapping[str, object]) -> dict[str, Any]:
 
 
 def resolve(
-    layers: Iterable[Mapping[str, tuple[object, str]]], protocol: str, given: Mapping[str, object]
+    layers: Iterable[Mapping[str, tuple[object, str]]],
+    protocol: str,
+    given: Mapping[str, object],
+    kind: str = DECODER_ONLY,
 ) -> dict[str, Setting]:
-    """Every setting with its origin. ``layers``: method and task settings, weakest first.
+    """Every setting that a ``kind`` of model has, with its origin. ``layers``: method and task settings,
+    weakest first.
 
-    Raises ``UserError`` for a name that is not in the table, or a bad value.
+    Raises ``UserError`` for a name that is not in the table or not for this kind, or a bad value.
     """
-    resolved = {known.name: Setting(known.default, known.origin) for known in TABLE}
-    decided = [*layers]
+    own = {known.name for known in TABLE if kind in known.kinds}
+    resolved = {known.name: Setting(known.default, known.origin) for known in TABLE if known.name in own}
+    decided = [KIND[kind], *layers]
     if protocol == "plain":
-        decided.append(PLAIN)
+        decided.append({name: entry for name, entry in PLAIN.items() if name in own})
+    for name in given:
+        if name in BY_NAME and name not in own:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for {' and '.join(BY_NAME[name].kinds)} models; "
+                f"this run's is {kind}"
+            )
     for layer in decided:
         for name, (value, origin) in layer.items():
-            if name not in BY_NAME:
-                raise unknown("setting", name, BY_NAME, "declared by a method or task")
+            if name not in own:
+                raise unknown(f"setting of {kind} models", name, own, "declared by a method or task")
             resolved[name] = Setting(BY_NAME[name].parse(value), origin)
     for name, value in parse_given(given).items():
         resolved[name] = Setting(value, "command line")

@@ -56,7 +56,7 @@ def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
     place = Path(data_dir or str(variable)).expanduser()
     if not place.is_dir():
         what = "is a file" if place.exists() else "does not exist"
-        raise UserError(f"{named} {place} {what}; expected a directory with e2e/, webnlg/, dart/")
+        raise UserError(f"{named} {place} {what}; expected a directory with e2e/, webnlg/, dart/, xsum/")
     return named, place
 
 
@@ -78,7 +78,7 @@ def locate(task: Task, place: Path) -> tuple[Path | None, str]:
 
 
 def _holds_any(task: Task, root: Path) -> bool:
-    return any(any(root.glob(pattern)) for split in task.files for pattern in task.files[split])
+    return any(task.found(split, root) for split in task.files)
 
 
 def missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:

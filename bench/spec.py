@@ -15,7 +15,7 @@ from typing import Any
 from bench import settings as known
 from bench.errors import UserError
 from bench.files import canonical_json
-from bench.method import Method, Settings
+from bench.method import DECODER_ONLY, Method, Settings
 from bench.settings import Setting, resolve
 from bench.task import Protocol, Task
 
@@ -144,10 +144,16 @@ def resolve_run(
     model: str,
     scale: str,
     protocol: Protocol,
+    kind: str = DECODER_ONLY,
 ) -> Resolved:
-    """Weakest to strongest: defaults, scale, method, task, protocol ``plain``, command line."""
+    """Weakest to strongest: defaults, kind of model, scale, method, task, protocol ``plain``, command line.
+
+    Raises ``UserError`` where the method is not made for this kind of model.
+    """
+    if kind not in method.kinds:
+        raise UserError(f"{method.name} is for {' and '.join(method.kinds)} models; this run's is {kind}")
     parsed = method.resolve_options(options)
-    table = method.settings_for(scale, task.name, parsed, model)
+    table = method.settings_for(scale, task.name, parsed, model, kind)
     chosen: dict[str, Setting] = {}
     for option in method.options:
         if option.name in options:
@@ -168,7 +174,7 @@ def resolve_run(
         {name: entry for name, entry in table.items() if name not in chosen},
         task.settings.get(scale, {}),
     ]
-    return Resolved(chosen, resolve(layers, protocol, given))
+    return Resolved(chosen, resolve(layers, protocol, given, kind))
 
 
 def make_spec(
@@ -184,11 +190,12 @@ def make_spec(
     seed: int,
     data_origin: str,
     data_fingerprint: str,
+    kind: str = DECODER_ONLY,
 ) -> RunSpec:
     """The specification of a run whose data and backbone were found."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed {seed}: expected a whole number from 0 to {2**31 - 1}")
-    resolved = resolve_run(task, method, options, given, model, scale, protocol)
+    resolved = resolve_run(task, method, options, given, model, scale, protocol, kind)
     return RunSpec(
         task=task.name,
         method=method.name,

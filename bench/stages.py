@@ -10,13 +10,14 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench import provenance
+from bench.coding import Coding, coding
 from bench.data import load_items, load_rows
 from bench.device import make_accelerator, pick_device, rank
-from bench.errors import UserError
 from bench.files import canonical_json, sha256_text
 from bench.progress import say, track
 from bench.request import Specified
@@ -27,8 +28,8 @@ from bench.task import Item
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from bench.base import TunedBase
     from bench.train import Pair
-    from bench.tuned import Tuned
 
 
 def decode_key(spec: RunSpec, folder: RunDir) -> str:
@@ -121,19 +122,22 @@ class Attempt:
         finally:
             self.durations[stage] = round(time.monotonic() - started, 3)
 
-    def build(self, tokenizer: PreTrainedTokenizerBase) -> Tuned:
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> TunedBase:
         """The backbone with the method's parts, as the protocol wants it, untrained."""
-        from bench.models import add_pad_row, check_vocabulary, load_backbone
+        from bench.models import check_vocabulary, load_backbone
 
         backbone = load_backbone(self.specified.model)
         check_vocabulary(backbone, tokenizer, self.specified.model.path)
         vocabulary = int(backbone.config.vocab_size)
-        if self.spec["pad_row"]:
-            add_pad_row(backbone, self.spec.seed)
+        self.coding(tokenizer).prepare(backbone)
         tuned = self.specified.method.build(backbone, tokenizer, self.spec.option_values, self.spec.seed)
         tuned.decode_vocab = vocabulary
         tuned.backbone_dropout = self.spec["backbone_dropout"]
         return tuned
+
+    def coding(self, tokenizer: PreTrainedTokenizerBase) -> Coding:
+        """Between texts and tokens, as the run's kind of model has it."""
+        return coding(self.specified.model.kind, self.spec, tokenizer)
 
     def take_part(self) -> None:
         """The share of a further process in a launch of many: its part of the training, nothing else."""
@@ -157,19 +161,17 @@ class Attempt:
             say("training: done already")
             return facts["training"], facts["parameters"]
         tuned = self.build(tokenizer)
-        self.check_room(tokenizer, tuned)
+        self.coding(tokenizer).check_room(self.prompts(tokenizer, self.items), tuned)
         training = self.fit(tokenizer, tuned)
         facts = {"training": training, "parameters": counts(tuned)}
         checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
         self.folder.finish_stage("train", key, facts)
         return training, facts["parameters"]
 
-    def fit(self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned) -> dict[str, Any] | None:
+    def fit(self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase) -> dict[str, Any] | None:
         """Train ``tuned`` in place; the report, or None where there is nothing to train."""
-        from dataclasses import asdict
-
+        from bench.base import freeze_check
         from bench.train import TrainSettings, train
-        from bench.tuned import freeze_check
 
         if not tuned.trained_state():  # prompt, or a prefix of length 0
             return None
@@ -230,41 +232,20 @@ class Attempt:
             if tracker is not None:
                 tracker.close(finished=tracker.done >= total)
 
-    def pairs(self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned, split: str) -> tuple[list[Pair], int]:
+    def pairs(
+        self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase, split: str
+    ) -> tuple[list[Pair], int]:
         """Token ids of a split's rows, and how many had to be cut at the model's length."""
-        from bench.text import encode_pairs
-
         task, method = self.specified.task, self.specified.method
         rows = load_rows(self.specified.data, split, self.spec.protocol)[: self.spec["limit"]]
         options = self.spec.option_values
         sources = [method.instruct(row.source, task, options) for row in rows]
-        room = self.room(tuned)
-        return encode_pairs(tokenizer, sources, [row.target for row in rows], room)
-
-    @staticmethod
-    def room(tuned: Tuned) -> int:
-        """How many real tokens fit behind the method's own positions."""
-        return int(tuned.backbone.config.n_positions) - tuned.reserved_positions
-
-    def check_room(self, tokenizer: PreTrainedTokenizerBase, tuned: Tuned) -> None:
-        """Refuse before the training what decoding would refuse after it."""
-        room, wanted = self.room(tuned), self.spec["max_new_tokens"]
-        prompts = self.prompts(tokenizer, self.items)
-        longest = max(len(prompt) for prompt in prompts)
-        # The last token is generated and not read.
-        if longest + wanted - 1 > room:
-            raise UserError(
-                f"--max-new-tokens {wanted}: the longest of {len(prompts)} sources has {longest} tokens and the "
-                f"model {room} positions for both (without the method's own); "
-                f"expected at most {max(0, room - longest + 1)}, or a shorter prefix"
-            )
+        return self.coding(tokenizer).pairs(sources, [row.target for row in rows], tuned)
 
     def prompts(self, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]) -> list[list[int]]:
         """Token ids to decode from, as the method words them."""
-        from bench.text import encode_sources
-
         task, method, options = self.specified.task, self.specified.method, self.spec.option_values
-        return encode_sources(tokenizer, [method.instruct(item.source, task, options) for item in items])
+        return self.coding(tokenizer).prompts([method.instruct(item.source, task, options) for item in items])
 
     @cached_property
     def items(self) -> list[Item]:
@@ -274,8 +255,8 @@ class Attempt:
 
     def decode(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """Decode with what is stored, never with what training left in memory: generations.jsonl."""
-        from bench import checkpoint, postprocess
-        from bench.decode import decode, rules_for
+        from bench import checkpoint
+        from bench.decode import decode
 
         key = decode_key(self.spec, self.folder)
         if (facts := self.folder.stage_facts("decode", key)) is not None:
@@ -285,13 +266,7 @@ class Attempt:
         tuned.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
         tuned.to(pick_device(self.spec["device"]))
         sources = self.prompts(tokenizer, self.items)
-        rules = rules_for(
-            self.spec.protocol,
-            tokenizer,
-            beams=self.spec["beams"],
-            max_new_tokens=self.spec["max_new_tokens"],
-            length_penalty=self.spec["length_penalty"],
-        )
+        between = self.coding(tokenizer)
         started = time.monotonic()
         with track(len(sources), "decoding", "sentences") as tracker:
 
@@ -299,13 +274,13 @@ class Attempt:
                 tracker.advance(done - tracker.done)
                 self.beat()
 
-            outputs = decode(tuned, sources, rules, self.spec["decode_batch"], on_done)
+            outputs = decode(tuned, sources, between.rules(), self.spec["decode_batch"], on_done)
         seconds = time.monotonic() - started
         rows = [
             {
                 "id": item.id,
-                "output": postprocess.to_text(self.spec.protocol, tokenizer, source, tokens),
-                "references": list(item.references),
+                "output": between.text(source, tokens),
+                "references": list(between.references(item)),
                 "groups": list(item.groups),
                 "category": item.category,
                 "source": item.source,
@@ -336,7 +311,7 @@ class Attempt:
         return scores
 
 
-def counts(tuned: Tuned) -> dict[str, int]:
+def counts(tuned: TunedBase) -> dict[str, int]:
     """Parameters trained, kept afterwards, and of the backbone."""
     return {
         "trained": sum(p.numel() for p in tuned.parameters() if p.requires_grad),

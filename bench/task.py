@@ -73,7 +73,7 @@ class Task(ABC):
     licence: ClassVar[str]
     published: ClassVar[tuple[PublishedFile, ...]]
     expected: ClassVar[Mapping[str, RowCount]]
-    """Declared counts per split of the published files."""
+    """Declared counts per split of the published files; a split whose size nobody recorded is left out."""
     files: ClassVar[Mapping[str, tuple[str, ...]]]
     """Glob patterns below ``folder`` that each split reads (for fingerprints and for error messages)."""
     metrics: ClassVar[tuple[str, ...]]
@@ -100,6 +100,10 @@ class Task(ABC):
     def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:
         """The groups, besides ``all``, of an item of ``category``; ``place`` is for error messages."""
         return ()
+
+    def found(self, split: str, root: Path) -> list[Path]:
+        """The files below ``root`` that ``split`` reads, in any layout that the task knows."""
+        return [path for pattern in self.files.get(split, ()) for path in root.glob(pattern)]
 
     def missing(self, split: str, root: Path) -> list[str]:
         """The patterns of ``split`` that match no file below ``root``."""

@@ -1,15 +1,16 @@
-"""From a pair of texts to token ids, as the authors' code joins them for decoder-only models.
+"""From a pair of texts to token ids, as the authors' code joins them for decoder-only models, and as it
+frames them for encoder-decoders (`frame`: ``<s> text </s>`` on either side, cut at a number of tokens).
 
-One training sequence is: one blank, the source, one blank, BOS, one blank, the target, one blank, EOS,
-where BOS and EOS are the same token, GPT-2's ``<|endoftext|>``. Nothing is stripped. The blanks matter:
-the source ends with a lone ``Ġ`` before BOS, a target with a lone ``Ġ`` before EOS (E2E's with two,
-because its lines end with a blank of their own), and the model is trained to write them. A prompt for
-decoding is the same up to and including BOS. Both protocols join in this way; they differ in the
-linearisation and in decoding.
+For decoder-only models one training sequence is: one blank, the source, one blank, BOS, one blank, the
+target, one blank, EOS, where BOS and EOS are the same token, GPT-2's ``<|endoftext|>``. Nothing is
+stripped. The blanks matter: the source ends with a lone ``Ġ`` before BOS, a target with a lone ``Ġ``
+before EOS (E2E's with two, because its lines end with a blank of their own), and the model is trained to
+write them. A prompt for decoding is the same up to and including BOS. Both protocols join in this way;
+they differ in the linearisation and in decoding.
 
 One deliberate deviation: the text itself is tokenised with special tokens split, so a literal
-``<|endoftext|>`` inside a data file is spelled out in ordinary tokens. In the authors' code it would
-end the text, or move the boundary between source and target. The published files have none.
+``<|endoftext|>`` (or ``</s>``) inside a data file is spelled out in ordinary tokens. In the authors' code
+it would end the text, or move the boundary between source and target. The published files have none.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Pair = tuple[list[int], list[int]]
-"""Token ids of a source (ending with BOS) and of its target (ending with EOS)."""
+"""Token ids of a source (ending with BOS; framed: EOS) and of its target (ending with EOS)."""
 
 
 def separator(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -75,19 +76,42 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[li
     apart: together they give the sequence that the joined string would give.
     """
     texts = list(texts)
+    end = separator(tokenizer) if texts else 0
+    return [[*ids, end] for ids in _plain(tokenizer, [f" {text} " for text in texts])]
+
+
+def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Ids of the texts as they are, without special tokens; equal texts are tokenised once."""
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return []
-    end = separator(tokenizer)
     encoded = tokenizer(
-        [f" {text} " for text in distinct],
+        distinct,
         add_special_tokens=False,
         split_special_tokens=True,
         return_attention_mask=False,
-        verbose=False,  # too long a text is reported by `fit`, not warned of here
+        verbose=False,  # too long a text is reported by `fit` or `frame`, not warned of here
     )["input_ids"]
     ids = dict(zip(distinct, encoded, strict=True))
-    return [[*ids[text], end] for text in texts]
+    return [ids[text] for text in texts]
+
+
+def frame(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int
+) -> tuple[list[list[int]], list[bool]]:
+    """``<s> text </s>`` of each text, at most ``longest`` tokens, and which of them lost something.
+
+    Authors' code: nothing is put before or after the text, not even a blank; a long text is cut and
+    ``</s>`` stays.
+    """
+    first, last = tokenizer.bos_token_id, tokenizer.eos_token_id
+    if first is None or last is None:
+        raise DataError(
+            f"the tokenizer {tokenizer.name_or_path!r} has no <s> and </s>; expected BART's tokenizer"
+        )
+    plain = _plain(tokenizer, texts)
+    room = longest - 2
+    return [[first, *ids[:room], last] for ids in plain], [len(ids) > room for ids in plain]
 
 
 def fit(pairs: Sequence[Pair], room: int) -> tuple[list[Pair], int]:

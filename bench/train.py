@@ -21,17 +21,17 @@ import torch
 from torch import Tensor
 
 from bench import checkpoint
+from bench.base import TunedBase
 from bench.errors import UserError
 from bench.progress import say
 from bench.rng import derive, permutation
-from bench.tuned import Tuned
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 STATE_FILE, BEST_FILE = "checkpoint.safetensors", "best.safetensors"
 Pair = tuple[list[int], list[int]]
-"""Token ids of a source (ending with BOS) and of its target (ending with EOS)."""
+"""Token ids of a source and of its target, as ``bench.text`` makes them."""
 
 
 class Diverged(UserError):
@@ -115,7 +115,7 @@ def batch_at(step: int, rows: int, batch_size: int, seed: int) -> list[int]:
     return order[position * batch_size : (position + 1) * batch_size]
 
 
-def make_optimiser(tuned: Tuned, lr: float, weight_decay: float) -> torch.optim.AdamW:
+def make_optimiser(tuned: TunedBase, lr: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW (0.9, 0.999, 1e-8) over the trained parameters; biases and norms do not decay."""
     named = [(name, p) for name, p in tuned.named_parameters() if p.requires_grad]
     plain = [p for name, p in named if p.ndim < 2]
@@ -125,14 +125,14 @@ def make_optimiser(tuned: Tuned, lr: float, weight_decay: float) -> torch.optim.
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, fused=fused)
 
 
-def in_optimiser_order(optimiser: torch.optim.Optimizer, tuned: Tuned) -> dict[str, Tensor]:
+def in_optimiser_order(optimiser: torch.optim.Optimizer, tuned: TunedBase) -> dict[str, Tensor]:
     """Trained parameters by name, in the order of the optimiser's indices."""
     names = {id(p): name for name, p in tuned.named_parameters()}
     return {names[id(p)]: p for group in optimiser.param_groups for p in group["params"]}
 
 
 @torch.no_grad()
-def dev_loss(tuned: Tuned, pairs: Sequence[Pair], batch_size: int) -> float:
+def dev_loss(tuned: TunedBase, pairs: Sequence[Pair], batch_size: int) -> float:
     """Mean negative log-likelihood per target token, in eval mode."""
     tuned.eval()
     total = 0.0
@@ -168,7 +168,7 @@ def micro_losses(
 
 
 def train(
-    tuned: Tuned,
+    tuned: TunedBase,
     pairs: Sequence[Pair],
     dev: Sequence[Pair],
     settings: TrainSettings,
@@ -309,7 +309,7 @@ def update(
 
 
 def look(
-    tuned: Tuned,
+    tuned: TunedBase,
     dev: Sequence[Pair],
     settings: TrainSettings,
     progress: checkpoint.Progress,
@@ -328,7 +328,7 @@ def look(
     return loss
 
 
-def restore(path: Path, key: str, tuned: Tuned, optimiser: torch.optim.Optimizer) -> checkpoint.Progress:
+def restore(path: Path, key: str, tuned: TunedBase, optimiser: torch.optim.Optimizer) -> checkpoint.Progress:
     """Put a checkpoint back into the model and the optimiser."""
     parameters, moments, random, progress = checkpoint.load(path, key)
     tuned.load_trained(parameters)

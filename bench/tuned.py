@@ -1,29 +1,29 @@
-"""What training and decoding see of a method: a frozen or unfrozen causal LM plus the method's additions.
+"""A decoder-only LM as training and decoding see it: frozen or not, plus the method's additions.
 
 ``Tuned`` holds all that the methods share: reading source and target, the loss of the target tokens
 only, and the incremental reading that the decoder needs. A method supplies differences: a prefix of
 keys and values, another context (infix), hooks (adapter), or which parameters are trainable.
+``bench.seq2seq`` is the counterpart for encoder-decoders.
 
 Shapes: B examples, L layers, H heads, D = head width, P prefix length, E = n_embd, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache
 
+from bench.base import Tokens, TunedBase, pad
 from bench.cache import DecodeState, as_cache
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
-
-Tokens = Sequence[int]
 
 
 @dataclass
@@ -41,39 +41,16 @@ class Context:
     pending: list[list[int]]
 
 
-def pad(rows: Sequence[Tokens], fill: int, device: torch.device) -> Tensor:
-    """Rows of token ids as one [B, longest] tensor, padded on the right."""
-    width = max(len(row) for row in rows)
-    filled = [[*row, *([fill] * (width - len(row)))] for row in rows]
-    return torch.tensor(filled, dtype=torch.long, device=device)
+class Tuned(TunedBase):
+    """A decoder-only LM and one method's additions: source and target are one sequence."""
 
-
-def check_shape(name: str, given: Tensor, expected: torch.Size | Sequence[int]) -> None:
-    """Refuse a tensor of another shape: copying would stretch one of size 1 without a word."""
-    if tuple(given.shape) != tuple(expected):
-        raise ValueError(f"{name}: expected shape {tuple(expected)}, got {tuple(given.shape)}")
-
-
-class Tuned(nn.Module):
-    """A backbone and one method's additions, ready to be trained and to decode.
-
-    ``decode_vocab``: how many rows of the vocabulary decoding may use; smaller than the embedding
-    when a PAD row was added for training only (the original protocol).
-    """
-
-    def __init__(self, backbone: GPT2LMHeadModel) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.backbone.requires_grad_(False)
-        # A model made from a configuration starts in train mode; without this its dropout would be
-        # on until the first call of train() or eval().
-        self.backbone.eval()
-        self.backbone_dropout = False
-        self.decode_vocab = int(backbone.config.vocab_size)
-        # What a listing should say of this build beyond parameter counts (adapter: its reduction).
-        self.facts: dict[str, object] = {}
+    backbone: GPT2LMHeadModel
 
     # -- what a method may change ---------------------------------------------------------------
+
+    @property
+    def positions(self) -> int:
+        return int(self.backbone.config.n_positions)
 
     @property
     def reserved_positions(self) -> int:
@@ -97,51 +74,7 @@ class Tuned(nn.Module):
         offset = torch.full((len(sources),), length, dtype=torch.long, device=self.device)
         return Context(cache, None, offset, [list(source) for source in sources])
 
-    def before_training(self, seed: int) -> None:
-        """Work to be done once before the first update (fitting an initialisation); nothing by default."""
-
-    def stored_state(self) -> dict[str, Tensor]:
-        """What is kept after training, by name: by default exactly the trained parameters."""
-        return self.trained_state()
-
-    def load_stored(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what ``stored_state`` gave; raises ``KeyError`` on missing or surplus names.
-
-        For use, not for more training: what only training needs (a prefix's MLP) is dropped.
-        """
-        self.load_trained(state)
-
     # -- shared ---------------------------------------------------------------------------------
-
-    @property
-    def device(self) -> torch.device:
-        return self.backbone.transformer.wte.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.backbone.transformer.wte.weight.dtype
-
-    def train(self, mode: bool = True) -> Tuned:
-        """Train mode; the backbone's dropout only where the protocol has it on."""
-        super().train(mode)
-        if not self.backbone_dropout:
-            self.backbone.eval()
-        return self
-
-    def trained_state(self) -> dict[str, Tensor]:
-        """The parameters that training updates, by name."""
-        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
-
-    def load_trained(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what ``trained_state`` gave, in place; raises ``KeyError`` on other names."""
-        own = self.trained_state()
-        if own.keys() != state.keys():
-            raise KeyError(f"expected {sorted(own)}, got {sorted(state)}")
-        for name, tensor in own.items():
-            check_shape(name, state[name], tensor.shape)
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(state[name])
 
     def read(
         self,
@@ -166,9 +99,7 @@ class Tuned(nn.Module):
     def forward(self, sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Tensor:
         """Negative log-likelihood of each target (summed over its tokens), [B] in float32.
 
-        ``sources`` end with BOS, ``targets`` with EOS; nothing is counted for the source. Only the
-        hidden states that predict a target token meet the vocabulary, which is where most of the
-        time of a small step goes otherwise.
+        ``sources`` end with BOS, ``targets`` with EOS; nothing is counted for the source.
         """
         context = self.context(sources)
         rows = [[*p, *t[:-1]] for p, t in zip(context.pending, targets, strict=True)]
@@ -181,10 +112,7 @@ class Tuned(nn.Module):
         hidden, _ = self.read(context.cache, mask, position_ids, ids=ids)
         starts = [len(p) - 1 for p in context.pending]
         picked = [hidden[i, s : s + len(t)] for i, (s, t) in enumerate(zip(starts, targets, strict=True))]
-        logits = self.backbone.lm_head(torch.cat(picked)).float()
-        labels = torch.tensor([id for t in targets for id in t], device=self.device)
-        losses = nn.functional.cross_entropy(logits, labels, reduction="none")
-        return torch.stack([part.sum() for part in losses.split([len(t) for t in targets])])
+        return self.target_losses(picked, targets)
 
     @torch.no_grad()
     def start(self, sources: Sequence[Tokens]) -> tuple[DecodeState, Tensor]:
@@ -205,7 +133,7 @@ class Tuned(nn.Module):
         assert grown is not None
         last = hidden[torch.arange(len(sources), device=self.device), lengths - 1]
         position = context.offset + lengths
-        room = self.backbone.config.n_positions - int(position.max())
+        room = self.positions - int(position.max())
         return DecodeState(grown, mask, position, context.pending, room), self._logits(last)
 
     @torch.no_grad()
@@ -226,7 +154,7 @@ class Tuned(nn.Module):
         Those of padding are clamped because they may lie past the table's end. A real token past it
         is refused: clamped, it would be read at a wrong position without anybody noticing.
         """
-        limit = self.backbone.config.n_positions
+        limit = self.positions
         cached = 0 if context.cache is None else context.cache.get_seq_length()
         # ``cached`` bounds every offset, so that the exact comparison (which waits for the device)
         # is made only where it may fail.
@@ -239,19 +167,3 @@ class Tuned(nn.Module):
                 )
         steps = torch.arange(max(lengths), device=self.device)
         return (context.offset[:, None] + steps).clamp(max=limit - 1)
-
-    def _logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.backbone.lm_head(hidden)[:, : self.decode_vocab]
-        return logits.float()
-
-
-def freeze_check(model: nn.Module) -> str:
-    """SHA-256 over all parameters that are not trained: equal before and after training."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
-        if not parameter.requires_grad:
-            digest.update(name.encode())
-            digest.update(parameter.detach().contiguous().view(torch.uint8).cpu().numpy().tobytes())
-    return digest.hexdigest()

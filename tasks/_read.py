@@ -54,12 +54,12 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def checked(text: object, place: str, what: str, blank: bool = False) -> str:
-    """``text`` if it is a usable field; ``blank`` allows it to be empty."""
+def checked(text: object, place: str, what: str, blank: bool = False, limit: int = FIELD_LIMIT) -> str:
+    """``text`` if it is a usable field of at most ``limit`` characters; ``blank`` allows it to be empty."""
     if not isinstance(text, str):
         raise DataError(f"{place}: {what} is {_named(text)}; expected text")
-    if len(text) > FIELD_LIMIT:
-        raise DataError(f"{place}: {what} has {len(text):,} characters; expected at most {FIELD_LIMIT:,}")
+    if len(text) > limit:
+        raise DataError(f"{place}: {what} has {len(text):,} characters; expected at most {limit:,}")
     if not blank and not text.strip():
         raise DataError(f"{place}: {what} is empty; expected text")
     try:

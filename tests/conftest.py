@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,26 +31,54 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_RUNS", str(tmp_path / "runs"))
 
 
+def byte_tokenizer(specials: list[str], **roles: str) -> Any:
+    """A tokenizer of single bytes with special tokens: the first ids are theirs where they are BART's."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    ordered = [*letters, *specials] if len(specials) == 1 else [*specials, *letters]
+    raw = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(ordered)}, merges=[]))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=raw, **roles)
+
+
+@pytest.fixture(scope="session")
+def tiny_bart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint directory with a random BART of two layers a side, and its tokenizer of single bytes."""
+    import torch
+    from transformers import BartConfig, BartForConditionalGeneration
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder = tmp_path_factory.mktemp("models") / "tiny-bart"
+    roles = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokenizer = byte_tokenizer([*roles.values()], **roles)
+    tokenizer.save_pretrained(folder)
+    sides = {"layers": 2, "attention_heads": 2, "ffn_dim": 32}
+    sizes = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in sides.items()}
+    config = BartConfig(**sizes, d_model=16, max_position_embeddings=1024, vocab_size=len(tokenizer))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BartForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint directory with a random GPT-2 of two layers and a tokenizer of single bytes."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+    from transformers import GPT2Config, GPT2LMHeadModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*letters, "<|endoftext|>"])}
-    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|endoftext|>")
+    tokenizer = byte_tokenizer(["<|endoftext|>"], eos_token="<|endoftext|>")
     tokenizer.save_pretrained(folder)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        config = GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=1024, vocab_size=len(vocabulary))
-        config.bos_token_id = config.eos_token_id = vocabulary["<|endoftext|>"]
+        config = GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=1024, vocab_size=len(tokenizer))
+        config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
         GPT2LMHeadModel(config).save_pretrained(folder)
     return folder

@@ -9,7 +9,7 @@ from bench.audit import audit, variants
 from bench.errors import UserError
 from bench.registry import get_method, methods
 
-MEDIUM, LARGE = "gpt2-medium", "gpt2-large"
+MEDIUM, LARGE, BART = "gpt2-medium", "gpt2-large", "bart-large"
 COUNTS = [
     # method, options, model, trained, stored, the share that the paper prints
     ("ft-full", {}, MEDIUM, 354_823_168, 354_823_168, "100%"),
@@ -29,6 +29,16 @@ COUNTS = [
     ("embedding", {"length": 10}, MEDIUM, 1_060_352, 10_240, None),
     ("infix", {"length": 10}, MEDIUM, 25_760_256, 10_240 + 491_520, None),
     ("prompt", {}, MEDIUM, 0, 0, None),
+    # BART's prefix: 3 attentions · 12 layers · 2 · 1024 = 73,728 per position.
+    ("ft-full", {}, BART, 406_291_456, 406_291_456, "100%"),
+    ("ft-top2", {}, BART, 33_593_344, 33_593_344, None),
+    ("prefix", {"length": 100, "hidden": 800}, BART, 61_823_328, 7_372_800, "2%"),
+    ("prefix", {"length": 5, "hidden": 800}, BART, 61_531_488, 368_640, "0.1%"),
+    ("prefix", {"length": 200, "hidden": 800}, BART, 62_130_528, 14_745_600, None),
+    ("prefix", {"length": 1, "mlp": "no"}, BART, 73_728, 73_728, None),
+    ("infix", {"length": 10, "hidden": 800}, BART, 41_031_232, 491_520, None),
+    ("embedding", {"length": 10}, BART, 2 * 1_060_352, 2 * 10_240, None),
+    ("prompt", {}, BART, 0, 0, None),
 ]
 
 
@@ -38,7 +48,7 @@ def test_counts(
 ) -> None:
     counted = audit(get_method(name), model, options)
     assert (counted["trainable"], counted["stored"]) == (trained, stored)
-    assert counted["total"] == {MEDIUM: 354_823_168, LARGE: 774_030_080}[model]
+    assert counted["total"] == {MEDIUM: 354_823_168, LARGE: 774_030_080, BART: 406_291_456}[model]
     assert counted["share_stored"] == stored / counted["total"]
     assert counted["share_trained"] == trained / counted["total"]
     assert counted["paper_share"] == paper
@@ -77,3 +87,9 @@ def test_listed_settings() -> None:
     assert variants(get_method("prefix"), MEDIUM) == [{"length": 5}, {"length": 10}]
     assert variants(get_method("adapter"), MEDIUM) == [{"size": "3%"}, {"size": "0.1%"}]
     assert variants(get_method("ft-full"), MEDIUM) == [{}]
+    assert variants(get_method("prefix"), BART) == [
+        {"length": 100, "hidden": 800},
+        {"length": 80, "hidden": 800},
+        {"length": 40, "hidden": 800},
+        {"length": 5, "hidden": 800},
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import BartConfig, BartForConditionalGeneration, BartModel, GPT2Config, GPT2LMHeadModel
 
 from bench.errors import DataError, UnavailableError, UserError
 from bench.models import (
@@ -18,9 +18,11 @@ from bench.models import (
     add_pad_row,
     check_vocabulary,
     fingerprint,
+    kind_of_model,
     load_backbone,
     load_tokenizer,
     locate,
+    model_class,
     model_config,
 )
 
@@ -65,10 +67,13 @@ def test_the_mini_backbone_is_shipped_and_small() -> None:
     assert load_backbone(located).config.vocab_size >= len(tokenizer)
 
 
-@pytest.mark.parametrize(("name", "count"), [("gpt2-medium", 354_823_168), ("gpt2-large", 774_030_080)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("gpt2-medium", 354_823_168), ("gpt2-large", 774_030_080), ("bart-large", 406_291_456)],
+)
 def test_architectures_have_the_papers_size(name: str, count: int) -> None:
     with torch.device("meta"):
-        model = GPT2LMHeadModel(model_config(name))
+        model = model_class(kind_of_model(name))(model_config(name))
     assert sum(p.numel() for p in model.parameters()) == count
 
 
@@ -172,3 +177,71 @@ def test_pad_row_is_seeded_tied_and_leaves_the_rest(checkpoint: Path) -> None:
     torch.testing.assert_close(after[..., :20], before)
     assert first.lm_head.weight is first.transformer.wte.weight
     assert not torch.equal(first.lm_head.weight[20], second.lm_head.weight[20])
+
+
+# -- encoder-decoders ---------------------------------------------------------------------------
+
+
+def small_bart() -> BartConfig:
+    sides = {"layers": 1, "attention_heads": 2, "ffn_dim": 8}
+    sizes = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in sides.items()}
+    return BartConfig(**sizes, d_model=8, max_position_embeddings=16, vocab_size=20)
+
+
+def test_a_directory_says_what_kind_it_is(tiny_bart: Path, checkpoint: Path) -> None:
+    located = locate(str(tiny_bart))
+    assert located.kind == kind_of_model(str(tiny_bart)) == "encoder-decoder"
+    backbone = load_backbone(located)
+    assert isinstance(backbone, BartForConditionalGeneration)
+    assert not backbone.training
+    check_vocabulary(backbone, load_tokenizer(tiny_bart), tiny_bart)
+    assert locate(str(checkpoint)).kind == "decoder-only"
+
+
+def test_the_hubs_layout_of_bart_is_read(tmp_path: Path) -> None:
+    """Half precision, a base model without head and bias, and the word embedding under three names."""
+    torch.manual_seed(0)
+    base = BartModel(small_bart())
+    base.save_pretrained(tmp_path / "hub")
+    state = {name: tensor.half().contiguous().clone() for name, tensor in base.state_dict().items()}
+    assert {"shared.weight", "encoder.embed_tokens.weight"} <= set(state)
+    save_file(state, tmp_path / "hub" / "model.safetensors", {"format": "pt"})
+    loaded = load_backbone(locate(str(tmp_path / "hub")))
+    assert loaded.dtype == torch.float32
+    assert loaded.lm_head.weight is loaded.model.shared.weight
+    assert not loaded.final_logits_bias.any()
+    own = loaded.model.state_dict()
+    assert all(torch.equal(own[name], tensor.float()) for name, tensor in state.items())
+    assert sum(p.numel() for p in loaded.parameters()) == sum(p.numel() for p in base.parameters())
+
+
+def test_a_bart_with_missing_weights_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "bart"
+    BartForConditionalGeneration(small_bart()).save_pretrained(folder)
+    rewrite(folder, lambda state: {n: t for n, t in state.items() if "encoder_attn.k_proj" not in n})
+    with pytest.raises(DataError, match=r"lacks model\.decoder\.layers\.0\.encoder_attn\.k_proj"):
+        load_backbone(locate(str(folder)))
+
+
+def test_a_tokenizer_with_other_special_tokens_is_refused(tiny_bart: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bart"
+    shutil.copytree(tiny_bart, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"decoder_start_token_id": 0}))
+    with pytest.raises(DataError, match="decoder_start_token_id is 0"):
+        check_vocabulary(load_backbone(locate(str(folder))), load_tokenizer(folder), folder)
+
+
+def test_a_name_and_its_folder_must_be_of_one_kind(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_MODELS", str(checkpoint.parent))
+    checkpoint.rename(checkpoint.parent / "bart-large")
+    with pytest.raises(DataError, match="a decoder-only checkpoint; bart-large is encoder-decoder"):
+        locate("bart-large", allow_download=False)
+
+
+def test_unreachable_bart_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    with pytest.raises(
+        UnavailableError, match=r"hub facebook/bart-large@4422181a.*hf download facebook/bart-large"
+    ):
+        locate("bart-large")

@@ -13,14 +13,9 @@ import pytest
 from bench import scoring
 from bench.metrics import Score
 from bench.pairs import read_pairs
-from bench.scoring import Profile, score_all
+from bench.registry import get_task
+from bench.scoring import score_all
 
-TASKS = {
-    "e2e": Profile("e2e", ("bleu", "nist", "meteor", "rouge_l", "cider")),
-    "webnlg": Profile("webnlg", ("bleu", "meteor", "ter"), ("all", "seen", "unseen")),
-    "dart": Profile("dart", ("bleu", "meteor", "ter")),
-    "xsum": Profile("xsum", ("rouge1", "rouge2", "rougeL")),
-}
 OURS = {  # the scripts' names -> ours, and what ours is multiplied by
     "BLEU": ("bleu", 1),
     "NIST": ("nist_mteval", 1),
@@ -66,11 +61,10 @@ PROVEN = {  # how many official values each case must be compared with, so that 
 @functools.cache
 def scored(folder: Path, case: str) -> dict[str, dict[str, Score]]:
     task, _ = CASES[case]
-    only = [name for name in scoring.names(TASKS[task]) if name in {name for name, _ in OURS.values()}]
-    if task == "xsum":
-        only += TASKS[task].metrics
-    items, outputs = read_pairs(folder / "cases" / f"{case}.jsonl.gz", task, TASKS[task].groups)
-    return score_all(TASKS[task], items, outputs, only)
+    proven = {name for name, _ in OURS.values()}
+    only = [name for name in scoring.names(get_task(task)) if name in proven]
+    items, outputs = read_pairs(folder / "cases" / f"{case}.jsonl.gz", task, get_task(task).groups)
+    return score_all(get_task(task), items, outputs, only)
 
 
 def document(folder: Path) -> Any:

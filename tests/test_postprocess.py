@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 import bench.postprocess
-from bench.postprocess import clean_up, original_text, plain_text, to_text
+from bench.postprocess import clean_up, original_text, plain_text, summary_text, to_text
 
 END = "<|endoftext|>"
 
@@ -128,3 +128,18 @@ def test_gpt2_tokenizer(shared: Path) -> None:
         "A coffee shop in the city centre area called Blue Spice, it's family - friendly."
     )
     assert plain_text(gpt2, encoded(output)) == output.removesuffix(END).strip()
+
+
+@pytest.mark.parametrize(
+    ("output", "original", "plain"),
+    [
+        (f"{END} A pub , it 's nice . {END}", "A pub, it's nice.", "A pub , it 's nice ."),
+        (f"{END}{END}", "", ""),
+        ("Cut in the mid", "Cut in the mid", "Cut in the mid"),
+    ],
+)
+def test_summaries(tokenizer: PreTrainedTokenizerBase, output: str, original: str, plain: str) -> None:
+    """Special tokens anywhere are left out; what is empty stays empty."""
+    tokens = ids(tokenizer, output)
+    assert summary_text("original", tokenizer, tokens) == original
+    assert summary_text("plain", tokenizer, tokens) == plain

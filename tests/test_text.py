@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import DataError
-from bench.text import encode_pairs, encode_source, encode_sources, encode_target, fit, lengths
+from bench.text import encode_pairs, encode_source, encode_sources, encode_target, fit, frame, lengths
 from tasks._triples import Entry
 from tasks.webnlg import linearise
 
@@ -126,3 +126,37 @@ def test_apart_equals_joined(gpt2: Any) -> None:
 def test_a_long_text_warns_of_nothing(gpt2: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert len(encode_source(gpt2, "word " * 2_000)) > 2_000
     assert not caplog.records
+
+
+@pytest.fixture(scope="module")
+def barts() -> Any:
+    from conftest import byte_tokenizer
+
+    return byte_tokenizer(
+        ["<s>", "<pad>", "</s>", "<unk>"],
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+    )
+
+
+def test_framed(barts: Any) -> None:
+    """Nothing but <s> and </s>: no blank before, none after; cut texts keep </s>."""
+    (whole, cut), lost = frame(barts, ["ab", "abcd"], 4)
+    assert barts.convert_ids_to_tokens(whole) == ["<s>", "a", "b", "</s>"]
+    assert barts.convert_ids_to_tokens(cut) == ["<s>", "a", "b", "</s>"]
+    assert lost == [False, True]
+    assert frame(barts, [], 9) == ([], [])
+    assert frame(barts, [""], 9) == ([[0, 2]], [False])
+
+
+def test_framed_text_is_only_text(barts: Any) -> None:
+    [[*ids]], _ = frame(barts, ["a</s><s>b<pad>"], 50)
+    assert (ids.count(0), ids.count(1), ids.count(2)) == (1, 0, 1)
+    assert barts.decode(ids, skip_special_tokens=True) == "a</s><s>b<pad>"
+
+
+def test_a_tokenizer_without_bos_cannot_frame() -> None:
+    with pytest.raises(DataError, match="no <s> and </s>; expected BART's tokenizer"):
+        frame(byte_tokenizer(), ["a"], 9)

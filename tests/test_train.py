@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, get_linear_schedule_with_warmup
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    GPT2Config,
+    GPT2LMHeadModel,
+    get_linear_schedule_with_warmup,
+)
 
+from bench.base import TunedBase
 from bench.device import make_accelerator
 from bench.errors import DataError
 from bench.registry import get_method
@@ -24,7 +31,6 @@ from bench.train import (
     planned_updates,
     train,
 )
-from bench.tuned import Tuned
 
 VOCABULARY = 40
 
@@ -35,9 +41,19 @@ def backbone() -> GPT2LMHeadModel:
     return GPT2LMHeadModel(config).eval()
 
 
-def build(method: str = "prefix", dropout: bool | None = None, **options: Any) -> Tuned:
+def bart() -> BartForConditionalGeneration:
+    torch.manual_seed(0)
+    config = BartConfig(
+        encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2, d_model=16,
+        encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64, vocab_size=VOCABULARY,
+        eos_token_id=0, decoder_start_token_id=0, bos_token_id=2,
+    )  # fmt: skip
+    return BartForConditionalGeneration(config).eval()
+
+
+def build(method: str = "prefix", dropout: bool | None = None, on: Any = backbone, **options: Any) -> Any:
     chosen = get_method(method)
-    tuned = chosen.build(backbone(), None, chosen.resolve_options(options), seed=1)
+    tuned = chosen.build(on(), None, chosen.resolve_options(options), seed=1)
     if dropout is not None:
         tuned.backbone_dropout = dropout
     return tuned
@@ -73,7 +89,7 @@ def settings(**changes: Any) -> TrainSettings:
     return TrainSettings(**{**base, **changes})
 
 
-def go(tuned: Tuned, folder: Path, chosen: TrainSettings, **more: Any) -> Any:
+def go(tuned: TunedBase, folder: Path, chosen: TrainSettings, **more: Any) -> Any:
     accelerator = make_accelerator("cpu", "fp32")
     folder.mkdir(exist_ok=True)
     dev = more.pop("dev", [])
@@ -144,12 +160,13 @@ def test_same_seed_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     assert not all(torch.equal(a, b) for a, b in zip(states[0].values(), states[2].values(), strict=True))
 
 
+@pytest.mark.parametrize("on", [backbone, bart])
 @pytest.mark.parametrize("method", ["ft-full", "prefix"])
 @pytest.mark.parametrize("stop_after", [1, 4, 9])
 def test_interrupted_and_resumed_ends_bit_for_bit_the_same(
-    method: str, stop_after: int, tmp_path: Path
+    method: str, stop_after: int, on: Any, tmp_path: Path
 ) -> None:
-    through, resumed = build(method), build(method)
+    through, resumed = build(method, on=on), build(method, on=on)
     go(through, tmp_path / "through", settings())
     seen = []
     with pytest.raises(Interrupted, match=f"after update {stop_after} of 10"):
@@ -160,7 +177,7 @@ def test_interrupted_and_resumed_ends_bit_for_bit_the_same(
             on_update=lambda step, facts: seen.append(step),
             stop=lambda: len(seen) == stop_after,
         )
-    fresh = build(method)
+    fresh = build(method, on=on)
     torch.manual_seed(999)  # the state of the global generator must not matter
     report = go(fresh, tmp_path / "resumed", settings())
     assert report.resumed_at == stop_after
@@ -242,15 +259,16 @@ def test_divergence_is_a_failure_of_the_work(tmp_path: Path) -> None:
     assert caught.value.exit_code == 1
 
 
+@pytest.mark.parametrize("on", [backbone, bart])
 @pytest.mark.parametrize("method", ["ft-full", "adapter", "prefix", "embedding", "infix"])
-def test_bf16_trains_close_to_fp32(method: str, tmp_path: Path) -> None:
+def test_bf16_trains_close_to_fp32(method: str, on: Any, tmp_path: Path) -> None:
     losses: dict[str, list[float]] = {}
     for precision in ("fp32", "bf16"):
         (tmp_path / precision).mkdir()
         accelerator = make_accelerator("cpu", precision)
         kept = losses[precision] = []
         train(
-            build(method, dropout=False),
+            build(method, dropout=False, on=on),
             pairs(),
             [],
             settings(max_steps=3, lr=1e-3),

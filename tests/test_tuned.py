@@ -6,9 +6,10 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from bench.base import freeze_check, pad
 from bench.cache import as_cache, as_tensor
 from bench.errors import UserError
-from bench.tuned import Tuned, freeze_check, pad
+from bench.tuned import Tuned
 
 BOS = 30
 

@@ -21,7 +21,7 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path),
             envvar="BENCH_DATA",
             show_envvar=True,
-            help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
+            help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
         ),
         click.option(
             "--scale",
@@ -168,6 +168,7 @@ def verify_(tasks: str, data_dir: Path | None, scale: str | None, as_json: bool)
             for split, size in document["splits"].items():
                 click.echo(
                     f"  {'ok' if size['ok'] else 'differs':<8} {split}: {size['rows']:,} rows, "
-                    f"{size['items']:,} items (declared {size['expected_rows']:,}, {size['expected_items']:,})"
+                    f"{size['items']:,} items (declared {shown(size['expected_rows'])}, "
+                    f"{shown(size['expected_items'])})"
                 )
     return 0 if all(document["ok"] for document in documents) else 1

@@ -108,7 +108,7 @@ def audited(model: str) -> list[dict[str, Any]]:
     from bench.models import MODELS, is_path
 
     if model not in MODELS and not is_path(model):
-        raise unknown("model", model, MODELS, "or a directory with a GPT-2 checkpoint")
+        raise unknown("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
     rows: list[dict[str, Any]] = []
     for method in registry.methods().values():
         for variant in audit.variants(method, model):

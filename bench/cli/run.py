@@ -55,7 +55,7 @@ Examples:
     type=click.Path(path_type=Path),
     envvar="BENCH_DATA",
     show_envvar=True,
-    help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
+    help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
 )
 @runs_option
 @click.option("--offline", is_flag=True, help="Never use the network.")

@@ -90,7 +90,9 @@ def command(
         return score_again(run, runs, as_json)
     if task is None:
         raise UserError(f"{chosen[0]} needs --task: as which task's outputs to score (`bench list tasks`)")
-    scored = profile(task)
+    from bench.registry import get_task
+
+    scored = get_task(task)
     items: Sequence[Any]
     if pairs is not None:
         from bench.pairs import read_pairs
@@ -100,17 +102,6 @@ def command(
         assert predictions is not None
         items, outputs = own_references(task, predictions, split, protocol, limit, data_dir, scale, offline)
     return show_scores(scored, items, outputs, names, segments, as_json)
-
-
-def profile(task: str) -> Any:
-    """The task by name."""
-    from bench import registry
-
-    if task == "xsum" and task not in registry.tasks():
-        from bench.scoring import Profile
-
-        return Profile("xsum", ("rouge1", "rouge2", "rougeL"))
-    return registry.get_task(task)
 
 
 def own_references(

@@ -54,19 +54,17 @@ SCORERS: dict[tuple[str, str], Scorer] = {
     ("dart", "moverscore"): moverscore.dart,
     ("dart", "bertscore"): bertscore.dart,
     ("dart", "bleurt"): bleurt.dart,
-    ("xsum", "rouge1"): rouge.rouge1,
-    ("xsum", "rouge2"): rouge.rouge2,
-    ("xsum", "rougeL"): rouge.rougeL,
-    ("xsum", "rouge1_155m"): rouge.rouge1_155m,
-    ("xsum", "rouge2_155m"): rouge.rouge2_155m,
-    ("xsum", "rougeL_155m"): rouge.rougeL_155m,
 }
 """(task, metric) -> how that task's official pipeline computes it."""
+SUMMARY_VARIANTS = (
+    *("rouge1_original", "rouge2_original", "rougeL_original"),
+    *("rouge1_155m", "rouge2_155m", "rougeL_155m"),
+)
 VARIANTS: dict[str, tuple[str, ...]] = {
     "e2e": ("nist_mteval",),
     "webnlg": ("bleu_no_blank",),
     "dart": ("bleu_no_blank",),
-    "xsum": ("rouge1_155m", "rouge2_155m", "rougeL_155m"),
+    **dict.fromkeys(("xsum", "xsum-news-to-sports", "xsum-within-news"), SUMMARY_VARIANTS),
 }
 """Task -> other ways to compute its scores, reported beside those of the paper's columns."""
 DEFAULTS: dict[str, Scorer] = {
@@ -79,8 +77,14 @@ DEFAULTS: dict[str, Scorer] = {
     "rouge1": rouge.rouge1,
     "rouge2": rouge.rouge2,
     "rougeL": rouge.rougeL,
+    "rouge1_original": rouge.rouge1_original,
+    "rouge2_original": rouge.rouge2_original,
+    "rougeL_original": rouge.rougeL_original,
+    "rouge1_155m": rouge.rouge1_155m,
+    "rouge2_155m": rouge.rouge2_155m,
+    "rougeL_155m": rouge.rougeL_155m,
 }
-"""For tasks from elsewhere: a metric's most usual form."""
+"""For tasks that have no pipeline of their own: a metric's most usual form."""
 
 
 def find(task: str, metric: str) -> Scorer | None:

@@ -31,7 +31,6 @@ Path = tuple[int, int, int, Any, Any]
 Step = tuple[Any, int, int, int, int, int, tuple[Match, ...]]
 """A match as the search uses it: places, key, begin and end in the hypothesis, distance, next, itself."""
 
-
 by_key = itemgetter(0)
 
 

@@ -43,7 +43,11 @@ ALWAYS, BEFORE_NUMBERS = 1, 2
 
 
 def tokens(text: str, abbreviations: Mapping[str, int]) -> tuple[str, ...]:
-    """The tokens of a text."""
+    """The tokens of a text.
+
+    Lower case as this Python's Unicode tables have it; Java has its own, and the two can differ in
+    letters that Unicode got in recent years.
+    """
     return tuple(split(normalise(text, abbreviations).lower()))
 
 

@@ -86,6 +86,25 @@ def rougeL_155(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -
     return measured(SCRIPT, "rougeL", hypotheses, references)
 
 
+AUTHORS_BATCH, AUTHORS_SEED = 10, 101
+"""The batch size of the authors' evaluation, and their seed for everything."""
+
+
+def rouge1_original(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """ROUGE-1 averaged as the authors' evaluation did, see ``original``."""
+    return original(hypotheses, references, AUTHORS_BATCH, AUTHORS_SEED)["rouge1"]
+
+
+def rouge2_original(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """ROUGE-2 averaged as the authors' evaluation did, see ``original``."""
+    return original(hypotheses, references, AUTHORS_BATCH, AUTHORS_SEED)["rouge2"]
+
+
+def rougeL_original(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """ROUGE-L averaged as the authors' evaluation did, see ``original``."""
+    return original(hypotheses, references, AUTHORS_BATCH, AUTHORS_SEED)["rougeL"]
+
+
 def original(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], batch_size: int, seed: int
 ) -> dict[str, Measured]:
@@ -108,7 +127,7 @@ def original(
         generator = np.random.default_rng(derive(seed, f"rouge/{kind}"))
         value = mean_of_batches(plain.segments[kind], batch_size, generator)
         mean = f"mean:batches-of-{batch_size}-of-bootstrap-medians(n={RESAMPLES},seed={seed})"
-        result[kind] = Measured(value, plain.signature.replace("mean:items", mean), plain.segments)
+        result[kind] = Measured(value, plain.signature.replace("mean:items", mean))
     return result
 
 

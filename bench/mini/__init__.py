@@ -1,9 +1,9 @@
-"""The mini suite: data and a backbone of the project's own, for machines without GPU or network.
+"""The mini suite: data and backbones of the project's own, for machines without GPU or network.
 
 Why: everything the benchmark does can be tried at once. The data is generated on first use, in the
-publishers' file formats, and kept in the cache; the backbone was pre-trained on text of the same
-invented world (``pretrain.py``) and is part of the package. Scores on it are never shown beside the
-paper's.
+publishers' file formats, and kept in the cache; the backbones were pre-trained on text of the same
+invented world (``pretrain.py``, ``pretrain_bart.py``) and are part of the package. Scores on them are
+never shown beside the paper's.
 
 Importing this module needs neither torch nor anything else outside the standard library.
 """
@@ -25,12 +25,15 @@ MINI_ROWS: dict[str, dict[str, tuple[int, int]]] = {
     "e2e": {"train": (697, 200), "dev": (160, 80), "test": (533, 120)},
     "webnlg": {"train": (920, 500), "dev": (205, 80), "test": (414, 140)},
     "dart": {"train": (818, 450), "dev": (203, 80), "test": (356, 120)},
+    "xsum": {"train": (1000, 1000), "dev": (100, 100), "test": (120, 120)},
+    "xsum-news-to-sports": {"train": (880, 880), "dev": (88, 88), "test": (113, 113)},
+    "xsum-within-news": {"train": (760, 760), "dev": (76, 76), "test": (120, 120)},
 }
 
 
-def mini_model_dir() -> Path:
-    """The folder of the packaged backbone, as ``from_pretrained`` reads it."""
-    return HERE / "assets" / "mini-gpt2"
+def mini_model_dir(name: str = "mini-gpt2") -> Path:
+    """The folder of a packaged backbone, ``mini-gpt2`` or ``mini-bart``, as ``from_pretrained`` reads it."""
+    return HERE / "assets" / name
 
 
 def cache_root() -> Path:
@@ -48,9 +51,11 @@ def content_version() -> str:
     for name in (
         "assets/world.toml",
         "assets/wording.toml",
+        "assets/news.toml",
         "world.py",
         "say.py",
         "topics.py",
+        "news.py",
         "write.py",
     ):
         digest.update((HERE / name).read_bytes().replace(b"\r\n", b"\n"))
@@ -75,7 +80,7 @@ def _intact(directory: Path) -> bool:
 
 
 def mini_data_dir() -> Path:
-    """The folder with ``e2e/``, ``webnlg/`` and ``dart/``; made on first use, remade if damaged."""
+    """The folder with ``e2e/``, ``webnlg/``, ``dart/`` and ``xsum/``; made on first use, remade if damaged."""
     root = cache_root()
     target = root / f"mini-{content_version()}"
     if not _intact(target):

@@ -19,6 +19,7 @@ import sys
 import time
 from array import array
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +37,29 @@ HELD_ROWS = 75
 HELD_START = 10_000_000  # far from any document that training reads
 
 
-def train_tokenizer() -> Any:
-    """A byte-level BPE with GPT-2's way of splitting words, learned on the corpus itself."""
+def train_bpe(texts: Iterator[str], vocabulary: int, special: list[str]) -> Any:
+    """A byte-level BPE with GPT-2's way of splitting words (BART's too); ``special`` get the first ids."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[SEPARATOR],
+        vocab_size=vocabulary,
+        special_tokens=special,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    bpe.train_from_iterator(documents(TOKENIZER_DOCUMENTS), trainer)
+    bpe.train_from_iterator(texts, trainer)
+    return bpe
+
+
+def train_tokenizer() -> Any:
+    """The tokenizer, learned on the corpus itself."""
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
+        tokenizer_object=train_bpe(documents(TOKENIZER_DOCUMENTS), VOCABULARY, [SEPARATOR]),
         bos_token=SEPARATOR,
         eos_token=SEPARATOR,
         unk_token=SEPARATOR,
@@ -61,9 +68,20 @@ def train_tokenizer() -> Any:
     )
 
 
+def waves(positions: int, width: int, size: float) -> Any:
+    """Sines and cosines as first position embeddings, [positions, width].
+
+    Looking one token back, the first half of copying, is then the same at all positions instead of
+    learned for each. They are trained on.
+    """
+    import torch
+
+    angles = torch.arange(positions)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
+    return torch.cat([angles.sin(), angles.cos()], dim=1) * size
+
+
 def new_model() -> Any:
     """GPT-2 in small. Dropout is off here: no document is seen twice, so nothing can be overfitted."""
-    import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
     model = GPT2LMHeadModel(
@@ -83,11 +101,7 @@ def new_model() -> Any:
             use_cache=False,
         )
     )
-    # Positions start as sines and cosines (and are trained on): looking one token back, the first
-    # half of copying, is then the same at all positions instead of learned for each.
-    angles = torch.arange(POSITIONS)[:, None] / 10_000 ** (torch.arange(0, WIDTH, 2) / WIDTH)
-    waves = torch.cat([angles.sin(), angles.cos()], dim=1)
-    model.transformer.wpe.weight.data.copy_(waves * 0.028)  # as large as the token embeddings
+    model.transformer.wpe.weight.data.copy_(waves(POSITIONS, WIDTH, 0.028))  # as large as the tokens'
     return model
 
 
@@ -124,18 +138,18 @@ class Stream:
         return torch.tensor(taken.tolist()).view(rows, WINDOW)
 
 
-def new_optimizers(model: Any) -> list[tuple[Any, float]]:
+def new_optimizers(model: Any, blocks: Any) -> list[tuple[Any, float]]:
     """Optimizers with their peak learning rates.
 
-    Muon for the matrices inside the blocks (it needs about half the tokens to learn to copy),
+    Muon for the matrices inside the ``blocks`` of ``model`` (it needs about half the tokens to learn to copy),
     AdamW for embeddings, biases and norms.
     """
     import torch
 
-    blocks = [p for p in model.transformer.h.parameters() if p.dim() == 2]
-    inside = {id(p) for p in blocks}
+    matrices = [p for p in blocks.parameters() if p.dim() == 2]
+    inside = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in inside]
-    muon = torch.optim.Muon(blocks, lr=MATRIX_RATE, weight_decay=0.01)
+    muon = torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.01)
     adam = torch.optim.AdamW(rest, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     return [(muon, MATRIX_RATE), (adam, RATE)]
 
@@ -143,6 +157,24 @@ def new_optimizers(model: Any) -> list[tuple[Any, float]]:
 def rate(step: int, steps: int) -> float:
     """Share of the peak learning rate: up, level, and down to zero over the last COOLDOWN steps."""
     return min(1.0, (step + 1) / WARMUP, (steps - step) / COOLDOWN)
+
+
+def set_rates(optimizers: list[tuple[Any, float]], share: float) -> None:
+    """Give every optimizer its share of its peak learning rate."""
+    for optimizer, peak in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = peak * share
+
+
+def update(model: Any, loss: Any, optimizers: list[tuple[Any, float]]) -> None:
+    """One step down the gradient of ``loss``."""
+    import torch
+
+    model.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer, _ in optimizers:
+        optimizer.step()
 
 
 def held_loss(model: Any, tokenizer: Any) -> float:
@@ -166,15 +198,13 @@ def train(
     import torch
 
     offsets = torch.Generator().manual_seed(seed)
-    optimizers = new_optimizers(model)
+    optimizers = new_optimizers(model, model.transformer.h)
     began, recent = time.monotonic(), []
     step = 0
     while step < steps:
         if stop and step + COOLDOWN < steps and not step % 10 and stop.exists():
             steps = step + COOLDOWN
-        for optimizer, peak in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = peak * rate(step, steps)
+        set_rates(optimizers, rate(step, steps))
         rows = stream.rows(BATCH)
         offset = torch.randint(0, POSITIONS - WINDOW + 1, (BATCH, 1), generator=offsets)
         offset[::2] = 0
@@ -182,11 +212,7 @@ def train(
         # Half-precision products: twice as fast where the processor has them; weights stay fp32.
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(input_ids=rows, labels=rows, position_ids=positions).loss
-        model.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, _ in optimizers:
-            optimizer.step()
+        update(model, loss, optimizers)
         recent.append(loss.item())
         step += 1
         if step % 50 == 0 or step == steps:
@@ -204,21 +230,27 @@ def save(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
     config.resid_pdrop = config.embd_pdrop = config.attn_pdrop = 0.1  # what fine-tuning expects
     config.activation_function = "gelu_new"
     config.use_cache = True
+    save_files(model, tokenizer, out, facts)
+
+
+def save_files(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
+    """The files of a checkpoint, and ``pretraining.json`` with ``facts`` and the weights' SHA-256."""
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     facts["weights_sha256"] = hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()
     (out / "pretraining.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def options(
+    program: str, description: str | None, steps: int, arguments: list[str] | None
+) -> argparse.Namespace:
+    """What a pre-training script is asked to do; threads and seed are set, the folder is there."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.mini.pretrain",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--seed", type=int, default=1, help="of the initial weights (default 1)")
-    parser.add_argument("--steps", type=int, default=2850, help="updates (default 2850)")
+    parser.add_argument("--steps", type=int, default=steps, help=f"updates (default {steps})")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     parser.add_argument("--stop", type=Path, help="finish early when this file appears")
     chosen = parser.parse_args(arguments)
@@ -227,8 +259,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(chosen.seed)
-    began = time.monotonic()
     chosen.out.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+def main(arguments: list[str] | None = None) -> int:
+    chosen = options("python -m bench.mini.pretrain", __doc__, 2850, arguments)
+    began = time.monotonic()
     tokenizer = train_tokenizer()
     model, stream = new_model(), Stream(tokenizer)
     for done, loss, line in train(  # noqa: B007
@@ -253,7 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
             "corpus_sha256": stream.digest.hexdigest(),
             "final_loss": round(loss, 4),
             "held_out_loss": round(held_loss(model, tokenizer), 4),
-            "torch": torch.__version__,
+            "torch": version("torch"),
             "threads": chosen.threads,
             "seconds": round(time.monotonic() - began),
         },

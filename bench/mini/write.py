@@ -1,6 +1,6 @@
 """Write the mini suite as files, exactly as the publishers of the real data sets lay theirs out.
 
-Why: the mini suite is read by the same loaders as E2E, WebNLG and DART, so that what works here
+Why: the mini suite is read by the same loaders as E2E, WebNLG, DART and XSum, so that what works here
 works there. The layouts follow the published files down to their quirks (quoting, line ends, file
 names of one-triple folders, lexicalisations marked ``toFix``).
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from bench.mini.news import SECTIONS, Article, article
 from bench.mini.say import describe, references
 from bench.mini.topics import categories, entity, entity_facts, restaurant_facts, row_facts
 from bench.mini.world import Dice, Triple, choose, is_name
@@ -24,6 +25,12 @@ WEBNLG = Path("webnlg") / "webnlg_challenge_2017"
 E2E_SOURCES = {"train": 200, "dev": 80, "test": 120}
 WEBNLG_SOURCES = {"train": 500, "dev": 80, "test": 70, "unseen": 70}
 DART_SOURCES = {"train": 450, "dev": 80, "test": 120}
+# Articles per section (see news.py). The extrapolation splits test on train's "other" and "sport".
+XSUM_SOURCES = {
+    "train": {"uk": 400, "business": 180, "world": 180, "other": 120, "sport": 120},
+    "validation": {"uk": 40, "business": 18, "world": 18, "other": 12, "sport": 12},
+    "test": {"uk": 40, "business": 18, "world": 18, "other": 20, "sport": 24},
+}
 TEXTS = {"train": {1: 4.0, 2: 4.0, 3: 2.0}, "dev": {2: 1.0, 3: 1.0}, "test": {3: 1.0}}
 E2E_TEXTS = {"train": {3: 1.0, 4: 1.0}, "dev": {2: 1.0}, "test": {4: 1.0, 5: 1.0}}
 TO_FIX_EVERY = 60
@@ -237,9 +244,39 @@ def dart_files() -> Iterator[tuple[Path, str]]:
     yield folder / "dart-v1.1.1-full-test.xml", _benchmark(head, lines, "")
 
 
+# ------------------------------------------------------------------------------------ XSum
+
+
+def xsum_articles(split: str) -> Iterator[tuple[str, Article]]:
+    """The articles of a split with their numbers, sections mixed."""
+    order = Dice("xsum", split, "order")
+    wanted = [
+        events[at % len(events)]
+        for section, events in SECTIONS.items()
+        for at in range(XSUM_SOURCES[split][section])
+    ]
+    first = 30_000_000 + 1_000_000 * list(XSUM_SOURCES).index(split)
+    for at, event in enumerate(order.shuffled(wanted)):
+        number = first + 37 * at + at % 31
+        yield str(number), article(Dice("xsum", split, number), event, number, held=split == "test")
+
+
+def xsum_files() -> Iterator[tuple[Path, str]]:
+    """JSON lines with the columns of the published parquet files, and the publisher's list of addresses."""
+    folder, addresses = Path("xsum"), []
+    for split in XSUM_SOURCES:
+        lines = []
+        for name, page in xsum_articles(split):
+            row = {"document": "\n".join(page.paragraphs), "summary": page.summary, "id": name}
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+            addresses.append(f"{page.url} {name}\n")
+        yield folder / f"{split}.jsonl", "".join(lines)
+    yield folder / "XSum-WebArxiveUrls-BBCids.txt", "".join(sorted(addresses))
+
+
 def write_mini(directory: Path) -> None:
     """Write the whole suite below ``directory``."""
-    for files in (e2e_files(), webnlg_files(), dart_files()):
+    for files in (e2e_files(), webnlg_files(), dart_files(), xsum_files()):
         for path, text in files:
             target = directory / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,18 +6,18 @@ import copy
 
 import pytest
 import torch
-from tiny import CASES, SOURCES, TARGETS, TRAINED, build, greedy, shake, shown
+from tiny import CASES, SOURCES, TARGETS, TRAINED, Case, build, greedy, shake, shown
 from torch import nn
 
 from bench import registry
-from bench.tuned import Tuned, freeze_check
+from bench.base import TunedBase, freeze_check
+from bench.method import DECODER_ONLY
 
-Case = tuple[str, dict[str, object]]
 every_case = pytest.mark.parametrize("case", CASES, ids=shown)
 trained_case = pytest.mark.parametrize("case", TRAINED, ids=shown)
 
 
-def loss_without_dropout(tuned: Tuned) -> float:
+def loss_without_dropout(tuned: TunedBase) -> float:
     """In eval mode; the model is left in train mode."""
     tuned.eval()
     with torch.no_grad():
@@ -115,8 +115,12 @@ def test_seed(case: Case) -> None:
 def test_dropout_rule(case: Case) -> None:
     """Train mode: the backbone drops out exactly where the method says so. Eval mode: never."""
     tuned = build(*case)
+    name, options, kind = case
     inner = [module for module in tuned.backbone.modules() if isinstance(module, nn.Dropout)]
-    assert inner and all(module.p == 0.1 for module in inner)
+    assert all(module.p == 0.1 for module in inner)
+    # BART has no modules for it.
+    assert bool(inner) == (kind == DECODER_ONLY)
+    assert inner or tuned.backbone.config.dropout == 0.1
 
     def twice() -> bool:
         results = []
@@ -125,13 +129,13 @@ def test_dropout_rule(case: Case) -> None:
             results.append(tuned(SOURCES, TARGETS))
         return torch.equal(*results)
 
-    declared = registry.get_method(case[0]).settings_for(
-        "paper", "e2e", registry.get_method(case[0]).resolve_options(case[1])
-    )["backbone_dropout"][0]
+    method = registry.get_method(name)
+    settings = method.settings_for("paper", "e2e", method.resolve_options(options), kind=kind)
+    declared = settings["backbone_dropout"][0]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         assert twice(), "before train() or eval() was ever called"
         tuned.train()
-        assert all(module.training == declared for module in inner)
+        assert all(module.training == declared for module in (tuned.backbone, *inner))
         assert twice() != declared
         tuned.eval()
         assert twice()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import BOS, SOURCES, TARGETS, backbone, build, shake
 from torch import Tensor
-from transformers import DynamicCache, GPT2Config
+from transformers import DynamicCache
 
 from baselines.adapter import bottleneck_of
 from bench.cache import as_tensor
@@ -64,14 +64,13 @@ def test_adapter_start() -> None:
 
 def test_adapter_size_of_other_models() -> None:
     """Elsewhere the bottleneck follows from the share; the paper's models have their own."""
-    small = GPT2Config(n_layer=12, n_embd=768, n_head=12)
     total = 124_439_808
     for size, share in {"3%": 0.03, "0.1%": 0.001}.items():
-        width = bottleneck_of(small, size, total)
+        width = bottleneck_of(12, 768, size, total)
         count = 12 * (width * (2 * 768 + 1) + 3 * 768)
         assert abs(count - share * total) <= 12 * (2 * 768 + 1) / 2
-    assert bottleneck_of(GPT2Config(n_layer=24, n_embd=1024, n_head=16), "3%", 1) == 224
-    assert bottleneck_of(GPT2Config(n_layer=2, n_embd=8, n_head=1), "0.1%", 100) == 1
+    assert bottleneck_of(24, 1024, "3%", 1) == 224
+    assert bottleneck_of(2, 8, "0.1%", 100) == 1
     assert build("adapter", {"bottleneck": 4}).facts == {"bottleneck": 4, "reduction": 4.0}
 
 

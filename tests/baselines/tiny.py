@@ -1,4 +1,5 @@
-"""A tiny random GPT-2 and every discovered method on it, for tests that ask about all methods at once."""
+"""A tiny random GPT-2, a tiny random BART, and every discovered method on both, for tests that ask about
+all methods at once."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ from functools import cache
 from typing import Any
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
 from bench import registry
+from bench.base import TunedBase
+from bench.method import DECODER_ONLY, ENCODER_DECODER
 from bench.rng import generator
-from bench.tuned import Tuned
 
 VOCAB, BOS = 61, 60
 POSITIONS = 96
@@ -32,33 +34,51 @@ def backbone(seed: int = 0, **changes: Any) -> GPT2LMHeadModel:
         return GPT2LMHeadModel(config).eval()
 
 
+def bart(seed: int = 0, **changes: Any) -> BartForConditionalGeneration:
+    """Two layers that read and three that write, with other heads. BOS is the </s> that all texts end with."""
+    shape = {
+        "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 24, "decoder_ffn_dim": 32, "d_model": 16, "max_position_embeddings": POSITIONS,
+    }  # fmt: skip
+    ids = {"eos_token_id": BOS, "decoder_start_token_id": BOS, "bos_token_id": 58, "pad_token_id": 59}
+    config = BartConfig(**{**shape, **ids, **changes}, vocab_size=VOCAB, init_std=0.2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BartForConditionalGeneration(config).eval()
+
+
+BACKBONES = {DECODER_ONLY: backbone, ENCODER_DECODER: bart}
+
 # What the variants alone would leave out.
 MORE: dict[str, list[dict[str, object]]] = {
     "adapter": [{"bottleneck": 3}],
     "embedding": [{"mlp": "no", "length": 3}],
     "prefix": [{"length": 1}, {"mlp": "no"}, {"init": "words"}, {"init": "words", "mlp": "no"}],
 }
-CASES = [
-    (name, options)
+Case = tuple[str, dict[str, object], str]
+"""Method, options, kind of backbone."""
+CASES: list[Case] = [
+    (name, dict(options), kind)
     for name, method in registry.methods().items()
-    for options in [*method.variants, *MORE.get(name, [])]
+    for kind in method.kinds
+    for options in [*method.variants_for(kind), *MORE.get(name, [])]
 ]
 TRAINED = [case for case in CASES if registry.get_method(case[0]).trains]
 
 
-def shown(case: tuple[str, dict[str, object]]) -> str:
-    """A case as a selector, for the names of tests."""
-    name, options = case
-    return f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]"
+def shown(case: Case) -> str:
+    """A case as a selector and a kind of backbone, for the names of tests."""
+    name, options, kind = case
+    return f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}] {kind}"
 
 
-def build(name: str, options: dict[str, object], seed: int = 0) -> Tuned:
+def build(name: str, options: dict[str, object], kind: str = DECODER_ONLY, seed: int = 0) -> Any:
     """The method on a fresh backbone; the same arguments give the same numbers."""
     method = registry.get_method(name)
-    return method.build(backbone(), Letters(), method.resolve_options(options), seed)
+    return method.build(BACKBONES[kind](), Letters(), method.resolve_options(options), seed)
 
 
-def shake(tuned: Tuned) -> Tuned:
+def shake(tuned: Any) -> Any:
     """Move every trained parameter, as training would, but in an instant."""
     with torch.no_grad():
         for parameter_name, tensor in tuned.trained_state().items():
@@ -67,13 +87,12 @@ def shake(tuned: Tuned) -> Tuned:
 
 
 @cache
-def shaken(case: str) -> Tuned:
+def shaken(case: str) -> TunedBase:
     """A method in the state of after some training, made once. Not to be changed by a test."""
-    name, options = next(known for known in CASES if shown(known) == case)
-    return shake(build(name, options))
+    return shake(build(*next(known for known in CASES if shown(known) == case)))
 
 
-def greedy(tuned: Tuned, sources: list[list[int]], length: int) -> list[list[int]]:
+def greedy(tuned: TunedBase, sources: list[list[int]], length: int) -> list[list[int]]:
     """The most likely token, again and again."""
     state, logits = tuned.start(sources)
     written = []

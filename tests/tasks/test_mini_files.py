@@ -11,6 +11,11 @@ from bench.task import Task
 from tasks.dart import Dart
 from tasks.e2e import E2E
 from tasks.webnlg import WebNLG
+from tasks.xsum import XSum
+from tasks.xsum_news_to_sports import XSumNewsToSports
+from tasks.xsum_within_news import XSumWithinNews
+
+TASKS = [E2E(), WebNLG(), Dart(), XSum(), XSumNewsToSports(), XSumWithinNews()]
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +23,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("task", [E2E(), WebNLG(), Dart()], ids=lambda task: task.name)
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_mini(task: Task) -> None:
     found = prepare(task)
     assert found.origin == "mini"

@@ -26,7 +26,8 @@ def test_declaration(task: Task) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", task.name)
     assert task.title and task.licence and task.instruction and task.folder
     assert task.kind in ("table-to-text", "summarization")
-    assert set(task.files) == set(task.expected) == set(SPLITS)
+    # Nobody recorded how large the extrapolation splits were, but for their capped test sets.
+    assert set(task.files) == set(SPLITS) >= set(task.expected) >= {"test"}
     assert all(count.rows >= count.items > 0 for count in task.expected.values())
     assert task.metrics and len(set(task.metrics)) == len(task.metrics)
     assert task.groups[0] == "all"

@@ -1,0 +1,191 @@
+"""Where the articles of XSum are: columns in files, or the publisher's one file per article.
+
+*Columns*: JSON lines, parquet or arrow files with the columns document, summary and id, named as the hub
+and ``datasets`` name them: ``default/xsum-train.parquet`` (the pinned files), ``default/train/0000.parquet``,
+``data/train-00000-of-00001.parquet``, ``train.jsonl``, ``train/data-00000-of-00001.arrow``. The validation
+split may be called validation, val or dev.
+
+*Raw*: ``bbc-summary-data/BBCID.summary`` with ``XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json`` beside it, which
+names the articles of each split.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import DataError
+from tasks._read import checked, read_json, read_text
+
+URL_LIST = "XSum-WebArxiveUrls-BBCids.txt"
+SPLIT_FILE = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
+RAW = "bbc-summary-data"
+NAMES = {"train": ("train",), "dev": ("validation", "val", "dev"), "test": ("test",)}
+FOLDERS = ("default", "data", ".")
+COLUMNS = ("document", "summary", "id")
+LIMIT = 2_000_000
+"""Characters in one field: the longest published document is a live page of some 200,000."""
+REMOVED = frozenset(
+    [
+        *("Share this with", "Email", "Facebook", "Messenger", "Twitter", "Pinterest", "WhatsApp"),
+        *("Linkedin", "LinkedIn", "Copy this link", "These are external links and will open in a new window"),
+    ]
+)
+"""Lines of the page around the article, as the hub's and the authors' extraction leave them out."""
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
+
+
+@dataclass(frozen=True)
+class Article:
+    """One article as published. ``url``: only where the file itself has it. ``place``: for messages."""
+
+    id: str
+    document: str
+    summary: str
+    url: str | None
+    place: str
+
+
+def column_files(root: Path, split: str) -> list[Path]:
+    """The files with the columns of ``split`` in reading order; empty if there are none.
+
+    The first layout that is there is taken, parquet before arrow before JSON lines.
+    """
+    for folder in FOLDERS:
+        for ending in ("parquet", "arrow", "jsonl", "json"):
+            for name in NAMES[split]:
+                for pattern in (f"xsum-{name}", name, f"xsum-{name}-*-of-*", f"{name}-*-of-*", f"{name}/*"):
+                    found = sorted((root / folder).glob(f"{pattern}.{ending}"))
+                    # What `datasets` writes beside its arrow files describes them and holds no rows.
+                    found = [p for p in found if ending != "json" or "/" not in pattern]
+                    if found:
+                        return found
+    return []
+
+
+def raw_files(root: Path, split: str) -> list[Path]:
+    """The split file and the articles of ``split`` that are there; empty if this is not the raw layout."""
+    if not (root / SPLIT_FILE).is_file() or not (root / RAW).is_dir():
+        return []
+    return [root / SPLIT_FILE, *(path for _, path in _raw_paths(root, split) if path.is_file())]
+
+
+def articles(root: Path, split: str) -> Iterator[Article]:
+    """The articles of ``split`` in the published order; ids are unique."""
+    found = column_files(root, split)
+    if found:
+        _check_shards(found)
+        rows = (article for path in found for article in _column_rows(path))
+    else:
+        rows = (_raw_article(name, path) for name, path in _raw_paths(root, split))
+    seen: set[str] = set()
+    for article in rows:
+        if article.id in seen:
+            raise DataError(f"{article.place}: a second article with id {article.id}; expected one of each")
+        seen.add(article.id)
+        yield article
+    if not seen:
+        raise DataError(f"{found[0] if found else root / SPLIT_FILE}: no articles; expected some")
+
+
+def read_urls(path: Path) -> dict[str, str]:
+    """The publisher's list, ``URL id`` per line, as id -> URL; the last line of an id counts."""
+    urls = {}
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        parts = line.split()
+        if len(parts) < 2 or "/" not in parts[0]:
+            shown = line.strip() if len(line) <= 80 else line[:77] + "..."
+            raise DataError(
+                f"{path}, line {number}: {shown!r}; expected an address and an id, as in 'http://… 123'"
+            )
+        urls[parts[1]] = parts[0]
+    return urls
+
+
+def _check_shards(paths: list[Path]) -> None:
+    """Refuse a split of which a part is missing: ``-00000-of-00002`` without its sister."""
+    parts = [(int(found[1]), int(found[2])) for path in paths if (found := _SHARD.search(path.name))]
+    for part, count in parts:
+        if len(parts) != count:
+            raise DataError(
+                f"{paths[part if part < len(paths) else 0]}: {len(parts)} of {count} parts are here; "
+                f"expected all of {paths[0].parent.name}/…-of-{count:05}"
+            )
+
+
+def _column_rows(path: Path) -> Iterator[Article]:
+    rows = _json_rows(path) if path.suffix in (".jsonl", ".json") else _table_rows(path)
+    for place, row in rows:
+        if not isinstance(row, dict) or any(column not in row for column in COLUMNS):
+            found = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
+            raise DataError(f"{place}: expected the columns {', '.join(COLUMNS)}; found {found or 'none'}")
+        document, summary = (checked(row[c], place, repr(c), True, LIMIT) for c in COLUMNS[:2])
+        name = row["id"] if not isinstance(row["id"], int) or isinstance(row["id"], bool) else str(row["id"])
+        yield Article(checked(name, place, "'id'"), document, summary, None, place)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """One JSON document per line, read line by line: the train split has half a gigabyte."""
+    if path.is_dir():
+        raise DataError(f"{path}: expected a file, found a directory")
+    empty = True
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            place = f"{path}, line {number}"
+            if not line.strip():
+                continue
+            empty = False
+            try:
+                yield place, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{place}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text"
+                ) from None
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{place}: not JSON ({error}); expected one JSON object per line") from None
+    if empty:
+        raise DataError(f"{path}: the file is empty; expected data")
+
+
+def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    from tasks._xsum_arrow import batches
+
+    number = 0
+    for rows in batches(path, COLUMNS):
+        for row in rows:
+            number += 1
+            yield f"{path}, row {number}", row
+
+
+def _raw_paths(root: Path, split: str) -> Iterator[tuple[str, Path]]:
+    """The ids of ``split`` in the order of the split file, and where each article is."""
+    path = root / SPLIT_FILE
+    document = read_json(path)
+    name = NAMES[split][0]
+    names = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(names, list) or not all(isinstance(one, str) and one.isalnum() for one in names):
+        raise DataError(f'{path}: no list of ids under {name!r}; expected {{"train": ["123", …], …}}')
+    for one in names:
+        yield one, root / RAW / f"{one}.summary"
+
+
+def _raw_article(name: str, path: Path) -> Article:
+    """``[SN]URL[SN]…[SN]TITLE[SN]…[SN]FIRST-SENTENCE[SN]…[SN]RESTBODY[SN]…`` without the lines around it."""
+    lines = re.split("\r\n|\r|\n", read_text(path))
+    lines = [line for line in lines if line.strip() and line not in REMOVED]
+    parts = "\n".join(lines).split("[SN]")
+    if len(parts) < 9:
+        raise DataError(
+            f"{path}: {max(0, (len(parts) - 1) // 2)} of 4 sections; expected "
+            "[SN]URL[SN], [SN]TITLE[SN], [SN]FIRST-SENTENCE[SN] and [SN]RESTBODY[SN]"
+        )
+    url, summary, document = (
+        checked(parts[at].strip(), str(path), "a section", True, LIMIT) for at in (2, 6, 8)
+    )
+    return Article(name, document, summary, url or None, str(path))

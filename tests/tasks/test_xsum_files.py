@@ -1,0 +1,201 @@
+"""Every layout of XSum that is read, and every fault in it as one line that says what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xsum_made import ROWS, arrow, arrow_file, jsonl, parquet, raw
+
+from bench.errors import DataError, UnavailableError
+from tasks._xsum_files import COLUMNS, RAW, SPLIT_FILE, URL_LIST, articles, column_files, raw_files, read_urls
+
+pyarrow = pytest.importorskip("pyarrow")
+
+
+def read(root: Path, split: str = "dev") -> list[dict[str, str]]:
+    return [{column: getattr(one, column) for column in COLUMNS} for one in articles(root, split)]
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (jsonl, "validation.jsonl"),
+        (jsonl, "val.json"),
+        (jsonl, "dev.jsonl"),
+        (parquet, "default/xsum-validation.parquet"),
+        (parquet, "default/validation/0000.parquet"),
+        (parquet, "data/validation-00000-of-00001.parquet"),
+        (parquet, "validation.parquet"),
+        (arrow, "validation/data-00000-of-00001.arrow"),
+        (arrow, "xsum-validation.arrow"),
+        (arrow_file, "validation.arrow"),
+    ],
+)
+def test_layouts(tmp_path: Path, write: Callable[[Path, Any], None], name: str) -> None:
+    write(tmp_path / name, ROWS)
+    assert [path.relative_to(tmp_path).as_posix() for path in column_files(tmp_path, "dev")] == [name]
+    assert column_files(tmp_path, "train") == column_files(tmp_path, "test") == []
+    assert read(tmp_path) == ROWS
+
+
+def test_what_datasets_writes(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    made = datasets.Dataset.from_list(ROWS)
+    datasets.DatasetDict({"validation": made, "test": made.select([2])}).save_to_disk(str(tmp_path / "a"))
+    assert read(tmp_path / "a") == ROWS and read(tmp_path / "a", "test") == ROWS[2:]
+    made.to_json(str(tmp_path / "b" / "validation.jsonl"))
+    made.to_parquet(str(tmp_path / "c" / "validation.parquet"))
+    assert read(tmp_path / "b") == read(tmp_path / "c") == ROWS
+
+
+def test_parts_are_read_in_order_and_must_all_be_there(tmp_path: Path) -> None:
+    for at, row in enumerate(ROWS):
+        parquet(tmp_path / "data" / f"validation-{at:05}-of-00003.parquet", [row])
+    assert read(tmp_path) == ROWS
+    (tmp_path / "data" / "validation-00001-of-00003.parquet").unlink()
+    with pytest.raises(DataError, match="2 of 3 parts are here; expected all of data/…-of-00003"):
+        read(tmp_path)
+
+
+def test_raw(tmp_path: Path) -> None:
+    raw(tmp_path, ROWS)
+    assert read(tmp_path) == ROWS
+    assert [one.url for one in articles(tmp_path, "dev")] == [
+        f"http://www.bbc.co.uk/news/uk-{number}" for number in (101, 102, 103)
+    ]
+    assert len(raw_files(tmp_path, "dev")) == 4
+    path = tmp_path / RAW / "101.summary"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read(tmp_path) == ROWS
+    jsonl(tmp_path / "validation.jsonl", ROWS[:1])
+    assert read(tmp_path) == ROWS[:1], "columns come first"
+
+
+def test_numbers_as_ids(tmp_path: Path) -> None:
+    parquet(tmp_path / "test.parquet", [{**ROWS[0], "id": 101, "more": 1.5}])
+    assert read(tmp_path, "test") == ROWS[:1]
+
+
+def lines(root: Path, content: bytes) -> None:
+    (root / "validation.jsonl").write_bytes(content)
+
+
+def one(root: Path, **changes: Any) -> None:
+    jsonl(root / "validation.jsonl", [{**ROWS[0], **changes}])
+
+
+def one_raw(root: Path, content: bytes) -> None:
+    raw(root, ROWS[:1])
+    (root / RAW / "101.summary").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda r: lines(r, b""), "validation.jsonl: the file is empty; expected data"),
+        (lambda r: lines(r, b'\n{"document":'), "line 2: not JSON"),
+        (lambda r: lines(r, b"[" * 100_000), "line 1: not JSON"),
+        (lambda r: lines(r, b'{"document": "\xff"}\n'), "line 1: byte 0xff is not UTF-8"),
+        (lambda r: lines(r, b"[1]\n"), "expected the columns document, summary, id; found list"),
+        (
+            lambda r: lines(r, b'{"article": "a", "highlights": "b", "id": "1"}\n'),
+            "line 1: expected the columns document, summary, id; found article, highlights, id",
+        ),
+        (lambda r: one(r, document=None), "line 1: 'document' is missing; expected text"),
+        (lambda r: one(r, summary=3), "line 1: 'summary' is of type int; expected text"),
+        (lambda r: one(r, id=""), "line 1: 'id' is empty; expected text"),
+        (lambda r: one(r, id=True), "line 1: 'id' is of type bool; expected text"),
+        (lambda r: one(r, document="\ud800"), "half a surrogate pair"),
+        (lambda r: one(r, document="x" * 2_000_001), "expected at most 2,000,000"),
+        (lambda r: jsonl(r / "validation.jsonl", [ROWS[0]] * 2), "a second article with id 101"),
+        (
+            lambda r: parquet(r / "validation.parquet", [{"text": "a", "id": "1"}]),
+            "no column 'document'; expected",
+        ),
+        (lambda r: arrow(r / "validation.arrow", [{"document": "a"}]), "no column 'summary'; expected"),
+        (lambda r: (r / "validation.parquet").write_bytes(b"PAR1 and no more"), "cannot be read as parquet"),
+        (lambda r: (r / "validation.arrow").write_bytes(b"no arrow at all"), "cannot be read as arrow"),
+        (lambda r: (r / "validation.arrow").write_bytes(b""), "cannot be read as arrow"),
+        (
+            lambda r: parquet(r / "validation.parquet", [{**ROWS[0], "document": 1}]),
+            "is of type int; expected text",
+        ),
+        (lambda r: (r / "validation.parquet").mkdir(), "expected a file, found a directory"),
+        (lambda r: (r / "validation.jsonl").mkdir(), "expected a file, found a directory"),
+        (lambda r: raw(r, []), "no articles; expected some"),
+        (lambda r: raw(r, ROWS, "valid"), "no list of ids under 'validation'; expected"),
+        (lambda r: raw(r, ROWS) or (r / SPLIT_FILE).write_text('{"validation": ["../x"]}'), "no list of ids"),
+        (lambda r: raw(r, ROWS) or (r / SPLIT_FILE).write_text("{"), "line 1: not JSON"),
+        (
+            lambda r: raw(r, ROWS) or (r / RAW / "103.summary").unlink(),
+            "103.summary: expected a file, found nothing",
+        ),
+        (
+            lambda r: one_raw(r, b"[SN]URL[SN]\na/b\n[SN]TITLE[SN]\n"),
+            "101.summary: 2 of 4 sections; expected",
+        ),
+        (lambda r: one_raw(r, b"text"), "101.summary: 0 of 4 sections; expected"),
+        (lambda r: one_raw(r, b""), "101.summary: the file is empty"),
+        (lambda r: one_raw(r, b"[SN]URL[SN]\n\xe9"), "line 2: byte 0xe9 is not UTF-8"),
+    ],
+)
+def test_damage(tmp_path: Path, damage: Callable[[Path], Any], expected: str) -> None:
+    damage(tmp_path)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path)) and expected in message
+    assert "\n" not in message and len(message) < 600
+
+
+def test_half_a_parquet_file(tmp_path: Path) -> None:
+    parquet(tmp_path / "validation.parquet", ROWS * 1)
+    content = (tmp_path / "validation.parquet").read_bytes()
+    (tmp_path / "validation.parquet").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="cannot be read as parquet"):
+        read(tmp_path)
+
+
+def test_text_that_is_not_utf8(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    bad = pyarrow.array([b"\xe9t\xe9"]).cast(pyarrow.binary()).view(pyarrow.string())
+    table = pyarrow.table({"document": bad, "summary": ["a"], "id": ["1"]})
+    pyarrow.parquet.write_table(table, tmp_path / "validation.parquet")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read(tmp_path)
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet(tmp_path / "validation.parquet", ROWS)
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(UnavailableError, match=r"needs pyarrow .* or give the same rows as JSON lines"):
+        read(tmp_path)
+
+
+def test_addresses(tmp_path: Path) -> None:
+    path = tmp_path / URL_LIST
+    path.write_text("http://a/news/uk-1 1\n\nhttp://a/news/uk-2\t2\r\nhttp://a/sport/1 1\n", encoding="utf-8")
+    assert read_urls(path) == {"1": "http://a/sport/1", "2": "http://a/news/uk-2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "the file is empty"),
+        (b"http://a/b 1\nhttp://a/c\n", "line 2: 'http://a/c'; expected an address and an id"),
+        (b"1 http://a/b\n", "line 1: '1 http://a/b'; expected an address"),
+        (b"http://a/\xff 1\n", "line 1: byte 0xff is not UTF-8"),
+    ],
+)
+def test_damaged_addresses(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / URL_LIST).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_urls(tmp_path / URL_LIST)
+    assert expected in str(caught.value)
+    with pytest.raises(DataError, match="found nothing of that name"):
+        read_urls(tmp_path / "gone")
