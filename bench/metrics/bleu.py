@@ -13,12 +13,12 @@ MAX_REFERENCES = 3
 
 def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """E2E: mteval-v13a tokenisation, case-insensitive, closest reference length, all references."""
-    from sacrebleu.metrics import BLEU
+    from bench.metrics.bleu_counts import CountingBLEU
 
-    metric = BLEU(lowercase=True)
+    metric = CountingBLEU(lowercase=True)
     streams = columns(references, fill=None)
     score = metric.corpus_score([text.strip() for text in hypotheses], streams)
-    return Measured(float(score.score), str(metric.get_signature()))
+    return Measured(float(score.score), str(metric.get_signature()), metric.segments)
 
 
 def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
@@ -49,12 +49,13 @@ def multi_bleu(
     A missing second or third reference is an empty line there and counts as a reference of length 0,
     which weakens the brevity penalty; done here as well, and named in the signature.
     """
-    from sacrebleu.metrics import BLEU
+    from bench.metrics.bleu_counts import CountingBLEU
 
-    metric = BLEU(tokenize="none", force=True, smooth_method="none")
+    metric = CountingBLEU(tokenize="none", force=True, smooth_method="none")
     first = [[prepare(text) for text in refs[:MAX_REFERENCES]] for refs in references]
     score = metric.corpus_score(list(hypotheses), columns(first, fill="", width=MAX_REFERENCES))
-    return Measured(float(score.score), f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:length0")
+    signature = f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:length0"
+    return Measured(float(score.score), signature, metric.segments)
 
 
 def columns(
