@@ -1,8 +1,8 @@
 """The settings of a run: one table of names, types, defaults and where each default comes from.
 
 Command-line flags, the specification, `bench plan` and the record are all made from this table. A
-value is decided by the last of: this table, the protocol, the method's and the task's own settings,
-the command line; the winner's origin is recorded with it.
+value is decided by the last of: this table, the method's and the task's own settings, the experiment,
+the protocol, the command line; the winner's origin is recorded with it.
 """
 
 from __future__ import annotations
@@ -101,8 +101,18 @@ TABLE = (
           minimum=1, optional=True),
     Known("patience", int, None, OURS, "dev losses without improvement before stopping", "train", minimum=1,
           optional=True),
+    Known("train_subset", int, None, OURS, "rows of the training split to draw and train on", "train", minimum=1,
+          optional=True),
+    Known("train_share", float, None, OURS, "share of the training split to draw, above 0 and up to 1", "train",
+          minimum=0.0, optional=True),
+    Known("dev_subset", int, None, OURS, "rows of the dev split to draw for --eval-every", "train", minimum=1,
+          optional=True),
     Known("train_split", str, "train", OURS, "split to train on", "data", choices=("train", "dev", "test")),
     Known("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train", "dev", "test")),
+    Known("test_subset", int, None, OURS, "items of the test split to draw, decode and score", "data", minimum=1,
+          optional=True),
+    Known("data_seed", int, None, f"{OURS}: 0 where something is drawn", "which draw of the four above", "data",
+          minimum=0, optional=True),
     Known("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1, optional=True),
     # Decoding.
     Known("beams", int, 5, "paper §5.3", "beam size", "decode", minimum=1),
@@ -114,6 +124,8 @@ TABLE = (
     Known("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work", identity=False),
 )  # fmt: skip
 BY_NAME = {known.name: known for known in TABLE}
+DRAWS = ("train_subset", "train_share", "dev_subset", "test_subset")
+"""The settings that draw a part of a split (``bench.subsets``); ``data_seed`` says which part."""
 
 MINI = {
     "epochs": (4, f"{OURS} for mini"),
@@ -140,7 +152,7 @@ def parse_given(given: Mapping[str, object]) -> dict[str, Any]:
 def resolve(
     layers: Iterable[Mapping[str, tuple[object, str]]], protocol: str, given: Mapping[str, object]
 ) -> dict[str, Setting]:
-    """Every setting with its origin. ``layers``: method and task settings, weakest first.
+    """Every setting with its origin. ``layers``: of method, task and experiment, weakest first.
 
     Raises ``UserError`` for a name that is not in the table, or a bad value.
     """
@@ -151,7 +163,7 @@ def resolve(
     for layer in decided:
         for name, (value, origin) in layer.items():
             if name not in BY_NAME:
-                raise unknown("setting", name, BY_NAME, "declared by a method or task")
+                raise unknown("setting", name, BY_NAME, "declared by a method, task or experiment")
             resolved[name] = Setting(BY_NAME[name].parse(value), origin)
     for name, value in parse_given(given).items():
         resolved[name] = Setting(value, "command line")
@@ -160,4 +172,25 @@ def resolve(
         raise UserError("--eval-every watches the dev split; it is the training split here")
     if values["eval_every"] is None and (values["patience"] is not None or values["keep"] == "best"):
         raise UserError("--keep best and --patience need --eval-every N: how often to look at the dev loss")
+    check_draws(values)
+    if values["data_seed"] is None and any(values[name] is not None for name in DRAWS):
+        resolved["data_seed"] = Setting(0, OURS)
     return resolved
+
+
+def check_draws(values: Mapping[str, Any]) -> None:
+    """Refuse draws that contradict each other, or that nothing would look at."""
+    share = values["train_share"]
+    if share is not None and values["train_subset"] is not None:
+        raise UserError(
+            "--train-subset and --train-share both say how much to train on; expected one of them"
+        )
+    if share is not None and not 0 < share <= 1:
+        raise UserError(f"--train-share {share:g}: expected a share above 0 and up to 1, as 0.1 for 10 %")
+    if values["dev_subset"] is not None and values["eval_every"] is None:
+        raise UserError("--dev-subset needs --eval-every N: without it the dev split is not read")
+    if values["data_seed"] is not None and all(values[name] is None for name in DRAWS):
+        flags = ", ".join("--" + name.replace("_", "-") for name in DRAWS)
+        raise UserError(
+            f"--data-seed {values['data_seed']}: nothing is drawn; expected one of {flags} with it"
+        )
