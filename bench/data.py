@@ -44,14 +44,7 @@ def prepare(
     Raises ``UnavailableError`` listing every place that was tried, and ``DataError`` for files that
     are damaged or, unless ``strict`` is off, of another size than declared.
     """
-    for split in splits:
-        check_split(task, split)
-    root, origin = find(task, data_dir, allow_download, scale, splits)
-    expected = mini_rows(task) if origin == "mini" else task.expected
-    hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
-    if origin == "publisher":
-        check_published(task, root, hashes)
-    prepared = Prepared(task, root, origin, fingerprint(hashes), expected)
+    prepared = found(task, data_dir, allow_download, scale, splits)
     for split in splits:
         if (problem := miscounted(prepared, split)) is None:
             continue
@@ -59,6 +52,20 @@ def prepare(
             raise DataError(f"{problem} Give --any-row-count to go on all the same")
         say(f"warning: {problem}", important=True)
     return prepared
+
+
+def found(
+    task: Task, data_dir: Path | None, allow_download: bool, scale: str, splits: Sequence[str]
+) -> Prepared:
+    """The files of ``splits``, hashed and not yet parsed; the errors are those of `prepare`."""
+    for split in splits:
+        check_split(task, split)
+    root, origin = find(task, data_dir, allow_download, scale, splits)
+    expected = mini_rows(task) if origin == "mini" else task.expected
+    hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
+    if origin == "publisher":
+        check_published(task, root, hashes)
+    return Prepared(task, root, origin, fingerprint(hashes), expected)
 
 
 def look(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepared:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import registry
+from bench import registry, subsets
 from bench.data import prepare
 from bench.errors import UserError, unknown
-from bench.method import Method
+from bench.method import Method, Settings
 from bench.models import FITS, MODELS, Located, kind_of_model, locate
 from bench.settings import BY_NAME, parse_given
-from bench.spec import PROTOCOLS, SCALES, RunSpec, make_spec, resolve_run
+from bench.spec import PROTOCOLS, SCALES, Resolved, RunSpec, make_spec, resolve_run
 from bench.task import Prepared, Protocol, Task
 
 DEFAULT_MODEL = {
@@ -47,10 +47,38 @@ class Request:
     options: Mapping[str, object]
     seed: int
     common: Common
+    preset: Settings = field(default_factory=dict)
+    """Options and settings that an experiment prescribes, each with its origin; the command line wins."""
+    experiment: str | None = None
+    selecting: tuple[str, ...] = ()
+    """Names in ``preset`` that tell this run from the others of its experiment."""
+
+    @property
+    def model(self) -> str:
+        """The backbone's name or directory."""
+        return self.common.model or DEFAULT_MODEL[self.task.kind][self.common.scale]
+
+    def resolve(self, model: str) -> Resolved:
+        """Options and settings with their origins; ``model``: the backbone's name. Looks for nothing."""
+        return resolve_run(
+            self.task,
+            self.method,
+            self.options,
+            self.common.given,
+            model,
+            self.common.scale,
+            self.common.protocol,
+            kind_of_model(self.model),
+            self.preset,
+        )
 
     def describe(self) -> str:
-        options = ",".join(f"{name}={value}" for name, value in self.options.items())
-        return f"{self.method.name}{f'[{options}]' if options else ''} on {self.task.name}, seed {self.seed}"
+        told = {name: self.preset[name][0] for name in self.selecting} | dict(self.options)
+        known = {option.name for option in self.method.options}
+        inside = ",".join(f"{name}={value}" for name, value in told.items() if name in known)
+        parts = [f"{self.method.name}{f'[{inside}]' if inside else ''} on {self.task.name}"]
+        parts += [f"{name} {value}" for name, value in told.items() if name not in known]
+        return ", ".join([*parts, f"seed {self.seed}"])
 
 
 @dataclass(frozen=True)
@@ -91,6 +119,19 @@ class Specified:
 
 def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request]:
     """The product of the lists; every name is checked before anything runs."""
+    check_common(common)
+    chosen_tasks = [registry.get_task(name.strip()) for name in tasks.split(",")]
+    chosen = [(registry.get_method(name), options) for name, options in registry.parse_selector(methods)]
+    for method, options in chosen:
+        method.resolve_options(options)
+    return [
+        Request(task, method, options, seed, common)
+        for task, (method, options), seed in itertools.product(chosen_tasks, chosen, parse_seeds(seeds))
+    ]
+
+
+def check_common(common: Common) -> None:
+    """Refuse a scale, protocol, data directory or setting that cannot be."""
     if common.scale not in SCALES:
         raise unknown("scale", common.scale, SCALES)
     if common.protocol not in PROTOCOLS:
@@ -99,21 +140,15 @@ def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request
         raise UserError(
             f"--data-dir {common.data_dir}: no such directory; expected one with e2e/, webnlg/, dart/ or xsum/"
         )
-    chosen_tasks = [registry.get_task(name.strip()) for name in tasks.split(",")]
-    chosen = [(registry.get_method(name), options) for name, options in registry.parse_selector(methods)]
-    for method, options in chosen:
-        method.resolve_options(options)
     parse_given(common.given)
-    numbers = []
-    for text in seeds.split(","):
-        try:
-            numbers.append(int(text))
-        except ValueError:
-            raise UserError(f"--seed {seeds}: expected whole numbers separated by commas") from None
-    return [
-        Request(task, method, options, seed, common)
-        for task, (method, options), seed in itertools.product(chosen_tasks, chosen, numbers)
-    ]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``1,2,3`` as numbers."""
+    try:
+        return [int(one) for one in text.split(",")]
+    except ValueError:
+        raise UserError(f"--seed {text}: expected whole numbers separated by commas") from None
 
 
 def check_fit(task: Task, model: str) -> None:
@@ -134,29 +169,27 @@ def check_fit(task: Task, model: str) -> None:
 def specify(request: Request) -> Specified:
     """Find data and backbone, and resolve every setting. Nothing is written."""
     common = request.common
-    name = common.model or DEFAULT_MODEL[request.task.kind][common.scale]
-    check_fit(request.task, name)
-    model = locate(name, allow_download=not common.offline)
-    resolved = resolve_run(
-        request.task,
-        request.method,
-        request.options,
-        common.given,
-        model.name,
-        common.scale,
-        common.protocol,
-        model.kind,
-    )
-    # Untrained methods do not need the training files.
-    splits = resolved.splits if request.method.trains else (resolved.settings["test_split"].value,)
+    check_fit(request.task, request.model)
+    model = locate(request.model, allow_download=not common.offline)
     data = prepare(
         request.task,
         common.data_dir,
         allow_download=not common.offline,
         scale=common.scale,
-        splits=splits,
+        splits=splits_of(request, request.resolve(model.name)),
         strict=common.strict,
     )
+    return specified(request, model, data)
+
+
+def splits_of(request: Request, resolved: Resolved) -> tuple[str, ...]:
+    """The splits whose files the run reads: untrained methods do not need the training's."""
+    return resolved.splits if request.method.trains else (resolved.settings["test_split"].value,)
+
+
+def specified(request: Request, model: Located, data: Prepared) -> Specified:
+    """The request with a backbone and data that were found."""
+    common = request.common
     spec = make_spec(
         request.task,
         request.method,
@@ -170,9 +203,12 @@ def specify(request: Request) -> Specified:
         data_origin=data.origin,
         data_fingerprint=data.fingerprint,
         kind=model.kind,
+        preset=request.preset,
     )
+    if request.method.trains:
+        subsets.check_sizes(spec.settings, data.expected, request.task.name)
     given_dir = str(common.data_dir) if data.origin == "directory" else None
-    command = spec.command(common.model, given_dir)
+    command = spec.command(common.model, given_dir, request.experiment, request.selecting)
     if not common.strict:
         command += " --any-row-count"
     if common.runs != Path("runs"):

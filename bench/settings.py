@@ -2,7 +2,7 @@
 
 Command-line flags, the specification, `bench plan` and the record are all made from this table. A
 value is decided by the last of: this table, the kind of model, the method's and the task's own settings,
-the protocol, the command line; the winner's origin is recorded with it.
+the experiment, the protocol, the command line; the winner's origin is recorded with it.
 """
 
 from __future__ import annotations
@@ -108,8 +108,18 @@ TABLE = (
           minimum=1, optional=True),
     Known("patience", int, None, OURS, "dev losses without improvement before stopping", "train", minimum=1,
           optional=True),
+    Known("train_subset", int, None, OURS, "rows of the training split to draw and train on", "train", minimum=1,
+          optional=True),
+    Known("train_share", float, None, OURS, "share of the training split to draw, above 0 and up to 1", "train",
+          minimum=0.0, optional=True),
+    Known("dev_subset", int, None, OURS, "rows of the dev split to draw for --eval-every", "train", minimum=1,
+          optional=True),
     Known("train_split", str, "train", OURS, "split to train on", "data", choices=("train", "dev", "test")),
     Known("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train", "dev", "test")),
+    Known("test_subset", int, None, OURS, "items of the test split to draw, decode and score", "data", minimum=1,
+          optional=True),
+    Known("data_seed", int, None, f"{OURS}: 0 where something is drawn", "which draw of the four above", "data",
+          minimum=0, optional=True),
     Known("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1, optional=True),
     Known("max_source_tokens", int, 512, f"paper §5.3: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
           "longest source to read, <s> and </s> included", "data", minimum=3, kinds=SEQ2SEQ),
@@ -134,6 +144,8 @@ TABLE = (
     Known("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work", identity=False),
 )  # fmt: skip
 BY_NAME = {known.name: known for known in TABLE}
+DRAWS = ("train_subset", "train_share", "dev_subset", "test_subset")
+"""The settings that draw a part of a split (``bench.subsets``); ``data_seed`` says which part."""
 
 KIND: dict[str, dict[str, tuple[object, str]]] = {
     DECODER_ONLY: {},
@@ -176,7 +188,7 @@ def resolve(
     given: Mapping[str, object],
     kind: str = DECODER_ONLY,
 ) -> dict[str, Setting]:
-    """Every setting that a ``kind`` of model has, with its origin. ``layers``: method and task settings,
+    """Every setting that a ``kind`` of model has, with its origin. ``layers``: of method, task and experiment,
     weakest first.
 
     Raises ``UserError`` for a name that is not in the table or not for this kind, or a bad value.
@@ -195,7 +207,9 @@ def resolve(
     for layer in decided:
         for name, (value, origin) in layer.items():
             if name not in own:
-                raise unknown(f"setting of {kind} models", name, own, "declared by a method or task")
+                raise unknown(
+                    f"setting of {kind} models", name, own, "declared by a method, task or experiment"
+                )
             resolved[name] = Setting(BY_NAME[name].parse(value), origin)
     for name, value in parse_given(given).items():
         resolved[name] = Setting(value, "command line")
@@ -204,4 +218,25 @@ def resolve(
         raise UserError("--eval-every watches the dev split; it is the training split here")
     if values["eval_every"] is None and (values["patience"] is not None or values["keep"] == "best"):
         raise UserError("--keep best and --patience need --eval-every N: how often to look at the dev loss")
+    check_draws(values)
+    if values["data_seed"] is None and any(values[name] is not None for name in DRAWS):
+        resolved["data_seed"] = Setting(0, OURS)
     return resolved
+
+
+def check_draws(values: Mapping[str, Any]) -> None:
+    """Refuse draws that contradict each other, or that nothing would look at."""
+    share = values["train_share"]
+    if share is not None and values["train_subset"] is not None:
+        raise UserError(
+            "--train-subset and --train-share both say how much to train on; expected one of them"
+        )
+    if share is not None and not 0 < share <= 1:
+        raise UserError(f"--train-share {share:g}: expected a share above 0 and up to 1, as 0.1 for 10 %")
+    if values["dev_subset"] is not None and values["eval_every"] is None:
+        raise UserError("--dev-subset needs --eval-every N: without it the dev split is not read")
+    if values["data_seed"] is not None and all(values[name] is None for name in DRAWS):
+        flags = ", ".join("--" + name.replace("_", "-") for name in DRAWS)
+        raise UserError(
+            f"--data-seed {values['data_seed']}: nothing is drawn; expected one of {flags} with it"
+        )

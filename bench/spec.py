@@ -8,8 +8,9 @@ command continues it or finds it done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from bench import settings as known
@@ -64,9 +65,7 @@ class RunSpec:
             "seed": self.seed,
             "data": self.data_fingerprint,
             "settings": {
-                name: setting.value
-                for name, setting in self.settings.items()
-                if known.BY_NAME[name].identity and (self.trains or known.BY_NAME[name].stage != "train")
+                name: setting.value for name, setting in self.settings.items() if decides(name, self.trains)
             },
         }
 
@@ -101,23 +100,44 @@ class RunSpec:
             "settings": origins(self.settings),
         }
 
-    def command(self, model: str | None = None, data_dir: str | None = None) -> str:
-        """The command line that asks for this run again; ``model`` and ``data_dir`` as they were given."""
+    def command(
+        self,
+        model: str | None = None,
+        data_dir: str | None = None,
+        experiment: str | None = None,
+        selecting: Collection[str] = (),
+    ) -> str:
+        """The command line that asks for this run again; ``model`` and ``data_dir`` as they were given.
+
+        A run of an ``experiment`` is asked for by that name, with the options and settings in
+        ``selecting``, which tell it from the experiment's other runs: typed alone, they would be the
+        user's settings and not the experiment's.
+        """
         import shlex
 
+        def is_typed(name: str, setting: Setting) -> bool:
+            return setting.origin == "command line" or name in selecting
+
         selector = self.method
-        typed = [f"{n}={s.value}" for n, s in self.options.items() if s.origin == "command line"]
+        typed = [f"{n}={s.value}" for n, s in self.options.items() if is_typed(n, s)]
         if typed:
             selector += f"[{','.join(typed)}]"
-        words = ["bench", "run", "--method", selector, "--task", self.task]
+        words = ["bench", "run", *([experiment] if experiment else [])]
+        words += ["--method", selector, "--task", self.task]
         words += ["--model", model or self.model]
         words += ["--scale", self.scale, "--protocol", self.protocol, "--seed", str(self.seed)]
         for name, setting in self.settings.items():
-            if setting.origin == "command line" and known.BY_NAME[name].identity:
+            if is_typed(name, setting) and known.BY_NAME[name].identity:
                 words += ["--" + name.replace("_", "-"), known.typed(setting.value)]
         if data_dir is not None:
             words += ["--data-dir", data_dir]
         return shlex.join(words)
+
+
+def decides(name: str, trains: bool) -> bool:
+    """Whether another value of a setting makes another run; none of the training does where nothing trains."""
+    one = known.BY_NAME[name]
+    return one.identity and (trains or one.stage != "train")
 
 
 @dataclass(frozen=True)
@@ -145,19 +165,25 @@ def resolve_run(
     scale: str,
     protocol: Protocol,
     kind: str = DECODER_ONLY,
+    preset: Settings = MappingProxyType({}),
 ) -> Resolved:
-    """Weakest to strongest: defaults, kind of model, scale, method, task, protocol ``plain``, command line.
+    """Weakest to strongest: defaults, kind of model, scale, method, task, ``preset``, ``plain``, command line.
 
-    Raises ``UserError`` where the method is not made for this kind of model.
+    ``preset``: what an experiment prescribes, options and settings, each with its origin. Raises
+    ``UserError`` where the method is not made for this kind of model.
     """
     if kind not in method.kinds:
         raise UserError(f"{method.name} is for {' and '.join(method.kinds)} models; this run's is {kind}")
-    parsed = method.resolve_options(options)
+    names = {option.name for option in method.options}
+    prescribed = {name: value for name, (value, _) in preset.items() if name in names}
+    parsed = method.resolve_options({**prescribed, **options})
     table = method.settings_for(scale, task.name, parsed, model, kind)
     chosen: dict[str, Setting] = {}
     for option in method.options:
         if option.name in options:
             chosen[option.name] = Setting(parsed[option.name], "command line")
+        elif option.name in prescribed:
+            chosen[option.name] = Setting(parsed[option.name], preset[option.name][1])
         elif option.name in table:
             value, origin = table[option.name]
             chosen[option.name] = Setting(option.parse(value, method.name), origin)
@@ -166,13 +192,14 @@ def resolve_run(
     settled = method.settle({name: setting.value for name, setting in chosen.items()})
     for name, value in settled.items():
         if value != chosen[name].value:
-            if name in options:
-                raise UserError(f"{method.name}[{name}={options[name]}]: another option given decides this")
+            if name in options or name in prescribed:
+                raise UserError(f"{method.name}[{name}={parsed[name]}]: another option given decides this")
             chosen[name] = Setting(value, "decided by another option")
     layers: list[Settings] = [
         known.MINI if scale == "mini" else {},
         {name: entry for name, entry in table.items() if name not in chosen},
         task.settings.get(scale, {}),
+        {name: entry for name, entry in preset.items() if name not in names},
     ]
     return Resolved(chosen, resolve(layers, protocol, given, kind))
 
@@ -191,11 +218,12 @@ def make_spec(
     data_origin: str,
     data_fingerprint: str,
     kind: str = DECODER_ONLY,
+    preset: Settings = MappingProxyType({}),
 ) -> RunSpec:
     """The specification of a run whose data and backbone were found."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed {seed}: expected a whole number from 0 to {2**31 - 1}")
-    resolved = resolve_run(task, method, options, given, model, scale, protocol, kind)
+    resolved = resolve_run(task, method, options, given, model, scale, protocol, kind, preset)
     return RunSpec(
         task=task.name,
         method=method.name,

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench import provenance
+from bench import provenance, subsets
 from bench.coding import Coding, coding
 from bench.data import load_items, load_rows
 from bench.device import make_accelerator, pick_device, rank
@@ -23,13 +23,15 @@ from bench.progress import say, track
 from bench.request import Specified
 from bench.spec import RunSpec
 from bench.store import RunDir
-from bench.task import Item
+from bench.task import Item, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from bench.base import TunedBase
     from bench.train import Pair
+
+T = TypeVar("T")
 
 
 def decode_key(spec: RunSpec, folder: RunDir) -> str:
@@ -175,9 +177,9 @@ class Attempt:
 
         if not tuned.trained_state():  # prompt, or a prefix of length 0
             return None
-        pairs, truncated = self.pairs(tokenizer, tuned, self.spec["train_split"])
+        pairs, truncated = self.pairs(tokenizer, tuned, self.train_rows())
         watching = self.spec["eval_every"] is not None
-        dev, _ = self.pairs(tokenizer, tuned, "dev") if watching else ([], 0)
+        dev, _ = self.pairs(tokenizer, tuned, self.dev_rows()) if watching else ([], 0)
         settings = TrainSettings(**{name: self.spec[name] for name in TrainSettings.__dataclass_fields__})
         frozen = freeze_check(tuned)
         with self.watch(len(pairs), settings) as on_update:
@@ -200,8 +202,8 @@ class Attempt:
         if freeze_check(tuned) != frozen:
             raise AssertionError("a frozen parameter changed in training: the method is not what it says")
         rate = round(report.target_tokens / max(report.seconds, 1e-9), 1)
-        sizes = {"rows": len(pairs), "truncated_rows": truncated, "target_tokens_per_second": rate}
-        return {**asdict(report), **sizes}
+        sizes = {"rows": len(pairs), "truncated_rows": truncated, "dev_rows": len(dev)}
+        return {**asdict(report), **sizes, "target_tokens_per_second": rate}
 
     @contextlib.contextmanager
     def watch(self, rows: int, settings: Any) -> Iterator[Any]:
@@ -232,12 +234,30 @@ class Attempt:
             if tracker is not None:
                 tracker.close(finished=tracker.done >= total)
 
+    def train_rows(self) -> list[Row]:
+        """The rows to train on: all of the split, or the part that is drawn."""
+        spec = self.spec
+        split, size = spec["train_split"], spec["train_subset"]
+        rows = load_rows(self.specified.data, split, spec.protocol)
+        if spec["train_share"] is not None:
+            size = subsets.size_of_share(spec["train_share"], len(rows))
+        return self.part(rows, size, split, "--train-subset")
+
+    def dev_rows(self) -> list[Row]:
+        """The rows whose loss is watched."""
+        rows = load_rows(self.specified.data, "dev", self.spec.protocol)
+        return self.part(rows, self.spec["dev_subset"], "dev", "--dev-subset")
+
+    def part(self, rows: Sequence[T], size: int | None, split: str, flag: str) -> list[T]:
+        """What of a split is used: a draw of ``size``, if any, and of that the first ``limit``."""
+        drawn = subsets.draw(rows, size, self.spec["data_seed"] or 0, self.spec.task, split, flag)
+        return drawn[: self.spec["limit"]]
+
     def pairs(
-        self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase, split: str
+        self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase, rows: Sequence[Row]
     ) -> tuple[list[Pair], int]:
-        """Token ids of a split's rows, and how many had to be cut at the model's length."""
+        """Token ids of rows, and how many had to be cut at the model's length."""
         task, method = self.specified.task, self.specified.method
-        rows = load_rows(self.specified.data, split, self.spec.protocol)[: self.spec["limit"]]
         options = self.spec.option_values
         sources = [method.instruct(row.source, task, options) for row in rows]
         return self.coding(tokenizer).pairs(sources, [row.target for row in rows], tuned)
@@ -250,8 +270,9 @@ class Attempt:
     @cached_property
     def items(self) -> list[Item]:
         """What there is to decode and score; parsed once."""
-        loaded = load_items(self.specified.data, self.spec["test_split"], self.spec.protocol)
-        return loaded[: self.spec["limit"]]
+        split = self.spec["test_split"]
+        loaded = load_items(self.specified.data, split, self.spec.protocol)
+        return self.part(loaded, self.spec["test_subset"], split, "--test-subset")
 
     def decode(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """Decode with what is stored, never with what training left in memory: generations.jsonl."""

@@ -28,7 +28,15 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["list", "methods"], ["list", "tasks", "--json"], ["--version"]]
+    "words",
+    [
+        ["--help"],
+        ["list", "methods"],
+        ["list", "tasks", "--json"],
+        ["list", "experiments"],
+        ["plan", "all", "--scale", "paper"],
+        ["--version"],
+    ],
 )
 def test_light_verbs_do_not_import_torch(words: list[str]) -> None:
     program = (
@@ -74,6 +82,11 @@ def test_an_output_that_nobody_takes_is_no_traceback(sink: str) -> None:
         (["run", "--method", "prefix", "--task", "webnlg", "--lr", "fast"], "--lr fast"),
         (["run", "--method", "prefix", "--task", "webnlg", "--epoch", "3"], "--epochs"),
         (["run", "--method", "prefix", "--task", "e2e", "--data-dir", "/nowhere"], "/nowhere"),
+        (["run", "tabel5"], "did you mean 'table5'"),
+        (["run", "table5", "--method", "prefx"], "did you mean 'prefix'"),
+        (["run", "table5", "--model", "/some/where"], "an experiment names its models"),
+        (["plan", "tabel5"], "did you mean 'table5'"),
+        (["plan"], "Missing argument"),
         (["list", "taks"], "did you mean 'tasks'"),
         (["export", "nothing", "--out", "x"], "nothing"),
     ],

@@ -48,6 +48,11 @@ def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
         ({"keep": "best"}, r"need --eval-every"),
         ({"patience": 2}, r"need --eval-every"),
         ({"keep": "best", "eval_every": 5, "train_split": "dev"}, r"it is the training split"),
+        ({"train_subset": 5, "train_share": 0.5}, r"expected one of them"),
+        ({"train_share": 1.5}, r"--train-share 1.5: expected a share above 0 and up to 1"),
+        ({"train_share": 0}, r"expected a share above 0"),
+        ({"dev_subset": 5}, r"--dev-subset needs --eval-every"),
+        ({"data_seed": 1}, r"--data-seed 1: nothing is drawn"),
     ],
 )
 def test_refused(given: dict[str, object], message: str) -> None:
@@ -59,3 +64,9 @@ def test_optional_settings_take_none() -> None:
     resolved = resolve([{"max_steps": (5, "method")}], "original", {"max_steps": "none", "clip_norm": "none"})
     assert resolved["max_steps"].value is None
     assert resolved["clip_norm"].value is None
+
+
+def test_a_draw_has_a_seed_even_if_none_is_given() -> None:
+    assert resolve([], "original", {})["data_seed"].value is None
+    assert resolve([], "original", {"train_subset": 5})["data_seed"].value == 0
+    assert resolve([], "original", {"train_subset": 5, "data_seed": 3})["data_seed"].value == 3

@@ -20,9 +20,14 @@ from bench import __version__
 from bench.errors import UserError, unknown
 
 VERBS = {
-    "run": ("bench.cli.run", "Train, decode and score: one run or several, here and now."),
+    "run": ("bench.cli.run", "Train, decode and score: one run, several or an experiment's, here and now."),
+    "plan": ("bench.cli.plan", "What an experiment would run, what of it is done, what it will cost."),
     "score": ("bench.cli.score", "Score any outputs, or stored runs again, as the paper's were scored."),
-    "list": ("bench.cli.listing", "Tasks, methods, models, metrics or runs."),
+    "check": (
+        "bench.cli.check",
+        "Regression check: small runs against committed values with measured bands.",
+    ),
+    "list": ("bench.cli.listing", "Tasks, methods, models, experiments, metrics or runs."),
     "data": ("bench.cli.data", "Find, check and describe the data of a task."),
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
     "doctor": ("bench.cli.doctor", "What this machine can run, what is missing, how to get it."),
@@ -72,6 +77,7 @@ class Verbs(click.Group):
     epilog="""\b
 Examples:
   bench run --method prefix --task webnlg          a first result, on any laptop
+  bench plan table2 --scale paper                  the runs behind a table of the paper
   bench list methods --model gpt2-medium           what each method trains and stores
   bench data stats --task webnlg --data-dir DIR    Table 1 from real files
 Shell completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).""",

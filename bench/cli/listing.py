@@ -10,7 +10,7 @@ import click
 from bench.cli import json_option, print_json, print_table, runs_option
 from bench.errors import unknown
 
-KINDS = ("tasks", "methods", "models", "metrics", "runs")
+KINDS = ("tasks", "methods", "models", "experiments", "metrics", "runs")
 
 
 @click.command(
@@ -26,7 +26,7 @@ Examples:
 @runs_option
 @json_option
 def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
-    """List tasks, methods, models, metrics or runs."""
+    """List tasks, methods, models, experiments, metrics or runs."""
     if kind not in KINDS:
         raise unknown("list", kind, KINDS)
     rows: list[dict[str, Any]]
@@ -36,6 +36,8 @@ def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
         rows = audited(model) if model else methods()
     elif kind == "models":
         rows = models()
+    elif kind == "experiments":
+        rows = experiments()
     elif kind == "metrics":
         rows = metrics()
     else:
@@ -127,6 +129,22 @@ def models() -> list[dict[str, Any]]:
             "weights": f"{entry.hub}@{entry.revision}" if entry.hub else "shipped with the package",
         }
         for entry in MODELS.values()
+    ]
+
+
+def experiments() -> list[dict[str, Any]]:
+    """Each with its number of runs per scale; those that are not available here included."""
+    from bench.experiments.files import load, names, wanted
+
+    return [
+        {
+            "name": name,
+            "runs (paper)": len(wanted(name, "paper")),
+            "runs (mini)": len(wanted(name, "mini")),
+            "source": load(name)["source"],
+            "title": load(name)["title"],
+        }
+        for name in names()
     ]
 
 

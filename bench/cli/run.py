@@ -1,4 +1,4 @@
-"""`bench run`: one run, or the product of lists of tasks, methods, options and seeds, one after another."""
+"""`bench run`: one run, the product of lists of tasks, methods, options and seeds, or an experiment's runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from bench.errors import UserError
 from bench.settings import TABLE, typed
 
 if TYPE_CHECKING:
+    from bench.experiments import Select
+    from bench.request import Common, Request
     from bench.task import Protocol
 
 STAGES = {"train": "Training", "data": "Data", "decode": "Decoding", "work": "How the work is done"}
@@ -33,23 +35,40 @@ def with_settings(function: Any) -> Any:
     return function
 
 
+def experiment_options(function: Any) -> Any:
+    """What `run` and `plan` share: which runs, at which scale."""
+    for option in (
+        click.option(
+            "--seed",
+            "seeds",
+            default=None,
+            help="Seed, or several; otherwise 101, the authors', or the experiment's.",
+        ),
+        click.option("--protocol", default="original", show_default=True, help="original or plain."),
+        click.option("--scale", default="mini", show_default=True, help="mini or paper."),
+        click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory."),
+        click.option("--task", "tasks", default=None, help="Task, or several separated by commas."),
+        click.option(
+            "--method", "methods", default=None, help="Method, with options in brackets; lists allowed."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 @click.command(
     "run",
     epilog="""\b
 Examples:
   bench run --method prefix --task webnlg
+  bench run table5                                  an experiment; bench list experiments
+  bench run table5 --method 'embedding,infix[length=1]'   some of its runs
   bench run --method 'prefix[length=1,5,10],ft-full' --task e2e,dart --seed 1,2,3
   BENCH_DATA=DIR bench run --method prefix --task webnlg --limit 50
   bench run --method prefix --task e2e --scale paper --model gpt2-medium --seed 101""",
 )
-@click.option("--method", "methods", required=True, help="Method, with options in brackets; lists allowed.")
-@click.option("--task", "tasks", required=True, help="Task, or several separated by commas.")
-@click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory.")
-@click.option("--scale", default="mini", show_default=True, help="mini or paper.")
-@click.option("--protocol", default="original", show_default=True, help="original or plain.")
-@click.option(
-    "--seed", "seeds", default="101", show_default=True, help="Seed, or several (101 is the authors')."
-)
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT...]")
+@experiment_options
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -64,12 +83,13 @@ Examples:
 @json_option
 @with_settings
 def command(
-    methods: str,
-    tasks: str,
+    experiments: tuple[str, ...],
+    methods: str | None,
+    tasks: str | None,
     model: str | None,
     scale: str,
     protocol: str,
-    seeds: str,
+    seeds: str | None,
     data_dir: Path | None,
     runs: Path,
     offline: bool,
@@ -78,25 +98,38 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Train, decode and score. The same command again continues an interrupted run, or finds it done."""
+    """Train, decode and score. The same command again continues an interrupted run, or finds it done.
+
+    With EXPERIMENT the runs behind a table or figure of the paper; --task, --method, --model, --seed and the
+    settings that the experiment varies narrow them, other settings change them. Without, --method and --task.
+    """
     from bench import request as asked
     from bench import runner
 
-    requests = asked.expand(
-        methods=methods,
-        tasks=tasks,
-        seeds=seeds,
-        common=asked.Common(
-            model=model,
-            scale=scale,
-            protocol=cast("Protocol", protocol),
-            data_dir=data_dir,
-            runs=runs,
-            offline=offline,
-            strict=not any_row_count,
-            given={name: value for name, value in given.items() if value is not None},
-        ),
+    common = asked.Common(
+        model=None if experiments else model,
+        scale=scale,
+        protocol=cast("Protocol", protocol),
+        data_dir=data_dir,
+        runs=runs,
+        offline=offline,
+        strict=not any_row_count,
+        given={name: value for name, value in given.items() if value is not None},
     )
+    lacking: list[dict[str, str]] = []
+    if experiments:
+        requests, lacking = of_experiments(experiments, selection(tasks, methods, model, seeds), common)
+        if not requests and not lacking:
+            if as_json:
+                print_json([])
+            return 0
+    else:
+        for flag, value in (("--method", methods), ("--task", tasks)):
+            if value is None:
+                raise click.UsageError(
+                    f"Missing option '{flag}', or the name of an experiment (bench list experiments)."
+                )
+        requests = asked.expand(methods=str(methods), tasks=str(tasks), seeds=seeds or "101", common=common)
     if dry_run:
         plans = [asked.specify(request) for request in requests]
         if as_json:
@@ -105,8 +138,9 @@ def command(
             for plan in plans:
                 show_plan(plan.spec, plan.command)
         return 0
-    outcomes: list[Any] = []
-    failed = 0
+    alone = len(requests) == 1 and not lacking
+    outcomes: list[Any] = [*lacking]
+    failed = len(lacking)
     for number, request in enumerate(requests, 1):
         if len(requests) > 1:
             click.echo(f"[{number}/{len(requests)}] {request.describe()}", err=True)
@@ -114,14 +148,14 @@ def command(
             record = runner.run(request)
         except UserError as error:
             # One wrong or failed run of a list does not cancel the others.
-            if len(requests) == 1:
+            if alone:
                 raise
             click.echo(f"bench: {request.describe()}: {error}", err=True)
             outcomes.append({"run": request.describe(), "status": "failed", "error": str(error)})
             failed += 1
             continue
         except Exception as error:
-            if len(requests) == 1:
+            if alone:
                 raise
             import traceback
 
@@ -138,8 +172,48 @@ def command(
         if not as_json:
             runner.show(record, runs)
     if as_json and outcomes:
-        print_json(outcomes[0] if len(requests) == 1 else outcomes)
+        print_json(outcomes[0] if alone and not experiments else outcomes)
     return 1 if failed else 0
+
+
+def selection(tasks: str | None, methods: str | None, model: str | None, seeds: str | None) -> Select:
+    """The typed selectors for runs of an experiment."""
+    from bench.experiments import Select
+    from bench.models import MODELS, is_path
+
+    for one in (model or "").split(","):
+        if one and is_path(one):
+            raise UserError(
+                f"--model {one}: an experiment names its models, and --model selects among them. To use your copy "
+                f"of one, put it into DIR/NAME, NAME one of {', '.join(MODELS)}, and set BENCH_MODELS=DIR; or "
+                "name no experiment: bench run --method METHOD --task TASK --model DIRECTORY"
+            )
+    return Select(tasks, methods, model, seeds)
+
+
+def of_experiments(
+    names: tuple[str, ...], chosen: Select, common: Common
+) -> tuple[list[Request], list[dict[str, str]]]:
+    """The requests of experiments, and the runs that are not available here, which are said aloud."""
+    from bench.experiments import expand
+    from bench.experiments.files import load
+
+    expansion = expand(names, common.scale, chosen, common)
+    if not expansion.runs:
+        for name in expansion.names:
+            click.echo(f"{name} has no runs of its own. {load(name).get('note', '')}".rstrip(), err=True)
+    lacking = []
+    for one in expansion.unavailable:
+        wanted = one.wanted
+        run = f"{wanted.selector} on {wanted.task}, {wanted.model}, seed {wanted.seed}"
+        lacking.append({"run": run, "status": "not available", "error": one.reason})
+    if lacking:
+        reasons = ", ".join(dict.fromkeys(one["error"] for one in lacking))
+        said = f"{len(lacking)} of {len(expansion.runs)} runs are not available: {reasons}"
+        if not expansion.requests:
+            raise UserError(f"{said}; see bench list tasks, bench list models")
+        click.echo(f"bench: {said}", err=True)
+    return expansion.requests, lacking
 
 
 def show_plan(spec: Any, again: str) -> None:

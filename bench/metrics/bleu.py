@@ -18,12 +18,12 @@ def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Me
 
     Blank references are none here, as in the official script, which pads with them.
     """
-    from sacrebleu.metrics import BLEU
+    from bench.metrics.bleu_counts import CountingBLEU
 
-    metric = BLEU(lowercase=True, force=True)
+    metric = CountingBLEU(lowercase=True, force=True)
     streams = columns([without_blanks(refs) for refs in references], fill=None)
     score = metric.corpus_score([text.strip() for text in hypotheses], streams)
-    return Measured(float(score.score), f"{metric.get_signature()}|blank-refs:omitted")
+    return Measured(float(score.score), f"{metric.get_signature()}|blank-refs:omitted", metric.segments)
 
 
 def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
@@ -73,15 +73,16 @@ def multi_bleu(
     which weakens the brevity penalty wherever the real ones are at least twice as long as the output.
     ``blank`` says whether to do the same (``BLANK_COUNTS``) or not; the signature names it.
     """
-    from sacrebleu.metrics import BLEU
+    from bench.metrics.bleu_counts import CountingBLEU
 
-    metric = BLEU(tokenize="none", force=True, smooth_method="none")
+    metric = CountingBLEU(tokenize="none", force=True, smooth_method="none")
     if blank == BLANK_COUNTS:
         streams = columns(references, fill="", width=MAX_REFERENCES)
     else:
         streams = columns([without_blanks(refs) for refs in references], fill=None)
     score = metric.corpus_score(list(hypotheses), streams)
-    return Measured(float(score.score), f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:{blank}")
+    signature = f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:{blank}"
+    return Measured(float(score.score), signature, metric.segments)
 
 
 def without_blanks(references: Sequence[str]) -> list[str]:

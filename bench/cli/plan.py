@@ -1,0 +1,156 @@
+"""`bench plan`: what an experiment would run, what of it is done, what it will cost. Runs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from bench.cli import json_option, print_json, print_table, runs_option
+from bench.cli.run import experiment_options, selection, with_settings
+
+if TYPE_CHECKING:
+    from bench.plan import Plan, Planned
+    from bench.task import Protocol
+
+
+@click.command(
+    "plan",
+    epilog="""\b
+Examples:
+  bench plan table5
+  bench plan all --scale paper
+  bench plan figure3 --scale paper --task e2e --train-subset 50
+  bench plan table2 --scale paper --method prefix --settings
+  bench plan all --scale paper --json""",
+)
+@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...|all")
+@experiment_options
+@click.option("--data-dir", type=click.Path(path_type=Path), envvar="BENCH_DATA", help="As for bench run.")
+@runs_option
+@click.option("--settings", "all_settings", is_flag=True, help="Every setting of every run, with its origin.")
+@json_option
+@with_settings
+def command(
+    experiments: tuple[str, ...],
+    methods: str | None,
+    tasks: str | None,
+    model: str | None,
+    scale: str,
+    protocol: str,
+    seeds: str | None,
+    data_dir: Path | None,
+    runs: Path,
+    all_settings: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """List the runs of experiments: settings with origins, state, cost. Needs no data, weights or network."""
+    from bench.experiments import expand
+    from bench.plan import document, plan
+    from bench.request import Common
+    from bench.store import Store
+
+    common = Common(
+        protocol=cast("Protocol", protocol),
+        data_dir=data_dir,
+        runs=runs,
+        given={name: value for name, value in given.items() if value is not None},
+    )
+    made = plan(expand(experiments, scale, selection(tasks, methods, model, seeds), common), Store(runs))
+    if as_json:
+        print_json(document(made))
+    else:
+        show(made, all_settings)
+
+
+def show(plan: Plan, all_settings: bool) -> None:
+    """The plan for people: per experiment a table, then what it comes to."""
+    from bench.plan import about
+
+    for name in plan.expansion.names:
+        told = about(name)
+        click.echo(f"{name} ({plan.expansion.scale}): {told['title']} [{told['source']}]")
+        if told["note"]:
+            click.echo(f"  {told['note']}")
+        own = [run for run in plan.runs if name in run.candidate.experiments]
+        first = [run for run in own if run.candidate.experiments[0] == name]
+        if shared := len(own) - len(first):
+            click.echo(f"  {shared} of its {len(own)} runs are listed above, under another experiment")
+        if all_settings:
+            for run in first:
+                show_settings(run)
+        elif first:
+            show_table(first)
+            show_prescribed(first)
+        click.echo("")
+    show_totals(plan, all_settings)
+
+
+def show_table(runs: list[Planned]) -> None:
+    """One line per run: what it is, the settings that differ between these runs, its state and cost."""
+    from bench.estimate import in_words
+    from bench.plan import differing, settings_of
+    from bench.settings import typed
+
+    names = differing(runs)
+    rows = []
+    for run in runs:
+        wanted, values = run.candidate.wanted, settings_of(run, "settings")
+        cost = f"{in_words(run.estimate.seconds)} ({run.estimate.basis})" if run.estimate else "-"
+        shown = [typed(values[name]["value"]) if name in values else "-" for name in names]
+        state = f"{run.state}: {run.detail}" if run.detail else run.state
+        rows.append(
+            [
+                wanted.task,
+                wanted.model,
+                wanted.selector,
+                str(wanted.seed),
+                *shown,
+                state,
+                cost,
+                run.run_id or "-",
+            ]
+        )
+    print_table(["task", "model", "method", "seed", *names, "state", "estimate", "run"], rows)
+
+
+def show_prescribed(runs: list[Planned]) -> None:
+    """What the experiment decides, each with its origin; everything else is the method's and the task's."""
+    from bench.plan import prescribed
+    from bench.settings import typed
+
+    for name, values, origin in prescribed(runs):
+        shown = ", ".join(typed(value) for value in values)
+        click.echo(f"  {name} = {shown}  [{origin.partition(': ')[2]}]")
+
+
+def show_settings(run: Planned) -> None:
+    """A run with every option and setting and where each comes from."""
+    from bench.plan import settings_of
+
+    wanted = run.candidate.wanted
+    click.echo(
+        f"{wanted.task}, {wanted.model}, {wanted.selector}, seed {wanted.seed}: {run.state} {run.detail}".rstrip()
+    )
+    rows = [*settings_of(run, "options").items(), *settings_of(run, "settings").items()]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, one in rows:
+        click.echo(f"    {name:<{width}}  {one['value']!s:<14}  {one['origin']}")
+
+
+def show_totals(plan: Plan, all_settings: bool) -> None:
+    from bench.estimate import in_words
+
+    states = ", ".join(f"{number} {state}" for state, number in plan.count().items() if number)
+    click.echo(f"{len(plan.runs)} runs: {states}" if plan.runs else "no runs")
+    if plan.expansion.duplicates:
+        click.echo(f"{plan.expansion.duplicates} further ones are the same runs in other experiments")
+    if bases := plan.bases():
+        shown = ", ".join(f"{number} {basis}" for basis, number in bases.items())
+        click.echo(f"about {in_words(plan.seconds_left())} to go on one machine; estimates: {shown}")
+        if "rough" in bases:
+            click.echo("rough: from examples, parameters and the paper's own times (§5.3) or mini's")
+    if not all_settings:
+        click.echo("--settings shows every setting of every run with its origin")

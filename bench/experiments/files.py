@@ -1,0 +1,194 @@
+"""What an experiment's file may hold, and reading it.
+
+    title, source         shown by `bench list experiments` and `bench plan`; ``source`` is the paper's place
+    note                  what a reader should know; the only content of an experiment without runs
+    [[grid]]              the product of its lists is a set of runs
+      tasks, models, seeds
+      methods             selectors as on the command line: "prefix[length=1,5]"
+      scales              where the grid exists; both without it
+      [grid.settings]     setting = {value = …, origin = "…"} for all runs, {values = […], origin = "…"} for
+                          a further dimension, {values = […], per = "train_subset", origin = "…"} for a
+                          value that goes with each of another one's
+      [grid.paper], [grid.mini]    replace any of these at a scale; their settings are added
+    [[reuse]]             runs of another experiment: its name, with tasks, methods, models, scales to narrow
+
+Origins become ``experiment NAME: ORIGIN``; options in selectors have the experiment's ``source``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.errors import DataError, unknown
+from bench.registry import parse_selector
+from bench.settings import BY_NAME
+from bench.spec import SCALES
+
+FOLDER = Path(__file__).parent
+LISTS = ("tasks", "methods", "models", "seeds")
+GRID = {*LISTS, "settings", "scales", *SCALES}
+REUSE = {"experiment", "tasks", "methods", "models", "scales"}
+NEVER = ("limit",)
+"""No experiment prescribes these: partial data must not look like the paper's."""
+
+Entry = tuple[object, str]
+"""A value and where it comes from."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One run as a file words it; whether task, method and model exist is not known yet."""
+
+    experiment: str
+    scale: str
+    task: str
+    method: str
+    options: Mapping[str, Entry]
+    model: str
+    seed: int
+    settings: Mapping[str, Entry]
+    varied: tuple[str, ...]
+    """The settings that are dimensions of its grid."""
+
+    @property
+    def selector(self) -> str:
+        """``prefix[length=5]``."""
+        inside = ",".join(f"{name}={value}" for name, (value, _) in self.options.items())
+        return f"{self.method}[{inside}]" if inside else self.method
+
+    def words(self) -> tuple[object, ...]:
+        """What makes it this run, as worded."""
+        values = {**self.options, **self.settings}
+        chosen = tuple(sorted((name, repr(value)) for name, (value, _) in values.items()))
+        return (self.scale, self.task, self.method, self.model, self.seed, chosen)
+
+
+def names() -> tuple[str, ...]:
+    """All experiments, tables first, by number."""
+    found = (path.stem for path in FOLDER.glob("*.toml"))
+    return tuple(sorted(found, key=lambda name: (not name.startswith("table"), len(name), name)))
+
+
+def exists(name: str) -> bool:
+    return name in names()
+
+
+@cache
+def load(name: str) -> Mapping[str, Any]:
+    """The file as it is; ``DataError`` naming what is wrong with it."""
+    path = FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise unknown("experiment", name, names(), "bench list experiments")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path}: not TOML ({error})") from error
+    _refuse_unknown(path, content, {"title", "source", "note", "grid", "reuse"})
+    for key in ("title", "source"):
+        if not isinstance(content.get(key), str):
+            raise DataError(f"{path}: expected a text as {key}")
+    for grid in content.get("grid", ()):
+        _refuse_unknown(path, grid, GRID)
+        for scale in SCALES:
+            _refuse_unknown(path, grid.get(scale, {}), {*LISTS, "settings"})
+            _check_grid(path, _at(grid, scale), scale)
+    for block in content.get("reuse", ()):
+        _refuse_unknown(path, block, REUSE)
+        if block.get("experiment") not in names() or block["experiment"] == name:
+            raise DataError(f"{path}: [[reuse]] expected the name of another experiment")
+    return content
+
+
+def _refuse_unknown(path: Path, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise unknown(f"key in {path}", key, known)
+
+
+def _check_grid(path: Path, grid: Mapping[str, Any], scale: str) -> None:
+    if scale not in grid.get("scales", SCALES):
+        return
+    for key in LISTS:
+        if not isinstance(grid.get(key), list) or not grid[key]:
+            raise DataError(f"{path}: a [[grid]] has no {key} at scale {scale}")
+    for name, entry in grid["settings"].items():
+        if name not in BY_NAME or name in NEVER:
+            raise unknown(f"setting in {path}", name, set(BY_NAME) - set(NEVER))
+        _refuse_unknown(path, entry, {"value", "values", "per", "origin"})
+        if not isinstance(entry.get("origin"), str) or ("value" in entry) == ("values" in entry):
+            raise DataError(f"{path}: {name}: expected an origin, and either value or values")
+        for value in entry.get("values", [entry.get("value")]):
+            BY_NAME[name].parse(value)
+        if "per" in entry:
+            leader = grid["settings"].get(entry["per"], {})
+            if len(leader.get("values", ())) != len(entry.get("values", ())) or "per" in leader:
+                raise DataError(f"{path}: {name}: expected one value for each of {entry['per']}")
+
+
+def _at(grid: Mapping[str, Any], scale: str) -> dict[str, Any]:
+    """A grid as it is at a scale."""
+    own = grid.get(scale, {})
+    settings = {**grid.get("settings", {}), **own.get("settings", {})}
+    return {**grid, **own, "settings": settings}
+
+
+@cache
+def wanted(name: str, scale: str) -> tuple[Wanted, ...]:
+    """Every run of an experiment at a scale, as its file words it, in the order of the file."""
+    content = load(name)
+    runs: list[Wanted] = []
+    for grid in content.get("grid", ()):
+        if scale in grid.get("scales", SCALES):
+            runs += _product(name, content["source"], _at(grid, scale), scale)
+    for block in content.get("reuse", ()):
+        if scale in block.get("scales", SCALES):
+            runs += _reused(block, scale)
+    return tuple(runs)
+
+
+def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Iterator[Wanted]:
+    methods = [one for text in grid["methods"] for one in parse_selector(text)]
+    combinations = list(_settings(name, grid["settings"]))
+    varied = tuple(n for n, entry in grid["settings"].items() if "values" in entry and "per" not in entry)
+    for task, model, (method, options), settings, seed in itertools.product(
+        grid["tasks"], grid["models"], methods, combinations, grid["seeds"]
+    ):
+        own: dict[str, Entry] = {
+            key: (value, f"experiment {name}: {source}") for key, value in options.items()
+        }
+        yield Wanted(name, scale, task, method, own, model, seed, settings, varied)
+
+
+def _settings(name: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Entry]]:
+    """Every combination of the dimensions, with what is fixed and what goes with them."""
+    leaders = {
+        key: entry["values"] for key, entry in table.items() if "values" in entry and "per" not in entry
+    }
+    for places in itertools.product(*(range(len(values)) for values in leaders.values())):
+        place = dict(zip(leaders, places, strict=True))
+        chosen: dict[str, Entry] = {}
+        for key, entry in table.items():
+            value = entry["value"] if "value" in entry else entry["values"][place[entry.get("per", key)]]
+            chosen[key] = (value, f"experiment {name}: {entry['origin']}")
+        yield chosen
+
+
+def _reused(block: Mapping[str, Any], scale: str) -> Sequence[Wanted]:
+    """The runs of another experiment that a ``[[reuse]]`` names; they keep their experiment."""
+    fitting = [
+        one
+        for one in wanted(block["experiment"], scale)
+        # At scale mini one backbone plays the parts of all.
+        if (scale == "mini" or one.model in block.get("models", (one.model,)))
+        and one.task in block.get("tasks", (one.task,))
+        and one.method in block.get("methods", (one.method,))
+    ]
+    if not fitting:
+        raise DataError(f"[[reuse]] of {block['experiment']} at scale {scale} fits no run")
+    return fitting

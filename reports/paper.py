@@ -1,0 +1,286 @@
+"""The paper as data: its tables, figures, claims, and what other accounts of it say.
+
+    from reports.paper import cells, table
+    [cell.value for cell in cells("table2") if cell.matches({"method": "prefix", "task": "e2e"})]
+
+Reads ``results/paper/*.json``; how those were transcribed is in ``results/paper/README.md``. Nothing
+here knows of records: what is ours is compared elsewhere, by the same selectors.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import results
+from bench.errors import unknown
+
+FOLDER = Path(results.__file__ or "").parent / "paper"
+TABLES = tuple(f"table{number}" for number in range(1, 11))
+FIGURES = tuple(f"figure{number}" for number in range(3, 9))
+WITH_CELLS = (*TABLES, *FIGURES, "efficiency")
+DOCUMENTS = (*WITH_CELLS, "v1", "disputed", "claims")
+
+Place = tuple[str, str | None, str, str]
+"""(table, section, row, column): names a cell."""
+Selector = Mapping[str, Any]
+"""What picks cells, and records: ``{"table", "method", "options", "task", "group", "metric", ...}``.
+
+A field that is not named does not matter, and a list means any of these. ``options`` names the
+method's options that matter; the others have the method's defaults. ``settings`` is compared whole:
+without it, all training data. ``statistic`` (``mean`` without it, or ``sd``) says what is made of the
+values over seeds, ``table`` which of the paper's cells is meant; both say nothing about a record.
+"""
+Kind = Literal["measured", "cited", "statistic", "setting", "statement", "read off"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the paper, or one range where the paper has only a drawing."""
+
+    table: str
+    row: str
+    """Label as printed, without line breaks."""
+    section: str | None
+    """The block of rows it stands in (``GPT-2 Medium``; a figure's panel), or None."""
+    column: str
+    """Label as printed with its group: ``WebNLG BLEU S``."""
+    task: str | None
+    group: str
+    metric: str
+    """A score's name in this project; a setting's name (Table 6); or what is counted (Table 1, efficiency)."""
+    model: str | None
+    method: str | None
+    """None for a system that this project does not have."""
+    options: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    """What differs from training on everything: ``train_size`` (examples) or ``train_share`` (0 to 1)."""
+    split: str | None
+    printed: str | None
+    """Exactly as printed; None if read off a figure."""
+    value: float | None
+    """``printed`` as a number (percentages as fractions, K and M multiplied out); None if a range."""
+    factor: float
+    """Our score times this is in the printed unit. Ours: BLEU 0-100; METEOR, ROUGE, TER, MoverScore
+    and BERTScore 0-1; NIST, CIDEr and BLEURT raw."""
+    better: Literal["higher", "lower"] | None
+    kind: Kind
+    low: float | None = None
+    high: float | None = None
+    """Bounds in the printed unit, for what is read off a figure."""
+    note: str | None = None
+    source: str | None = None
+    """Where it differs from the table's."""
+
+    @property
+    def place(self) -> Place:
+        """What names this cell."""
+        return self.table, self.section, self.row, self.column
+
+    @property
+    def ours(self) -> float | None:
+        """The value in the unit of our scores."""
+        return None if self.value is None else self.value / self.factor
+
+    def matches(self, selector: Selector) -> bool:
+        """Whether the selector picks this cell. Unknown fields are an error of the selector's author."""
+        for name, wanted in selector.items():
+            if name == "statistic":
+                continue
+            if name not in FIELDS:
+                raise ValueError(
+                    f"a selector has no field {name!r}; it has {', '.join((*FIELDS, 'statistic'))}"
+                )
+            found = getattr(self, name)
+            if name == "options":
+                if any(option not in found or found[option] != value for option, value in wanted.items()):
+                    return False
+            elif found not in wanted if isinstance(wanted, list) else found != wanted:
+                return False
+        return "settings" in selector or not self.settings
+
+
+FIELDS = (
+    "table",
+    "row",
+    "section",
+    "column",
+    "task",
+    "group",
+    "metric",
+    "model",
+    "method",
+    "options",
+    "settings",
+    "split",
+)
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table, figure or list of statements, in the paper's order."""
+
+    id: str
+    title: str
+    source: str
+    """Where in the paper: ``ACL 2021, Table 2``."""
+    caption: str
+    notes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    panels: tuple[Mapping[str, Any], ...] = ()
+    """Figures: one per vertical axis, with task, metric, ticks, x values and series."""
+    facts: tuple[Mapping[str, Any], ...] = ()
+    """Settings that only the text has: id, sentence, source, values."""
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Table 10 and Figure 3, left: items by their Id, with what each printed output omits or gets wrong."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What another source says of a cell; ``value`` in the cell's printed unit."""
+
+    source: str
+    printed: str
+    value: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper as a check.
+
+    Every need has a selector ``a`` and mostly ``b``; each stands for the mean (or, where ``statistic``
+    is ``sd``, the standard deviation) of what it picks, in our unit (``Cell.ours``). A need's number is
+
+    - ``difference``: a - b, or b - a where lower is better (for ``sd`` always a - b);
+    - ``ratio``: a / b;
+    - ``best``: no number of its own; the need with the best ``a`` gives its ``x``, one for all needs;
+
+    multiplied by ``scale``, which gives the sentence's ``unit``. ``combine`` makes of these numbers:
+    ``each`` every one, ``mean`` their mean, ``fall`` the first less the last, ``best`` the one x. What
+    comes out must stand in ``relation`` to ``expectation``: ``>=`` and ``<=`` allow being wrong by
+    ``tolerance``, ``=`` a distance up to it, ``>`` and ``<`` are strict. A selector that picks nothing
+    leaves the claim undecided (paper) or not run (records).
+    """
+
+    id: str
+    sentence: str
+    """A short quotation (in quotation marks) or a close paraphrase."""
+    source: str
+    kind: Literal["difference", "ratio", "best"]
+    combine: Literal["each", "mean", "fall", "best"]
+    relation: Literal[">=", "<=", "=", ">", "<"]
+    expectation: float
+    tolerance: float
+    unit: str
+    scale: float
+    needs: tuple[Mapping[str, Any], ...]
+    """``{"label", "a": selector[, "b": selector][, "x": number]}``."""
+    on_paper: Mapping[str, Any]
+    """What the paper's own cells give: ``value`` (number, or one per need, or None), ``outcome``, ``note``."""
+    note: str = ""
+
+    def holds(self, number: float) -> bool:
+        """Whether one combined number is as the sentence says."""
+        distance = round(number - self.expectation, 9)  # sums of printed decimals are not exact
+        return {
+            ">=": distance >= -self.tolerance,
+            "<=": distance <= self.tolerance,
+            "=": abs(distance) <= self.tolerance,
+            ">": distance > 0,
+            "<": distance < 0,
+        }[self.relation]
+
+
+def names() -> tuple[str, ...]:
+    """All documents, tables first."""
+    return DOCUMENTS
+
+
+def document(name: str) -> dict[str, Any]:
+    """A whole document for printing, as stored; cells that others report differently have ``elsewhere``.
+
+    Raises ``UserError`` for a name that is not in ``names()``.
+    """
+    shown = copy.deepcopy(_read(name))
+    if name in WITH_CELLS:
+        for raw, cell in zip(shown["cells"], cells(name), strict=True):
+            others = elsewhere(cell)
+            if others:
+                raw["elsewhere"] = [
+                    {"source": one.source, "printed": one.printed, "value": one.value, "note": one.note}
+                    for one in others
+                ]
+    return shown
+
+
+@cache
+def table(name: str) -> PaperTable:
+    """A table, a figure or ``efficiency`` by name; ``UserError`` for any other name."""
+    if name not in WITH_CELLS:
+        raise unknown("table or figure of the paper", name, WITH_CELLS)
+    raw = _read(name)
+    return PaperTable(
+        id=raw["id"],
+        title=raw["title"],
+        source=raw["source"],
+        caption=raw["caption"],
+        notes=tuple(raw["notes"]),
+        cells=tuple(Cell(table=name, **cell) for cell in raw["cells"]),
+        panels=tuple(raw.get("panels", ())),
+        facts=tuple(raw.get("facts", ())),
+        examples=tuple(raw.get("examples", ())),
+    )
+
+
+def cells(name: str) -> tuple[Cell, ...]:
+    """The cells of a table, a figure or ``efficiency``, in the paper's order."""
+    return table(name).cells
+
+
+def find(selector: Selector) -> tuple[Cell, ...]:
+    """The cells that a selector picks, over all tables unless it names one."""
+    where: Iterable[str] = (selector["table"],) if "table" in selector else WITH_CELLS
+    return tuple(cell for name in where for cell in cells(name) if cell.matches(selector))
+
+
+@cache
+def claims() -> tuple[Claim, ...]:
+    """All claims."""
+    return tuple(Claim(**{**raw, "needs": tuple(raw["needs"])}) for raw in _read("claims")["claims"])
+
+
+def elsewhere(cell: Cell) -> tuple[Account, ...]:
+    """What arXiv v1 and the secondary summaries have for this cell, where it is another number."""
+    return tuple(_accounts().get(cell.place, ()))
+
+
+@cache
+def _accounts() -> dict[Place, list[Account]]:
+    found: dict[Place, list[Account]] = {}
+    first = _read("v1")
+    for raw in first["cells"]:
+        account = Account(first["source"], raw["printed"], raw["value"], raw.get("note", ""))
+        found.setdefault(_place(raw), []).append(account)
+    for entry in _read("disputed")["entries"]:
+        for one in entry["accounts"] if entry["cell"] else ():
+            account = Account(one["source"], one["printed"], one["value"], entry["standing"])
+            found.setdefault(_place(entry["cell"]), []).append(account)
+    return found
+
+
+def _place(raw: Mapping[str, Any]) -> Place:
+    return raw["table"], raw["section"], raw["row"], raw["column"]
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    if name not in DOCUMENTS:
+        raise unknown("document of the paper", name, DOCUMENTS)
+    parsed: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return parsed

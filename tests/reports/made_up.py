@@ -1,0 +1,154 @@
+"""Made-up records as ``bench.stages.Attempt.record`` writes them, for tests of everything that reads records."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from bench import registry
+from bench.spec import resolve_run
+from reports import paper
+
+SIGNATURE = "nrefs:3|case:lc|made-up"
+_numbers = itertools.count(1)
+
+
+def origins(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    return {name: {"value": value, "origin": origin} for name, value in values.items()}
+
+
+def scores(values: Mapping[str, float | None], group: str = "all", **more: Any) -> dict[str, Any]:
+    """``record["scores"]`` with these values in our units; ``more`` is added to each (gate, reason)."""
+    return {group: {name: {"value": v, "signature": SIGNATURE, **more} for name, v in values.items()}}
+
+
+def record(
+    method: str = "prefix",
+    task: str = "webnlg",
+    seed: int = 1,
+    bleu: float | None = 55.0,
+    *,
+    model: str = "gpt2-medium",
+    scale: str = "paper",
+    options: Mapping[str, Any] | None = None,
+    preset: Mapping[str, Any] | None = None,
+    experiment: str = "figure3",
+    status: str = "done",
+    **changes: Any,
+) -> dict[str, Any]:
+    """One attempt at a run with the settings that the real resolution gives it.
+
+    ``preset``: settings that ``experiment`` prescribes. ``changes`` replace fields of the record.
+    """
+    number = next(_numbers)
+    found = resolve_run(
+        registry.get_task(task), registry.get_method(method), options or {}, {}, model, scale, "original"
+    )
+    settings = {n: {"value": s.value, "origin": s.origin} for n, s in found.settings.items()}
+    settings |= origins(preset or {}, f"experiment {experiment}: paper §6.3")
+    made = {
+        "run_id": f"{task}-{method}-{model}-s{seed}-{number:012x}",
+        "task": task,
+        "method": method,
+        "options": {n: {"value": s.value, "origin": s.origin} for n, s in found.options.items()},
+        "model": model,
+        "model_fingerprint": "m" * 64,
+        "scale": scale,
+        "protocol": "original",
+        "seed": seed,
+        "data_origin": "directory" if scale == "paper" else "mini",
+        "data_fingerprint": "d" * 64,
+        "settings": settings,
+        "status": status,
+        "command": f"bench run --method {method} --task {task} --seed {seed}",
+        "model_origin": "BENCH_MODELS" if scale == "paper" else "mini",
+        "not_comparable": [] if scale == "paper" else [f"scale {scale}", "data of an invented world"],
+        "started": f"2026-01-01T00:00:00.{number:06d}+00:00",
+        "ended": f"2026-01-02T00:00:00.{number:06d}+00:00",
+        "seconds": {"train": 700.0, "decode": 60.0, "score": 5.0, "attempt": 770.0},
+        "code": {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None},
+        "packages": {"torch": "2.13.0"},
+        "hardware": {
+            "host": "node",
+            "system": "Linux 6",
+            "cpu": "a processor",
+            "cores": 8,
+            "memory_bytes": 2**36,
+            "accelerators": [{"name": "an accelerator", "memory_bytes": 2**35}],
+        },
+        "peak_memory_bytes": {"process_bytes": 2**32, "accelerator_bytes": 2**33},
+        "parameters": {"trained": 25_744_896, "stored": 245_760, "backbone": 354_823_168},
+        "training": {
+            "updates": 18_025,
+            "planned_updates": 18_025,
+            "seconds": 3600.0,
+            "rows": 18_025,
+            "processes": 1,
+        },
+        "decoding": {"items": 1862, "seconds": 60.0, "seconds_per_item": 0.03},
+        "scores": scores({"bleu": bleu}),
+    }
+    return {**made, **changes}
+
+
+def failed(kind: str = "out-of-memory", **given: Any) -> dict[str, Any]:
+    """A failed attempt; ``kind`` ``cancelled`` makes a cancelled one."""
+    status = "cancelled" if kind == "cancelled" else "failed"
+    made = record(status=status, **given)
+    made["error"] = {"kind": kind, "type": "Error", "message": "no", "traceback": "no"}
+    del made["scores"]
+    return made
+
+
+def seeds(values: list[float], **given: Any) -> list[dict[str, Any]]:
+    """A run per BLEU value, seeds 1, 2, ..."""
+    return [record(seed=number, bleu=value, **given) for number, value in enumerate(values, 1)]
+
+
+def cell(table: str = "table2", **fields: Any) -> paper.Cell:
+    """The one cell of the paper that the selector picks."""
+    found = paper.find({"table": table, **fields})
+    assert len(found) == 1, [one.place for one in found]
+    return found[0]
+
+
+def webnlg_prefix(metric: str = "bleu", group: str = "all") -> paper.Cell:
+    """Table 2, PREFIX(0.1%), WebNLG, GPT-2 medium: BLEU A is 55.0."""
+    return cell(task="webnlg", method="prefix", model="gpt2-medium", metric=metric, group=group)
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    """About ``count`` records for speed: Table 2's systems with many seeds, low data, mini, failures."""
+    templates = []
+    for task, method, options in itertools.product(
+        ("e2e", "webnlg", "dart"),
+        ("prefix", "ft-full", "ft-top2", "adapter", "embedding", "infix"),
+        ({}, {"a": 1}),
+    ):
+        if options and method == "adapter":
+            options = {"size": "0.1%"}
+        elif options and method in ("prefix", "embedding", "infix"):
+            options = {"length": 20}
+        elif options:
+            continue
+        for model, scale in (("gpt2-medium", "paper"), ("gpt2-large", "paper"), ("mini-gpt2", "mini")):
+            templates.append(record(method, task, options=options, model=model, scale=scale))
+    for size, method in itertools.product((50, 100, 200, 500), ("prefix", "ft-full")):
+        preset = {"train_subset": size, "dev_subset": size * 3 // 10, "test_split": "dev", "data_seed": 0}
+        options = {"init": "table-to-text:"} if method == "prefix" else {}
+        templates.append(record(method, "e2e", options=options, preset=preset))
+    made = []
+    for seed in range(1, count // len(templates) + 1):
+        for template in templates:
+            number = next(_numbers)
+            one = {**template, "seed": seed, "run_id": f"{template['run_id'][:-12]}{number:012x}"}
+            if "data_seed" in one["settings"] and one["settings"]["data_seed"]["value"] is not None:
+                drawn = {"value": seed % 5, "origin": "experiment figure3: paper §6.3"}
+                one["settings"] = {**one["settings"], "data_seed": drawn}
+            if number % 20 == 0:
+                one |= {"status": "failed", "error": {"kind": "out-of-memory"}}
+            values = {"bleu": 50 + (number % 97) / 20, "meteor": 0.4, "ter": 0.5, "rouge_l": 0.7}
+            one["scores"] = {group: scores(values)["all"] for group in ("all", "seen", "unseen")}
+            made.append(one)
+    return made
