@@ -14,6 +14,7 @@ from typing import Any
 
 from bench import registry, settings
 from bench.errors import UserError
+from bench.models import kind_of_model
 from bench.spec import resolve_run
 from reports.measures import COUNTS
 from reports.paper import Cell
@@ -96,7 +97,8 @@ def expected(task: str, method: str, model: str, scale: str, options: Values) ->
     """Options and settings of that run; None for a task or method that this version does not have."""
     try:
         known = registry.get_method(method)
-        found = resolve_run(registry.get_task(task), known, dict(options), {}, model, scale, "original")
+        kind = kind_of_model(model)
+        found = resolve_run(registry.get_task(task), known, dict(options), {}, model, scale, "original", kind)
     except UserError:
         return None
     return Expected(

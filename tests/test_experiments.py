@@ -16,7 +16,7 @@ from bench import outline, registry
 from bench.cli.run import command as run_command
 from bench.errors import DataError, UserError
 from bench.experiments import Expansion, Select, expand, files
-from bench.models import Located
+from bench.models import Located, kind_of_model
 from bench.request import Common, Request, Specified, specified, specify
 from bench.task import Prepared
 
@@ -248,7 +248,7 @@ def test_settings_that_vary_narrow_and_others_override() -> None:
 
 def pretend(request: Request) -> Specified:
     """The request with data and weights that need not be here."""
-    model = Located(request.model, Path("nowhere"), "BENCH_MODELS", "f" * 64)
+    model = Located(request.model, Path("nowhere"), "BENCH_MODELS", "f" * 64, kind_of_model(request.model))
     return specified(request, model, Prepared(request.task, Path("nowhere"), "directory", "d" * 64))
 
 

@@ -12,7 +12,7 @@ from bench.cli import main
 from bench.estimate import STARTING, History, Size, in_words, size_of
 from bench.experiments import Candidate, Select, expand
 from bench.files import write_json_atomic
-from bench.models import Located
+from bench.models import Located, kind_of_model
 from bench.plan import plan
 from bench.request import Common, specified
 from bench.store import Store
@@ -27,7 +27,8 @@ def candidate(name: str, scale: str, chosen: Select | None = None, **given: Any)
 def spec_of(one: Candidate, fingerprint: str = "f") -> dict[str, Any]:
     """What a run of it writes down, with data and weights of some other machine."""
     assert one.request is not None
-    model = Located(one.request.model, Path("there"), "BENCH_MODELS", fingerprint * 64)
+    kind = kind_of_model(one.request.model)
+    model = Located(one.request.model, Path("there"), "BENCH_MODELS", fingerprint * 64, kind)
     data = Prepared(one.request.task, Path("there"), "directory", "d" * 64)
     return specified(one.request, model, data).spec.to_json()
 
@@ -193,7 +194,9 @@ def test_the_plan_as_json_has_every_setting_with_its_origin(
             assert one["origin"]
         if run["state"] == "to do":
             assert len(run["settings"]) > 20
-            assert run["estimate"]["basis"] == "rough"
+            # Nobody has published how large the summarisation splits are.
+            assert (run["estimate"] is None) == run["task"].startswith("xsum-")
+            assert run["estimate"] is None or run["estimate"]["basis"] == "rough"
     assert not (tmp_path / "none").exists()
 
 
