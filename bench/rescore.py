@@ -15,6 +15,7 @@ from bench.errors import UserError, unknown
 from bench.files import sha256_file
 from bench.registry import get_task
 from bench.store import RunDir, Store
+from bench.task import Task
 
 
 def chosen(store: Store, pattern: str) -> list[RunDir]:
@@ -33,8 +34,8 @@ def chosen(store: Store, pattern: str) -> list[RunDir]:
     return [folders[name] for name in found]
 
 
-def again(folder: RunDir) -> dict[str, Any]:
-    """Score one run again: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``."""
+def again(folder: RunDir, task: Task | None = None) -> dict[str, Any]:
+    """Score one run again, as its task's: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``."""
     record = folder.done_record()
     if record is None:
         return {"run": folder.run_id, "error": "not done: there is nothing to score"}
@@ -43,7 +44,7 @@ def again(folder: RunDir) -> dict[str, Any]:
         sha256 = folder.product_sha256("decode")
         if sha256 is None or sha256_file(folder.generations) != sha256:
             return {"run": folder.run_id, "error": "generations.jsonl is not what the run left"}
-        task = get_task(record["task"])
+        task = task or get_task(record["task"])
         with folder.claim():
             started, clock = provenance.now(), time.monotonic()
             items, outputs = scoring.of_rows(rows)

@@ -18,10 +18,10 @@ from bench.device import pick_device, rank
 from bench.errors import UserError
 from bench.files import StorageError
 from bench.progress import say
-from bench.registry import get_task
 from bench.request import Request, specify
 from bench.stages import Attempt, is_intact
 from bench.store import RunDir, Store
+from bench.task import Task
 
 MINI_NOTE = (
     "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
@@ -40,12 +40,12 @@ def run(request: Request) -> dict[str, Any] | None:
     folder = Store(request.common.runs).run(spec.run_id)
     done = folder.done_record()
     if done is not None and is_intact(spec, folder):
-        if not (names := to_score_again(done)):
+        if not (names := to_score_again(specified.task, done)):
             say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
             return done
         if rank() == 0:
             say(f"{spec.run_id} is done, scoring it again for {', '.join(names)}")
-            outcome = rescore.again(folder)
+            outcome = rescore.again(folder, specified.task)
             if "error" in outcome:
                 raise UserError(f"{spec.run_id}: {outcome['error']}")
         return folder.done_record()
@@ -75,10 +75,9 @@ def run(request: Request) -> dict[str, Any] | None:
     return folder.done_record()
 
 
-def to_score_again(record: Mapping[str, Any]) -> list[str]:
+def to_score_again(task: Task, record: Mapping[str, Any]) -> list[str]:
     """The scores of a finished run that are missing and can be computed by now, or whose scorer changed."""
     again = (scoring.NOT_YET, scoring.FAILED)
-    task = get_task(record["task"])
     scores = record["scores"]["all"]
     missing = [
         name

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from bench import metrics, runner, stages
+from bench import gate, metrics, runner, stages
 from bench.cli import main
 from bench.errors import UserError
 from bench.files import StorageError, explained
@@ -51,7 +51,7 @@ def test_a_run_leaves_a_whole_record_and_only_trained_parameters(tmp_path: Path,
     assert all(row["output"] and row["references"] and row["facts"] for row in rows)
     assert record["scores"] == folder.read_scores()
     assert record["scores"]["all"]["bleu"]["value"] is not None
-    assert record["scores"]["all"]["meteor"]["reason"]
+    assert record["scores"]["all"]["meteor"]["gate"].startswith("passed")
     assert record["parameters"]["stored"] == 2 * 2 * 3 * 16
     assert record["parameters"]["trained"] > record["parameters"]["stored"]
     for name in ("code", "packages", "hardware", "peak_memory_bytes", "data_fingerprint", "command"):
@@ -137,17 +137,19 @@ def test_a_score_that_can_be_computed_by_now_is_added_without_training(
         record = runner.run(request(tmp_path, tiny_model))
         assert record["status"] == "done"
         assert runner.failed_scores(record) == ["bleu"]
-    monkeypatch.setitem(
-        metrics.SCORERS, ("webnlg", "meteor"), lambda hypotheses, references: (0.5, "made up")
-    )
+    made_up = metrics.Measured(0.5, "made up")
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), lambda hypotheses, references: made_up)
+    gate.outcome.cache_clear()
     before = folder_of(tmp_path).parameters.stat().st_mtime_ns
     record = runner.run(request(tmp_path, tiny_model))
     assert record["scores"]["all"]["bleu"]["value"] is not None
-    assert record["scores"]["all"]["meteor"] == {"value": 0.5, "signature": "made up"}
+    assert record["scores"]["all"]["meteor"]["value"] == 0.5
+    assert record["scores"]["all"]["meteor"]["gate"].startswith("failed")
     assert folder_of(tmp_path).parameters.stat().st_mtime_ns == before
     assert len(folder_of(tmp_path).records()) == 2
     runner.run(request(tmp_path, tiny_model))
     assert len(folder_of(tmp_path).records()) == 2
+    gate.outcome.cache_clear()
 
 
 @pytest.mark.parametrize("product", ["parameters", "generations"])

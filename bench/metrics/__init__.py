@@ -70,7 +70,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 DEFAULTS: dict[str, Scorer] = {
     "bleu": bleu.mteval,
     "nist": nist.pymteval,
-    "meteor": meteor.e2e,
+    "meteor": meteor.plain,
     "rouge_l": coco.rouge_l,
     "cider": coco.cider,
     "ter": ter.dart,

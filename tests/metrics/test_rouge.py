@@ -252,7 +252,7 @@ def test_the_authors_average_is_that_of_batches_and_comes_from_the_seed() -> Non
     )
     assert list(first) == list(rouge.KINDS)
     assert "mean:batches-of-10-of-bootstrap-medians(n=1000,seed=3)" in first["rougeL"].signature
-    assert first["rougeL"].segments == rouge.rougeL(hypotheses, references).segments
+    assert not first["rougeL"].segments  # those of the plain score, under their own name there
 
 
 def test_a_short_last_batch_weighs_as_much_as_a_full_one() -> None:
