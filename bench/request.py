@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench import registry
 from bench.data import prepare
@@ -47,6 +48,40 @@ class Request:
     def describe(self) -> str:
         options = ",".join(f"{name}={value}" for name, value in self.options.items())
         return f"{self.method.name}{f'[{options}]' if options else ''} on {self.task.name}, seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which ``from_json`` makes the request again, on another machine too."""
+        common = self.common
+        return {
+            "task": self.task.name,
+            "method": self.method.name,
+            "options": dict(self.options),
+            "seed": self.seed,
+            "model": common.model,
+            "scale": common.scale,
+            "protocol": common.protocol,
+            "data_dir": None if common.data_dir is None else str(common.data_dir),
+            "runs": str(common.runs),
+            "offline": common.offline,
+            "strict": common.strict,
+            "given": dict(common.given),
+        }
+
+
+def from_json(data: Mapping[str, Any]) -> Request:
+    """The inverse of ``Request.to_json``."""
+    common = Common(
+        model=data["model"],
+        scale=data["scale"],
+        protocol=data["protocol"],
+        data_dir=None if data["data_dir"] is None else Path(data["data_dir"]),
+        runs=Path(data["runs"]),
+        offline=data["offline"],
+        strict=data["strict"],
+        given=data["given"],
+    )
+    task, method = registry.get_task(data["task"]), registry.get_method(data["method"])
+    return Request(task, method, data["options"], data["seed"], common)
 
 
 @dataclass(frozen=True)
@@ -112,10 +147,23 @@ def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request
     ]
 
 
-def specify(request: Request) -> Specified:
-    """Find data and backbone, and resolve every setting. Nothing is written."""
+Found = MutableMapping[tuple[object, ...], Any]
+"""Data and backbones that were found and hashed already, for the many requests of one command."""
+
+
+def specify(request: Request, found: Found | None = None) -> Specified:
+    """Find data and backbone, and resolve every setting. Nothing is written.
+
+    ``found`` keeps what was found from one call to the next, so that files that many requests share are
+    hashed once.
+    """
     common = request.common
-    model = locate(common.model or DEFAULT_MODEL[common.scale], allow_download=not common.offline)
+    found = {} if found is None else found
+    wanted = common.model or DEFAULT_MODEL[common.scale]
+    weights = (wanted, common.offline)
+    if weights not in found:
+        found[weights] = locate(wanted, allow_download=not common.offline)
+    model: Located = found[weights]
     resolved = resolve_run(
         request.task,
         request.method,
@@ -127,14 +175,17 @@ def specify(request: Request) -> Specified:
     )
     # Untrained methods do not need the training files.
     splits = resolved.splits if request.method.trains else (resolved.settings["test_split"].value,)
-    data = prepare(
-        request.task,
-        common.data_dir,
-        allow_download=not common.offline,
-        scale=common.scale,
-        splits=splits,
-        strict=common.strict,
-    )
+    files = (request.task.name, common.data_dir, common.offline, common.scale, splits, common.strict)
+    if files not in found:
+        found[files] = prepare(
+            request.task,
+            common.data_dir,
+            allow_download=not common.offline,
+            scale=common.scale,
+            splits=splits,
+            strict=common.strict,
+        )
+    data: Prepared = found[files]
     spec = make_spec(
         request.task,
         request.method,

@@ -110,6 +110,8 @@ TABLE = (
     Known("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode"),
     # How the work is done; none of it changes what a run is.
     Known("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1, identity=False),
+    Known("micro_split", int, 1, OURS, "further cuts of each micro-batch, where memory is short", "work", minimum=1,
+          identity=False),
     Known("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work", minimum=0.0, identity=False),
     Known("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work", identity=False),
 )  # fmt: skip

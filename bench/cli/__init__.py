@@ -21,6 +21,13 @@ from bench.errors import UserError, unknown
 
 VERBS = {
     "run": ("bench.cli.run", "Train, decode and score: one run or several, here and now."),
+    "plan": ("bench.cli.plan", "What would run, what is done, what it costs."),
+    "submit": ("bench.cli.submit", "Runs as jobs: on Slurm, on this machine, or in this process."),
+    "status": ("bench.cli.status", "What is queued, running, done, failed, and why."),
+    "watch": ("bench.cli.watch", "The status again and again, until all has ended."),
+    "logs": ("bench.cli.logs", "What the job of a run said."),
+    "cancel": ("bench.cli.cancel", "Stop jobs; they keep a checkpoint."),
+    "retry": ("bench.cli.retry", "Submit again what failed."),
     "list": ("bench.cli.listing", "Tasks, methods, models, metrics or runs."),
     "data": ("bench.cli.data", "Find, check and describe the data of a task."),
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
