@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 # "Tested with": exact versions; the ranges that are allowed are in pyproject.toml.
 PIP_FLAGS ?= -c constraints.txt
 
-.PHONY: help demo test lint types tests format benchmarks clean
+.PHONY: help demo test lint types tests slurm format benchmarks clean
 help:
 	@echo "make demo        set up, then train, decode and score prefix-tuning on mini-WebNLG"
 	@echo "make test        set up, then lint, types and all tests that need no accelerator"
+	@echo "make slurm       the tests on a real Slurm (tests/cluster/slurm_up.sh starts one)"
 	@echo "make format      rewrite the code in the house style"
 	@echo "make benchmarks  speed and memory beside what else one would use"
 	@echo "make clean       remove the virtual environment and caches"
@@ -41,6 +42,9 @@ types: $(VENV)/.installed-dev
 tests: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m 'not gpu and not slurm and not network'
 
+slurm: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slurm tests/cluster
+
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -48,6 +52,7 @@ format: $(VENV)/.installed-dev
 benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/cluster_status.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -11,6 +11,7 @@ import contextlib
 import getpass
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -55,7 +56,7 @@ def now() -> str:
 # --- code
 
 
-def _git(root: Path, *arguments: str) -> bytes:
+def git(root: Path, *arguments: str) -> bytes:
     # A hook or a rebase sets GIT_DIR and the like for another repository; and hundreds of jobs that
     # only ask must not fight for the index's lock.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
@@ -70,22 +71,31 @@ def _git(root: Path, *arguments: str) -> bytes:
     ).stdout
 
 
+SNAPSHOT_FILE = "SNAPSHOT.json"
+"""In a copy of the source that queued jobs run (``bench.cluster.snapshot``): what it is a copy of."""
+
+
 def code_state(root: Path = ROOT) -> dict[str, Any] | None:
     """The commit that ``root`` is at and what differs from it; None outside git or without git.
 
     ``changed`` lists tracked files that differ from the commit and Python files of the harness that
     git does not know yet (a new method counts); ``changes_sha256`` fingerprints their content, so two
     dirty trees can be told apart. An installed copy inside somebody else's repository is outside git.
+    A snapshot answers with what it is a copy of, and its own fingerprint as ``snapshot``.
     """
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        copied = json.loads((root / SNAPSHOT_FILE).read_text())
+        state: dict[str, Any] = {**(copied["code"] or {}), "snapshot": copied["snapshot"]}
+        return state
     try:
-        top = Path(os.fsdecode(_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+        top = Path(os.fsdecode(git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
         probe = Path("bench", Path(__file__).name)
-        _git(root, "ls-files", "--error-unmatch", "--", str(probe))
-        commit = _git(root, "rev-parse", "--verify", "HEAD").decode().strip()
+        git(root, "ls-files", "--error-unmatch", "--", str(probe))
+        commit = git(root, "rev-parse", "--verify", "HEAD").decode().strip()
         differing = ("--name-only", "--no-ext-diff", "--no-renames", "--no-relative", "-z", "HEAD")
         unknown = ("--others", "--exclude-standard", "--full-name", "-z", "--")
-        names = _git(root, "diff", *differing)
-        names += _git(root, "ls-files", *unknown, *(f"{part}/*.py" for part in SCORED_BY))
+        names = git(root, "diff", *differing)
+        names += git(root, "ls-files", *unknown, *(f"{part}/*.py" for part in SCORED_BY))
     except (OSError, subprocess.SubprocessError, UnicodeError):
         return None
     changed = sorted({os.fsdecode(name) for name in names.split(b"\0") if name})

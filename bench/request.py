@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench import registry, subsets
 from bench.data import prepare
@@ -79,6 +80,52 @@ class Request:
         parts = [f"{self.method.name}{f'[{inside}]' if inside else ''} on {self.task.name}"]
         parts += [f"{name} {value}" for name, value in told.items() if name not in known]
         return ", ".join([*parts, f"seed {self.seed}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which ``from_json`` makes the request again, on another machine too."""
+        common = self.common
+        return {
+            "task": self.task.name,
+            "method": self.method.name,
+            "options": dict(self.options),
+            "seed": self.seed,
+            "model": common.model,
+            "scale": common.scale,
+            "protocol": common.protocol,
+            "data_dir": None if common.data_dir is None else str(common.data_dir),
+            "runs": str(common.runs),
+            "offline": common.offline,
+            "strict": common.strict,
+            "given": dict(common.given),
+            "preset": {name: list(one) for name, one in self.preset.items()},
+            "experiment": self.experiment,
+            "selecting": list(self.selecting),
+        }
+
+
+def from_json(data: Mapping[str, Any]) -> Request:
+    """The inverse of ``Request.to_json``."""
+    common = Common(
+        model=data["model"],
+        scale=data["scale"],
+        protocol=data["protocol"],
+        data_dir=None if data["data_dir"] is None else Path(data["data_dir"]),
+        runs=Path(data["runs"]),
+        offline=data["offline"],
+        strict=data["strict"],
+        given=data["given"],
+    )
+    task, method = registry.get_task(data["task"]), registry.get_method(data["method"])
+    return Request(
+        task,
+        method,
+        data["options"],
+        data["seed"],
+        common,
+        preset={name: (value, origin) for name, (value, origin) in data["preset"].items()},
+        experiment=data["experiment"],
+        selecting=tuple(data["selecting"]),
+    )
 
 
 @dataclass(frozen=True)
@@ -166,19 +213,35 @@ def check_fit(task: Task, model: str) -> None:
         )
 
 
-def specify(request: Request) -> Specified:
-    """Find data and backbone, and resolve every setting. Nothing is written."""
+Found = MutableMapping[tuple[object, ...], Any]
+"""Data and backbones that were found and hashed already, for the many requests of one command."""
+
+
+def specify(request: Request, found: Found | None = None) -> Specified:
+    """Find data and backbone, and resolve every setting. Nothing is written.
+
+    ``found`` keeps what was found from one call to the next, so that files that many requests share are
+    hashed once.
+    """
     common = request.common
     check_fit(request.task, request.model)
-    model = locate(request.model, allow_download=not common.offline)
-    data = prepare(
-        request.task,
-        common.data_dir,
-        allow_download=not common.offline,
-        scale=common.scale,
-        splits=splits_of(request, request.resolve(model.name)),
-        strict=common.strict,
-    )
+    found = {} if found is None else found
+    weights = (request.model, common.offline)
+    if weights not in found:
+        found[weights] = locate(request.model, allow_download=not common.offline)
+    model: Located = found[weights]
+    splits = splits_of(request, request.resolve(model.name))
+    files = (request.task.name, common.data_dir, common.offline, common.scale, splits, common.strict)
+    if files not in found:
+        found[files] = prepare(
+            request.task,
+            common.data_dir,
+            allow_download=not common.offline,
+            scale=common.scale,
+            splits=splits,
+            strict=common.strict,
+        )
+    data: Prepared = found[files]
     return specified(request, model, data)
 
 

@@ -35,7 +35,10 @@ def chosen(store: Store, pattern: str) -> list[RunDir]:
 
 
 def again(folder: RunDir, task: Task | None = None) -> dict[str, Any]:
-    """Score one run again, as its task's: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``."""
+    """Score one run again: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``.
+
+    ``task``: where it is no registered one.
+    """
     record = folder.done_record()
     if record is None:
         return {"run": folder.run_id, "error": "not done: there is nothing to score"}

@@ -15,8 +15,9 @@ from typing import Any
 
 from bench import gate, metrics, rescore, scoring
 from bench.device import pick_device, rank
-from bench.errors import UserError
+from bench.errors import DataError, UnavailableError, UserError
 from bench.files import StorageError
+from bench.place import Place
 from bench.progress import say
 from bench.request import Request, specify
 from bench.stages import Attempt, is_intact
@@ -29,11 +30,11 @@ MINI_NOTE = (
 )
 
 
-def run(request: Request) -> dict[str, Any] | None:
+def run(request: Request, place: Place | None = None) -> dict[str, Any] | None:
     """Carry a request out, or find it done; the record. Raises what went wrong, after recording it.
 
     In a launch of many processes the first one keeps the run's folder; the others only take part in
-    the training and return None.
+    the training and return None. ``place`` is the scheduler's job that this runs in, if any.
     """
     specified = specify(request)
     spec = specified.spec
@@ -53,18 +54,18 @@ def run(request: Request) -> dict[str, Any] | None:
         say(f"{spec.run_id} is done, but a product is gone or damaged")
     pick_device(spec["device"], spec["precision"])
     if rank() > 0:
-        Attempt(specified, folder).take_part()
+        Attempt(specified, folder, place=place).take_part()
         return None
     with folder.claim() as claim:
         folder.write_spec(spec.to_json())
-        attempt = Attempt(specified, folder, beat=claim.beat)
+        attempt = Attempt(specified, folder, beat=claim.beat, place=place)
         try:
             with attempt.stoppable():
                 record = attempt.record("done", attempt.carry_out())
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt) or is_interrupt(error)
             status = "cancelled" if interrupted else "failed"
-            keep(folder, attempt.record(status, {"error": describe_error(error)}))
+            keep(folder, attempt.record(status, {"error": attempt.described(error)}))
             if interrupted:
                 raise KeyboardInterrupt(
                     f"{str(error) or 'stopped'}; the same command continues from there: {specified.command}"
@@ -129,6 +130,10 @@ def describe_error(error: BaseException) -> dict[str, str]:
         kind = "storage"
     elif isinstance(error, Diverged):
         kind = "diverged"
+    elif isinstance(error, UnavailableError):
+        kind = "unavailable"
+    elif isinstance(error, DataError) or is_unreadable(error):
+        kind = "unreadable-data"
     elif isinstance(error, UserError):
         kind = "request"
     elif is_interrupt(error) or isinstance(error, KeyboardInterrupt):
@@ -147,6 +152,12 @@ def is_disk_full(error: BaseException | None) -> bool:
     if isinstance(error, OSError) and error.errno in full:
         return True
     return any(f"(os error {code})" in str(error) for code in full) or is_disk_full(error.__cause__)
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Whether a file could not be read for a reason outside the program: rights, a lost mount, a bad disk."""
+    causes = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)
+    return isinstance(error, OSError) and error.filename is not None and error.errno in causes
 
 
 def show(record: Mapping[str, Any], runs: Path) -> None:

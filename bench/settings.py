@@ -140,6 +140,8 @@ TABLE = (
           "stop when as many outputs as beams have ended", "decode", kinds=SEQ2SEQ),
     # How the work is done; none of it changes what a run is.
     Known("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1, identity=False),
+    Known("micro_split", int, 1, OURS, "further cuts of each micro-batch, where memory is short", "work", minimum=1,
+          identity=False),
     Known("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work", minimum=0.0, identity=False),
     Known("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work", identity=False),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from bench.coding import Coding, coding
 from bench.data import load_items, load_rows
 from bench.device import make_accelerator, pick_device, rank
 from bench.files import canonical_json, sha256_text
+from bench.place import Place
 from bench.progress import say, track
 from bench.request import Specified
 from bench.spec import RunSpec
@@ -47,11 +48,18 @@ def is_intact(spec: RunSpec, folder: RunDir) -> bool:
 class Attempt:
     """One go at a run: the stages in order, and what they cost."""
 
-    def __init__(self, specified: Specified, folder: RunDir, beat: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        specified: Specified,
+        folder: RunDir,
+        beat: Callable[[], None] = lambda: None,
+        place: Place | None = None,
+    ) -> None:
         self.specified = specified
         self.spec = specified.spec
         self.folder = folder
         self.beat = beat
+        self.place = place
         self.started = provenance.now()
         self.clock = time.monotonic()
         self.training = False
@@ -75,23 +83,44 @@ class Attempt:
             "packages": provenance.package_versions(),
             "hardware": provenance.hardware(),
             "peak_memory_bytes": provenance.peak_memory(),
+            **({"job": dict(self.place.facts)} if self.place is not None else {}),
             **facts,
         }
+
+    def described(self, error: BaseException) -> dict[str, Any]:
+        """What went wrong, and what a job's log says about it."""
+        from bench.runner import describe_error
+
+        facts: dict[str, Any] = dict(describe_error(error))
+        if self.place is not None:
+            stopped_by = self.place.stopped_by
+            facts["signal"] = None if stopped_by is None else stopped_by.name
+            facts["log_tail"] = self.place.log_tail()
+        return facts
 
     # -- stopping -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM stop after the current update, with a checkpoint; a second one at once."""
+        """Ctrl-C and SIGTERM stop after the current update, with a checkpoint; a second one at once.
+
+        A scheduler sends several for one wish: in a job the later ones change nothing.
+        """
+        place = self.place
 
         def ask(number: int, frame: object) -> None:
-            if self.stop_asked or not self.training:
+            asked_before, self.stop_asked = self.stop_asked, True
+            if place is not None:
+                place.stopped_by = place.stopped_by or signal.Signals(number)
+                if asked_before and number != signal.SIGINT:
+                    return
+            if asked_before or not self.training:
                 raise KeyboardInterrupt
-            self.stop_asked = True
-            say("stopping after this update; once more to stop at once")
+            say("stopping after this update" + ("" if place else "; once more to stop at once"))
 
+        wanted = (signal.SIGINT, signal.SIGTERM, *(place.signals if place else ()))
         try:
-            old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+            old = {number: signal.signal(number, ask) for number in wanted}
         except ValueError:  # not in the main thread, where signals cannot be caught
             yield
             return
@@ -110,6 +139,8 @@ class Attempt:
         facts: dict[str, Any] = {}
         with self.timed("train"):
             facts["training"], facts["parameters"] = self.train(tokenizer)
+        if self.stop_asked:  # at the last update: all that was trained is kept
+            raise KeyboardInterrupt
         with self.timed("decode"):
             facts["decoding"] = self.decode(tokenizer)
         with self.timed("score"):

@@ -9,6 +9,7 @@
                     stages/train.json ...   which inputs a product was made from, and its fingerprint
                     records/0001.json ...   one per attempt, never changed: done, failed or cancelled
                     claims/0001.json        who is working on the run right now
+    <runs>/launches/                        what was submitted to a cluster (``bench.cluster``)
 
 There is no database and no file that two runs share, so nothing has to be locked, migrated or repaired;
 copying a run's directory copies the run. As a table, in one line:
@@ -44,6 +45,9 @@ PRODUCTS: dict[Stage, str] = {
     "score": "scores.json",
 }
 FORMAT = 1  # of a record; raised when a field changes its meaning
+
+LAUNCHES = "launches"
+"""The folder beside the runs where ``bench submit`` keeps what it submitted; no run has that name."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
 
@@ -85,7 +89,7 @@ class Store:
     def runs(self) -> list[RunDir]:
         """Every run that has left anything, by name."""
         try:
-            names = sorted(e.name for e in os.scandir(self.root) if e.is_dir())
+            names = sorted(e.name for e in os.scandir(self.root) if e.is_dir() and e.name != LAUNCHES)
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -66,6 +66,7 @@ class TrainSettings:
     eval_every: int | None
     patience: int | None
     checkpoint_seconds: float
+    micro_split: int = 1
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def micro_losses(
     """
     world, rank = accelerator.num_processes, accelerator.process_index
     own = batch[rank::world]
-    parts = [own[micro :: settings.accumulation] for micro in range(settings.accumulation)]
+    cuts = settings.accumulation * settings.micro_split
+    parts = [own[micro::cuts] for micro in range(cuts)]
     unit = sum(len(t) for _, t in batch) if settings.objective == "mean" else len(batch)
 
     def loss_of(part: Sequence[Pair], weight: float) -> Callable[[], Tensor]:

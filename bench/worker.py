@@ -22,7 +22,16 @@ from bench.errors import DataError, UserError
 
 STALE_AFTER = 600.0  # seconds without a sign of life before another machine may take a run over
 BEAT_EVERY = 30.0  # seconds between signs of life
+JOB_VARIABLE = "BENCH_JOB"  # a scheduler's job says here which one it is; a requeued job keeps its number
 _NUMBERED = re.compile(r"(\d{4,})\.json")
+
+
+class Busy(UserError):
+    """Somebody else works on it. ``holder``: host, pid, since, silent_s, file."""
+
+    def __init__(self, message: str, holder: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 def numbers(directory: Path) -> list[int]:
@@ -60,13 +69,15 @@ class Claim:
         started = processes.process_started(os.getpid())
         owner = {"host": socket.gethostname(), "machine": processes.machine(), "pid": os.getpid()}
         owner |= {"started": started, "since": provenance.now(), "token": secrets.token_hex(8)}
+        owner["job"] = os.environ.get(JOB_VARIABLE)
         for _ in range(1000):
             highest = max(numbers(directory), default=0)
             if highest and (holder := holder_of(directory, highest, stale_after)):
-                raise UserError(
+                raise Busy(
                     f"{what} is being worked on by pid {holder['pid']} on {holder['host']} (last sign of "
                     f"life {holder['silent_s']:.0f} s ago). Wait for it, or, if you know that it is gone, "
-                    f"remove {holder['file']} and try again."
+                    f"remove {holder['file']} and try again.",
+                    holder,
                 )
             claim = cls(directory, highest + 1, what, files.to_json(owner, indent=2) + "\n")
             try:
@@ -146,6 +157,8 @@ def holder_of(directory: Path, number: int, stale_after: float) -> dict[str, Any
         owner = files.parse_json(path, content)
         who = {name: owner[name] for name in ("host", "pid", "since")}
         here, started = owner["machine"] == processes.machine(), owner["started"]
+        if not here and owner.get("job") is not None and owner["job"] == os.environ.get(JOB_VARIABLE):
+            return None  # this very job, before the scheduler ended it there and started it again here
     except (DataError, KeyError, TypeError):  # damaged: its age decides
         who, here, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
     silent = max(0.0, file_system_time(directory) - beaten)

@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bench import files, store
 from bench.errors import DataError, UserError
 from bench.store import RunDir, Store
-from bench.worker import STALE_AFTER, Claim
+from bench.worker import STALE_AFTER, Busy, Claim
 
 ROOT = Path(__file__).resolve().parents[1]  # scripts started here find the package
 RUN = "webnlg-prefix-mini-gpt2-s101-1a2b3c4d5e6f"
@@ -550,6 +550,23 @@ def test_another_machine_or_a_damaged_claim_is_given_time(runs: Store, content: 
     assert run.worker() is None
     with run.claim():
         pass
+
+
+def test_a_requeued_job_takes_over_from_itself_elsewhere(
+    runs: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler ended it on one machine before it began it again on another."""
+    run = runs.run(RUN)
+    write_claim(run, machine="elsewhere", host="far", pid=1, job="slurm 17_3")
+    with pytest.raises(Busy) as caught, run.claim():
+        pass
+    assert caught.value.holder["host"] == "far"
+    monkeypatch.setenv("BENCH_JOB", "slurm 17_4")
+    with pytest.raises(Busy), run.claim():
+        pass
+    monkeypatch.setenv("BENCH_JOB", "slurm 17_3")
+    with run.claim() as claim:
+        claim.beat()
 
 
 def test_a_claim_beats_by_itself(runs: Store) -> None:

@@ -140,10 +140,13 @@ def test_one_update_is_the_textbook_one(objective: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("objective", ["mean", "sum"])
-def test_accumulation_does_not_change_the_update(objective: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "cut", [{"accumulation": 3}, {"micro_split": 2}, {"accumulation": 2, "micro_split": 2}]
+)
+def test_accumulation_does_not_change_the_update(cut: dict[str, int], objective: str, tmp_path: Path) -> None:
     whole, parts = build(), build()
     go(whole, tmp_path / "a", settings(max_steps=4, objective=objective))
-    go(parts, tmp_path / "b", settings(max_steps=4, objective=objective, accumulation=3))
+    go(parts, tmp_path / "b", settings(max_steps=4, objective=objective, **cut))
     for a, b in zip(whole.trained_state().values(), parts.trained_state().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 

@@ -1,0 +1,45 @@
+"""`bench cancel`: stop runs that were submitted; they keep a checkpoint and can go on later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli import json_option, print_json, runs_option
+from bench.cluster.select import from_flags, need, options
+
+
+@click.command(
+    "cancel",
+    epilog="""\b
+Examples:
+  bench cancel --launch latest
+  bench cancel --task webnlg --state queued
+  bench cancel --all""",
+)
+@options
+@click.option("--all", "everything", is_flag=True, help="Everything that is queued or running.")
+@runs_option
+@json_option
+def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool, **given: Any) -> int:
+    """Cancel queued and running jobs. Submitting again goes on from their checkpoints."""
+    from bench.cluster import control, status
+
+    selector = from_flags(runs, names, given, everything)
+    need(selector, "cancel")
+    rows = [row for row in selector.pick(status.collect(runs).rows) if row.state in ("queued", "running")]
+    left = control.cancel(runs, rows)
+    if as_json:
+        print_json(
+            {"cancelled": [row.run_id for row in rows if row not in left], "left": [r.run_id for r in left]}
+        )
+    else:
+        for row in rows:
+            click.echo(
+                f"{'left      ' if row in left else 'cancelled '} {row.run_id}  {row.job or 'started by hand'}"
+            )
+        if not rows:
+            click.echo("nothing that fits is queued or running")
+    return 1 if left else 0

@@ -1,0 +1,216 @@
+"""`bench submit` and what `bench retry` shares with it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from bench.cli import json_option, print_json, runs_option
+from bench.cli.run import of_experiments, selection, with_settings
+from bench.cluster.site import KEYS
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.cluster.submit import Plan
+    from bench.request import Common, Request
+    from bench.task import Protocol
+
+EXAMPLES = """\b
+Examples:
+  bench submit table2 --cluster slurm --partition P --time 4:00:00 --gpus 1 --max-parallel 8
+  bench submit --method prefix,ft-full --task webnlg --seed 1,2,3 --cluster local --max-parallel 2
+  bench submit --method prefix --task e2e --cluster debug          here, in this process
+  bench submit ... --dry-run                                       what would happen, and what it costs"""
+
+
+def with_site(function: Any) -> Any:
+    """One flag for every site setting that the command line has."""
+    for key in reversed([key for key in KEYS if key.flag]):
+        default = "" if key.default in (None, 0) else f" [default: {key.default}]"
+        flag = "--" + key.name.replace("_", "-")
+        text = key.help[0].upper() + key.help[1:] + default + "."
+        function = click.option(flag, f"site_{key.name}", default=None, metavar=key.kind.upper(), help=text)(
+            function
+        )
+    return click.option(
+        "--site", "site_file", type=click.Path(path_type=Path), default=None,
+        help="TOML file with the site's settings (docs/site.example.toml); otherwise BENCH_SITE or ./site.toml.",
+    )(function)  # fmt: skip
+
+
+def with_requests(function: Any) -> Any:
+    """What to run: an experiment, or methods, tasks and seeds as `bench run` takes them."""
+    for option in reversed(
+        [
+            click.argument("experiment", required=False),
+            click.option("--method", "methods", default=None, help="Methods, as in bench run."),
+            click.option("--task", "tasks", default=None, help="Tasks, as in bench run."),
+            click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory."),
+            click.option("--scale", default="mini", show_default=True, help="mini or paper."),
+            click.option("--protocol", default="original", show_default=True, help="original or plain."),
+            click.option("--seed", "seeds", default=None, help="Seeds [default: 101, or the experiment's]."),
+            click.option(
+                "--data-dir", type=click.Path(path_type=Path), envvar="BENCH_DATA", show_envvar=True,
+                help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
+            ),
+            runs_option,
+            click.option("--offline", is_flag=True, help="Never use the network."),
+            click.option("--any-row-count", is_flag=True, help="Warn, and do not refuse, at other split sizes."),
+            click.option("--retry-failed", is_flag=True, help="Also submit again what failed."),
+            click.option("--same-batch", is_flag=True, help="Retry out-of-memory without smaller micro-batches."),
+        ]
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def requests_of(
+    experiment: str | None, common: Common, methods: Any, tasks: Any, seeds: Any
+) -> list[Request]:
+    """The requests of an experiment, narrowed by the flags, or the product of the flags' lists."""
+    from bench import request as asked
+
+    if experiment is None:
+        if methods is None or tasks is None:
+            raise UserError(
+                "what to submit? Name an experiment, or give --method and --task as for bench run"
+            )
+        return asked.expand(methods=methods, tasks=tasks, seeds=seeds or "101", common=common)
+    found, lacking = of_experiments((experiment,), selection(tasks, methods, common.model, seeds), common)
+    if lacking and not found:
+        raise UserError(f"no run of {experiment} is available here; bench plan {experiment} says why")
+    return found
+
+
+def common_of(values: dict[str, Any], given: dict[str, Any]) -> Common:
+    from bench import request as asked
+
+    return asked.Common(
+        model=values["model"],
+        scale=values["scale"],
+        protocol=cast("Protocol", values["protocol"]),
+        data_dir=values["data_dir"],
+        runs=values["runs"],
+        offline=values["offline"],
+        strict=not values["any_row_count"],
+        given={name: value for name, value in given.items() if value is not None},
+    )
+
+
+def split_site(given: dict[str, Any]) -> dict[str, Any]:
+    """Takes the site's flags out of ``given``."""
+    return {name.removeprefix("site_"): given.pop(name) for name in list(given) if name.startswith("site_")}
+
+
+def planned(values: dict[str, Any], given: dict[str, Any]) -> Plan:
+    """What the flags ask for, as a plan."""
+    from bench.cluster import site, submit
+
+    where = site.load(given.pop("site_file"), split_site(given))
+    common = common_of(values, given)
+    requests = requests_of(values["experiment"], common, values["methods"], values["tasks"], values["seeds"])
+    return submit.plan(requests, where, values["retry_failed"], smaller=not values["same_batch"])
+
+
+@click.command("submit", epilog=EXAMPLES)
+@with_requests
+@click.option(
+    "--cluster", default="slurm", show_default=True, help="slurm, local (processes here) or debug (here)."
+)
+@with_site
+@click.option("--dry-run", is_flag=True, help="Say what would happen with every run, and what it costs.")
+@json_option
+@with_settings
+def command(cluster: str, dry_run: bool, as_json: bool, **values: Any) -> int:
+    """Submit runs to a cluster and return. Again = resume, more seeds = extend, done = nothing."""
+    names = ("experiment", "methods", "tasks", "model", "scale", "protocol", "seeds", "data_dir", "runs", "offline",
+             "any_row_count", "retry_failed", "same_batch")  # fmt: skip
+    own = {name: values.pop(name) for name in names}
+    plan = planned(own, values)
+    if dry_run:
+        show_plan(plan, as_json)
+        return 2 if plan.wrong and not plan.steps else 0
+    return carry_out(plan, cluster, own["runs"], as_json)
+
+
+def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> int:
+    """Submit the plan and print the launch record."""
+    from bench.cluster import status, submit
+
+    for what, message in plan.wrong:
+        click.echo(f"bench: {what}: {message}", err=True)
+    launch = submit.submit(plan, cluster, runs)
+    failed = bool(plan.wrong)
+    if launch is None:
+        if as_json:
+            print_json({"id": None, "jobs": [], **plan.to_json()})
+        else:
+            show_left(plan)
+            click.echo("nothing to submit")
+        return 2 if plan.wrong and not plan.steps else int(failed)
+    if cluster == "debug":
+        rows = status.collect(runs, only=[step.run_id for step in plan.todo]).rows
+        failed = failed or any(row.state != "done" for row in rows)
+    if as_json:
+        print_json(
+            {
+                **launch.content,
+                "jobs": [{k: v for k, v in one.items() if k != "request"} for one in launch.jobs],
+            }
+        )
+        return int(failed)
+    show_left(plan)
+    for array in launch.content["arrays"]:
+        job = array["job"] or cluster
+        click.echo(f"  {array['count']:>4} job(s) as {job}  {shape(array['resources'])}")
+    click.echo(
+        f"  source   {launch.content['snapshot']['snapshot']} ({commit(launch.content['snapshot']['code'])})"
+    )
+    if plan.estimate is not None:
+        click.echo(f"  cost     {plan.estimate}")
+    click.echo(f"  next     bench status --launch {launch.id} | bench watch | bench logs RUN -f")
+    click.echo(f"launched {len(launch.jobs)} run(s): {launch.file}")
+    return int(failed)
+
+
+def shape(resources: dict[str, Any]) -> str:
+    """Resources as one reads them."""
+    return " ".join(
+        f"{k}={v}" for k, v in resources.items() if v not in (None, 0, [], {}) and k != "max_array"
+    )
+
+
+def commit(code: dict[str, Any]) -> str:
+    if "commit" not in code:
+        return "not a git checkout"
+    return f"commit {code['commit'][:12]}" + (
+        f" with {len(code['changed'])} changed files" if code.get("dirty") else ""
+    )
+
+
+def show_left(plan: Plan) -> None:
+    for step in plan.steps:
+        if step.action == "leave":
+            click.echo(f"  left     {step.run_id}: {step.why}")
+        elif step.because:
+            click.echo(f"  changed  {step.run_id}: {step.because}")
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """Every run, what would happen with it and why, and the cost of it all."""
+    if as_json:
+        print_json(plan.to_json())
+        return
+    for step in plan.steps:
+        cost = "" if step.hours is None else f"  ~{step.hours * 60:.1f} min"
+        click.echo(
+            f"{step.action:<7} {step.run_id}  {step.why}{cost}"
+            + (f"  [{step.because}]" if step.because else "")
+        )
+    for what, message in plan.wrong:
+        click.echo(f"wrong   {what}: {message}")
+    click.echo(f"{len(plan.todo)} of {len(plan.steps)} runs would be submitted; {plan.estimate}")
+    sys.stdout.flush()

@@ -1,0 +1,59 @@
+"""`bench watch`: `bench status` again and again, until nothing is queued or running."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli import json_option, print_json, runs_option
+from bench.cluster.select import from_flags, options
+
+
+@click.command(
+    "watch",
+    epilog="""\b
+Examples:
+  bench watch
+  bench watch --launch latest --every 30 && bench report""",
+)
+@options
+@click.option(
+    "--every", type=click.FloatRange(min=0.2), default=5.0, show_default=True, help="Seconds between looks."
+)
+@click.option(
+    "--for", "seconds", type=float, default=None, help="Stop looking after so many seconds (exit code 1)."
+)
+@runs_option
+@json_option
+def command(
+    names: tuple[str, ...], every: float, seconds: float | None, runs: Path, as_json: bool, **given: Any
+) -> int:
+    """Refresh until all that was submitted has ended; exit code 1 if anything failed."""
+    from bench.cli.status import show
+    from bench.cluster import status
+    from bench.progress import on_terminal
+
+    selector = from_flags(runs, names, given)
+    until = None if seconds is None else time.monotonic() + seconds
+    last = ""
+    while True:
+        found = status.collect(runs)
+        found.rows = selector.pick(found.rows)
+        late = until is not None and time.monotonic() > until
+        line = ", ".join(f"{count} {state}" for state, count in found.counts.items())
+        if not as_json and on_terminal():
+            click.clear()
+            show(found, listed=False)
+        elif line != last:  # a log file gets a line when something has changed
+            click.echo(line, err=as_json)
+        last = line
+        if (not found.open and found.reached) or late:
+            break
+        time.sleep(every)
+    if as_json:
+        print_json(found.to_json())
+    bad = any(row.state not in ("done", "cancelled") for row in found.rows)
+    return int(bad)

@@ -1,0 +1,184 @@
+"""Jobs as processes of this machine, a bounded number at once: ``bench submit --cluster local``.
+
+A supervisor that outlives the command starts the launch's jobs in their order through submitit's local
+executor and notes, per job, when its process began and ended:
+
+    RUNS/launches/<id>/local/<number>.json   {"pid", "started", "machine", "began"[, "ended"]}
+    RUNS/launches/<id>/local/<number>.cancelled   a wish of ``bench cancel`` for a job that has not begun
+
+    python -m bench.cluster.local RUNS LAUNCH      what ``bench submit`` starts, in the snapshot
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import files, processes, provenance
+from bench.cluster import site
+from bench.cluster.launches import Launch, read
+from bench.cluster.scheduler import State
+from bench.errors import DataError
+
+POLL = 0.2
+
+
+def me() -> dict[str, Any]:
+    """This process, so that another can tell whether it still lives."""
+    return {
+        "pid": os.getpid(),
+        "started": processes.process_started(os.getpid()),
+        "machine": processes.machine(),
+    }
+
+
+def lives(who: dict[str, Any]) -> bool | None:
+    """Whether that process runs; None where only another machine can tell."""
+    if who["machine"] != processes.machine():
+        return None
+    return processes.process_started(who["pid"]) == who["started"]
+
+
+def start(launch: Launch, source: Path) -> None:
+    """Start the supervisor, detached from this terminal, and return."""
+    launch.folder.mkdir(parents=True, exist_ok=True)
+    log = launch.folder / "supervisor.log"
+    words = [sys.executable, "-m", "bench.cluster.local", str(launch.runs.resolve()), launch.id]
+    with log.open("ab") as output:
+        supervisor = subprocess.Popen(  # noqa: S603 - this program again
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **site.source_environment(source)},
+        )
+    supervisor.returncode = 0  # it outlives this command, which is not to wait for it
+    until = time.monotonic() + 30
+    while not (launch.folder / "local" / "supervisor.json").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def supervise(launch: Launch) -> None:
+    """Run every job of the launch, ``max_parallel`` at once; returns when the last has ended."""
+    place = launch.folder / "local"
+    files.write_json_atomic(place / "supervisor.json", me())
+    running: dict[int, Any] = {}
+    slots: dict[int, int] = {}
+    waiting = list(enumerate(launch.jobs))
+    most = slots_of(launch)
+    while waiting or running:
+        while waiting and len(running) < most:
+            number, row = waiting.pop(0)
+            if (place / f"{number}.cancelled").exists():
+                continue
+            slots[number] = min(set(range(most)) - {slots[other] for other in running})
+            running[number] = begin(launch, number, row, slots[number])
+        for number in [number for number, process in running.items() if process.poll() is not None]:
+            process = running.pop(number)
+            note = files.read_json(place / f"{number}.json")
+            note |= {"ended": provenance.now(), "returned": process.returncode}
+            files.write_json_atomic(place / f"{number}.json", note)
+        time.sleep(POLL)
+
+
+def slots_of(launch: Launch) -> int:
+    """How many jobs run at once: as asked, or as many as the GPUs allow, or one."""
+    first = launch.content["arrays"][0]["resources"]
+    if first["max_parallel"]:
+        return int(first["max_parallel"])
+    if first["gpus"]:
+        import torch
+
+        return max(1, torch.cuda.device_count() // int(first["gpus"]))
+    return 1
+
+
+def begin(launch: Launch, number: int, row: dict[str, Any], slot: int) -> Any:
+    """Start one job through submitit; its process."""
+    from submitit import AutoExecutor
+
+    from bench.cluster.submit import job_of
+
+    resources = launch.content["arrays"][row["array"]]["resources"]
+    os.environ.update(resources["environment"] or {})
+    executor = AutoExecutor(launch.folder, cluster="local", local_max_num_timeout=resources["max_requeues"])
+    source = Path(launch.content["snapshot"]["path"])
+    executor.update_parameters(**site.executor_parameters(resources, row["run_id"], source, "local"))
+    if gpus := resources["gpus"]:  # jobs beside each other use different ones
+        executor.update_parameters(local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)))
+    job = executor.submit(job_of(row, launch))
+    process: Any = job._process  # type: ignore[attr-defined]
+    note = {"pid": process.pid, "started": processes.process_started(process.pid)}
+    note |= {"machine": processes.machine(), "began": provenance.now()}
+    files.write_json_atomic(launch.folder / "local" / f"{number}.json", note)
+    return process
+
+
+def states(launch: Launch) -> tuple[dict[str, State], bool]:
+    """The launch's jobs by number, in Slurm's words; and whether this machine can tell at all."""
+    place = launch.folder / "local"
+    try:
+        supervised = lives(files.read_json(place / "supervisor.json"))
+    except DataError:
+        supervised = False
+    if supervised is None:
+        return {}, False
+    told: dict[str, State] = {}
+    for number, row in enumerate(launch.jobs):
+        try:
+            note = files.read_json(place / f"{number}.json")
+        except DataError:
+            if (place / f"{number}.cancelled").exists():
+                told[row["job"]] = State("CANCELLED")
+            elif supervised:
+                told[row["job"]] = State("PENDING", "waits for a place")
+            continue
+        if "ended" in note:
+            told[row["job"]] = State("COMPLETED")
+        elif lives(note):
+            told[row["job"]] = State("RUNNING", node=os.uname().nodename)
+    return told, True
+
+
+def lives_here(launch: Launch) -> bool:
+    """Whether the launch's processes are of this machine."""
+    try:
+        return lives(files.read_json(launch.folder / "local" / "supervisor.json")) is not None
+    except DataError:
+        return False
+
+
+def pid_of(launch: Launch, number: int) -> int | None:
+    """The process of a job that has begun and lives."""
+    with contextlib.suppress(DataError):
+        note = files.read_json(launch.folder / "local" / f"{number}.json")
+        if "ended" not in note and lives(note):
+            return int(note["pid"])
+    return None
+
+
+def cancel(launch: Launch, numbers: list[int]) -> None:
+    """Stop jobs, with a checkpoint; those that wait never begin."""
+    for number in numbers:
+        (launch.folder / "local").mkdir(parents=True, exist_ok=True)
+        (launch.folder / "local" / f"{number}.cancelled").touch()
+        if pid := pid_of(launch, number):
+            os.kill(pid, signal.SIGTERM)  # submitit's controller passes it on
+
+
+def log_name(launch: Launch, row: dict[str, Any]) -> str:
+    """The name under which the job's logs are kept: submitit takes the process's number."""
+    with contextlib.suppress(DataError):
+        return str(files.read_json(launch.folder / "local" / f"{launch.jobs.index(row)}.json")["pid"])
+    return str(row["job"])
+
+
+if __name__ == "__main__":
+    supervise(read(Path(sys.argv[1]), sys.argv[2]))

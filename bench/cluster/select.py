@@ -1,0 +1,90 @@
+"""Which runs a verb acts on: names, or properties, or both (all must fit)."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from bench.cluster.status import STATES, Row
+from bench.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Empty fields fit every run."""
+
+    names: tuple[str, ...] = ()
+    launch: str | None = None
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    everything: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not (self.names or self.launch or self.fields or self.everything)
+
+    def pick(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows that fit; ``UserError`` for a name that none has."""
+        for name in self.names:
+            if not any(named(row, name) for row in rows):
+                raise unknown("run", name, [row.run_id for row in rows], "bench status lists the runs")
+        return [row for row in rows if self.fits(row)]
+
+    def fits(self, row: Row) -> bool:
+        if self.names and not any(named(row, name) for name in self.names):
+            return False
+        if self.launch is not None and row.launch != self.launch:
+            return False
+        return all(str(getattr(row, field)) in values for field, values in self.fields)
+
+
+def named(row: Row, name: str) -> bool:
+    """By the run's name, its beginning or end, a pattern with ``*``, or the job's number."""
+    whole = row.run_id
+    return whole.startswith(name) or whole.endswith(name) or fnmatch.fnmatch(whole, name) or row.job == name
+
+
+FIELDS = ("task", "method", "model", "seed", "state", "kind")
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that every verb with a selector has."""
+    for name in reversed(FIELDS):
+        function = click.option(
+            f"--{name}", f"select_{name}", default=None, help=f"Only this {name} (or several)."
+        )(function)
+    function = click.option(
+        "--launch", "select_launch", default=None, help="Only this launch; `latest` is the last."
+    )(function)
+    return click.argument("names", nargs=-1, metavar="[RUN]...")(function)
+
+
+def from_flags(
+    runs: Any, names: tuple[str, ...], given: dict[str, Any], everything: bool = False
+) -> Selector:
+    """The selector that the flags describe; takes them out of ``given``."""
+    from bench.cluster import launches
+
+    launch = given.pop("select_launch", None)
+    fields = []
+    for name in FIELDS:
+        if (text := given.pop(f"select_{name}", None)) is not None:
+            values = tuple(part.strip() for part in str(text).split(","))
+            if name == "state":
+                for value in values:
+                    if value not in STATES:
+                        raise unknown("state", value, STATES)
+            fields.append((name, values))
+    launch = launches.load(runs, launch).id if launch is not None else None
+    return Selector(names, launch, tuple(fields), everything)
+
+
+def need(selector: Selector, verb: str) -> None:
+    """Refuse to act on everything by accident."""
+    if selector.empty:
+        raise UserError(
+            f"bench {verb}: which runs? Give names, --launch, --task, --state failed, ... or --all"
+        )

@@ -1,0 +1,80 @@
+"""A copy of the source for queued jobs: what they run is what was submitted, whatever is edited meanwhile.
+
+``RUNS/launches/snapshots/<hash>/`` holds the harness's packages as they were, SNAPSHOT.json (commit, what
+differed from it, fingerprint) and, in a git checkout, ``changes.diff``. Jobs import it through PYTHONPATH.
+The same source gives the same hash and is copied once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from bench import files, provenance
+from bench.store import LAUNCHES
+
+PACKAGES = ("bench", "tasks", "baselines", "results", "reports")
+_LEFT_OUT = {"__pycache__"}
+
+
+def take(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
+    """Copy the source at ``root`` unless that was done; {"path", "snapshot", "code"}.
+
+    ``snapshot``: the first 16 digits of the SHA-256 over names and contents; ``code``: commit and diff
+    (``bench.provenance.code_state``), or the fingerprint of the sources outside git.
+    """
+    names = source_files(root)
+    code = provenance.code_state(root) or {"source_sha256": provenance.source_sha256(root)}
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(os.fsencode(name) + b"\0" + files.sha256_file(root / name).encode() + b"\n")
+    fingerprint = digest.hexdigest()[:16]
+    place = runs.resolve() / LAUNCHES / "snapshots" / fingerprint
+    facts = {"path": str(place), "snapshot": fingerprint, "code": code}
+    if (place / provenance.SNAPSHOT_FILE).is_file():
+        return facts
+    files.make_directory(place.parent)
+    files.remove_leftovers(place.parent)
+    temporary = files.temporary_name(place)
+    try:
+        for name in names:
+            target = temporary / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, target)
+        if (difference := git_difference(root)) is not None:
+            (temporary / "changes.diff").write_bytes(difference)
+        content = {"snapshot": fingerprint, "code": code, "taken": provenance.now()}
+        (temporary / provenance.SNAPSHOT_FILE).write_text(files.to_json(content, indent=2) + "\n")
+        try:
+            temporary.rename(place)
+        except OSError:
+            if not (place / provenance.SNAPSHOT_FILE).is_file():  # another submission was quicker
+                raise
+    except OSError as error:
+        raise files.explained(place, error) or error from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return facts
+
+
+def source_files(root: Path) -> list[str]:
+    """Every file of the packages, sorted, relative to ``root``."""
+    found = []
+    for package in PACKAGES:
+        for folder, inside, names in os.walk(root / package):
+            inside[:] = sorted(set(inside) - _LEFT_OUT)
+            here = Path(folder).relative_to(root)
+            found += [(here / name).as_posix() for name in names if not name.endswith((".pyc", ".tmp"))]
+    return sorted(found)
+
+
+def git_difference(root: Path) -> bytes | None:
+    """What differs from the commit, as a patch; None outside git. Files unknown to git are in the copy."""
+    try:
+        return provenance.git(root, "diff", "--binary", "--no-ext-diff", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,100 @@
+"""What Slurm prints, read: with accounting and without, and when it does not answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.cluster import scheduler
+from bench.cluster.scheduler import State
+
+SQUEUE = """\
+17_0|RUNNING|None|n1|bench-a-0
+17_1|PENDING|JobArrayTaskLimit||bench-a-0
+17_2|COMPLETING|NonZeroExitCode|n1|bench-a-0
+18|FAILED|NonZeroExitCode|n2|odd|name
+"""
+SACCT = """\
+17_0|PENDING|0:0|None assigned|None
+17_3|TIMEOUT|0:0|n1|None
+17_4|CANCELLED by 1000|0:15|n1|None
+17_5|FAILED|9:0|n1|NonZeroExitCode
+17_6|FAILED|70:0|n1|NonZeroExitCode
+17_[7-9%2]|PENDING|0:0|None assigned|JobArrayTaskLimit
+18|OUT_OF_MEMORY|0:125|n2|OutOfMemory
+"""
+SCONTROL = (
+    "JobId=20 ArrayJobId=17 ArrayTaskId=5 JobName=x UserId=u(1) JobState=FAILED Reason=NonZeroExitCode "
+    "Restarts=2 ExitCode=137:0 NodeList=n1\n"
+    "JobId=21 ArrayJobId=17 ArrayTaskId=7-9%2 JobName=x JobState=PENDING Reason=None ExitCode=0:0 NodeList=(null)\n"
+    "JobId=18 JobName=x JobState=COMPLETED Reason=None Restarts=0 ExitCode=0:0 NodeList=n2\n"
+)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Programs that print what Slurm would; a missing text is a failure."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("squeue", "sacct", "scontrol"):
+        program = folder / name
+        program.write_text(
+            f'#!/bin/sh\necho "$@" >> {folder}/{name}.called\ncat {folder}/{name}.txt 2>/dev/null\n'
+        )
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
+ALL = [*(f"17_{i}" for i in range(7)), "18", "99"]
+
+
+def test_the_queue_and_the_accounting(slurm: Path) -> None:
+    (slurm / "squeue.txt").write_text(SQUEUE)
+    (slurm / "sacct.txt").write_text(SACCT)
+    answer = scheduler.ask(ALL)
+    assert answer.reached
+    assert answer.accounting
+    assert answer.states["17_0"] == State("RUNNING", "", "n1")  # the queue is fresher than accounting
+    assert answer.states["17_1"].waiting
+    assert answer.states["17_2"].running
+    assert answer.states["17_3"].state == "TIMEOUT"
+    assert answer.states["17_4"].state == "CANCELLED"
+    assert answer.states["17_5"].signal == 9
+    assert answer.states["17_6"].exit_code == 70
+    assert answer.states["18"].state == "OUT_OF_MEMORY"
+    assert "99" not in answer.states
+    assert answer.names == {"17": "bench-a-0", "18": "odd|name"}
+
+
+def test_without_accounting(slurm: Path) -> None:
+    (slurm / "squeue.txt").write_text(SQUEUE)
+    (slurm / "scontrol.txt").write_text(SCONTROL)
+    answer = scheduler.ask(ALL)
+    assert answer.reached
+    assert answer.accounting is False
+    assert answer.states["17_5"] == State("FAILED", "NonZeroExitCode", "n1", 137, 9, 2)
+    assert answer.states["18"].state == "COMPLETED"
+    assert answer.states["17_0"].running
+    assert "17_3" not in answer.states
+
+
+def test_each_is_asked_once_for_all(slurm: Path) -> None:
+    (slurm / "squeue.txt").write_text(SQUEUE)
+    (slurm / "sacct.txt").write_text(SACCT)
+    scheduler.ask(f"{array}_{index}" for array in range(10) for index in range(100))
+    assert len((slurm / "squeue.called").read_text().splitlines()) == 1
+    assert len((slurm / "sacct.called").read_text().splitlines()) == 1
+
+
+def test_nothing_follows_from_a_scheduler_that_does_not_answer(
+    slurm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not scheduler.ask(["17"]).reached
+    assert "squeue" in capsys.readouterr().err
+
+
+def test_no_slurm_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not scheduler.ask(["17"]).reached
