@@ -22,6 +22,7 @@ from bench.errors import UserError, unknown
 VERBS = {
     "run": ("bench.cli.run", "Train, decode and score: one run, several or an experiment's, here and now."),
     "plan": ("bench.cli.plan", "What an experiment would run, what of it is done, what it will cost."),
+    "report": ("bench.cli.report", "The paper's tables, figures and claims, ours beside, a verdict each."),
     "list": ("bench.cli.listing", "Tasks, methods, models, experiments, metrics or runs."),
     "data": ("bench.cli.data", "Find, check and describe the data of a task."),
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
@@ -73,6 +74,7 @@ class Verbs(click.Group):
 Examples:
   bench run --method prefix --task webnlg          a first result, on any laptop
   bench plan table2 --scale paper                  the runs behind a table of the paper
+  bench report table2 --format md                  the paper's numbers, ours beside, a verdict each
   bench list methods --model gpt2-medium           what each method trains and stores
   bench data stats --task webnlg --data-dir DIR    Table 1 from real files
 Shell completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).""",
