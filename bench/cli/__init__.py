@@ -23,6 +23,7 @@ VERBS = {
     "run": ("bench.cli.run", "Train, decode and score: one run, several or an experiment's, here and now."),
     "plan": ("bench.cli.plan", "What an experiment would run, what of it is done, what it will cost."),
     "score": ("bench.cli.score", "Score any outputs, or stored runs again, as the paper's were scored."),
+    "report": ("bench.cli.report", "The paper's tables, figures and claims, ours beside, a verdict each."),
     "check": (
         "bench.cli.check",
         "Regression check: small runs against committed values with measured bands.",
@@ -84,6 +85,7 @@ class Verbs(click.Group):
 Examples:
   bench run --method prefix --task webnlg          a first result, on any laptop
   bench plan table2 --scale paper                  the runs behind a table of the paper
+  bench report table2 --format md                  the paper's numbers, ours beside, a verdict each
   bench list methods --model gpt2-medium           what each method trains and stores
   bench data stats --task webnlg --data-dir DIR    Table 1 from real files
 Shell completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).""",

@@ -10,7 +10,7 @@ import click
 from bench.cli import json_option, print_json, print_table, runs_option
 from bench.errors import unknown
 
-KINDS = ("tasks", "methods", "models", "experiments", "metrics", "runs")
+KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "runs")
 
 
 @click.command(
@@ -26,7 +26,7 @@ Examples:
 @runs_option
 @json_option
 def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
-    """List tasks, methods, models, experiments, metrics or runs."""
+    """List tasks, methods, models, experiments, metrics, claims or runs."""
     if kind not in KINDS:
         raise unknown("list", kind, KINDS)
     rows: list[dict[str, Any]]
@@ -40,6 +40,8 @@ def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
         rows = experiments()
     elif kind == "metrics":
         rows = metrics()
+    elif kind == "claims":
+        rows = claims()
     else:
         rows = stored(runs)
     if as_json:
@@ -163,6 +165,13 @@ def metrics() -> list[dict[str, Any]]:
         for task in registry.tasks().values()
         for name in scoring.names(task)
     ]
+
+
+def claims() -> list[dict[str, Any]]:
+    """The paper's sentences that reports check."""
+    from reports import paper
+
+    return [{"name": one.id, "source": one.source, "sentence": one.sentence} for one in paper.claims()]
 
 
 def stored(runs: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,97 @@
+"""`bench report`: the paper's tables, figures and claims, ours beside, from the records that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli import json_option, print_json, runs_option
+
+if TYPE_CHECKING:
+    from reports.shapes import Report
+
+FORMATS = ("html", "md", "tex", "csv", "json")
+
+
+@click.command(
+    "report",
+    epilog="""\b
+Examples:
+  bench report all                                     one page for a browser: report/index.html
+  bench report table2 figure3 --format md
+  bench report table5 --runs RUNS --format csv
+  bench report --paper-only table2 --format json       what the paper prints, as data
+  bench report all --format tex --out paper/""",
+)
+@click.argument("names", nargs=-1, metavar="[TABLE|FIGURE|efficiency|claims|all]...")
+@click.option("--format", "form", default="html", show_default=True, metavar="|".join(FORMATS))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory to write to. Default: report for html; the others go to standard output.",
+)
+@click.option("--paper-only", is_flag=True, help="The paper's numbers alone; no runs are read.")
+@runs_option
+@json_option
+def command(
+    names: tuple[str, ...], form: str, out: Path | None, paper_only: bool, runs: Path, as_json: bool
+) -> None:
+    """The paper's numbers with ours beside, a verdict each, and what stands behind it."""
+    from bench.errors import unknown
+    from reports import site
+    from reports.document import chosen
+
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
+    wanted = chosen(names)
+    if out is None and form == "json" and paper_only:
+        print_paper(wanted)
+        return
+    report = made(wanted, paper_only, runs)
+    if out is None and form != "html" and not as_json:
+        click.echo(site.text(report, form), nl=False)
+        return
+    if out is None and form == "json":
+        print_json(report.as_json())
+        return
+    paths = site.write(out or Path("report"), site.make(report, form))
+    if as_json:
+        verdicts, claims = report.overview.verdicts, report.overview.claims
+        print_json({"files": [str(path) for path in paths], "verdicts": verdicts, "claims": claims})
+    else:
+        more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+        click.echo(f"{paths[-1]}{more}")
+
+
+def print_paper(names: Sequence[str]) -> None:
+    """One document as it is stored, or several by name."""
+    from reports import paper
+
+    if len(names) == 1:
+        print_json(paper.document(names[0]))
+    else:
+        print_json({name: paper.document(name) for name in names})
+
+
+def made(names: Sequence[str], paper_only: bool, runs: Path) -> Report:
+    """The report on the runs in the store, unreadable records named."""
+    from bench.progress import say
+    from bench.store import Store
+    from reports.document import build
+
+    if paper_only:
+        return build([], names, paper_only=True)
+    store = Store(runs)
+    # All attempts: a run that is done once stays done, and failures before it are counted.
+    records = store.records(latest=False)
+    for damage in store.damaged:
+        say(f"not readable: {damage.path}: {damage.reason}", important=True)
+
+    def generations(run_id: str) -> list[dict[str, Any]]:
+        return store.run(run_id).read_generations()
+
+    broken = [f"{one.path.parent.parent.name}/{one.path.name}" for one in store.damaged]
+    return build(records, names, generations=generations, damaged=broken)

@@ -1,0 +1,77 @@
+"""The report as a plain document: all that a page, a table or a file of numbers is made from.
+
+``build`` asks the records once and puts what it finds into dataclasses (``reports.shapes``) that
+serialise to JSON (``Report.as_json``). The renderers (``reports.render_*``, ``reports.figures``) are pure
+functions of it. It has no time of its making, no host and no path in it: the same records give the same
+document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.errors import unknown
+from reports import examples, layout, ledger, overview, paper, points, views
+from reports.cells import Index
+from reports.examples import Generations
+from reports.measures import Record
+from reports.shapes import Report, Table
+
+
+def build(
+    records: Iterable[Record],
+    which: Sequence[str],
+    paper_only: bool = False,
+    *,
+    generations: Generations | None = None,
+    damaged: Sequence[str] = (),
+    plan: bool = True,
+) -> Report:
+    """The report on ``records`` for ``which`` (names of tables and figures, ``claims``, or ``all``).
+
+    ``generations``: where outputs are read from for the qualitative examples; without it there are
+    none. ``plan``: whether to look up what the experiments want. ``UserError`` for an unknown name.
+    """
+    names = chosen(which)
+    whole = set(names) == set(paper.WITH_CELLS) | {"claims"}
+    listed = [] if paper_only else list(records)
+    index = Index(listed)
+    entries = ledger.read()
+    maker = layout.Maker(index, entries, paper_only)
+    tables = tuple(maker.table(name) for name in names if name in paper.WITH_CELLS)
+    figures = tuple(points.figure(index, name, paper_only) for name in names if name in paper.FIGURES)
+    checked = views.claims(index, paper_only) if "claims" in names else ()
+    shown = () if paper_only else examples.collect_all(index, names, generations)
+    return Report(
+        names=names,
+        paper_only=paper_only,
+        overview=overview.make(listed, names, tables, checked, damaged, plan and not paper_only),
+        tables=tables,
+        figures=figures,
+        claims=checked,
+        examples=shown,
+        deviations=tuple(entries),
+        runs=views.runs(index, None if whole else {run for table in tables for run in behind(table)}),
+    )
+
+
+def chosen(which: Sequence[str]) -> tuple[str, ...]:
+    """Names as typed -> the paper's order, each once; ``all`` is everything."""
+    known = (*paper.WITH_CELLS, "claims")
+    for name in which:
+        if name not in (*known, "all"):
+            raise unknown("table or figure", name, (*known, "all"))
+    return tuple(name for name in known if name in which or "all" in which or not which)
+
+
+def behind(table: Table) -> set[str]:
+    """The runs behind a table's numbers."""
+    return {
+        value.run_id
+        for block in (*table.blocks, *table.mini)
+        for section in block.sections
+        for row in section.rows
+        for cell in row.cells
+        if cell is not None
+        for value in cell.lineage.runs
+    }

@@ -1,0 +1,92 @@
+"""A report as files: what each format consists of, and writing them so that no half of it is left."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench import files
+from bench.errors import UserError
+from reports import figures, render_csv, render_html, render_md, render_tex
+from reports.shapes import Report
+
+FORMATS = ("html", "md", "tex", "csv", "json")
+ON_SCREEN = ("md", "csv", "json", "tex")
+"""Formats that go to standard output where no directory is named."""
+
+Files = Mapping[str, bytes]
+"""Relative path -> content."""
+
+
+def text(report: Report, form: str) -> str:
+    """The report as one text, without drawings."""
+    if form == "json":
+        return files.to_json(report.as_json(), indent=2) + "\n"
+    if form == "csv":
+        both = [render_csv.page(report)] if report.tables else []
+        return "\r\n".join([*both, *([render_csv.claims(report)] if report.claims else [])])
+    return {"md": render_md.page, "tex": render_tex.page, "html": render_html.page}[form](report)
+
+
+def make(report: Report, form: str) -> dict[str, bytes]:
+    """All files of the report in one format; the one to open first is last."""
+    if form not in FORMATS:
+        raise UserError(f"{form!r} is no format; expected one of {', '.join(FORMATS)}")
+    if form == "json":
+        return {"report.json": text(report, form).encode()}
+    if form == "csv":
+        made = {
+            f"{table.id}.csv": render_csv.lines([render_csv.COLUMNS, *render_csv.rows(table)]).encode()
+            for table in report.tables
+            if table.blocks
+        }
+        return made | ({"claims.csv": render_csv.claims(report).encode()} if report.claims else {})
+    made, drawn = drawings(report)
+    if form == "html":
+        inline = {name: figures.inline(svg, name) for name, svg in drawn.items()}
+        paths = {name: [f"figures/{name}.{ext}" for ext in figures.FORMATS] for name in drawn}
+        return {**made, "index.html": render_html.page(report, inline, paths).encode()}
+    if form == "tex":
+        pdfs = {name: f"figures/{name}.pdf" for name in drawn}
+        return {**made, "report.tex": render_tex.page(report, pdfs).encode()}
+    images = {name: f"figures/{name}.svg" for name in drawn}
+    return {**made, "report.md": render_md.page(report, images).encode()}
+
+
+def drawings(report: Report) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """(path -> content of every figure's files, figure -> SVG); mini only where something ran."""
+    made: dict[str, bytes] = {}
+    svgs: dict[str, bytes] = {}
+    for figure in report.figures:
+        for scale in ("paper", "mini"):
+            if scale == "mini" and not figures.has_points(figure, scale):
+                continue
+            name = figure.id if scale == "paper" else f"{figure.id}-mini"
+            for ext, content in figures.draw(figure, scale).items():
+                made[f"figures/{name}.{ext}"] = content
+                if ext == "svg":
+                    svgs[name] = content
+    return made, svgs
+
+
+def write(folder: Path, content: Files) -> list[Path]:
+    """Write all files below ``folder``: on a full disk what was there before stays, whole.
+
+    Everything is written beside it first; only then are the files moved to their places, which takes
+    no room, the one to open first last. Files of an earlier report that this one does not have stay.
+    ``bench.files.StorageError`` says what to do where writing fails.
+    """
+    stage = files.temporary_name(folder)
+    try:
+        for name, data in content.items():
+            files.write_atomic(stage / name, data)
+        for name in content:
+            files.make_directory((folder / name).parent)
+        for name in content:
+            (stage / name).replace(folder / name)
+    except OSError as error:
+        raise files.explained(folder / "index", error) or error from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return [folder / name for name in content]
