@@ -34,7 +34,7 @@ def topic_of(url: str) -> Topic:
     >>> topic_of("http://www.bbc.co.uk/sport/0/football/123")
     ('0', 'football')
     """
-    pieces = url.strip().strip("/").split("/")[-3:]
+    pieces = url.strip("/ \t\r\n").split("/")[-3:]
     last = pieces[-1]
     if "www" in pieces[0]:
         pieces = pieces[1:]
