@@ -28,16 +28,22 @@ SETTINGS = "METEOR|version:1.5|lang:en|norm|task:rank|case:lower"
 
 
 def e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """E2E: on the tokens of coco-caption's Penn Treebank tokeniser, all references."""
-    from bench.metrics.ptb import tokenize
+    """E2E: on the tokens of coco-caption's Penn Treebank tokeniser, all references.
 
-    def prepare(text: str) -> str:
-        return tokenize(text).replace("|||", "")  # what separates texts in the official protocol
+    The texts are tokenised as lines of one file, as the official script does: what follows can decide
+    whether a final "B." keeps its full stop.
+    """
+    from bench.metrics import coco, ptb
+
+    outputs, refs = coco.tokens(hypotheses, references)
+
+    def apart(text: str) -> str:
+        return text.replace("|||", "")  # what separates texts in the official protocol
 
     return measured(
-        [prepare(text) for text in hypotheses],
-        [[prepare(text) for text in present(refs)] for refs in references],
-        "tok:ptb-coco|refs:all",
+        [apart(text) for text in outputs],
+        [[apart(text) for text in kept] for kept in refs],
+        f"{ptb.signature()}|refs:all",
     )
 
 

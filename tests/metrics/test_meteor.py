@@ -198,7 +198,10 @@ def test_tasks_prepare_their_texts() -> None:
     assert meteor.webnlg(outputs, truths).value == 1
     assert meteor.dart(outputs, truths).value < 1  # not transliterated; the fourth reference is not used
     assert meteor.e2e(["A pub: near-by!"], [["a PUB near-by ."]]).value == 1
-    for scorer, note in ((meteor.webnlg, "refs:first3"), (meteor.e2e, "tok:ptb-coco|refs:all")):
+    for scorer, note in (
+        (meteor.webnlg, "refs:first3"),
+        (meteor.e2e, "tok:ptb-corenlp-3.4.1-nopunct|ptb:bench-1|refs:all"),
+    ):
         assert note in scorer(outputs, truths).signature
         assert "impl:bench|data:" in scorer(outputs, truths).signature
 
