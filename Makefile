@@ -52,6 +52,8 @@ format: $(VENV)/.installed-dev
 benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/e2e_scores.py
+	$(BIN)/python benchmarks/ter.py --outputs 300
 	$(BIN)/python benchmarks/cluster_status.py
 	$(BIN)/python benchmarks/report.py
 
