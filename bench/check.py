@@ -34,13 +34,17 @@ WIDTH = 3.0
 RESOLUTION = {"bleu": 0.01, "nist": 1e-3, "cider": 1e-3}
 FINEST = 1e-4
 """No band is narrower: a method without anything random would have one of width 0."""
-GIVEN: dict[str, object] = {
-    "limit": 60,
-    "max_steps": 60,
-    "warmup_steps": 10,
-    "max_new_tokens": 60,
-    "device": "cpu",
+GIVEN: dict[str, dict[str, object]] = {
+    "table-to-text": {
+        "limit": 40,
+        "max_steps": 40,
+        "warmup_steps": 10,
+        "max_new_tokens": 60,
+        "device": "cpu",
+    },
+    "summarization": {"limit": 20, "max_steps": 20, "warmup_steps": 5, "device": "cpu"},
 }
+"""What every run of a kind of task is cut down to."""
 
 Values = dict[str, float]
 
@@ -72,6 +76,11 @@ class Moved:
         return self.value is None or not self.low <= self.value <= self.high
 
 
+def given(task: str) -> dict[str, object]:
+    """The settings of a task's runs."""
+    return GIVEN[registry.get_task(task).kind]
+
+
 def cases(only: Iterable[str] = ()) -> list[Case]:
     """Every task with every method that runs on it, in the order of their names."""
     from bench.request import Common, expand
@@ -84,7 +93,7 @@ def cases(only: Iterable[str] = ()) -> list[Case]:
             if chosen and not {case.name, task, method} & set(chosen):
                 continue
             try:
-                expand(methods=method, tasks=task, seeds=str(SEED), common=Common(given=GIVEN))
+                expand(methods=method, tasks=task, seeds=str(SEED), common=Common(given=given(task)))
             except UserError:
                 continue  # a method without a meaning on this kind of model
             found.append(case)
@@ -101,7 +110,7 @@ def measure(case: Case, seed: int, runs: Path) -> Values:
     from bench.runner import run
 
     settings.quiet = True
-    common = Common(runs=runs, offline=True, given=GIVEN)
+    common = Common(runs=runs, offline=True, given=given(case.task))
     [request] = expand(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
     record = run(request)
     assert record is not None

@@ -173,7 +173,12 @@ def show(record: Mapping[str, Any], runs: Path) -> None:
     decoding = record["decoding"]
     click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
     for group, scores in record["scores"].items():
-        shown = [f"{name.upper()} {s['value']:.2f}" for name, s in scores.items() if s["value"] is not None]
+        variants = metrics.VARIANTS.get(record["task"], ())
+        shown = [
+            f"{name.upper()} {one['value']:.4g}"
+            for name, one in scores.items()
+            if one["value"] is not None and name not in variants
+        ]
         click.echo(f"  {group:<18} {', '.join(shown) or 'no score'}")
     missing = [name for name, one in record["scores"]["all"].items() if one["value"] is None]
     if missing:

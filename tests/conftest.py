@@ -12,6 +12,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too small to share
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# On import absl (which rouge-score uses) adds a handler to the root logger that holds on to whatever standard
+# error is then, here pytest's own capture; submitit's debug executor closes all handlers, and so pytest's file.
+logging.root.removeHandler(absl.logging.get_absl_handler())
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

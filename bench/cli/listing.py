@@ -158,9 +158,7 @@ def metrics() -> list[dict[str, Any]]:
             "task": task.name,
             "metric": name,
             "implemented": metrics.find(task.name, name) is not None,
-            "golden values": name in gate.golden(task.name)["expected"]
-            if task.name in gate.tasks()
-            else False,
+            "golden values": gate.golden_for(task.name, name) is not None,
         }
         for task in registry.tasks().values()
         for name in scoring.names(task)
