@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
+import absl.logging
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
