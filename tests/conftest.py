@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too small to share
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# On import absl (which rouge-score uses) adds a handler to the root logger that holds on to whatever standard
-# error is then, here pytest's own capture; submitit's debug executor closes all handlers, and so pytest's file.
-logging.root.removeHandler(absl.logging.get_absl_handler())
+# absl (which rouge-score uses) has a log handler that writes to what standard error is when it is imported,
+# pytest's own capture; and submitit resets all logging, upon which absl closes that file under pytest.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
