@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import absl.logging
 import pytest
+from byte_tokens import byte_tokenizer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too small to share
@@ -35,19 +35,6 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BENCH_DATA", "BENCH_MODELS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BENCH_RUNS", str(tmp_path / "runs"))
-
-
-def byte_tokenizer(specials: list[str], **roles: str) -> Any:
-    """A tokenizer of single bytes with special tokens: the first ids are theirs where they are BART's."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    ordered = [*letters, *specials] if len(specials) == 1 else [*specials, *letters]
-    raw = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(ordered)}, merges=[]))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, **roles)
 
 
 @pytest.fixture(scope="session")

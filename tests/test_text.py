@@ -130,7 +130,7 @@ def test_a_long_text_warns_of_nothing(gpt2: Any, caplog: pytest.LogCaptureFixtur
 
 @pytest.fixture(scope="module")
 def barts() -> Any:
-    from conftest import byte_tokenizer
+    from byte_tokens import byte_tokenizer
 
     return byte_tokenizer(
         ["<s>", "<pad>", "</s>", "<unk>"],

@@ -28,8 +28,8 @@ LOG_END = 4000
 
 
 def new_id() -> str:
-    """A name that sorts by time and that nobody else has."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    """A name that sorts by time, to the microsecond, and that nobody else has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S%f}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True)

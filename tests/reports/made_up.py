@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench import registry
+from bench.models import kind_of_model
 from bench.spec import resolve_run
 from reports import paper
 
@@ -42,9 +43,8 @@ def record(
     ``preset``: settings that ``experiment`` prescribes. ``changes`` replace fields of the record.
     """
     number = next(_numbers)
-    found = resolve_run(
-        registry.get_task(task), registry.get_method(method), options or {}, {}, model, scale, "original"
-    )
+    known, kind = registry.get_method(method), kind_of_model(model)
+    found = resolve_run(registry.get_task(task), known, options or {}, {}, model, scale, "original", kind)
     settings = {n: {"value": s.value, "origin": s.origin} for n, s in found.settings.items()}
     settings |= origins(preset or {}, f"experiment {experiment}: paper §6.3")
     made = {
