@@ -14,6 +14,8 @@ import pytest
 from bench import registry, stages
 from bench.cli import main
 from bench.cluster import launches, site
+from bench.experiments import Select, expand
+from bench.request import Common, from_json, specify
 from bench.sources import mini_root
 from bench.store import Store
 from tests.cluster.conftest import Bench
@@ -177,7 +179,7 @@ def test_arrays_are_no_larger_than_the_site_allows(bench: Bench, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["table2"], "has no experiments yet"),
+        (["tabel2"], "did you mean 'table2'"),
         (["--method", "prefix"], "--method and --task"),
         (["--method", "prefix", "--task", "webnlg", "--cluster", "slrum"], "did you mean 'slurm'"),
         (["--method", "prefix", "--task", "webnlg", "--time", "soon"], "--time soon"),
@@ -187,16 +189,20 @@ def test_arrays_are_no_larger_than_the_site_allows(bench: Bench, tmp_path: Path)
 def test_a_mistake_is_one_message(
     words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if words == ["table2"]:
-        try:
-            import bench.experiments  # noqa: F401
-
-            pytest.skip("there are experiments")
-        except ImportError:
-            pass
     assert main(["submit", *words, "--runs", str(tmp_path / "r")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def test_an_experiments_runs_are_submitted_as_they_are_run(bench: Bench) -> None:
+    """The same runs, with what the experiment prescribes, through the plain data that a job gets."""
+    plan = bench("submit", "table5", "--method", "infix[length=10],prefix", "--dry-run")
+    assert plan["submit"] == 2
+    expansion = expand("table5", "mini", Select(methods="infix[length=10]"), Common(runs=bench.runs))
+    [request] = expansion.requests
+    again = from_json(json.loads(json.dumps(request.to_json())))
+    assert specify(again).spec.run_id == specify(request).spec.run_id
+    assert specify(again).spec.run_id in {run["run_id"] for run in plan["runs"]}
 
 
 def test_slurm_where_there_is_none(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
