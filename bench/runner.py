@@ -17,6 +17,7 @@ from bench import gate, metrics, rescore, scoring
 from bench.device import pick_device, rank
 from bench.errors import DataError, UnavailableError, UserError
 from bench.files import StorageError
+from bench.metrics import downloads
 from bench.place import Place
 from bench.progress import say
 from bench.request import Request, specify
@@ -60,7 +61,8 @@ def run(request: Request, place: Place | None = None) -> dict[str, Any] | None:
         folder.write_spec(spec.to_json())
         attempt = Attempt(specified, folder, beat=claim.beat, place=place)
         try:
-            with attempt.stoppable():
+            may_fetch = spec.scale == "paper" and not request.common.offline
+            with attempt.stoppable(), downloads.only_if(may_fetch):
                 record = attempt.record("done", attempt.carry_out())
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt) or is_interrupt(error)

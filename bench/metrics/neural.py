@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import models
 from bench.errors import UnavailableError
+from bench.metrics import downloads
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +81,10 @@ def from_hub(entry: models.ModelEntry) -> Path:
             return path
     if constants.HF_HUB_OFFLINE:
         raise UnavailableError("not in its cache, and HF_HUB_OFFLINE forbids a download")
+    if not downloads.allowed.get():
+        raise UnavailableError(
+            "not in its cache; mini and --offline runs download no scorer (bench score --run does)"
+        )
     for place in (constants.ENDPOINT, str(entry.hub)):
         if place in _unreachable:
             raise UnavailableError(f"{_unreachable[place]} (not tried again)")

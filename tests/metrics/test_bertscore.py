@@ -259,3 +259,16 @@ def test_importing_the_scores_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_mini_run_downloads_no_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    from bench.metrics import downloads
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with (
+        downloads.only_if(False),
+        pytest.raises(UnavailableError, match="mini and --offline runs download no"),
+    ):
+        bertscore.dart(["a"], [["a"]])
