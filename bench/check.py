@@ -36,8 +36,8 @@ FINEST = 1e-4
 """No band is narrower: a method without anything random would have one of width 0."""
 GIVEN: dict[str, dict[str, object]] = {
     "table-to-text": {
-        "limit": 40,
-        "max_steps": 40,
+        "limit": 60,
+        "max_steps": 60,
         "warmup_steps": 10,
         "max_new_tokens": 60,
         "device": "cpu",
