@@ -90,7 +90,8 @@ def test_an_off_by_one_in_position_ids_is_caught(
 
     honest = Tuned._positions
     monkeypatch.setattr(Tuned, "_positions", lambda *given: honest(*given) + 1)
-    assert moved("webnlg ft-full", monkeypatch, capsys)
+    # Trained methods learn around it within their spread between seeds; nothing is random in prompt.
+    assert moved("webnlg prompt", monkeypatch, capsys)
 
 
 @pytest.mark.slow
