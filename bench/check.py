@@ -105,14 +105,14 @@ def cases(only: Iterable[str] = ()) -> list[Case]:
 
 def measure(case: Case, seed: int, runs: Path) -> Values:
     """Run one case afresh below ``runs`` and take its values: scores of all items, losses, counts."""
-    from bench.progress import settings
+    from bench.progress import quietly
     from bench.request import Common, expand
     from bench.runner import run
 
-    settings.quiet = True
     common = Common(runs=runs, offline=True, given=given(case.task))
     [request] = expand(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
-    record = run(request)
+    with quietly():
+        record = run(request)
     assert record is not None
     return values_of(record)
 

@@ -32,6 +32,16 @@ class Settings:
 settings = Settings()
 
 
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """No progress and no notes inside; important lines are said all the same."""
+    before, settings.quiet = settings.quiet, True
+    try:
+        yield
+    finally:
+        settings.quiet = before
+
+
 def on_terminal() -> bool:
     """Whether standard error is a screen that can redraw a line."""
     with contextlib.suppress(AttributeError, ValueError):  # none at all, or closed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import check, gate, registry, settings
+from bench import check, gate, progress, registry, settings
 from bench.cli import main
 from bench.errors import UserError
 from bench.metrics import preprocess
@@ -80,6 +80,7 @@ def moved(case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 @pytest.mark.slow
 def test_unchanged_code_passes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert moved("webnlg prefix", monkeypatch, capsys) == set()
+    assert not progress.settings.quiet  # what runs after it in this process speaks again
 
 
 @pytest.mark.slow

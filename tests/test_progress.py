@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench import progress
+from bench.cli import main
 
 
 class Screen(io.StringIO):
@@ -136,6 +137,16 @@ def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     assert progress.Settings().quiet
     monkeypatch.setenv("BENCH_QUIET", "0")
     assert not progress.Settings().quiet
+
+
+def test_quietness_ends_where_it_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError), progress.quietly():
+        progress.say("a remark")
+        raise ZeroDivisionError
+    assert main(["-q", "list", "methods"]) == 0
+    capsys.readouterr()
+    progress.say("another")
+    assert lines(capsys) == ["another"]
 
 
 @pytest.mark.parametrize("broken", ["closed", "none"])

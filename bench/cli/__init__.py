@@ -92,12 +92,13 @@ Shell completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fi
 )
 @click.version_option(__version__, prog_name="bench")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; results, warnings and errors only.")
-def cli(quiet: bool) -> None:
+@click.pass_context
+def cli(context: click.Context, quiet: bool) -> None:
     """Reproduce the tables of Prefix-Tuning (Li & Liang, ACL 2021), and know whether a number is true."""
     if quiet:
-        from bench.progress import settings
+        from bench.progress import quietly
 
-        settings.quiet = True
+        context.with_resource(quietly())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,7 @@ import pytest
 from bench.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-WRITERS, RUNS, SECONDS = 64, 24, 20.0
+WRITERS, RUNS, SECONDS, KILLS = 64, 24, 20.0, 10  # at least: a busy machine may need longer
 
 WRITER = """
 import os, random, sys
@@ -87,7 +87,7 @@ def test_sixty_four_writers_and_random_kills_lose_and_tear_nothing(tmp_path: Pat
         for writer in writers.values():
             go(writer)
         until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
+        while time.monotonic() < until or kills < KILLS:
             time.sleep(draw.uniform(0.05, 0.4))
             name = draw.choice(names)
             kill(writers[name])
@@ -105,7 +105,6 @@ def test_sixty_four_writers_and_random_kills_lose_and_tear_nothing(tmp_path: Pat
         for name in names
         for line in (tmp_path / f"{name}.acknowledged").read_text().splitlines()
     ]
-    assert kills >= 10
     assert len(acknowledged) >= WRITERS
     lost = [path for path, text, _ in acknowledged if not Path(path).exists()]
     torn = []
