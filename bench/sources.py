@@ -41,7 +41,8 @@ def find(
         tried.append(f"{named} {place}: {what}")
     if scale != "mini":
         if place is not None:
-            say(f"{tried[-1]}; looking for {task.name} at its publisher", important=True)
+            where = "at its publisher" if allow_download else "among what was fetched before"
+            say(f"{tried[-1]}; looking for {task.name} {where}", important=allow_download)
         if published := _from_publisher(task, allow_download, splits, tried):
             return published, "publisher"
     raise UnavailableError(_unavailable(task, tried, lacking))

@@ -27,8 +27,9 @@ from typing import Any
 
 from reports import paper
 from reports.cells import Index
+from reports.counted import Counted
 from reports.paper import Claim, Selector
-from reports.sides import GapError, OnPaper, OnRecords, Side, Source, Statistics, both, total
+from reports.sides import GapError, OnPaper, OnRecords, Side, Source, both, total
 from reports.statistics import LEVEL, Estimate, Interval, MixedError, average, ratio, scaled
 
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_RUN = "supported", "contradicted", "undecided", "not run"
@@ -81,14 +82,14 @@ class Checked:
 
 
 def check(
-    index: Index, claims: Iterable[Claim] | None = None, statistics: Statistics | None = None
+    index: Index, claims: Iterable[Claim] | None = None, counted: Counted | None = None
 ) -> list[Checked]:
     """Every claim, or ``claims``, evaluated three ways."""
     chosen = paper.claims() if claims is None else tuple(claims)
     return [
         Checked(
             claim,
-            evaluate(claim, OnRecords(index, "paper", statistics or {}), "records"),
+            evaluate(claim, OnRecords(index, "paper", counted or {}), "records"),
             at_mini(claim, index),
             on_paper(claim),
         )

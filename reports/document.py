@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from bench.errors import unknown
 from reports import examples, layout, ledger, overview, paper, points, views
 from reports.cells import Index
+from reports.counted import Counted
 from reports.examples import Generations
 from reports.measures import Record
 from reports.shapes import Report, Table
@@ -23,24 +24,26 @@ def build(
     which: Sequence[str],
     paper_only: bool = False,
     *,
+    counted: Counted | None = None,
     generations: Generations | None = None,
     damaged: Sequence[str] = (),
     plan: bool = True,
 ) -> Report:
     """The report on ``records`` for ``which`` (names of tables and figures, ``claims``, or ``all``).
 
-    ``generations``: where outputs are read from for the qualitative examples; without it there are
-    none. ``plan``: whether to look up what the experiments want. ``UserError`` for an unknown name.
+    ``counted``: what stands in the published files, for Table 1 (``reports.counted``). ``generations``:
+    where outputs are read from for the qualitative examples; without it there are none. ``plan``: whether
+    to look up what the experiments want. ``UserError`` for an unknown name.
     """
     names = chosen(which)
     whole = set(names) == set(paper.WITH_CELLS) | {"claims"}
     listed = [] if paper_only else list(records)
     index = Index(listed)
     entries = ledger.read()
-    maker = layout.Maker(index, entries, paper_only)
+    maker = layout.Maker(index, counted or {}, entries, paper_only)
     tables = tuple(maker.table(name) for name in names if name in paper.WITH_CELLS)
     figures = tuple(points.figure(index, name, paper_only) for name in names if name in paper.FIGURES)
-    checked = views.claims(index, paper_only) if "claims" in names else ()
+    checked = views.claims(index, counted or {}, paper_only) if "claims" in names else ()
     shown = () if paper_only else examples.collect_all(index, names, generations)
     return Report(
         names=names,

@@ -46,7 +46,7 @@ def sheet(one: CellView | MiniView, runs: Mapping[str, RunView]) -> str:
 
 def ours(one: CellView | MiniView) -> str:
     assert one.ours is not None
-    runs = f"; {one.ours.runs} runs" if one.ours.runs != one.ours.n else ""
+    runs = f"; {one.ours.runs} runs" if one.ours.runs > one.ours.n else ""
     return f"{h(one.ours.text)} <span class='soft'>{h(one.ours.note)}{runs}</span>"
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from reports import paper
 from reports.cells import Found, Index, collect
+from reports.counted import Counted
 from reports.ledger import touching
 from reports.matching import expected, ordered
 from reports.measures import measure
@@ -24,7 +25,7 @@ from reports.shapes import (
     Section,
     Table,
 )
-from reports.statistics import Summary
+from reports.statistics import EXACT, Summary
 from reports.verdicts import VERDICTS, judge, summary_of
 
 T = TypeVar("T")
@@ -40,8 +41,8 @@ MINOR |= {"train_split", "test_split", "data_seed", "limit", "checkpoint_seconds
 class Maker:
     """Makes tables from one index of records."""
 
-    def __init__(self, index: Index, ledger: Sequence[Deviation], paper_only: bool) -> None:
-        self.index, self.ledger, self.paper_only = index, ledger, paper_only
+    def __init__(self, index: Index, counted: Counted, ledger: Sequence[Deviation], paper_only: bool) -> None:
+        self.index, self.counted, self.ledger, self.paper_only = index, counted, ledger, paper_only
 
     def table(self, name: str) -> Table:
         """The table, or the numbers behind a figure."""
@@ -88,7 +89,7 @@ class Maker:
             return view
         if cell.kind == "setting":
             return with_fields(view, reason=used(cell), label="a setting, not a result")
-        found = collect(self.index, cell)
+        found = self.found(cell)
         judged = judge(cell, found)
         return with_fields(
             view,
@@ -99,6 +100,12 @@ class Maker:
             difference=judged.difference,
             lineage=self.lineage(cell, found),
         )
+
+    def found(self, cell: Cell) -> Found:
+        """The runs of the cell, or what was counted in the published files."""
+        if cell.kind == "statistic":
+            return self.counted.get((str(cell.task), cell.metric), Found("paper"))
+        return collect(self.index, cell)
 
     def minis(self, cells: Iterable[Cell]) -> dict[paper.Place, MiniView]:
         """What there is at scale mini, by the place of the cell that it resembles."""
@@ -201,6 +208,8 @@ def ours(cell: Cell, summary: Summary) -> Ours:
     """The summary as text and as numbers."""
     interval = summary.interval
     text = number(summary.mean, cell)
+    if cell.kind == "statistic":
+        return Ours(text, summary.mean, None, None, EXACT, "counted in the published files", n=1, runs=0)
     if interval is not None and interval.half_width > 0:
         text += f" ± {number(interval.half_width, cell)}"
     return Ours(

@@ -9,13 +9,11 @@ from statistics import fmean
 from bench.files import canonical_json
 from reports import paper
 from reports.cells import Found, Index, collect
+from reports.counted import Counted
 from reports.measures import COUNTS, OF_MACHINE, measure
 from reports.paper import Selector
 from reports.statistics import Estimate, Replicates, contrast, estimate, exact, linear, spread_of
 from reports.verdicts import failures
-
-Statistics = Mapping[tuple[str, str], float]
-"""(task, metric) -> what was counted in the published files, for Table 1's claims."""
 
 
 class GapError(Exception):
@@ -52,7 +50,7 @@ class OnRecords:
 
     index: Index
     scale: str
-    statistics: Statistics = field(default_factory=dict)
+    counts: Counted = field(default_factory=dict)
 
     def side(self, selector: Selector) -> Side:
         key = canonical_json(selector)
@@ -76,10 +74,12 @@ class OnRecords:
 
     def counted(self, key: str, selector: Selector) -> Side:
         tasks = selector["task"] if isinstance(selector["task"], list) else [selector["task"]]
-        wanted = [(str(task), str(selector["metric"])) for task in tasks]
-        if any(one not in self.statistics for one in wanted):
-            raise GapError("the published files were not counted")
-        return Side(key, exact(fmean(self.statistics[one] for one in wanted)))
+        found = {task: self.counts.get((task, str(selector["metric"])), Found("paper")) for task in tasks}
+        for task, one in found.items():
+            if not one.replicates:
+                why = (*one.missing, *one.excluded, "the published files were not counted")
+                raise GapError(f"{task}: {why[0]}")
+        return Side(key, exact(fmean(value for one in found.values() for value in one.replicates.values())))
 
 
 Source = OnPaper | OnRecords

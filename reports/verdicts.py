@@ -113,11 +113,6 @@ def judge(cell: Cell, found: Found) -> Judgement:
     return compare(cell, summary, found)
 
 
-def judge_value(cell: Cell, value: float) -> Judgement:
-    """The verdict for a number that needs no run: Table 1's statistics of the published files."""
-    return judge(cell, Found("paper", replicates={(None, 0): value / cell.factor}))
-
-
 def summary_of(cell: Cell, found: Found) -> Summary | None:
     """Our runs in the printed unit; None without values."""
     if not found.replicates:
@@ -156,7 +151,7 @@ def without_comparison(cell: Cell, found: Found, summary: Summary | None) -> Jud
     if found.gate:
         return incomparable(f"scorer failed its gate: {found.gate}")
     if found.missing:
-        return gap(f"not computed: {'; '.join(found.missing)}")
+        return gap(f"not {'counted' if cell.kind == 'statistic' else 'computed'}: {'; '.join(found.missing)}")
     if found.failures:
         return gap(failures(found))
     if found.excluded:
@@ -201,15 +196,23 @@ def compare(cell: Cell, summary: Summary, found: Found) -> Judgement:
             NOT_COMPARABLE, f"{ours}; {why}.{tail}", f"{NOT_COMPARABLE} (no printed number)", summary, 0.0
         )
     if reach <= tolerance or inside:
-        how = f"within {tolerance:.3g} of" if reach <= tolerance else "with an interval that holds"
+        how = f"within {short(tolerance)} of" if reach <= tolerance else "with an interval that holds"
         verdict, text = REPRODUCED, f"{ours}: {how} {paper}"
     elif reach <= noise:
         verdict = WITHIN_NOISE
-        text = f"{ours}: {reach:.3g} from {paper}, which another seed can make ({noise:.3g})"
+        text = f"{ours}: {short(reach)} from {paper}, which another seed can make ({short(noise)})"
     else:
         verdict = ABOVE if difference > 0 else BELOW
-        text = f"{ours}: {reach:.3g} {verdict} {paper}, more than seeds explain ({max(noise, tolerance):.3g})"
+        explained = (
+            f"more than {'seeds explain' if noise else 'rounding explains'} ({short(max(noise, tolerance))})"
+        )
+        text = f"{ours}: {short(reach)} {verdict} {paper}, {explained}"
     return Judgement(verdict, f"{text}.{tail}", verdict, summary, difference, tolerance, noise)
+
+
+def short(number: float) -> str:
+    """Three digits, and never 3e+03."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def shown(summary: Summary, rule: Rule) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from reports import claims as checks
 from reports.cells import Index
+from reports.counted import Counted
 from reports.measures import machine_of
 from reports.records import Profile, Run, failure
 from reports.shapes import ClaimView, Finding, RunView
@@ -18,8 +19,11 @@ LONGEST = 300
 """Letters of an error's message that a list has room for; the record has all of it."""
 
 
-def claims(index: Index, paper_only: bool) -> tuple[ClaimView, ...]:
-    """Every claim on our records, at scale mini and on the paper's own numbers."""
+def claims(index: Index, counted: Counted, paper_only: bool) -> tuple[ClaimView, ...]:
+    """Every claim on our records, at scale mini and on the paper's own numbers.
+
+    ``counted``: for the claims on Table 1.
+    """
     return tuple(
         ClaimView(
             id=one.claim.id,
@@ -30,7 +34,7 @@ def claims(index: Index, paper_only: bool) -> tuple[ClaimView, ...]:
             mini=NOT_ASKED if paper_only else finding(one.mini),
             on_paper=finding(one.on_paper),
         )
-        for one in checks.check(index)
+        for one in checks.check(index, counted=counted)
     )
 
 

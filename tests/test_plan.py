@@ -218,9 +218,9 @@ def test_an_experiment_without_runs_says_what_to_type(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "table1", "--runs", str(tmp_path)]) == 0
-    assert "bench data stats" in capsys.readouterr().out
+    assert "bench report table1 --data-dir" in capsys.readouterr().out
     assert main(["run", "table1", "--runs", str(tmp_path)]) == 0
-    assert "bench data stats" in capsys.readouterr().err
+    assert "bench report table1 --data-dir" in capsys.readouterr().err
 
 
 def test_experiments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

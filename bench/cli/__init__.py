@@ -12,7 +12,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
@@ -39,18 +38,6 @@ VERBS = {
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
     "doctor": ("bench.cli.doctor", "What this machine can run, what is missing, how to get it."),
 }
-
-
-runs_option = click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    envvar="BENCH_RUNS",
-    show_envvar=True,
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs are kept.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 class Verbs(click.Group):
@@ -87,7 +74,7 @@ Examples:
   bench plan table2 --scale paper                  the runs behind a table of the paper
   bench report table2 --format md                  the paper's numbers, ours beside, a verdict each
   bench list methods --model gpt2-medium           what each method trains and stores
-  bench data stats --task webnlg --data-dir DIR    Table 1 from real files
+  bench report table1 --data-dir DIR --format md   Table 1 from your files
 Shell completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fish_source).""",
 )
 @click.version_option(__version__, prog_name="bench")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli import json_option, print_json, print_table
+from bench.cli import print_json, print_table
+from bench.cli.options import json_option
 
 if TYPE_CHECKING:
     from bench.check import Moved

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.cli import print_json, print_table
+from bench.cli.options import (
+    all_of,
+    any_row_count_option,
+    data_dir_option,
+    json_option,
+    offline_option,
+    tokenizer_option,
+)
 from bench.errors import UnavailableError
 
-
-def common(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that the three actions share."""
-    options = [
-        click.option("--task", "tasks", required=True, help="Task, or several separated by commas."),
-        click.option(
-            "--data-dir",
-            type=click.Path(path_type=Path),
-            envvar="BENCH_DATA",
-            show_envvar=True,
-            help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
-        ),
-        click.option(
-            "--scale",
-            default=None,
-            help="mini or paper; by default paper to prepare or where --data-dir is given.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+common = all_of(
+    click.option("--task", "tasks", required=True, help="Task, or several separated by commas."),
+    data_dir_option,
+    click.option(
+        "--scale",
+        default=None,
+        help="mini or paper; by default paper to prepare or where --data-dir is given.",
+    ),
+    json_option,
+)
+"""The options that the three actions share."""
 
 
 def chosen(tasks: str, scale: str | None, default: str) -> tuple[list[Any], str]:
@@ -69,8 +65,8 @@ def command() -> None:
 
 @command.command("prepare")
 @common
-@click.option("--offline", is_flag=True, help="Never use the network.")
-@click.option("--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size.")
+@offline_option
+@any_row_count_option
 def prepare_(
     tasks: str, data_dir: Path | None, scale: str | None, as_json: bool, offline: bool, any_row_count: bool
 ) -> None:
@@ -94,7 +90,7 @@ def prepare_(
 
 @command.command("stats")
 @common
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="Folder of GPT-2's tokenizer.")
+@tokenizer_option
 @click.option("--protocol", default="original", show_default=True, help="original or plain.")
 def stats_(
     tasks: str,

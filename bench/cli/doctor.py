@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from bench.cli import json_option, print_json, print_table
+from bench.cli import print_json, print_table
+from bench.cli.options import json_option
 
 NEEDED = ("torch", "transformers", "accelerate", "safetensors", "sacrebleu")
 

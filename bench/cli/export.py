@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli import json_option, print_json, runs_option
+from bench.cli import print_json
+from bench.cli.options import json_option, runs_option
 from bench.errors import UserError, unknown
 
 TARGETS = ("peft",)

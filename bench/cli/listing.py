@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import click
 
-from bench.cli import json_option, print_json, print_table, runs_option
+from bench.cli import print_json, print_table
+from bench.cli.options import json_option, runs_option
 from bench.errors import unknown
 
 KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "runs")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import json_option, print_json, print_table, runs_option
-from bench.cli.run import experiment_options, selection, with_settings
+from bench.cli import print_json, print_table
+from bench.cli.options import common_of, experiment_options, json_option, with_settings
+from bench.cli.run import selection
 
 if TYPE_CHECKING:
     from bench.plan import Plan, Planned
-    from bench.task import Protocol
 
 
 @click.command(
@@ -27,8 +26,6 @@ Examples:
 )
 @click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...|all")
 @experiment_options
-@click.option("--data-dir", type=click.Path(path_type=Path), envvar="BENCH_DATA", help="As for bench run.")
-@runs_option
 @click.option("--settings", "all_settings", is_flag=True, help="Every setting of every run, with its origin.")
 @json_option
 @with_settings
@@ -36,29 +33,19 @@ def command(
     experiments: tuple[str, ...],
     methods: str | None,
     tasks: str | None,
-    model: str | None,
-    scale: str,
-    protocol: str,
     seeds: str | None,
-    data_dir: Path | None,
-    runs: Path,
     all_settings: bool,
     as_json: bool,
-    **given: Any,
+    **values: Any,
 ) -> None:
     """List the runs of experiments: settings with origins, state, cost. Needs no data, weights or network."""
     from bench.experiments import expand
     from bench.plan import document, plan
-    from bench.request import Common
     from bench.store import Store
 
-    common = Common(
-        protocol=cast("Protocol", protocol),
-        data_dir=data_dir,
-        runs=runs,
-        given={name: value for name, value in given.items() if value is not None},
-    )
-    made = plan(expand(experiments, scale, selection(tasks, methods, model, seeds), common), Store(runs))
+    common = common_of(values, experiments=True)
+    chosen = selection(tasks, methods, values["model"], seeds)
+    made = plan(expand(experiments, common.scale, chosen, common), Store(common.runs))
     if as_json:
         print_json(document(made))
     else:

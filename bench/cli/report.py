@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import json_option, print_json, runs_option
+from bench.cli import print_json
+from bench.cli.options import data_dir_option, json_option, runs_option, tokenizer_option
 
 if TYPE_CHECKING:
     from reports.shapes import Report
@@ -23,6 +24,7 @@ Examples:
   bench report all                                     one page for a browser: report/index.html
   bench report table2 figure3 --format md
   bench report table5 --runs RUNS --format csv
+  bench report table1 --data-dir DIR --format md       counts the published files
   bench report --paper-only table2 --format json       what the paper prints, as data
   bench report all --format tex --out paper/""",
 )
@@ -35,9 +37,18 @@ Examples:
 )
 @click.option("--paper-only", is_flag=True, help="The paper's numbers alone; no runs are read.")
 @runs_option
+@data_dir_option
+@tokenizer_option
 @json_option
 def command(
-    names: tuple[str, ...], form: str, out: Path | None, paper_only: bool, runs: Path, as_json: bool
+    names: tuple[str, ...],
+    form: str,
+    out: Path | None,
+    paper_only: bool,
+    runs: Path,
+    data_dir: Path | None,
+    tokenizer: Path | None,
+    as_json: bool,
 ) -> None:
     """The paper's numbers with ours beside, a verdict each, and what stands behind it."""
     from bench.errors import unknown
@@ -50,7 +61,7 @@ def command(
     if out is None and form == "json" and paper_only:
         print_paper(wanted)
         return
-    report = made(wanted, paper_only, runs)
+    report = made(wanted, paper_only, runs, data_dir, tokenizer)
     if out is None and form != "html" and not as_json:
         click.echo(site.text(report, form), nl=False)
         return
@@ -76,10 +87,13 @@ def print_paper(names: Sequence[str]) -> None:
         print_json({name: paper.document(name) for name in names})
 
 
-def made(names: Sequence[str], paper_only: bool, runs: Path) -> Report:
-    """The report on the runs in the store, unreadable records named."""
+def made(
+    names: Sequence[str], paper_only: bool, runs: Path, data_dir: Path | None, tokenizer: Path | None
+) -> Report:
+    """The report on the runs in the store, unreadable records named, and on the files of Table 1."""
     from bench.progress import say
     from bench.store import Store
+    from reports.counted import count
     from reports.document import build
 
     if paper_only:
@@ -94,4 +108,5 @@ def made(names: Sequence[str], paper_only: bool, runs: Path) -> Report:
         return store.run(run_id).read_generations()
 
     broken = [f"{one.path.parent.parent.name}/{one.path.name}" for one in store.damaged]
-    return build(records, names, generations=generations, damaged=broken)
+    counted = count(data_dir, tokenizer) if {"table1", "claims"} & set(names) else {}
+    return build(records, names, counted=counted, generations=generations, damaged=broken)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench.cli import json_option, runs_option
+from bench.cli.options import json_option, runs_option
 from bench.cli.submit import carry_out, show_plan, split_site, with_site
 from bench.cluster.select import from_flags, need, options
 

@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import json_option, print_json, runs_option
+from bench.cli import print_json
+from bench.cli.options import (
+    any_row_count_option,
+    common_of,
+    experiment_options,
+    json_option,
+    offline_option,
+    with_settings,
+)
 from bench.errors import UserError
-from bench.settings import TABLE, typed
 
 if TYPE_CHECKING:
     from bench.experiments import Select
     from bench.request import Common, Request
-    from bench.task import Protocol
 
 STAGES = {"train": "Training", "data": "Data", "decode": "Decoding", "work": "How the work is done"}
-
-
-def with_settings(function: Any) -> Any:
-    """One flag for every row of the table of settings."""
-    for known in reversed(TABLE):
-        flag = "--" + known.name.replace("_", "-")
-        choices = f" ({', '.join(known.choices)})" if known.choices else ""
-        function = click.option(
-            flag,
-            known.name,
-            default=None,
-            metavar="yes|no" if known.kind is bool else known.kind.__name__.upper(),
-            help=f"{known.help[0].upper()}{known.help[1:]}{choices}; otherwise as the method or task has it, "
-            f"or {typed(known.default)}.",
-        )(function)
-    return function
-
-
-def experiment_options(function: Any) -> Any:
-    """What `run` and `plan` share: which runs, at which scale."""
-    for option in (
-        click.option(
-            "--seed",
-            "seeds",
-            default=None,
-            help="Seed, or several; otherwise 101, the authors', or the experiment's.",
-        ),
-        click.option("--protocol", default="original", show_default=True, help="original or plain."),
-        click.option("--scale", default="mini", show_default=True, help="mini or paper."),
-        click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory."),
-        click.option("--task", "tasks", default=None, help="Task, or several separated by commas."),
-        click.option(
-            "--method", "methods", default=None, help="Method, with options in brackets; lists allowed."
-        ),
-    ):
-        function = option(function)
-    return function
 
 
 @click.command(
@@ -69,16 +37,8 @@ Examples:
 )
 @click.argument("experiments", nargs=-1, metavar="[EXPERIMENT...]")
 @experiment_options
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    envvar="BENCH_DATA",
-    show_envvar=True,
-    help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
-)
-@runs_option
-@click.option("--offline", is_flag=True, help="Never use the network.")
-@click.option("--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size.")
+@offline_option
+@any_row_count_option
 @click.option("--dry-run", is_flag=True, help="Say what would run, with every setting and its origin.")
 @json_option
 @with_settings
@@ -86,17 +46,10 @@ def command(
     experiments: tuple[str, ...],
     methods: str | None,
     tasks: str | None,
-    model: str | None,
-    scale: str,
-    protocol: str,
     seeds: str | None,
-    data_dir: Path | None,
-    runs: Path,
-    offline: bool,
-    any_row_count: bool,
     dry_run: bool,
     as_json: bool,
-    **given: Any,
+    **values: Any,
 ) -> int:
     """Train, decode and score. The same command again continues an interrupted run, or finds it done.
 
@@ -106,19 +59,12 @@ def command(
     from bench import request as asked
     from bench import runner
 
-    common = asked.Common(
-        model=None if experiments else model,
-        scale=scale,
-        protocol=cast("Protocol", protocol),
-        data_dir=data_dir,
-        runs=runs,
-        offline=offline,
-        strict=not any_row_count,
-        given={name: value for name, value in given.items() if value is not None},
-    )
+    common = common_of(values, bool(experiments))
     lacking: list[dict[str, str]] = []
     if experiments:
-        requests, lacking = of_experiments(experiments, selection(tasks, methods, model, seeds), common)
+        requests, lacking = of_experiments(
+            experiments, selection(tasks, methods, values["model"], seeds), common
+        )
         if not requests and not lacking:
             if as_json:
                 print_json([])
@@ -170,7 +116,7 @@ def command(
             click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
             failed += 1
         if not as_json:
-            runner.show(record, runs)
+            runner.show(record, common.runs)
     if as_json and outcomes:
         print_json(outcomes[0] if alone and not experiments else outcomes)
     return 1 if failed else 0

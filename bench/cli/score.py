@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from bench.cli import json_option, print_json, print_table, runs_option
+from bench.cli import print_json, print_table
+from bench.cli.options import data_dir_option, json_option, offline_option, runs_option
 from bench.errors import UserError, unknown
 
 
@@ -44,15 +45,9 @@ BENCH_JAVA=1 takes METEOR and the PTB tokens from the official jars instead of o
     help="With --predictions: references as published (plain), or as the paper's authors had them (original).",
 )
 @click.option("--limit", type=click.IntRange(1), help="With --predictions: the first items only.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    envvar="BENCH_DATA",
-    show_envvar=True,
-    help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
-)
+@data_dir_option
 @click.option("--scale", default="paper", show_default=True, help="With --predictions: mini or paper.")
-@click.option("--offline", is_flag=True, help="Never use the network.")
+@offline_option
 @click.option("--run", "run", default=None, help="Score stored runs again: a run's name, or a pattern.")
 @runs_option
 @click.option("--metric", "only", default="", help="Only these metrics, separated by commas.")

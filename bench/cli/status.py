@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import json_option, print_json, print_table, runs_option
+from bench.cli import print_json, print_table
+from bench.cli.options import json_option, runs_option
 from bench.cluster.select import from_flags, options
 
 if TYPE_CHECKING:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import json_option, print_json, runs_option
-from bench.cli.run import of_experiments, selection, with_settings
+from bench.cli import print_json
+from bench.cli.options import (
+    any_row_count_option,
+    common_of,
+    experiment_options,
+    json_option,
+    offline_option,
+    with_settings,
+)
+from bench.cli.run import of_experiments, selection
 from bench.cluster.site import KEYS
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.cluster.submit import Plan
-    from bench.request import Common, Request
-    from bench.task import Protocol
+    from bench.request import Request
 
 EXAMPLES = """\b
 Examples:
@@ -41,63 +48,22 @@ def with_site(function: Any) -> Any:
     )(function)  # fmt: skip
 
 
-def with_requests(function: Any) -> Any:
-    """What to run: an experiment, or methods, tasks and seeds as `bench run` takes them."""
-    for option in reversed(
-        [
-            click.argument("experiment", required=False),
-            click.option("--method", "methods", default=None, help="Methods, as in bench run."),
-            click.option("--task", "tasks", default=None, help="Tasks, as in bench run."),
-            click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory."),
-            click.option("--scale", default="mini", show_default=True, help="mini or paper."),
-            click.option("--protocol", default="original", show_default=True, help="original or plain."),
-            click.option("--seed", "seeds", default=None, help="Seeds [default: 101, or the experiment's]."),
-            click.option(
-                "--data-dir", type=click.Path(path_type=Path), envvar="BENCH_DATA", show_envvar=True,
-                help="Directory with e2e/, webnlg/, dart/ in the publishers' layout.",
-            ),
-            runs_option,
-            click.option("--offline", is_flag=True, help="Never use the network."),
-            click.option("--any-row-count", is_flag=True, help="Warn, and do not refuse, at other split sizes."),
-            click.option("--retry-failed", is_flag=True, help="Also submit again what failed."),
-            click.option("--same-batch", is_flag=True, help="Retry out-of-memory without smaller micro-batches."),
-        ]
-    ):  # fmt: skip
-        function = option(function)
-    return function
-
-
-def requests_of(
-    experiment: str | None, common: Common, methods: Any, tasks: Any, seeds: Any
-) -> list[Request]:
+def requests_of(values: dict[str, Any]) -> list[Request]:
     """The requests of an experiment, narrowed by the flags, or the product of the flags' lists."""
     from bench import request as asked
 
+    experiment, methods, tasks, seeds = (values[name] for name in ("experiment", "methods", "tasks", "seeds"))
+    common = common_of(values, experiment is not None)
     if experiment is None:
         if methods is None or tasks is None:
             raise UserError(
                 "what to submit? Name an experiment, or give --method and --task as for bench run"
             )
         return asked.expand(methods=methods, tasks=tasks, seeds=seeds or "101", common=common)
-    found, lacking = of_experiments((experiment,), selection(tasks, methods, common.model, seeds), common)
+    found, lacking = of_experiments((experiment,), selection(tasks, methods, values["model"], seeds), common)
     if lacking and not found:
         raise UserError(f"no run of {experiment} is available here; bench plan {experiment} says why")
     return found
-
-
-def common_of(values: dict[str, Any], given: dict[str, Any]) -> Common:
-    from bench import request as asked
-
-    return asked.Common(
-        model=values["model"],
-        scale=values["scale"],
-        protocol=cast("Protocol", values["protocol"]),
-        data_dir=values["data_dir"],
-        runs=values["runs"],
-        offline=values["offline"],
-        strict=not values["any_row_count"],
-        given={name: value for name, value in given.items() if value is not None},
-    )
 
 
 def split_site(given: dict[str, Any]) -> dict[str, Any]:
@@ -105,18 +71,13 @@ def split_site(given: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("site_"): given.pop(name) for name in list(given) if name.startswith("site_")}
 
 
-def planned(values: dict[str, Any], given: dict[str, Any]) -> Plan:
-    """What the flags ask for, as a plan."""
-    from bench.cluster import site, submit
-
-    where = site.load(given.pop("site_file"), split_site(given))
-    common = common_of(values, given)
-    requests = requests_of(values["experiment"], common, values["methods"], values["tasks"], values["seeds"])
-    return submit.plan(requests, where, values["retry_failed"], smaller=not values["same_batch"])
-
-
 @click.command("submit", epilog=EXAMPLES)
-@with_requests
+@click.argument("experiment", required=False)
+@experiment_options
+@offline_option
+@any_row_count_option
+@click.option("--retry-failed", is_flag=True, help="Also submit again what failed.")
+@click.option("--same-batch", is_flag=True, help="Retry out-of-memory without smaller micro-batches.")
 @click.option(
     "--cluster", default="slurm", show_default=True, help="slurm, local (processes here) or debug (here)."
 )
@@ -124,16 +85,24 @@ def planned(values: dict[str, Any], given: dict[str, Any]) -> Plan:
 @click.option("--dry-run", is_flag=True, help="Say what would happen with every run, and what it costs.")
 @json_option
 @with_settings
-def command(cluster: str, dry_run: bool, as_json: bool, **values: Any) -> int:
+def command(
+    retry_failed: bool,
+    same_batch: bool,
+    cluster: str,
+    site_file: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    **values: Any,
+) -> int:
     """Submit runs to a cluster and return. Again = resume, more seeds = extend, done = nothing."""
-    names = ("experiment", "methods", "tasks", "model", "scale", "protocol", "seeds", "data_dir", "runs", "offline",
-             "any_row_count", "retry_failed", "same_batch")  # fmt: skip
-    own = {name: values.pop(name) for name in names}
-    plan = planned(own, values)
+    from bench.cluster import site, submit
+
+    where = site.load(site_file, split_site(values))
+    plan = submit.plan(requests_of(values), where, retry_failed, smaller=not same_batch)
     if dry_run:
         show_plan(plan, as_json)
         return 2 if plan.wrong and not plan.steps else 0
-    return carry_out(plan, cluster, own["runs"], as_json)
+    return carry_out(plan, cluster, values["runs"], as_json)
 
 
 def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> int:

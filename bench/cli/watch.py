@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from bench.cli import json_option, print_json, runs_option
+from bench.cli import print_json
+from bench.cli.options import json_option, runs_option
 from bench.cluster.select import from_flags, options
 
 

@@ -24,6 +24,7 @@ from reports.claims import (
     on_paper,
     tally,
 )
+from reports.counted import exactly
 from reports.paper import Claim
 from reports.sides import OnRecords
 from reports.statistics import ONE_SEED
@@ -32,9 +33,9 @@ CLAIMS = {claim.id: claim for claim in paper.claims()}
 MINI = Path(__file__).resolve().parents[2] / "results" / "mini" / "records.json"
 
 
-def on(records: list[dict[str, Any]], claim: str | Claim, statistics: Any = None) -> Evaluation:
+def on(records: list[dict[str, Any]], claim: str | Claim, counted: Any = None) -> Evaluation:
     one = CLAIMS[claim] if isinstance(claim, str) else claim
-    return evaluate(one, OnRecords(Index(records), "paper", statistics or {}), "records")
+    return evaluate(one, OnRecords(Index(records), "paper", counted or {}), "records")
 
 
 def three_tasks(method: str, values: dict[str, list[float]], **given: Any) -> list[dict[str, Any]]:
@@ -255,7 +256,7 @@ def test_what_is_not_trained_needs_no_seeds() -> None:
 
 def test_table_1_from_what_was_counted() -> None:
     sizes = {"xsum": 226_677.0, "e2e": 51_426.0, "webnlg": 22_145.0, "dart": 82_191.0}
-    counted = {(task, "examples"): size for task, size in sizes.items()}
+    counted = {(task, "examples"): exactly(size) for task, size in sizes.items()}
     assert on([], "xsum-4x", counted).outcome == SUPPORTED
     assert "not counted" in on([], "xsum-4x").explanation
 

@@ -12,6 +12,7 @@ from made_up import cell, failed, record, scores, seeds, webnlg_prefix
 
 from reports import paper
 from reports.cells import Found, Index, collect
+from reports.counted import exactly
 from reports.statistics import ONE_SEED
 from reports.verdicts import (
     ABOVE,
@@ -26,7 +27,6 @@ from reports.verdicts import (
     Judgement,
     half_unit,
     judge,
-    judge_value,
     tally,
 )
 
@@ -153,11 +153,11 @@ def test_other_kinds_of_cells() -> None:
 def test_statistics_of_the_data() -> None:
     size = cell("table1", task="e2e", metric="examples")
     assert judge(size, Found("paper")).label == "not run (the published files were not counted)"
-    assert judge_value(size, 51_426).verdict == REPRODUCED
-    assert judge_value(size, 42_061).verdict == BELOW
+    assert judge(size, exactly(51_426)).verdict == REPRODUCED
+    assert judge(size, exactly(42_061)).verdict == BELOW
     length = cell("table1", task="e2e", metric="output_length")
-    assert judge_value(length, 27.84).verdict == REPRODUCED
-    assert judge_value(length, 26.96).verdict == BELOW  # targets that were not tokenised
+    assert judge(length, exactly(27.84)).verdict == REPRODUCED
+    assert judge(length, exactly(26.96)).verdict == BELOW  # targets that were not tokenised
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def test_layouts(tmp_path: Path, write: Callable[[Path, Any], None], name: str) 
 
 
 def test_what_datasets_writes(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     datasets.disable_progress_bars()
     made = datasets.Dataset.from_list(ROWS)
     datasets.DatasetDict({"validation": made, "test": made.select([2])}).save_to_disk(str(tmp_path / "a"))

@@ -1,0 +1,112 @@
+"""Options that several verbs have: one definition each, so that a flag is the same flag everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.settings import TABLE, typed
+
+if TYPE_CHECKING:
+    from bench.request import Common
+
+runs_option = click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    envvar="BENCH_RUNS",
+    show_envvar=True,
+    default=Path("runs"),
+    show_default=True,
+    help="Where runs are kept.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="BENCH_DATA",
+    show_envvar=True,
+    help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
+)
+tokenizer_option = click.option(
+    "--tokenizer", type=click.Path(path_type=Path), help="Folder of GPT-2's tokenizer, to count lengths with."
+)
+offline_option = click.option("--offline", is_flag=True, help="Never use the network.")
+any_row_count_option = click.option(
+    "--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size."
+)
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def all_of(*options: Decorator) -> Decorator:
+    """Several options as one decorator; `--help` lists them in this order."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return wrap
+
+
+experiment_options = all_of(
+    click.option(
+        "--method", "methods", default=None, help="Method, with options in brackets; lists allowed."
+    ),
+    click.option("--task", "tasks", default=None, help="Task, or several separated by commas."),
+    click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory."),
+    click.option("--scale", default="mini", show_default=True, help="mini or paper."),
+    click.option("--protocol", default="original", show_default=True, help="original or plain."),
+    click.option(
+        "--seed",
+        "seeds",
+        default=None,
+        help="Seed, or several; otherwise 101, the authors', or the experiment's.",
+    ),
+    data_dir_option,
+    runs_option,
+)
+"""Which runs, at which scale, from which data, kept where: what `run`, `plan` and `submit` share."""
+
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One flag for every row of the table of settings."""
+    flags = []
+    for known in TABLE:
+        choices = f" ({', '.join(known.choices)})" if known.choices else ""
+        told = f"{known.help[0].upper()}{known.help[1:]}{choices}"
+        flags.append(
+            click.option(
+                "--" + known.name.replace("_", "-"),
+                known.name,
+                default=None,
+                metavar="yes|no" if known.kind is bool else known.kind.__name__.upper(),
+                help=f"{told}; otherwise as the method or task has it, or {typed(known.default)}.",
+            )
+        )
+    return all_of(*flags)(function)
+
+
+def common_of(values: Mapping[str, Any], experiments: bool) -> Common:
+    """What all requests of a command share, from the values of its options by name.
+
+    They are those of ``experiment_options`` and ``with_settings``, and of ``offline_option`` and
+    ``any_row_count_option`` where the verb has them. ``experiments``: they name the models, and the flag
+    selects among these.
+    """
+    from bench.request import Common
+
+    return Common(
+        model=None if experiments else values["model"],
+        scale=values["scale"],
+        protocol=values["protocol"],
+        data_dir=values["data_dir"],
+        runs=values["runs"],
+        offline=values.get("offline", False),
+        strict=not values.get("any_row_count", False),
+        given={one.name: values[one.name] for one in TABLE if values[one.name] is not None},
+    )

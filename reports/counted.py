@@ -1,0 +1,164 @@
+"""Table 1's numbers: how many examples the published files have, and how long their texts are.
+
+No run stands behind them, so they are counted here, in the files that a run would read; none is fetched.
+Files of another size than declared are no answer: the cell says what was found. What was counted is kept
+in the cache under the files' hash, the tokenizer's and that of the code that reads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bench.data
+import bench.text
+import tasks
+from bench import registry
+from bench.errors import DataError, UnavailableError
+from bench.files import StorageError, canonical_json, read_json, sha256_file, write_json_atomic
+from bench.mini import cache_root
+from bench.progress import say
+from bench.sources import missing_files
+from bench.task import SPLITS, Prepared, Task
+from reports import paper
+from reports.cells import Found
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+EXAMPLES, INPUT, OUTPUT = METRICS = ("examples", "input_length", "output_length")
+TEST_ITEMS = ("webnlg",)
+"""Of which Table 1 counts every item of the test split once, not each of its references: 18,025 + 2,258 +
+1,862 is its 22K. The other tasks' numbers count references (E2E) or have one each (XSUM)."""
+Counted = Mapping[tuple[str, str], Found]
+"""(task, metric) -> the number as a cell takes it, or why there is none."""
+
+
+def exactly(value: float, *notes: str) -> Found:
+    """A number that does not vary between runs."""
+    return Found("paper", replicates={(None, 0): value}, notes=notes)
+
+
+def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counted:
+    """Every number of Table 1 that the files here allow.
+
+    ``data_dir`` and ``tokenizer``: as `bench data stats` takes them. ``UserError`` for a directory that
+    does not exist; what is merely absent is a gap.
+    """
+
+    @cache
+    def words() -> PreTrainedTokenizerBase | None:
+        try:
+            return bench.data.find_tokenizer(tokenizer)
+        except UnavailableError:
+            if tokenizer is not None:
+                raise
+            return None
+
+    names = dict.fromkeys(str(cell.task) for cell in paper.cells("table1"))
+    return {
+        (name, metric): found
+        for name in names
+        for metric, found in of_task(registry.get_task(name), data_dir, words).items()
+    }
+
+
+def of_task(
+    task: Task, data_dir: Path | None, words: Callable[[], PreTrainedTokenizerBase | None]
+) -> dict[str, Found]:
+    """The task's three numbers; ``words`` is asked for a tokenizer only where there are files."""
+    try:
+        here = bench.data.look(task, data_dir, "paper")
+    except UnavailableError:
+        return dict.fromkeys(METRICS, Found("paper", missing=("the published files are not here",)))
+    try:
+        sizes, means = sizes_and_lengths(here, words())
+    except DataError as error:
+        say(f"{task.name} is not counted: {error}", important=True)
+        return dict.fromkeys(METRICS, Found("paper", missing=("the files cannot be read",)))
+    note = (
+        f"files with SHA-256 {here.fingerprint[:16]}; `bench data stats --task {task.name}` shows all splits"
+    )
+    wrong = {split: problem for split in sizes if (problem := miscounted(here, split, sizes))}
+    absent = [split for split in SPLITS if split not in sizes]
+    found = {EXAMPLES: examples(task, sizes, note)}
+    if absent:
+        found[EXAMPLES] = Found("paper", missing=(f"{', '.join(absent)} split not here",))
+    if wrong:
+        found[EXAMPLES] = Found("paper", excluded=tuple(wrong.values()))
+    for at, metric in enumerate((INPUT, OUTPUT)):
+        if means is not None:
+            found[metric] = exactly(means[at], f"mean over {sizes['train'][0]:,} training rows; {note}")
+        else:
+            why = "train split not here" if "train" in absent else "no GPT-2 tokenizer is here"
+            found[metric] = Found("paper", missing=(why,))
+        if "train" in wrong:
+            found[metric] = Found("paper", excluded=(wrong["train"],))
+    return found
+
+
+def examples(task: Task, sizes: Mapping[str, tuple[int, int]], note: str) -> Found:
+    """Rows of all splits together; of the test split its items where Table 1 has it so."""
+    by_item = {"test"} if task.name in TEST_ITEMS else set()
+    parts = {split: size[split in by_item] for split, size in sizes.items()}
+    summed = " + ".join(f"{split} {number:,}" for split, number in parts.items())
+    rows = sum(size[0] for size in sizes.values())
+    beside = f" (test counted by items as Table 1 must; by rows it is {rows:,})" if by_item else ""
+    return exactly(sum(parts.values()), f"{summed}{beside}; {note}")
+
+
+def miscounted(here: Prepared, split: str, sizes: Mapping[str, tuple[int, int]]) -> str:
+    """``train has 10 rows, published are 42,061``; empty where it is as declared."""
+    declared = here.expected.get(split)
+    if declared is None or (declared.rows, declared.items) == sizes[split]:
+        return ""
+    rows, items = sizes[split]
+    return (
+        f"{split} has {rows:,} rows of {items:,} items, published are {declared.rows:,} of {declared.items:,}"
+    )
+
+
+# --- counting, once
+
+
+def sizes_and_lengths(
+    here: Prepared, tokenizer: PreTrainedTokenizerBase | None
+) -> tuple[dict[str, tuple[int, int]], tuple[float, float] | None]:
+    """Split -> (rows, items), and the train split's mean input and output length, if there is a tokenizer."""
+    kept = cache_root() / "counts" / f"{key(here, tokenizer)}.json"
+    if kept.is_file():
+        found = read_json(kept)
+    else:
+        say(f"counting {here.task.name} in {here.root}")
+        found = counted_now(here, tokenizer)
+        try:
+            write_json_atomic(kept, found)
+        except StorageError as error:
+            say(f"{here.task.name} is counted again next time: {error}")
+    sizes = {split: (int(rows), int(items)) for split, (rows, items) in found["sizes"].items()}
+    means = found["lengths"]
+    return sizes, (float(means[0]), float(means[1])) if means else None
+
+
+def counted_now(here: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
+    """What `bench data stats` counts, as far as Table 1 needs it: lengths of the train split alone."""
+    splits = [split for split in SPLITS if not missing_files(here.task, here.root, [split])]
+    sizes, means = {}, None
+    for split in splits:
+        words = tokenizer if split == "train" else None
+        one = bench.data.stats(here, words, splits=[split])["splits"][split]
+        sizes[split] = [one["rows"], one["items"]]
+        if words is not None:
+            means = [one["source_length"], one["target_length"]]
+    return {"sizes": sizes, "lengths": means}
+
+
+def key(here: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> str:
+    """A name for what would be counted: it changes with the files, the tokenizer and the code."""
+    code = [Path(str(bench.text.__file__)), *sorted(Path(str(tasks.__file__)).parent.glob("*.py"))]
+    words = tokenizer.backend_tokenizer.to_str() if tokenizer is not None else ""
+    what = [here.task.name, here.fingerprint, words, *map(sha256_file, code)]
+    return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:32]
