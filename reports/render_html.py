@@ -99,7 +99,7 @@ def overview(report: Report) -> str:
 
 def runs_card(found: Overview) -> str:
     if not found.runs:
-        said = "<p>No run is done yet: every cell below is a gap.</p>"
+        said = "<p>No run is done yet.</p>"
     else:
         counts = ", ".join(f"{number:,} {h(status)}" for status, number in found.runs.items())
         said = f"<p>{sum(found.runs.values()):,} runs ({counts}) from {found.records:,} records.</p>"
