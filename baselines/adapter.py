@@ -12,37 +12,34 @@ the layer's output: BART normalises after the residual, so x is what its final l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from baselines._shared import FINE_TUNING_RULES
 from bench.method import (
+    BOTH_KINDS,
     DECODER_ONLY,
-    ENCODER_DECODER,
-    MINI_LR,
-    MINI_LR_SEQ2SEQ,
-    SEQ2SEQ_RULES,
+    TABLE6,
     Method,
     Option,
+    Options,
     Settings,
+    Tables,
+    Tokenizer,
+    Variants,
+    sourced,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import PreTrainedTokenizerBase
 
     from bench.base import TunedBase
 
-TABLE6 = "paper Table 6"
 OURS = "our choice; the paper has no adapters for BART"
 SHARES = {"3%": 0.03, "0.1%": 0.001}
 # (n_layer, n_embd) of GPT-2 medium and large -> bottleneck by size: 11,089,152 and 368,784
 # parameters on medium, 23.0M and 0.88M on large.
 KNOWN = {(24, 1024): {"3%": 224, "0.1%": 6}, (36, 1280): {"3%": 248, "0.1%": 8}}
-RULES: Settings = {
-    "objective": ("mean", "authors' code: mean over the batch's target tokens"),
-    "backbone_dropout": (True, "authors' code: GPT-2's dropout of 0.1 is on"),
-}
 # size -> task -> (learning rate, epochs)
 PAPER: dict[str, dict[str, tuple[float, int]]] = {
     "3%": {"e2e": (5e-5, 5), "webnlg": (5e-5, 5), "dart": (5e-5, 5)},
@@ -85,60 +82,33 @@ class Adapter(Method):
     name = "adapter"
     summary = "a trained bottleneck after each block's feed-forward layer; the LM is frozen"
     source = "paper §5.2, footnote 5; authors' code: modeling_gpt2_adapter.py, design 1; on BART our own"
-    kinds = (DECODER_ONLY, ENCODER_DECODER)
+    kinds = BOTH_KINDS
     options = (
         Option("size", str, "3%", "share of the LM's parameters", choices=tuple(SHARES)),
         Option("bottleneck", int, None, "width of the bottleneck, instead of size", minimum=1),
     )
-    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"size": "3%"}, {"size": "0.1%"})
-    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
-        "paper": {"*": RULES},
-        "mini": {"*": {**RULES, "lr": (1e-2, MINI_LR)}},
-    }
-    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
-        "paper": {"*": {**SEQ2SEQ_RULES, "batch_size": (18, OURS)}},
-        "mini": {"*": {**SEQ2SEQ_RULES, "lr": (1e-2, MINI_LR_SEQ2SEQ)}},
-    }
+    variants: ClassVar[Variants] = ({"size": "3%"}, {"size": "0.1%"})
+    rules = FINE_TUNING_RULES
+    mini_lr = 1e-2
+    seq2seq_settings: ClassVar[Tables] = {"paper": {"*": sourced(OURS, batch_size=18)}}
 
     def settle(self, options: dict[str, Any]) -> dict[str, Any]:
         """A bottleneck that is given makes the size meaningless."""
         return options if options["bottleneck"] is None else {**options, "size": None}
 
-    def settings_for(
-        self,
-        scale: str,
-        task: str,
-        options: Mapping[str, Any],
-        model: str = "",
-        kind: str = DECODER_ONLY,
-    ) -> Settings:
-        """Table 6 has a row per task and size."""
-        settings = dict(super().settings_for(scale, task, options, model, kind))
-        # A bottleneck of one's own is in no row of the table.
+    def settings_by_option(self, scale: str, task: str, options: Options) -> Settings:
+        """Table 6 has a row per task and size; a bottleneck of one's own is in none of them."""
         row = PAPER[options["size"]].get(task) if options["bottleneck"] is None else None
-        if scale == "paper" and row is not None:
-            origin = f"{TABLE6}, adapter {options['size']}"
-            if model == "gpt2-large":
-                origin += "; GPT-2 medium's, the paper gives none for large"
-            lr, epochs = row
-            settings |= {
-                "lr": (lr, origin),
-                "epochs": (epochs, origin),
-                "batch_size": (5, origin),
-            }
-        return settings
+        if scale != "paper" or row is None:
+            return {}
+        lr, epochs = row
+        return sourced(f"{TABLE6}, adapter {options['size']}", lr=lr, epochs=epochs, batch_size=5)
 
-    def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
+    def paper_share(self, model: str, options: Options) -> str | None:
         paper = model in ("gpt2-medium", "gpt2-large") and options["bottleneck"] is None
         return str(options["size"]) if paper else None
 
-    def build(
-        self,
-        backbone: Any,
-        tokenizer: PreTrainedTokenizerBase | None,
-        options: Mapping[str, Any],
-        seed: int,
-    ) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
         from torch import nn
 
         from bench.backbones import blocks, kind_of, plain

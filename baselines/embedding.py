@@ -17,68 +17,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import (
-    DECODER_ONLY,
-    ENCODER_DECODER,
-    MINI_LR,
-    MINI_LR_SEQ2SEQ,
-    SEQ2SEQ_RULES,
-    Method,
-    Option,
-    Settings,
-)
+from baselines._shared import ABLATION_ON_BART, ABLATION_ON_E2E, ABLATION_RULES, ABLATION_VARIANTS
+from bench.method import BOTH_KINDS, ENCODER_DECODER, Method, Option, Options, Tables, Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import BartForConditionalGeneration, GPT2LMHeadModel, PreTrainedTokenizerBase
+    from transformers import BartForConditionalGeneration, GPT2LMHeadModel
 
     from bench.base import TunedBase
     from bench.seq2seq import TunedSeq2Seq
     from bench.tuned import Tuned
-
-GRID = "authors' code: run_batch.py, grid of the ablations"
-DEFAULT = "authors' code: command-line default, which that grid leaves alone"
-OURS = "our choice, as prefix on XSUM; the paper has no such row for BART"
-RULES: Settings = {
-    "objective": ("sum", "authors' code: same path as prefix, summed over the target's tokens"),
-    "backbone_dropout": (False, "authors' code: same path as prefix, the LM is in eval mode"),
-}
 
 
 class Embedding(Method):
     name = "embedding"
     summary = "input embeddings of P virtual tokens before the source; the LM is frozen"
     source = "paper §7.2, Table 5; authors' code: train_control.py; on BART our own"
-    kinds = (DECODER_ONLY, ENCODER_DECODER)
+    kinds = BOTH_KINDS
     options = (
         Option("length", int, 10, "number of virtual tokens, P", minimum=1),
         Option("mlp", str, "yes", "reparametrise by an MLP while training", choices=("yes", "no")),
         Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
     )
-    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
-        {"length": 1},
-        {"length": 10},
-        {"length": 20},
-    )
-    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
-        "paper": {
-            "*": RULES,
-            "e2e": {"lr": (5e-5, DEFAULT), "epochs": (10, GRID), "batch_size": (10, DEFAULT)},
-        },
-        "mini": {"*": {**RULES, "lr": (2e-3, MINI_LR)}},
-    }
-    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
-        "paper": {"*": {**SEQ2SEQ_RULES, "batch_size": (14, OURS), "hidden": (800, OURS)}},
-        "mini": {"*": {**SEQ2SEQ_RULES, "lr": (2e-3, MINI_LR_SEQ2SEQ)}},
-    }
+    variants = ABLATION_VARIANTS
+    rules = ABLATION_RULES
+    mini_lr = 2e-3
+    settings: ClassVar[Tables] = {"paper": {"e2e": ABLATION_ON_E2E}}
+    seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
 
-    def build(
-        self,
-        backbone: Any,
-        tokenizer: PreTrainedTokenizerBase | None,
-        options: Mapping[str, Any],
-        seed: int,
-    ) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
         from bench.backbones import kind_of
 
         if kind_of(backbone.config) == ENCODER_DECODER:
@@ -86,7 +53,7 @@ class Embedding(Method):
         return make_tuned(backbone, options, seed)
 
 
-def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int) -> Tuned:
+def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
     """The torch part. It is inside a function so that listing the methods does not import torch."""
     from bench.base import check_shape
     from bench.cache import as_tensor
@@ -126,9 +93,7 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Mapping[str, Any], seed: int)
     return EmbeddingTuned()
 
 
-def make_seq2seq(
-    backbone: BartForConditionalGeneration, options: Mapping[str, Any], seed: int
-) -> TunedSeq2Seq:
+def make_seq2seq(backbone: BartForConditionalGeneration, options: Options, seed: int) -> TunedSeq2Seq:
     """The same for BART, with embeddings on both sides."""
     from torch import nn
 

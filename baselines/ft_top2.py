@@ -10,58 +10,34 @@ summary as GPT-2's last blocks write the text; BART has no final layer norm, eac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.method import (
-    DECODER_ONLY,
-    ENCODER_DECODER,
-    MINI_LR,
-    MINI_LR_SEQ2SEQ,
-    SEQ2SEQ_RULES,
-    Method,
-    Settings,
-)
+from baselines._shared import FINE_TUNING_RULES
+from bench.method import BOTH_KINDS, ENCODER_DECODER, TABLE6, Method, Options, Tables, Tokenizer, sourced
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from bench.base import TunedBase
 
-TABLE6 = "paper Table 6"
 OURS = "our choice, as full fine-tuning; the paper has no such row for BART"
-RULES: Settings = {
-    "objective": ("mean", "authors' code: mean over the batch's target tokens"),
-    "backbone_dropout": (True, "authors' code: GPT-2's dropout of 0.1 is on"),
-}
 
 
 class FtTop2(Method):
     name = "ft-top2"
     summary = "the last two blocks (BART: of the decoder) and the final layer norm are trained"
     source = "paper §5.2; authors' code: run_language_modeling.py, option 22; on BART our own"
-    kinds = (DECODER_ONLY, ENCODER_DECODER)
-    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+    kinds = BOTH_KINDS
+    rules = FINE_TUNING_RULES
+    mini_lr = 2e-3
+    settings: ClassVar[Tables] = {
         "paper": {
-            "*": RULES,
-            "e2e": {"lr": (5e-5, TABLE6), "epochs": (5, TABLE6), "batch_size": (10, TABLE6)},
-            "webnlg": {"lr": (5e-5, TABLE6), "epochs": (10, TABLE6), "batch_size": (9, TABLE6)},
-            "dart": {"lr": (5e-5, TABLE6), "epochs": (5, TABLE6), "batch_size": (5, TABLE6)},
+            "e2e": sourced(TABLE6, lr=5e-5, epochs=5, batch_size=10),
+            "webnlg": sourced(TABLE6, lr=5e-5, epochs=10, batch_size=9),
+            "dart": sourced(TABLE6, lr=5e-5, epochs=5, batch_size=5),
         },
-        "mini": {"*": {**RULES, "lr": (2e-3, MINI_LR)}},
     }
-    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
-        "paper": {"*": {**SEQ2SEQ_RULES, "epochs": (5, OURS), "batch_size": (18, OURS)}},
-        "mini": {"*": {**SEQ2SEQ_RULES, "lr": (2e-3, MINI_LR_SEQ2SEQ)}},
-    }
+    seq2seq_settings: ClassVar[Tables] = {"paper": {"*": sourced(OURS, epochs=5, batch_size=18)}}
 
-    def build(
-        self,
-        backbone: Any,
-        tokenizer: PreTrainedTokenizerBase | None,
-        options: Mapping[str, Any],
-        seed: int,
-    ) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
         from bench.backbones import blocks, kind_of, plain
 
         tuned = plain(backbone)

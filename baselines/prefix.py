@@ -16,36 +16,35 @@ parametrisation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.method import (
-    DECODER_ONLY,
+    BOTH_KINDS,
     ENCODER_DECODER,
-    MINI_LR,
-    MINI_LR_SEQ2SEQ,
-    SEQ2SEQ_RULES,
+    TABLE6,
     Method,
     Option,
+    Options,
     Settings,
+    Tables,
+    Tokenizer,
+    Variants,
+    sourced,
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from bench.base import TunedBase
 
-TABLE6 = "paper Table 6"
-CODE = "authors' code"
 WIDTH = "paper §4.3, footnote 4: 800 for XSUM"
 LIKE_XSUM = "our choice, as Table 6 has it for XSUM"
+MINI = "our choice for mini"
 
 
 class Prefix(Method):
     name = "prefix"
     summary = "keys and values of P virtual tokens before the source in every layer; the LM is frozen"
     source = "paper §4, §7.1, §7.4; authors' code: train_control.py, prefixTuning.py"
-    kinds = (DECODER_ONLY, ENCODER_DECODER)
+    kinds = BOTH_KINDS
     options = (
         Option("length", int, 5, "number of virtual tokens, P", minimum=0),
         Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
@@ -57,79 +56,36 @@ class Prefix(Method):
             "'random', or words whose activations the prefix is fitted to (§7.4); they set the length",
         ),
     )
-    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
-    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
-        "paper": {
-            "*": {
-                "objective": ("sum", f"{CODE}: summed over the target's tokens (mode 1)"),
-                "backbone_dropout": (False, f"{CODE}: only the prefix module is in train mode"),
-                "length": (10, "paper §5.3, default"),
-            },
-            "e2e": {
-                "lr": (8e-5, TABLE6),
-                "epochs": (5, TABLE6),
-                "batch_size": (10, TABLE6),
-                "length": (5, TABLE6),
-            },
-            "webnlg": {
-                "lr": (5e-5, TABLE6),
-                "epochs": (5, TABLE6),
-                "batch_size": (5, TABLE6),
-                "length": (5, TABLE6),
-            },
-            "dart": {
-                "lr": (5e-5, TABLE6),
-                "epochs": (10, TABLE6),
-                "batch_size": (5, TABLE6),
-                "length": (10, TABLE6),
-            },
-        },
-        "mini": {
-            "*": {
-                "objective": ("sum", f"{CODE}: summed over the target's tokens (mode 1)"),
-                "backbone_dropout": (False, f"{CODE}: only the prefix module is in train mode"),
-                "length": (10, "our choice for mini"),
-                "lr": (2e-3, MINI_LR),
-            },
-        },
+    rules: ClassVar[Settings] = {
+        "objective": ("sum", "authors' code: summed over the target's tokens (mode 1)"),
+        "backbone_dropout": (False, "authors' code: only the prefix module is in train mode"),
     }
-    seq2seq_variants: ClassVar[tuple[Mapping[str, object], ...]] = ({}, {"length": 5})
-    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
+    mini_lr = 2e-3
+    settings: ClassVar[Tables] = {
         "paper": {
-            "*": {**SEQ2SEQ_RULES, "length": (100, LIKE_XSUM), "hidden": (800, WIDTH)},
-            "xsum": {
-                "lr": (5e-5, TABLE6),
-                "epochs": (30, TABLE6),
-                "batch_size": (14, TABLE6),
-                "length": (100, TABLE6),
-            },
-            "xsum-within-news": {
-                "lr": (5e-5, TABLE6),
-                "epochs": (30, TABLE6),
-                "batch_size": (36, TABLE6),
-                "length": (80, TABLE6),
-            },
-            "xsum-news-to-sports": {
-                "lr": (5e-5, TABLE6),
-                "epochs": (15, TABLE6),
-                "batch_size": (36, TABLE6),
-                "length": (40, TABLE6),
-            },
+            "*": sourced("paper §5.3, default", length=10),
+            "e2e": sourced(TABLE6, lr=8e-5, epochs=5, batch_size=10, length=5),
+            "webnlg": sourced(TABLE6, lr=5e-5, epochs=5, batch_size=5, length=5),
+            "dart": sourced(TABLE6, lr=5e-5, epochs=10, batch_size=5, length=10),
         },
-        "mini": {
-            "*": {
-                **SEQ2SEQ_RULES,
-                "length": (10, "our choice for mini"),
-                "lr": (2e-3, MINI_LR_SEQ2SEQ),
-            },
+        "mini": {"*": sourced(MINI, length=10)},
+    }
+    seq2seq_variants: ClassVar[Variants] = ({}, {"length": 5})
+    seq2seq_settings: ClassVar[Tables] = {
+        "paper": {
+            "*": {**sourced(LIKE_XSUM, length=100), **sourced(WIDTH, hidden=800)},
+            "xsum": sourced(TABLE6, lr=5e-5, epochs=30, batch_size=14, length=100),
+            "xsum-within-news": sourced(TABLE6, lr=5e-5, epochs=30, batch_size=36, length=80),
+            "xsum-news-to-sports": sourced(TABLE6, lr=5e-5, epochs=15, batch_size=36, length=40),
         },
+        "mini": {"*": sourced(MINI, length=10)},
     }
 
     def settle(self, options: dict[str, Any]) -> dict[str, Any]:
         """Initial words set the length."""
         return options if options["init"] == "random" else {**options, "length": None}
 
-    def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
+    def paper_share(self, model: str, options: Options) -> str | None:
         """Printed for the paper's own prefixes: MLP, random start; Table 3's are 100 and 5 tokens long."""
         if options["mlp"] != "yes" or options["init"] != "random":
             return None
@@ -137,13 +93,7 @@ class Prefix(Method):
         printed["gpt2-large"] = printed["gpt2-medium"]
         return printed.get(model, {}).get(options["length"])
 
-    def build(
-        self,
-        backbone: Any,
-        tokenizer: PreTrainedTokenizerBase | None,
-        options: Mapping[str, Any],
-        seed: int,
-    ) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
         from bench.backbones import kind_of
 
         if kind_of(backbone.config) == ENCODER_DECODER:

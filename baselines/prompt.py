@@ -6,14 +6,11 @@ discrete prompt < embedding-only < prefix (§7.2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from bench.method import DECODER_ONLY, ENCODER_DECODER, Method, Settings
+from bench.method import BOTH_KINDS, Method, Options, Settings, Tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from bench.base import TunedBase
     from bench.task import Task
 
@@ -27,24 +24,15 @@ class Prompt(Method):
     name = "prompt"
     summary = "an instruction in words before the source; nothing is trained"
     source = "paper §4.1, footnote 2"
-    kinds = (DECODER_ONLY, ENCODER_DECODER)
+    kinds = BOTH_KINDS
     trains = False
-    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {
-        "paper": {"*": RULES},
-        "mini": {"*": RULES},
-    }
-    seq2seq_settings = settings
+    rules = RULES
+    seq2seq_rules = RULES
 
-    def instruct(self, source: str, task: Task, options: Mapping[str, Any]) -> str:
+    def instruct(self, source: str, task: Task, options: Options) -> str:
         return f"{task.instruction} {source}"
 
-    def build(
-        self,
-        backbone: Any,
-        tokenizer: PreTrainedTokenizerBase | None,
-        options: Mapping[str, Any],
-        seed: int,
-    ) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
         from bench.backbones import plain
 
         return plain(backbone)

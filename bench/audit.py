@@ -48,7 +48,7 @@ def audit(
     import torch
 
     from bench.backbones import kind_of
-    from bench.models import model_class, model_config
+    from bench.loading import model_class, model_config
 
     name, config = (model, model_config(model)) if isinstance(model, str) else ("", model)
     kind = kind_of(config)

@@ -7,7 +7,8 @@ Why bands: with the same seed, code and libraries a run gives the same values, s
 something changed. Other processors and library versions change the last digits, and training amplifies them;
 how far such noise can carry a value is measured by what another seed does to it. A value may therefore move
 by ``WIDTH`` standard deviations between seeds, from the ten seeds of ``results/check/reference.json``, and no
-further. The bands are measured, never set by hand.
+further. The width of every band is measured, value by value; chosen by hand are ``WIDTH`` and how narrow a
+band may get (``RESOLUTION``, ``FINEST``), for values that another seed hardly moves.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 
 from bench import registry
 from bench.errors import UserError, unknown
-from bench.files import read_json, write_json_atomic
+from bench.json_files import read_json, write_json_atomic
 
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "check" / "reference.json"
 SEED = 1
@@ -32,8 +33,9 @@ SEEDS = tuple(range(1, 11))
 WIDTH = 3.0
 """Standard deviations between seeds that a value may move; the reference is one of the seeds itself."""
 RESOLUTION = {"bleu": 0.01, "nist": 1e-3, "cider": 1e-3}
+"""Metric -> half of its narrowest band; of others it is ``FINEST``, and of what is stored 0."""
 FINEST = 1e-4
-"""No band is narrower: a method without anything random would have one of width 0."""
+"""Without such a limit a method without anything random would have bands of width 0."""
 GIVEN: dict[str, dict[str, object]] = {
     "table-to-text": {
         "limit": 60,
@@ -153,7 +155,7 @@ def compare(reference: Mapping[str, Any], found: Mapping[str, Values]) -> list[M
 
 
 def half_width(metric: str, values: Sequence[float]) -> float:
-    """Half of a value's band: ``WIDTH`` standard deviations between the seeds."""
+    """Half of a value's band: ``WIDTH`` standard deviations between the seeds, or the narrowest allowed."""
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     if metric == "stored parameters":
         return 0.0

@@ -64,7 +64,7 @@ class Joined:
 
     def prepare(self, backbone: Any) -> None:
         """Add the PAD row of the authors' training, if asked for."""
-        from bench.models import add_pad_row
+        from bench.loading import add_pad_row
 
         if self.spec["pad_row"]:
             add_pad_row(backbone, self.spec.seed)

@@ -65,7 +65,7 @@ def found(
     hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
     if origin == "publisher":
         check_published(task, root, hashes)
-    return Prepared(task, root, origin, fingerprint(hashes), expected)
+    return Prepared(task, root, origin, fingerprint(hashes), expected, hashes)
 
 
 def look(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepared:
@@ -82,7 +82,7 @@ def look(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepa
         )
     hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
     expected = mini_rows(task) if origin == "mini" else task.expected
-    return Prepared(task, root, origin, fingerprint(hashes), expected)
+    return Prepared(task, root, origin, fingerprint(hashes), expected, hashes)
 
 
 def check_split(task: Task, split: str) -> None:
@@ -112,6 +112,12 @@ def fingerprint(hashes: Mapping[str, str]) -> str:
     """SHA-256 over relative paths and content hashes: the same files give it on any machine."""
     lines = [f"{sha256}  {path}\n" for path, sha256 in sorted(hashes.items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def fingerprint_of(prepared: Prepared, splits: Iterable[str]) -> str:
+    """The fingerprint of some of the splits that were found."""
+    paths = files_of(prepared.task, prepared.root, splits)
+    return fingerprint({path: prepared.hashes[path] for path in paths})
 
 
 def check_published(task: Task, root: Path, hashes: Mapping[str, str]) -> None:
@@ -213,7 +219,8 @@ def find_tokenizer(directory: Path | None = None) -> PreTrainedTokenizerBase:
     From ``directory`` (``--tokenizer DIR``), else from a GPT-2 or BART folder below ``BENCH_MODELS``, else
     from what the hub's cache has; ``UnavailableError`` says which of these were tried.
     """
-    from bench.models import MODELS, load_tokenizer
+    from bench.loading import load_tokenizer
+    from bench.models import MODELS
 
     if directory is not None:
         return load_tokenizer(directory.expanduser())

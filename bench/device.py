@@ -19,6 +19,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def processes() -> int:
+    """How many processes this launch has; 1 where this one is alone."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def pick_device(wanted: str, precision: str = "fp32") -> torch.device:
     """The device to compute on; ``UserError`` where it is not here or lacks the precision.
 

@@ -146,8 +146,8 @@ def _continue(url: str, stream: BinaryIO, moved: Callable[[int], None]) -> None:
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        # The scheme is checked by `fetch` and again after redirects.
-        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT)  # noqa: S310
+        asked = Request(url, headers=headers)  # noqa: S310 - `fetch` checks the scheme, also after redirects
+        response: HTTPResponse = urlopen(asked, timeout=TIMEOUT)  # noqa: S310 - as above
     except HTTPError as error:
         _explain(error, stream)
     except (OSError, HTTPException) as error:  # URLError is an OSError

@@ -25,6 +25,12 @@ class UnavailableError(UserError):
     """Something that must come from outside (weights, data, a package) could not be had."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def unknown(kind: str, given: str, valid: Iterable[str], hint: str = "") -> UserError:
     """An error for a name that is not one of ``valid``: nearest matches, all choices, what to type.
 

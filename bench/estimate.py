@@ -1,4 +1,6 @@
-"""What a run will cost, before it is run: from past runs where there are any, else a rough guess.
+"""How long a run will take on one machine, for `bench plan`: from past runs where there are any, else a rough guess.
+
+What a submission spends of a cluster is in ``bench.cluster.estimate``.
 
 Three bases, best first, and every estimate says which it has:
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.files import explained
 from bench.models import MODELS
-from bench.store import RunDir
+from bench.rundir import RunDir
 
 
 def to_peft(run: RunDir, out: Path) -> list[Path]:

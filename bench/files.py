@@ -4,6 +4,7 @@ Everything the harness leaves behind goes through this module, so that a reader 
 none: a file is written beside its final name, flushed to the disk and then renamed (replacing the old
 one) or linked (refusing to). Nothing here needs a lock server, a database or a lock file shared between
 runs; a rename and a hard link are atomic on local disks and on the usual cluster file systems.
+JSON is written and read by ``bench.json_files``, through this.
 """
 
 from __future__ import annotations
@@ -11,16 +12,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
-import math
 import os
 import re
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from bench import processes
 from bench.errors import DataError, UserError
@@ -245,100 +243,17 @@ def _create_without_links(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
-# --- JSON
+# --- reading
 
 
-def _check(value: Any, where: str) -> None:
-    """Refuse what JSON would change silently: NaN, infinities, names that are not text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} at {where or 'the top'}: JSON has no such number; use null")
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"name {key!r} at {where or 'the top'} is not text")
-            _check(inner, f"{where}.{key}".lstrip("."))
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            _check(inner, f"{where}[{index}]")
-
-
-def to_json(value: Any, indent: int | None = None) -> str:
-    """``value`` as JSON in its own order, text readable; NaN and infinities are refused by place."""
-    _check(value, "")
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, as in an undecodable file name
-        text = json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False)
-    return text
-
-
-def canonical_json(value: Any) -> str:
-    """The one spelling of ``value``, for hashing: names sorted, no blanks, ASCII."""
-    _check(value, "")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def write_json_atomic(path: Path | str, value: Any) -> None:
-    """Write ``value`` for people and programs: indented, UTF-8, ending in a line break."""
-    write_atomic(path, to_json(value, indent=2) + "\n")
-
-
-def write_jsonl_atomic(path: Path | str, rows: Iterable[Any]) -> int:
-    """Write one JSON document per line, all or nothing; returns how many."""
-    count = 0
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for row in rows:
-            file.write(to_json(row) + "\n")
-            count += 1
-    return count
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def parse_json(path: Path, content: bytes, line: int | None = None) -> Any:
-    """``content`` of ``path`` as a value; damage is a DataError that names the file and the place."""
-    place = f"{path}" if line is None else f"{path}, line {line}"
-    if not content.strip():
-        raise DataError(f"{place} is empty; expected one JSON document")
-    try:
-        return json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place} is damaged; expected one JSON document: {error}") from error
-
-
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path, missing: str | None = None) -> bytes:
+    """A file's content. ``missing``: what to say where there is no such file, if not that it is missing."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing") from error
+        raise DataError(missing or f"{path} is missing") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def read_json(path: Path | str) -> Any:
-    """The value in ``path``; a missing or damaged file is a DataError that names it."""
-    return parse_json(Path(path), _read(Path(path)))
-
-
-def read_jsonl(path: Path | str, forgive_torn: bool = False) -> list[Any]:
-    """The values in ``path``, one per line; ``forgive_torn`` leaves out lines that a kill cut short."""
-    path = Path(path)
-    lines = _read(path).split(b"\n")  # only this: text may hold other characters that end lines
-    if lines.pop().strip() and not forgive_torn:
-        raise DataError(f"{path} is damaged: it ends in the middle of line {len(lines) + 1}")
-    values = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            values.append(parse_json(path, line, number))
-        except DataError:
-            if not forgive_torn:
-                raise
-    return values
 
 
 # --- fingerprints

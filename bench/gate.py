@@ -18,7 +18,8 @@ from typing import Any
 
 from bench import metrics
 from bench.errors import UnavailableError, unknown
-from bench.files import canonical_json, sha256_text
+from bench.files import sha256_text
+from bench.json_files import canonical_json
 
 FOLDER = Path(__file__).with_name("metrics") / "golden"
 PASSED, FAILED, ABSENT = "passed", "failed", "no golden outputs"

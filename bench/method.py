@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bench.errors import UserError, unknown
 
@@ -22,13 +22,23 @@ if TYPE_CHECKING:
     from bench.base import TunedBase
     from bench.task import Task
 
-Settings = Mapping[str, tuple[object, str]]
+Settings: TypeAlias = Mapping[str, tuple[object, str]]
 """Setting or option name -> (value, where the value comes from)."""
-MINI_LR = "lowest dev loss on mini-webnlg of a coarse search, seed 1 (results/mini/README.md)"
-"""Origin of the learning rates at scale mini."""
-MINI_LR_SEQ2SEQ = "our choice for mini, as for mini-gpt2; not searched for mini-bart"
-"""The same for mini-bart."""
+Tables: TypeAlias = Mapping[str, Mapping[str, Settings]]
+"""Scale -> task name (or ``"*"``, every task) -> settings."""
+Options: TypeAlias = Mapping[str, Any]
+"""Option name -> value, parsed."""
+Variants: TypeAlias = tuple[Mapping[str, object], ...]
+Tokenizer: TypeAlias = "PreTrainedTokenizerBase | None"
+
+TABLE6 = "paper Table 6"
 DECODER_ONLY, ENCODER_DECODER = "decoder-only", "encoder-decoder"
+BOTH_KINDS = (DECODER_ONLY, ENCODER_DECODER)
+MINI_LR = {
+    DECODER_ONLY: "lowest dev loss on mini-webnlg of a coarse search, seed 1 (results/mini/README.md)",
+    ENCODER_DECODER: "our choice for mini, as for mini-gpt2; not searched for mini-bart",
+}
+"""Origin of ``Method.mini_lr`` by kind of model."""
 SEQ2SEQ_RULES: Settings = {
     "objective": ("mean", "authors' code: token mean over all target tokens, <s> and </s> included"),
     "backbone_dropout": (
@@ -37,6 +47,11 @@ SEQ2SEQ_RULES: Settings = {
     ),
 }
 """How every method on an encoder-decoder trains (the opposite of GPT-2's prefix in both)."""
+
+
+def sourced(origin: str, **values: object) -> Settings:
+    """Settings that all come from one place: ``sourced(TABLE6, lr=5e-5, epochs=5, batch_size=10)``."""
+    return {name: (value, origin) for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -75,70 +90,80 @@ class Method(ABC):
     """One line: what is trained and where it sits."""
     source: ClassVar[str]
     """Paper section and authors' code fact."""
-    kinds: ClassVar[tuple[str, ...]] = ("decoder-only",)
+    kinds: ClassVar[tuple[str, ...]] = (DECODER_ONLY,)
     options: ClassVar[tuple[Option, ...]] = ()
-    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
+    variants: ClassVar[Variants] = ({},)
     """Option settings that the paper reports, for listings and for the mini table."""
     trains: ClassVar[bool] = True
-    settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {}
-    """scale -> task name (or ``"*"``) -> settings with origins, on decoder-only models; overrides the
-    harness defaults."""
-    seq2seq_settings: ClassVar[Mapping[str, Mapping[str, Settings]]] = {}
-    """The same on encoder-decoders."""
-    seq2seq_variants: ClassVar[tuple[Mapping[str, object], ...] | None] = None
+    rules: ClassVar[Settings] = {}
+    """``objective`` and ``backbone_dropout``, the same at every scale and on every task, on decoder-only
+    models."""
+    settings: ClassVar[Tables] = {}
+    """What else it runs with on decoder-only models; overrides the harness defaults."""
+    mini_lr: ClassVar[float | None] = None
+    """The learning rate at scale mini that the search in results/mini/README.md found, for every kind of
+    model that the method is for; leave it out where none was searched."""
+    seq2seq_rules: ClassVar[Settings] = SEQ2SEQ_RULES
+    """``rules`` on encoder-decoders."""
+    seq2seq_settings: ClassVar[Tables] = {}
+    """``settings`` on encoder-decoders."""
+    seq2seq_variants: ClassVar[Variants | None] = None
     """``variants`` on encoder-decoders, where they are others."""
 
     @abstractmethod
-    def build(
-        self,
-        backbone: Any,
-        tokenizer: PreTrainedTokenizerBase | None,
-        options: Mapping[str, Any],
-        seed: int,
-    ) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
         """The backbone with this method's parts, seeded. Works on the meta device (for counting).
 
         ``backbone`` is a ``GPT2LMHeadModel`` or, for methods whose ``kinds`` say so, a
         ``BartForConditionalGeneration`` (``bench.backbones`` tells them apart).
         """
 
-    def tables(self, kind: str) -> Mapping[str, Mapping[str, Settings]]:
+    def tables(self, kind: str) -> Tables:
         """The settings for a kind of model, by scale and task."""
         return self.seq2seq_settings if kind == ENCODER_DECODER else self.settings
 
-    def variants_for(self, kind: str) -> tuple[Mapping[str, object], ...]:
+    def variants_for(self, kind: str) -> Variants:
         """The option settings that the paper reports for a kind of model."""
         own = self.seq2seq_variants if kind == ENCODER_DECODER else None
         return self.variants if own is None else own
 
     def settings_for(
-        self,
-        scale: str,
-        task: str,
-        options: Mapping[str, Any],
-        model: str = "",
-        kind: str = DECODER_ONLY,
+        self, scale: str, task: str, options: Options, model: str = "", kind: str = DECODER_ONLY
     ) -> Settings:
-        """This method's settings for a task: the ``"*"`` entry overlaid with the task's own.
+        """This method's settings for a task.
+
+        Weakest to strongest: ``rules``, ``mini_lr``, the ``"*"`` entry, the task's own, ``settings_by_option``.
 
         Table 6 is for GPT-2 medium and nothing was published for large (the authors' code only has
         grids), so ``model`` ``gpt2-large`` gets medium's settings, with origins that say so.
         """
+        rules = self.seq2seq_rules if kind == ENCODER_DECODER else self.rules
+        searched = scale == "mini" and self.mini_lr is not None
         table = self.tables(kind).get(scale, {})
-        merged = {**table.get("*", {}), **table.get(task, {})}
+        merged = {
+            **rules,
+            **(sourced(MINI_LR[kind], lr=self.mini_lr) if searched else {}),
+            **table.get("*", {}),
+            **table.get(task, {}),
+            **self.settings_by_option(scale, task, options),
+        }
         if model != "gpt2-large":
             return merged
         note = "; GPT-2 medium's, the paper gives none for large"
         return {
-            name: (value, origin + note if origin.startswith("paper Table 6") else origin)
+            name: (value, origin + note if origin.startswith(TABLE6) else origin)
             for name, (value, origin) in merged.items()
         }
 
-    def paper_share(self, model: str, options: Mapping[str, Any]) -> str | None:
+    def settings_by_option(self, scale: str, task: str, options: Options) -> Settings:
+        """Settings that the paper gives for some values of the options only."""
+        return {}
+
+    def paper_share(self, model: str, options: Options) -> str | None:
         """The share of parameters that the paper prints for this setting, as printed, or None."""
         return None
 
-    def instruct(self, source: str, task: Task, options: Mapping[str, Any]) -> str:
+    def instruct(self, source: str, task: Task, options: Options) -> str:
         """The source as this method wants it read; only methods with literal text change it."""
         return source
 

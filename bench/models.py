@@ -1,8 +1,8 @@
-"""Backbones: which there are, where their weights come from, and loading them safely.
+"""Backbones: which there are, where their weights come from, and finding them.
 
 Weights are looked for in this order: a directory given as ``--model PATH``; ``BENCH_MODELS/<name>``;
 the backbone shipped with the package (mini); the hub, at a pinned revision. Only safetensors are
-read, and no code from a checkpoint is ever run.
+read, and no code from a checkpoint is ever run. Loading them is in ``bench.loading``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from bench.errors import DataError, UnavailableError, unknown
+from bench.errors import DataError, UnavailableError, first_line, unknown
 from bench.method import DECODER_ONLY, ENCODER_DECODER
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -82,8 +78,6 @@ MODEL_TYPES = {"gpt2": DECODER_ONLY, "bart": ENCODER_DECODER}
 """``model_type`` of a configuration -> kind of model."""
 FITS = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
 """Kind of task -> the kind of model that it is run on."""
-TIED = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
-"""Weights that are the word embedding under another name."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 NEEDED = ("config.json", "model.safetensors", "tokenizer files")
 
@@ -137,23 +131,16 @@ def locate(model: str, allow_download: bool = True) -> Located:
 
         path = mini_model_dir(model)
         return Located(model, path, "shipped with the package", fingerprint(path), kind)
-    tried = []
-    local = os.environ.get("BENCH_MODELS")
-    if local:
-        path = Path(local).expanduser() / model
-        if path.is_dir():
-            found = fingerprint(path)
-            if (other := check_kind(path)) != kind:
-                raise DataError(f"{path}: a {other} checkpoint; {model} is {kind}")
-            return Located(model, path, "BENCH_MODELS", found, kind)
-        tried.append(f"BENCH_MODELS: no folder {path}")
-    else:
-        tried.append("BENCH_MODELS is not set")
+    local, why_not = local_folder(model)
+    if local is not None:
+        found = fingerprint(local)
+        if (other := check_kind(local)) != kind:
+            raise DataError(f"{local}: a {other} checkpoint; {model} is {kind}")
+        return Located(model, local, "BENCH_MODELS", found, kind)
     try:
         path = from_hub(entry, allow_download)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        tried.append(f"hub {entry.hub}@{entry.revision}: {reason}")
+        tried = [why_not, f"hub {entry.hub}@{entry.revision}: {first_line(error)}"]
         raise UnavailableError(
             f"the weights of {model} could not be had. Tried: {'; '.join(tried)}. Put {', '.join(NEEDED)} "
             f"into a folder DIR/{model} and set BENCH_MODELS=DIR, or give the folder as --model PATH; on a "
@@ -161,6 +148,14 @@ def locate(model: str, allow_download: bool = True) -> Located:
             f"--local-dir DIR/{model}"
         ) from error
     return Located(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint(path), kind)
+
+
+def local_folder(name: str) -> tuple[Path | None, str]:
+    """The folder ``BENCH_MODELS/<name>``; or None, and in words why there is none."""
+    if not (models := os.environ.get("BENCH_MODELS")):
+        return None, "BENCH_MODELS is not set"
+    path = Path(models).expanduser() / name
+    return (path, "") if path.is_dir() else (None, f"BENCH_MODELS: no folder {path}")
 
 
 def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
@@ -227,127 +222,3 @@ def check_kind(path: Path) -> str:
             "'bart' for summarization"
         )
     return MODEL_TYPES[model_type]
-
-
-def model_config(model: str) -> Any:
-    """The architecture of a named model or directory, without weights and without a network."""
-    from transformers import BartConfig, GPT2Config
-
-    entry = MODELS.get(model)
-    if entry is not None and entry.shape is not None:
-        return (BartConfig if entry.kind == ENCODER_DECODER else GPT2Config)(**entry.shape)
-    return read_config(locate(model, allow_download=False).path)
-
-
-def model_class(kind: str) -> Any:
-    """The library's class for a kind of model, with its LM head."""
-    from transformers import BartForConditionalGeneration, GPT2LMHeadModel
-
-    return BartForConditionalGeneration if kind == ENCODER_DECODER else GPT2LMHeadModel
-
-
-def read_config(path: Path) -> Any:
-    """``config.json`` of a checkpoint, which must be a GPT-2 or a BART."""
-    from transformers import AutoConfig
-
-    check_kind(path)
-
-    try:
-        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path / 'config.json'}: not a model configuration ({error})") from error
-    return config
-
-
-def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer beside the weights. GPT-2's end-of-text token serves as BOS and EOS (authors' code)."""
-    from transformers import AutoTokenizer
-
-    there = {file.name for file in path.iterdir()} if path.is_dir() else set()
-    # Checked here because the library makes an empty tokenizer when it finds no files.
-    if "tokenizer.json" not in there and not {"vocab.json", "merges.txt"} <= there:
-        raise DataError(
-            f"{path}: no tokenizer; expected tokenizer.json, or vocab.json and merges.txt, beside the weights"
-        )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            path, local_files_only=True, trust_remote_code=False, use_fast=True
-        )
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the tokenizer cannot be read ({error})") from error
-    if tokenizer.eos_token_id is None:
-        raise DataError(
-            f"{path}: the tokenizer has no end-of-text token; expected GPT-2's <|endoftext|> or BART's </s>"
-        )
-    return tokenizer
-
-
-def load_backbone(located: Located, dtype: str = "float32") -> Any:
-    """The weights as a model in eval mode on the CPU."""
-    import torch
-    from safetensors import SafetensorError
-    from transformers.utils.logging import disable_progress_bar
-
-    read_config(located.path)
-    disable_progress_bar()  # our own progress says what takes time
-    loaded: Any
-    try:
-        loaded, report = model_class(check_kind(located.path)).from_pretrained(
-            located.path,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=getattr(torch, dtype),
-            # Reported below in our words; the library would fill what is missing with random numbers.
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{located.path}: the weights cannot be read ({error})") from error
-    missing = sorted(set(report["missing_keys"]) - {*TIED, "final_logits_bias"})  # the bias is then 0
-    mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
-    for what, names in (("lacks", missing), ("has another shape for", mismatched)):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise DataError(
-                f"{located.path}: the checkpoint {what} {names[0]}{more}; expected the weights of its config.json"
-            )
-    return loaded.eval()
-
-
-def check_vocabulary(backbone: Any, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
-    """Refuse a tokenizer with ids that the embedding does not have, or with special tokens other than BART's."""
-    if len(tokenizer) > backbone.config.vocab_size:
-        raise DataError(
-            f"{path}: the tokenizer has {len(tokenizer):,} tokens and the model {backbone.config.vocab_size:,}; "
-            "expected the tokenizer that belongs to these weights"
-        )
-    if not backbone.config.is_encoder_decoder:
-        return
-    for name, theirs in (("bos", "bos"), ("eos", "eos"), ("pad", "pad"), ("eos", "decoder_start")):
-        wanted = getattr(backbone.config, f"{theirs}_token_id")
-        if getattr(tokenizer, f"{name}_token_id") != wanted:
-            raise DataError(
-                f"{path}: the tokenizer's {name} token is {getattr(tokenizer, f'{name}_token_id')} and the "
-                f"model's {theirs}_token_id is {wanted}; expected BART's <s>, </s> and <pad>, where decoding "
-                "starts from </s>"
-            )
-
-
-def add_pad_row(backbone: GPT2LMHeadModel, seed: int) -> None:
-    """Grow the tied embedding by the PAD row that the authors' code trains with, drawn from N(0, 0.02).
-
-    It takes part in the training softmax and is never decoded (paper facts: training over 50,258
-    rows, decoding over 50,257).
-    """
-    import torch
-    from torch import nn
-
-    from bench.rng import generator
-
-    old = backbone.transformer.wte.weight.data
-    row = torch.randn(1, old.shape[1], generator=generator(seed, "pad-row")) * 0.02
-    grown = torch.cat((old, row.to(old)))
-    backbone.transformer.wte = nn.Embedding.from_pretrained(grown, freeze=False)
-    backbone.lm_head = nn.Linear(grown.shape[1], grown.shape[0], bias=False, device="meta")
-    backbone.lm_head.weight = backbone.transformer.wte.weight
-    backbone.config.vocab_size = grown.shape[0]

@@ -7,17 +7,17 @@ the records of the same run, whoever made them: ``key(request) == record_key(rec
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.files import canonical_json
+from bench.files import sha256_text
+from bench.json_files import canonical_json
 from bench.models import is_path
 from bench.request import Request
 from bench.settings import TABLE
-from bench.spec import Resolved, decides
+from bench.spec import Resolved, decides, of_training
 
 
 def model_name(request: Request) -> str:
@@ -25,8 +25,11 @@ def model_name(request: Request) -> str:
     return Path(request.model).resolve().name if is_path(request.model) else request.model
 
 
-def key(request: Request, resolved: Resolved | None = None) -> str:
-    """SHA-256 of the outline; ``resolved``: the request's own options and settings, if at hand."""
+def key(request: Request, resolved: Resolved | None = None, training: bool = False) -> str:
+    """SHA-256 of the outline; ``resolved``: the request's own options and settings, if at hand.
+
+    With ``training`` of what the training depends on: runs with the same one share it.
+    """
     resolved = resolved or request.resolve(model_name(request))
     return _key(
         {
@@ -40,6 +43,7 @@ def key(request: Request, resolved: Resolved | None = None) -> str:
         {name: setting.value for name, setting in resolved.options.items()},
         {name: setting.value for name, setting in resolved.settings.items()},
         request.method.trains,
+        training,
     )
 
 
@@ -60,10 +64,16 @@ def record_key(record: Mapping[str, Any]) -> str:
 
 
 def _key(
-    names: Mapping[str, Any], options: Mapping[str, Any], settings: Mapping[str, Any], trains: bool
+    names: Mapping[str, Any],
+    options: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    trains: bool,
+    training: bool = False,
 ) -> str:
     deciding = {
         known.name: settings.get(known.name, known.default) for known in TABLE if decides(known.name, trains)
     }
+    if training:
+        deciding = of_training(deciding)
     outline = {**names, "options": dict(options), "settings": deciding}
-    return hashlib.sha256(canonical_json(outline).encode()).hexdigest()
+    return sha256_text(canonical_json(outline))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError, UserError
-from bench.files import parse_json
+from bench.files import read_bytes
+from bench.json_files import parse_json
 from bench.scoring import Pair
 
 EXAMPLE = '{"hyp": "a text", "refs": ["a reference", "another"]}'
@@ -16,19 +18,16 @@ LARGEST = 4 << 30
 """Bytes after decompression; more than any real file by far."""
 
 
-def read_bytes(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
     """The file's content, decompressed where its name ends in .gz."""
+    content = read_bytes(path, missing=f"{path}: no such file")
+    if path.suffix != ".gz":
+        return content
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as file:
+        with gzip.open(io.BytesIO(content)) as file:
             content = file.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > LARGEST:
         raise DataError(f"{path} holds more than {LARGEST:,} bytes")
     return content
@@ -36,7 +35,7 @@ def read_bytes(path: Path) -> bytes:
 
 def text_lines(path: Path) -> list[str]:
     """The file's lines: UTF-8, ended by LF or CRLF and by nothing else; a last empty one is none."""
-    content = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
+    content = content_of(path).removeprefix(b"\xef\xbb\xbf")
     lines = content.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -67,7 +66,7 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Pai
     """Items and outputs from JSON lines: ``hyp``, ``refs`` and, where the task has groups, ``seen`` or
     ``category``. ``DataError`` names the line and what was expected there."""
     items, outputs = [], []
-    for number, line in enumerate(read_bytes(path).split(b"\n"), 1):
+    for number, line in enumerate(content_of(path).split(b"\n"), 1):
         if not line.strip():
             continue
         place = f"{path}, line {number}"

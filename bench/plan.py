@@ -19,11 +19,12 @@ from bench.errors import DataError, UserError
 from bench.estimate import Estimate, History
 from bench.experiments import Candidate, Expansion
 from bench.experiments.files import load
-from bench.files import read_json
+from bench.json_files import read_json
 from bench.models import Located, locate
 from bench.request import Request, Specified, specified, splits_of
+from bench.rundir import RunDir
 from bench.spec import Resolved
-from bench.store import RunDir, Store
+from bench.store import Store
 from bench.task import Prepared
 
 STATES = ("done", "running", "failed", "interrupted", "to do", "not available")
@@ -66,6 +67,16 @@ class Plan:
             for run in self._open()
         )
         return dict(kinds)
+
+    def trainings(self) -> int:
+        """How many trainings the open runs need; those that differ only in what they decode share one."""
+        return len(
+            {
+                outline.key(run.candidate.request, run.candidate.resolved, training=True)
+                for run in self._open()
+                if run.candidate.request is not None and run.candidate.request.method.trains
+            }
+        )
 
     def _open(self) -> list[Planned]:
         return [run for run in self.runs if run.state not in ("done", "not available")]
@@ -178,6 +189,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "totals": {
             "runs": len(plan.runs),
             **plan.count(),
+            "trainings_left": plan.trainings(),
             "duplicates_removed": plan.expansion.duplicates,
             "estimated_seconds_left": round(plan.seconds_left()),
             "estimates": plan.bases(),

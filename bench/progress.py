@@ -85,7 +85,7 @@ class _Bar:
     def __init__(self, label: str, unit: str, total: float | None, start: float) -> None:
         from tqdm import tqdm
 
-        class Unwatched(tqdm):  # type: ignore[misc]
+        class Unwatched(tqdm):
             monitor_interval = 0
 
         self._bar: Any = Unwatched(

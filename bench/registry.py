@@ -101,8 +101,7 @@ def discover(package: str, base: type, group: str) -> Found[Any]:
                 )
             for cls in classes:
                 _add(found, cls, where)
-        # Whatever a plug-in does wrong, the others must go on working.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other plug-ins must go on working
             found.broken.append((where, _cause(error)))
     found.usable = dict(sorted(found.usable.items()))
     return found

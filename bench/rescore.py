@@ -14,7 +14,8 @@ from bench import provenance, scoring
 from bench.errors import UserError, unknown
 from bench.files import sha256_file
 from bench.registry import get_task
-from bench.store import RunDir, Store
+from bench.rundir import RunDir
+from bench.store import Store
 from bench.task import Task
 
 

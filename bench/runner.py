@@ -7,22 +7,22 @@ themselves are in ``bench.stages``.
 
 from __future__ import annotations
 
-import errno
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench import gate, metrics, rescore, scoring
 from bench.device import pick_device, rank
-from bench.errors import DataError, UnavailableError, UserError
+from bench.errors import UserError
+from bench.failures import is_interrupt
 from bench.files import StorageError
 from bench.metrics import downloads
 from bench.place import Place
 from bench.progress import say
 from bench.request import Request, specify
+from bench.rundir import RunDir
 from bench.stages import Attempt, is_intact
-from bench.store import RunDir, Store
+from bench.store import Store
 from bench.task import Task
 
 MINI_NOTE = (
@@ -41,7 +41,7 @@ def run(request: Request, place: Place | None = None) -> dict[str, Any] | None:
     spec = specified.spec
     folder = Store(request.common.runs).run(spec.run_id)
     done = folder.done_record()
-    if done is not None and is_intact(spec, folder):
+    if done is not None and is_intact(specified, folder):
         if not (names := to_score_again(specified.task, done)):
             say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
             return done
@@ -62,10 +62,10 @@ def run(request: Request, place: Place | None = None) -> dict[str, Any] | None:
         attempt = Attempt(specified, folder, beat=claim.beat, place=place)
         try:
             may_fetch = spec.scale == "paper" and not request.common.offline
-            with attempt.stoppable(), downloads.only_if(may_fetch):
+            with attempt.stopping.listening(), downloads.only_if(may_fetch):
                 record = attempt.record("done", attempt.carry_out())
         except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt) or is_interrupt(error)
+            interrupted = is_interrupt(error)
             status = "cancelled" if interrupted else "failed"
             keep(folder, attempt.record(status, {"error": attempt.described(error)}))
             if interrupted:
@@ -111,55 +111,6 @@ def discard_checkpoints(folder: RunDir) -> None:
 
     folder.checkpoint.unlink(missing_ok=True)
     (folder.path / BEST_FILE).unlink(missing_ok=True)
-
-
-def is_interrupt(error: BaseException) -> bool:
-    from bench.train import Interrupted
-
-    return isinstance(error, Interrupted)
-
-
-def describe_error(error: BaseException) -> dict[str, str]:
-    """What a failure was, for the record: infrastructure failures are told from wrong requests and bugs."""
-    from bench.train import Diverged
-
-    name = type(error).__name__
-    if name in ("OutOfMemoryError", "MemoryError") or "out of memory" in str(error).lower():
-        kind = "out-of-memory"
-    elif is_disk_full(error):
-        kind = "disk-full"
-    elif isinstance(error, StorageError):
-        kind = "storage"
-    elif isinstance(error, Diverged):
-        kind = "diverged"
-    elif isinstance(error, UnavailableError):
-        kind = "unavailable"
-    elif isinstance(error, DataError) or is_unreadable(error):
-        kind = "unreadable-data"
-    elif isinstance(error, UserError):
-        kind = "request"
-    elif is_interrupt(error) or isinstance(error, KeyboardInterrupt):
-        kind = "interrupted"
-    else:
-        kind = "error"
-    trace = "".join(traceback.format_exception(error))
-    return {"kind": kind, "type": name, "message": str(error) or name, "traceback": trace[-4000:]}
-
-
-def is_disk_full(error: BaseException | None) -> bool:
-    """Whether a full disk or quota is behind this error, as the system said it or as a library words it."""
-    if error is None:
-        return False
-    full = (errno.ENOSPC, errno.EDQUOT)
-    if isinstance(error, OSError) and error.errno in full:
-        return True
-    return any(f"(os error {code})" in str(error) for code in full) or is_disk_full(error.__cause__)
-
-
-def is_unreadable(error: BaseException) -> bool:
-    """Whether a file could not be read for a reason outside the program: rights, a lost mount, a bad disk."""
-    causes = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)
-    return isinstance(error, OSError) and error.filename is not None and error.errno in causes
 
 
 def show(record: Mapping[str, Any], runs: Path) -> None:

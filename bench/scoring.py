@@ -55,28 +55,24 @@ def names(task: Task, only: Iterable[str] = ()) -> list[str]:
 
 
 def score(
-    task: Task,
-    items: Sequence[HasReferences],
-    outputs: Sequence[str],
-    only: Iterable[str] = (),
+    task: Task, items: Sequence[HasReferences], outputs: Sequence[str], only: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
-    """``{group: {metric: {"value", "signature"[, "reason"], "gate"}}}`` for outputs in the items' order.
+    """What a record keeps of ``score_all``."""
+    return to_json(score_all(task, items, outputs, only))
 
-    Raises ``UserError`` when the numbers of items and outputs differ (both are named).
-    """
-    return {
-        group: {name: one.to_json() for name, one in scores.items()}
-        for group, scores in score_all(task, items, outputs, only).items()
-    }
+
+def to_json(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, Any]]:
+    """``{group: {metric: {"value", "signature"[, "reason"], "gate"}}}``: all but the values per segment."""
+    return {group: {name: one.to_json() for name, one in found.items()} for group, found in scores.items()}
 
 
 def score_all(
-    task: Task,
-    items: Sequence[HasReferences],
-    outputs: Sequence[str],
-    only: Iterable[str] = (),
+    task: Task, items: Sequence[HasReferences], outputs: Sequence[str], only: Iterable[str] = ()
 ) -> dict[str, dict[str, Score]]:
-    """As ``score``, with the values per segment."""
+    """``{group: {metric: score}}`` for outputs in the items' order.
+
+    Raises ``UserError`` when the numbers of items and outputs differ (both are named).
+    """
     if len(items) != len(outputs):
         raise UserError(
             f"{len(outputs):,} outputs for {len(items):,} items of {task.name}: expected one for each"

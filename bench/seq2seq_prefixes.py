@@ -108,7 +108,7 @@ class PrefixTunedSeq2Seq(TunedSeq2Seq):
         if not self.words:
             return
         goals = self.word_activations()
-        modules: dict[str, KeysValues] = dict(self.keys_values.items())  # type: ignore[arg-type]
+        modules: dict[str, KeysValues] = dict(self.keys_values.items())  # type: ignore[arg-type]  # a ModuleDict forgets the class
         free = {part: kv for part, kv in modules.items() if isinstance(kv, FreeKeysValues)}
         if free:
             with torch.no_grad():
@@ -120,7 +120,7 @@ class PrefixTunedSeq2Seq(TunedSeq2Seq):
             losses = [nn.functional.mse_loss(kv(), goals[part]) for part, kv in modules.items()]
             loss = torch.stack(losses).sum()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         self.zero_grad(set_to_none=True)
 
@@ -132,6 +132,6 @@ class PrefixTunedSeq2Seq(TunedSeq2Seq):
         if set(state) != set(self.keys_values):
             raise KeyError(f"expected {sorted(self.keys_values)}, got {sorted(state)}")
         for part, kv in self.keys_values.items():
-            check_shape(part, state[part], kv.shape)  # type: ignore[arg-type]
+            check_shape(part, state[part], kv.shape)  # type: ignore[arg-type]  # Module types any attribute so
         for part in list(self.keys_values):
             self.keys_values[part] = KeptKeysValues(state[part].to(self.device))

@@ -7,7 +7,6 @@ command continues it or finds it done.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +14,8 @@ from typing import Any
 
 from bench import settings as known
 from bench.errors import UserError
-from bench.files import canonical_json
+from bench.files import sha256_text
+from bench.json_files import canonical_json
 from bench.method import DECODER_ONLY, Method, Settings
 from bench.settings import Setting, resolve
 from bench.task import Protocol, Task
@@ -72,7 +72,7 @@ class RunSpec:
     @property
     def key(self) -> str:
         """SHA-256 of the identity."""
-        return hashlib.sha256(canonical_json(self.identity()).encode()).hexdigest()
+        return sha256_text(canonical_json(self.identity()))
 
     @property
     def run_id(self) -> str:
@@ -138,6 +138,17 @@ def decides(name: str, trains: bool) -> bool:
     """Whether another value of a setting makes another run; none of the training does where nothing trains."""
     one = known.BY_NAME[name]
     return one.identity and (trains or one.stage != "train")
+
+
+def of_training(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a run's settings that its trained parameters depend on; the others say what is decoded, and how."""
+    drawn = any(settings.get(name) is not None for name in ("train_subset", "train_share", "dev_subset"))
+    decoded = {"test_split", "test_subset", *([] if drawn else ["data_seed"])}
+    return {
+        name: value
+        for name, value in settings.items()
+        if known.BY_NAME[name].stage != "decode" and name not in decoded
+    }
 
 
 @dataclass(frozen=True)

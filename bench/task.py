@@ -120,3 +120,5 @@ class Prepared:
     fingerprint: str
     """SHA-256 over (relative path, content SHA-256) of every file the used splits read."""
     expected: Mapping[str, RowCount] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Relative path -> content SHA-256 of these files."""

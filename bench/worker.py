@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import files, processes, provenance
+from bench import files, json_files, processes, provenance
 from bench.errors import DataError, UserError
 
 STALE_AFTER = 600.0  # seconds without a sign of life before another machine may take a run over
@@ -79,7 +79,7 @@ class Claim:
                     f"remove {holder['file']} and try again.",
                     holder,
                 )
-            claim = cls(directory, highest + 1, what, files.to_json(owner, indent=2) + "\n")
+            claim = cls(directory, highest + 1, what, json_files.to_json(owner, indent=2) + "\n")
             try:
                 files.create_new(claim.path, claim.content)
             except files.Taken:
@@ -154,7 +154,7 @@ def holder_of(directory: Path, number: int, stale_after: float) -> dict[str, Any
     if not content:
         return None  # released
     try:
-        owner = files.parse_json(path, content)
+        owner = json_files.parse_json(path, content)
         who = {name: owner[name] for name in ("host", "pid", "since")}
         here, started = owner["machine"] == processes.machine(), owner["started"]
         if not here and owner.get("job") is not None and owner["job"] == os.environ.get(JOB_VARIABLE):

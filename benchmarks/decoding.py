@@ -13,8 +13,9 @@ import torch
 from side_by_side import compare
 
 from bench.decode import decode, rules_for
+from bench.loading import load_backbone, load_tokenizer
 from bench.mini import mini_data_dir
-from bench.models import load_backbone, load_tokenizer, locate
+from bench.models import locate
 from bench.registry import get_task
 from bench.text import encode_source
 from bench.tuned import Tuned

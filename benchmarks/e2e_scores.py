@@ -75,7 +75,7 @@ def worker(name: str, folder: Path) -> dict[str, float]:
     """The scores by one of our two ways, from a process of its own."""
     environment = {key: value for key, value in os.environ.items() if key != "BENCH_JAVA"}
     command = [sys.executable, __file__, "--worker", name, str(folder)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603 - the programs compared
     if ran.returncode:
         raise SystemExit(f"{name} failed:\n{ran.stderr}")
     values: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
@@ -91,7 +91,7 @@ def script(checkout: Path, folder: Path, *options: str) -> dict[str, float]:
         str(folder / "refs.txt"),
         str(folder / "hyps.txt"),
     ]
-    ran = subprocess.run(command, cwd=checkout, capture_output=True, text=True)  # noqa: S603
+    ran = subprocess.run(command, cwd=checkout, capture_output=True, text=True)  # noqa: S603 - the programs compared
     if ran.returncode:
         raise SystemExit(f"measure_scores.py failed:\n{ran.stderr[-2000:]}")
     lines = (line.split(": ") for line in ran.stdout.splitlines())

@@ -28,9 +28,10 @@ from typing import Any
 from reports import paper
 from reports.cells import Index
 from reports.counted import Counted
+from reports.estimates import Estimate, average, ratio, scaled
 from reports.paper import Claim, Selector
 from reports.sides import GapError, OnPaper, OnRecords, Side, Source, both, total
-from reports.statistics import LEVEL, Estimate, Interval, MixedError, average, ratio, scaled
+from reports.statistics import LEVEL, Interval, MixedError
 
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_RUN = "supported", "contradicted", "undecided", "not run"
 OUTCOMES = (SUPPORTED, CONTRADICTED, UNDECIDED, NOT_RUN)
@@ -117,9 +118,9 @@ def at_mini(claim: Claim, index: Index) -> Evaluation:
     return replace(found, label=label, explanation=f"{sentence(label)[:-1]}: {rest}")
 
 
-def tally(evaluations: Iterable[Evaluation]) -> dict[str, int]:
-    """How many have each outcome, all outcomes named."""
-    counts = Counter(one.outcome for one in evaluations)
+def tally(found: Iterable[str]) -> dict[str, int]:
+    """How many claims have each outcome, all outcomes named."""
+    counts = Counter(found)
     return {outcome: counts[outcome] for outcome in OUTCOMES}
 
 

@@ -18,28 +18,41 @@ import bench.text
 import tasks
 from bench import registry
 from bench.errors import DataError, UnavailableError
-from bench.files import StorageError, canonical_json, read_json, sha256_file, write_json_atomic
+from bench.files import StorageError, sha256_file
+from bench.json_files import canonical_json, read_json, write_json_atomic
 from bench.mini import cache_root
 from bench.progress import say
 from bench.sources import missing_files
-from bench.task import SPLITS, Prepared, Task
+from bench.task import SPLITS, Prepared, RowCount, Task
 from reports import paper
 from reports.cells import Found
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-EXAMPLES, INPUT, OUTPUT = METRICS = ("examples", "input_length", "output_length")
+METRICS = ("examples", "input_length", "output_length")
 TEST_ITEMS = ("webnlg",)
 """Of which Table 1 counts every item of the test split once, not each of its references: 18,025 + 2,258 +
 1,862 is its 22K. The other tasks' numbers count references (E2E) or have one each (XSUM)."""
 Counted = Mapping[tuple[str, str], Found]
 """(task, metric) -> the number as a cell takes it, or why there is none."""
+Sizes = Mapping[str, RowCount]
+"""Of the splits whose files are here."""
 
 
 def exactly(value: float, *notes: str) -> Found:
     """A number that does not vary between runs."""
     return Found("paper", replicates={(None, 0): value}, notes=notes)
+
+
+def gap(why: str) -> Found:
+    """No number, because something is not here."""
+    return Found("paper", missing=(why,))
+
+
+def other_size(*problems: str) -> Found:
+    """No number, because the files are not those that the paper counted."""
+    return Found("paper", excluded=problems)
 
 
 def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counted:
@@ -73,52 +86,51 @@ def of_task(
     try:
         here = bench.data.look(task, data_dir, "paper")
     except UnavailableError:
-        return dict.fromkeys(METRICS, Found("paper", missing=("the published files are not here",)))
+        return dict.fromkeys(METRICS, gap("the published files are not here"))
     try:
         sizes, means = sizes_and_lengths(here, words())
     except DataError as error:
         say(f"{task.name} is not counted: {error}", important=True)
-        return dict.fromkeys(METRICS, Found("paper", missing=("the files cannot be read",)))
+        return dict.fromkeys(METRICS, gap("the files cannot be read"))
+    wrong = miscounted(here, sizes)
+    absent = [split for split in SPLITS if split not in sizes]
     note = (
         f"files with SHA-256 {here.fingerprint[:16]}; `bench data stats --task {task.name}` shows all splits"
     )
-    wrong = {split: problem for split in sizes if (problem := miscounted(here, split, sizes))}
-    absent = [split for split in SPLITS if split not in sizes]
-    found = {EXAMPLES: examples(task, sizes, note)}
-    if absent:
-        found[EXAMPLES] = Found("paper", missing=(f"{', '.join(absent)} split not here",))
     if wrong:
-        found[EXAMPLES] = Found("paper", excluded=tuple(wrong.values()))
-    for at, metric in enumerate((INPUT, OUTPUT)):
-        if means is not None:
-            found[metric] = exactly(means[at], f"mean over {sizes['train'][0]:,} training rows; {note}")
-        else:
-            why = "train split not here" if "train" in absent else "no GPT-2 tokenizer is here"
-            found[metric] = Found("paper", missing=(why,))
-        if "train" in wrong:
-            found[metric] = Found("paper", excluded=(wrong["train"],))
-    return found
+        number = other_size(*wrong.values())
+    elif absent:
+        number = gap(f"{', '.join(absent)} split not here")
+    else:
+        number = examples(task, sizes, note)
+    if "train" in wrong:
+        lengths = [other_size(wrong["train"])] * 2
+    elif means is None:
+        lengths = [gap("train split not here" if "train" in absent else "no GPT-2 tokenizer is here")] * 2
+    else:
+        lengths = [exactly(one, f"mean over {sizes['train'].rows:,} training rows; {note}") for one in means]
+    return dict(zip(METRICS, (number, *lengths), strict=True))
 
 
-def examples(task: Task, sizes: Mapping[str, tuple[int, int]], note: str) -> Found:
+def examples(task: Task, sizes: Sizes, note: str) -> Found:
     """Rows of all splits together; of the test split its items where Table 1 has it so."""
-    by_item = {"test"} if task.name in TEST_ITEMS else set()
-    parts = {split: size[split in by_item] for split, size in sizes.items()}
+    parts = {split: size.rows for split, size in sizes.items()}
+    beside = ""
+    if task.name in TEST_ITEMS:
+        beside = f" (test counted by items as Table 1 must; by rows it is {sum(parts.values()):,})"
+        parts["test"] = sizes["test"].items
     summed = " + ".join(f"{split} {number:,}" for split, number in parts.items())
-    rows = sum(size[0] for size in sizes.values())
-    beside = f" (test counted by items as Table 1 must; by rows it is {rows:,})" if by_item else ""
     return exactly(sum(parts.values()), f"{summed}{beside}; {note}")
 
 
-def miscounted(here: Prepared, split: str, sizes: Mapping[str, tuple[int, int]]) -> str:
-    """``train has 10 rows, published are 42,061``; empty where it is as declared."""
-    declared = here.expected.get(split)
-    if declared is None or (declared.rows, declared.items) == sizes[split]:
-        return ""
-    rows, items = sizes[split]
-    return (
-        f"{split} has {rows:,} rows of {items:,} items, published are {declared.rows:,} of {declared.items:,}"
-    )
+def miscounted(here: Prepared, sizes: Sizes) -> dict[str, str]:
+    """Split -> ``train has 10 rows of 8 items, published are 42,061 of 4,862``, where it is not as declared."""
+    return {
+        split: f"{split} has {found.rows:,} rows of {found.items:,} items, "
+        f"published are {declared.rows:,} of {declared.items:,}"
+        for split, found in sizes.items()
+        if (declared := here.expected.get(split)) is not None and declared != found
+    }
 
 
 # --- counting, once
@@ -126,8 +138,8 @@ def miscounted(here: Prepared, split: str, sizes: Mapping[str, tuple[int, int]])
 
 def sizes_and_lengths(
     here: Prepared, tokenizer: PreTrainedTokenizerBase | None
-) -> tuple[dict[str, tuple[int, int]], tuple[float, float] | None]:
-    """Split -> (rows, items), and the train split's mean input and output length, if there is a tokenizer."""
+) -> tuple[Sizes, tuple[float, float] | None]:
+    """The splits' sizes, and the train split's mean input and output length, if there is a tokenizer."""
     kept = cache_root() / "counts" / f"{key(here, tokenizer)}.json"
     if kept.is_file():
         found = read_json(kept)
@@ -138,9 +150,8 @@ def sizes_and_lengths(
             write_json_atomic(kept, found)
         except StorageError as error:
             say(f"{here.task.name} is counted again next time: {error}")
-    sizes = {split: (int(rows), int(items)) for split, (rows, items) in found["sizes"].items()}
-    means = found["lengths"]
-    return sizes, (float(means[0]), float(means[1])) if means else None
+    sizes = {split: RowCount(rows, items) for split, (rows, items) in found["sizes"].items()}
+    return sizes, tuple(found["lengths"]) if found["lengths"] else None
 
 
 def counted_now(here: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:

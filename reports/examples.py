@@ -15,7 +15,7 @@ from reports.cells import Index, collect
 from reports.shapes import Example, Examples, Output
 
 Generations = Callable[[str], Sequence[Mapping[str, Any]]]
-"""Run id -> that run's stored items (``bench.store.RunDir.read_generations``); may raise ``DataError``."""
+"""Run id -> that run's stored items (``bench.rundir.RunDir.read_generations``); may raise ``DataError``."""
 SHOWN = {"table10": ("table2", "unseen"), "figure3": ("figure3", "all")}
 """Where the paper has examples -> the cells whose runs they come from, and of which group mini shows some."""
 AT_MINI = 6

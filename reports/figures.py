@@ -10,14 +10,22 @@ colour-blind readers can tell apart; markers and dashes say the same in grey.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Sequence
-from textwrap import fill, shorten
 from typing import TYPE_CHECKING, Any
 
-from reports.shapes import Figure, Panel, Point, Series
+from reports.panels import (
+    BACKGROUND,
+    BAND_LABEL,
+    GAP_LABEL,
+    INK,
+    Places,
+    any_points,
+    draw_panel,
+    drawable,
+)
+from reports.shapes import Figure, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,18 +35,6 @@ FORMATS = ("svg", "pdf", "png")
 TWO_AXES = ("figure4",)
 """Figures that draw the two scores of a task over one another, on a left and a right axis."""
 COLUMNS = {"figure3": 2, "figure4": 2, "figure5": 1, "figure6": 2, "figure7": 3, "figure8": 2}
-STYLES: dict[str, tuple[str, str, str]] = {
-    # method -> colour, marker, dashes
-    "prefix": ("#0072B2", "o", "-"),
-    "ft-full": ("#D55E00", "s", "--"),
-}
-SECOND = ("#009E73", "^", "-.")
-"""Of the right axis."""
-OTHER = ("#CC79A7", "D", ":")
-INK, BACKGROUND = "#1a1a1b", "#fefefd"
-"""Unusual on purpose: a page replaces them by its own colours (``inline``)."""
-BAND = "#8c8c8c"
-BAND_LABEL, GAP_LABEL = "range of the paper's drawing", "not run"
 TASKS = {"e2e": "E2E", "webnlg": "WebNLG", "dart": "DART", "xsum": "XSUM"}
 LONGEST = 24
 """Letters of a word on the horizontal axis."""
@@ -72,12 +68,7 @@ RC = {
 
 def has_points(figure: Figure, scale: str) -> bool:
     """Whether anything of the figure was run at that scale."""
-    return any(point.mean is not None for point in points(figure.panels, scale))
-
-
-def points(panels: Sequence[Panel], scale: str) -> list[Point]:
-    both = [one for panel in panels for one in (panel.series if scale == "paper" else panel.mini)]
-    return [point for one in both for point in one.points]
+    return any_points(figure.panels, scale)
 
 
 def draw(figure: Figure, scale: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
@@ -108,7 +99,7 @@ def compose(figure: Figure, scale: str) -> Canvas:
 
     groups = grouped(figure)
     if scale == "mini":  # of mini only what there is; at the paper's scale gaps are shown
-        groups = [group for group in groups if any(p.mean is not None for p in points(group, scale))]
+        groups = [group for group in groups if any_points(group, scale)]
     columns = min(COLUMNS.get(figure.id, 2), len(groups))
     lines = -(-len(groups) // columns)
     words = any(isinstance(x, str) for panel in figure.panels for x in panel.x_values)
@@ -136,137 +127,10 @@ def grouped(figure: Figure) -> list[tuple[Panel, ...]]:
     return [tuple(panel for panel in figure.panels if panel.task == task) for task in tasks]
 
 
-class Places:
-    """Where x values stand: numbers where they are, words in the order of the paper's axis."""
-
-    def __init__(self, panels: Sequence[Panel], scale: str) -> None:
-        values: list[float | str] = []
-        for panel in panels:
-            of_paper = panel.x_values if scale == "paper" else ()
-            values += (*of_paper, *(point.x for point in points([panel], scale)))
-        values = list(dict.fromkeys(values))
-        self.words = any(isinstance(x, str) for x in values)
-        self.values = values if self.words else sorted(values)  # type: ignore[type-var]
-
-    def __call__(self, x: float | str) -> float:
-        return float(self.values.index(x)) if self.words else float(x)
-
-
-def draw_panel(
-    axes: Axes, panel: Panel, scale: str, place: Places, side: int | None, handles: dict[str, Any]
-) -> None:
-    """One vertical axis: the paper's band, ours, and what is missing."""
-    if scale == "paper" and panel.reading and side != 1:
-        x = [place(at) for at, _, _ in panel.reading]
-        low, high = [low for _, low, _ in panel.reading], [high for _, _, high in panel.reading]
-        pad = 0.4 if place.words else 0.0
-        ends = (x[0] - pad, *x[1:-1], x[-1] + pad) if len(x) > 1 else (x[0] - 0.5, x[0] + 0.5)
-        axes.fill_between(ends, low, high, facecolor=BAND, alpha=0.14, linewidth=0)
-        # Apart from the fill: an SVG pattern of both would be one grey.
-        band = axes.fill_between(
-            ends, low, high, facecolor="none", hatch="///", edgecolor=BAND, linewidth=0, alpha=0.45
-        )
-        handles[BAND_LABEL] = band
-    series = panel.series if scale == "paper" else panel.mini
-    shown = False
-    for one in series:
-        style = STYLES.get(one.method, OTHER) if side != 1 else SECOND
-        label = one.label + (f" ({panel.title})" if side is not None else "")
-        label = drawable(("mini: " if scale == "mini" else "ours: ") + label)
-        shown = curve(axes, one, place, style, label, handles) or shown
-    axes.set_ylabel(drawable(panel.title) + (" (lower is better)" if panel.better == "lower" else ""))
-    if scale == "paper" and panel.ticks:
-        step = panel.ticks[1] - panel.ticks[0] if len(panel.ticks) > 1 else 1.0
-        bottom, top = panel.ticks[0] - step, panel.ticks[-1] + step
-        found = [v for one in series for p in one.points for v in (p.mean, p.low, p.high) if v is not None]
-        axes.set_ylim(min([bottom, *found]), max([top, *found]))
-        axes.set_yticks(panel.ticks)
-    elif not shown:
-        axes.set_yticks([])
-    if not shown:
-        say_gap(axes, gap(series), 0.5 if side is None else 0.62 - 0.24 * side, panel.title)
-    if side == 1:
-        axes.spines["right"].set_visible(True)
-    else:
-        axes.spines["right"].set_visible(False)
-
-
-def curve(
-    axes: Axes,
-    series: Series,
-    place: Places,
-    style: tuple[str, str, str],
-    label: str,
-    handles: dict[str, Any],
-) -> bool:
-    """Points with bars, joined where x is a number; gaps as crosses on the axis. Whether anything is shown."""
-    colour, marker, dashes = style
-    there = [point for point in series.points if point.mean is not None]
-    x, y = [place(point.x) for point in there], [point.mean or 0.0 for point in there]
-    for point in there:
-        if point.low is not None and point.high is not None:
-            axes.plot([place(point.x)] * 2, [point.low, point.high], color=colour, linewidth=1.2)
-    several = [p for p in there if p.low is not None and p.high is not None]
-    if len(several) > 1 and not place.words:
-        low, high = [p.low or 0.0 for p in several], [p.high or 0.0 for p in several]
-        axes.fill_between([place(p.x) for p in several], low, high, color=colour, alpha=0.15, linewidth=0)
-    if there:
-        (line,) = axes.plot(
-            x,
-            y,
-            color=colour,
-            marker=marker,
-            markersize=4.5,
-            linestyle="none" if place.words else dashes,
-            label=label,
-        )
-        handles[label] = line
-    missing = [place(point.x) for point in series.points if point.mean is None]
-    if there and missing:
-        (cross,) = axes.plot(
-            missing,
-            [0.02] * len(missing),
-            transform=axes.get_xaxis_transform(),
-            color=INK,
-            marker="x",
-            linestyle="none",
-            markersize=5,
-            clip_on=False,
-        )
-        handles[GAP_LABEL] = cross
-    return bool(there)
-
-
-def drawable(text: str) -> str:
-    """The text without what the font cannot draw: values that somebody typed may hold anything."""
-    return "".join(c if " " <= c < "\u0250" and c != "\x7f" else "…" if c == "…" else "?" for c in text)
-
-
 def word(x: float | str) -> str:
     """A word of the horizontal axis, short enough for its place."""
     text = drawable(str(x))
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def gap(series: Sequence[Series]) -> str:
-    """Why a panel is empty: the reasons of its points."""
-    reasons = list(dict.fromkeys(point.label for one in series for point in one.points if point.label))
-    told = [reason for reason in reasons if reason != "not run"]
-    return "; ".join(told[:2]) or "not run"
-
-
-def say_gap(axes: Axes, why: str, height: float, title: str) -> None:
-    text = shorten(drawable(f"{title}: {why}"), 90, placeholder=" …")
-    axes.text(
-        0.5,
-        height,
-        fill(text, 30),
-        fontsize=8,
-        transform=axes.transAxes,
-        ha="center",
-        va="center",
-        bbox={"facecolor": BACKGROUND, "edgecolor": BAND, "boxstyle": "round,pad=0.4"},
-    )
 
 
 def finish(axes: Axes, panels: Sequence[Panel], place: Places) -> None:
@@ -298,11 +162,3 @@ def inline(svg: bytes, name: str) -> str:
     if size is not None:
         text = text.replace(size[0], f'width="{float(size[1]) * 4 / 3:.0f}"', 1)
     return text.strip()
-
-
-def fingerprint(files: dict[str, bytes]) -> dict[str, str]:
-    """SHA-256 by format."""
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-
-
-__all__ = ["FORMATS", "Point", "draw", "fingerprint", "has_points", "inline"]

@@ -1,12 +1,23 @@
-"""Parts of the page: what a cell opens to, examples, the ledger, the list of runs."""
+"""Parts of the page: what a cell opens to, claims, examples, the ledger, the list of runs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from reports.html_text import anchor, foreign, h, mark
-from reports.shapes import CellView, Deviation, Example, Examples, Lineage, MiniView, Output, RunView
+from reports.html_text import anchor, foreign, h, heads, kind, mark, scrolling
+from reports.shapes import (
+    CellView,
+    ClaimView,
+    Deviation,
+    Example,
+    Examples,
+    Finding,
+    Lineage,
+    MiniView,
+    Output,
+    RunView,
+)
 from reports.symbols import heading
 
 MOST = 8
@@ -73,6 +84,43 @@ def lineage(found: Lineage, runs: Mapping[str, RunView]) -> list[tuple[str, str]
         links = ", ".join(f'<a href="#deviation-{number}">{number}</a>' for number in found.deviations)
         lines.append(("deviations", links))
     return lines
+
+
+# --- claims
+
+
+def claims(found: Sequence[ClaimView], paper_only: bool) -> str:
+    rows = []
+    for one in found:
+        note = f'<p class="soft">{h(one.note)}</p>' if one.note else ""
+        told = "" if paper_only else finding(one.records) + finding(one.mini)
+        rows.append(
+            f'<tr id="{anchor("claim", one.id)}"><th scope="row" style="white-space:normal;min-width:16rem">'
+            f'{h(one.sentence)} <span class="soft">[{h(one.source)}]</span>{note}</th>'
+            f"{told}{finding(one.on_paper)}</tr>"
+        )
+    ours = () if paper_only else ("on our records", "at scale mini")
+    head = heads(("the sentence", *ours, "on the paper's own numbers"))
+    table = f'<table class="wrap"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return (
+        f'<section id="claims"><h2>Claims</h2><p class="soft">Sentences of the paper as checks. Mini runs speak '
+        "of orderings at scale mini only; the last column checks the check.</p>"
+        f"{scrolling('Claims', table)}</section>"
+    )
+
+
+def finding(found: Finding) -> str:
+    numbers = "".join(
+        f"<li>{h(str(one['label']))}: {one['value']:.4g}"
+        + (f" [{one['low']:.4g}, {one['high']:.4g}]" if one["low"] is not None else "")
+        + f' <span class="soft">{h(str(one["method"]))}</span></li>'
+        for one in found.numbers
+    )
+    more = f"<ul>{numbers}</ul>" if numbers else ""
+    return (
+        f'<td class="v-{kind(found.outcome)}" data-key="{h(found.outcome)}"><details><summary>'
+        f"{mark(found.outcome)} {h(found.label)}</summary><p>{h(found.explanation)}</p>{more}</details></td>"
+    )
 
 
 # --- examples
@@ -144,15 +192,15 @@ def deviations(found: Sequence[Deviation]) -> str:
     head = "".join(
         f'<th scope="col">{name}</th>' for name in ("", "what", "the original", "here", "why", "touches")
     )
+    table = f'<table class="wrap"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     return (
         '<section id="deviations"><h2>Deviations</h2><p class="soft">Where this differs from the original, '
-        'knowingly.</p><div class="scroll" tabindex="0" role="region" aria-label="Deviations"><table class="wrap">'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        f"knowingly.</p>{scrolling('Deviations', table)}</section>"
     )
 
 
 def run_list(runs: Sequence[RunView]) -> str:
-    columns = (
+    names = (
         "run",
         "task",
         "method",
@@ -165,11 +213,8 @@ def run_list(runs: Sequence[RunView]) -> str:
         "minutes",
         "ended",
     )
-    head = "".join(
-        f'<th scope="col" data-column="{number}"><button type="button" class="sort">{name}</button></th>'
-        for number, name in enumerate(columns)
-    )
     rows = "".join(run_row(run) for run in runs)
+    table = f'<table id="run-list"><thead><tr>{heads(names)}</tr></thead><tbody>{rows}</tbody></table>'
     failed = sum(run.status != "done" for run in runs)
     said = f"{len(runs):,} runs, {failed:,} of them not done." if runs else "There are no runs yet."
     return (
@@ -177,8 +222,7 @@ def run_list(runs: Sequence[RunView]) -> str:
         '<input id="filter" type="search" autocomplete="off"><label for="status">that are</label>'
         '<select id="status"><option value="">in any state</option><option>done</option><option>failed</option>'
         '<option>cancelled</option></select><span id="shown" role="status"></span></div>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Runs"><table id="run-list"><thead><tr>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        f"{scrolling('Runs', table)}</section>"
     )
 
 

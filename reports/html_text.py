@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reports.symbols import symbol
 
@@ -42,3 +42,18 @@ def chips(items: Sequence[tuple[str, str, str]]) -> str:
         for verdict, text, why in items
     )
     return f'<ul class="chips">{made}</ul>'
+
+
+def heads(labels: Iterable[str]) -> str:
+    """Head cells that sort; without a label an empty cell."""
+    return "".join(
+        f'<th scope="col" data-column="{number}"><button type="button" class="sort">{h(label)}</button></th>'
+        if label
+        else "<td></td>"
+        for number, label in enumerate(labels)
+    )
+
+
+def scrolling(label: str, table: str) -> str:
+    """A table in a part of the page that scrolls sideways, also by keyboard; ``label``: for screen readers."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{h(label)}">{table}</div>'

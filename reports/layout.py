@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
 from typing import TypeVar
 
 from reports import paper
@@ -12,7 +12,7 @@ from reports.counted import Counted
 from reports.ledger import touching
 from reports.matching import expected, ordered
 from reports.measures import measure
-from reports.paper import Cell
+from reports.paper import Cell, PaperNumber
 from reports.shapes import (
     Block,
     CellView,
@@ -26,7 +26,7 @@ from reports.shapes import (
     Table,
 )
 from reports.statistics import EXACT, Summary
-from reports.verdicts import VERDICTS, judge, summary_of
+from reports.verdicts import judge, summary_of, tally
 
 T = TypeVar("T")
 DIGITS = 4
@@ -49,8 +49,6 @@ class Maker:
         source = paper.table(name)
         made = {cell.place: self.cell(cell, number) for number, cell in enumerate(source.cells, 1)}
         minis = {} if self.paper_only else self.minis(source.cells)
-        counted = [one for one in made.values() if counts(one)]
-        tally = Counter(one.verdict for one in counted)
         return Table(
             id=name,
             title=source.title,
@@ -59,28 +57,14 @@ class Maker:
             notes=source.notes,
             blocks=blocks(source.cells, lambda cell: made[cell.place]),
             facts=source.facts,
-            verdicts={} if self.paper_only else {verdict: tally[verdict] for verdict in VERDICTS},
+            verdicts={} if self.paper_only else tally(one.verdict for one in made.values() if counts(one)),
             mini=blocks([cell for cell in source.cells if cell.place in minis], lambda c: minis[c.place]),
         )
 
     def cell(self, cell: Cell, number: int) -> CellView:
         view = CellView(
             id=f"{cell.table}-{number}",
-            table=cell.table,
-            section=cell.section,
-            row=cell.row,
-            column=cell.column,
-            task=cell.task,
-            group=cell.group,
-            metric=cell.metric,
-            model=cell.model,
-            method=cell.method,
-            kind=cell.kind,
-            better=cell.better,
-            printed=cell.printed,
-            value=cell.value,
-            low=cell.low,
-            high=cell.high,
+            **{one.name: getattr(cell, one.name) for one in fields(PaperNumber)},
             paper_text=paper_text(cell),
             note=cell.note,
             elsewhere=tuple(vars(one) for one in paper.elsewhere(cell)),
@@ -88,10 +72,10 @@ class Maker:
         if self.paper_only:
             return view
         if cell.kind == "setting":
-            return with_fields(view, reason=used(cell), label="a setting, not a result")
+            return replace(view, reason=used(cell), label="a setting, not a result")
         found = self.found(cell)
         judged = judge(cell, found)
-        return with_fields(
+        return replace(
             view,
             ours=ours(cell, judged.summary) if judged.summary else None,
             verdict=judged.verdict,
@@ -141,15 +125,9 @@ class Maker:
         )
 
 
-def with_fields(view: CellView, **changes: object) -> CellView:
-    from dataclasses import replace
-
-    return replace(view, **changes)  # type: ignore[arg-type]
-
-
 def counts(view: CellView) -> bool:
     """Whether the cell is a result that could come out or not."""
-    return view.kind not in ("setting",) and (view.kind != "cited" or view.method is not None)
+    return view.kind != "setting" and (view.kind != "cited" or view.method is not None)
 
 
 def used(cell: Cell) -> str:

@@ -36,7 +36,7 @@ def parse(text: str) -> tuple[Deviation, ...]:
         elif {"what", "here", "why"} <= set(names) and not set("".join(cells)) <= set("-: "):
             fields = {name: cell for name, cell in zip(names, cells, strict=False) if name}
             defaults = {"original": "", "applies": EVERYTHING}
-            found.append(Deviation(number=len(found) + 1, **{**defaults, **fields}))  # type: ignore[arg-type]
+            found.append(Deviation(number=len(found) + 1, **{**defaults, **fields}))
     return tuple(found)
 
 

@@ -15,6 +15,9 @@ FAILED_GATE = "failed"
 """How the gate of a score begins whose scorer gave wrong values for the golden outputs."""
 
 
+TRAINED_ELSEWHERE = "the parameters were trained by another run, whose cost this is"
+
+
 @dataclass(frozen=True)
 class Measured:
     """A value, or why there is none. ``machine``: what a value of time or memory holds for."""
@@ -77,15 +80,18 @@ def epoch_hours(record: Record) -> Measured:
     training = record["training"]
     if training is None:
         return Measured(None, "nothing is trained")
-    settings = record["settings"]
-    per_update = plain(settings["batch_size"]) * plain(settings["accumulation"]) * training["processes"]
-    updates = math.ceil(training["rows"] / per_update)
+    if training.get("taken_from"):
+        return Measured(None, TRAINED_ELSEWHERE)
+    # Micro-batches and processes share the batch of an update.
+    updates = math.ceil(training["rows"] / plain(record["settings"]["batch_size"]))
     hours = training["seconds"] / training["updates"] * updates / 3600
     return Measured(hours, machine=machine_of(record))
 
 
 def memory_share(record: Record) -> Measured:
     """The most memory held, as a share of the accelerator's; the paper's are for batch size 1."""
+    if (record["training"] or {}).get("taken_from"):
+        return Measured(None, TRAINED_ELSEWHERE)
     batch = plain(record["settings"]["batch_size"])
     if batch != 1:
         return Measured(None, f"the paper's shares are for batch size 1, this run has {batch}")

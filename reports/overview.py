@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from reports import claims
+from reports.claims import tally
 from reports.measures import Record
 from reports.records import latest
 from reports.shapes import ClaimView, Overview, Progress, Table
@@ -33,14 +33,9 @@ def make(
         damaged=tuple(damaged),
         progress=progress([run.record for run in runs], names) if plan else (),
         verdicts={verdict: verdicts[verdict] for verdict in VERDICTS},
-        claims=outcomes(one.records.outcome for one in checked),
-        claims_on_paper=outcomes(one.on_paper.outcome for one in checked),
+        claims=tally(one.records.outcome for one in checked),
+        claims_on_paper=tally(one.on_paper.outcome for one in checked),
     )
-
-
-def outcomes(found: Iterable[str]) -> dict[str, int]:
-    counts = Counter(found)
-    return {outcome: counts[outcome] for outcome in claims.OUTCOMES}
 
 
 def progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Progress, ...]:

@@ -39,15 +39,15 @@ values over seeds, ``table`` which of the paper's cells is meant; both say nothi
 Kind = Literal["measured", "cited", "statistic", "setting", "statement", "read off"]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One number of the paper, or one range where the paper has only a drawing."""
+@dataclass(frozen=True, kw_only=True)
+class PaperNumber:
+    """A number as the paper has it: where it stands, what it is a number of, and what is printed."""
 
     table: str
-    row: str
-    """Label as printed, without line breaks."""
     section: str | None
     """The block of rows it stands in (``GPT-2 Medium``; a figure's panel), or None."""
+    row: str
+    """Label as printed, without line breaks."""
     column: str
     """Label as printed with its group: ``WebNLG BLEU S``."""
     task: str | None
@@ -57,22 +57,28 @@ class Cell:
     model: str | None
     method: str | None
     """None for a system that this project does not have."""
-    options: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    """What differs from training on everything: ``train_size`` (examples) or ``train_share`` (0 to 1)."""
-    split: str | None
+    kind: Kind
+    better: Literal["higher", "lower"] | None
     printed: str | None
     """Exactly as printed; None if read off a figure."""
     value: float | None
     """``printed`` as a number (percentages as fractions, K and M multiplied out); None if a range."""
-    factor: float
-    """Our score times this is in the printed unit. Ours: BLEU 0-100; METEOR, ROUGE, TER, MoverScore
-    and BERTScore 0-1; NIST, CIDEr and BLEURT raw."""
-    better: Literal["higher", "lower"] | None
-    kind: Kind
     low: float | None = None
     high: float | None = None
     """Bounds in the printed unit, for what is read off a figure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell(PaperNumber):
+    """One number of the paper, or one range where the paper has only a drawing, and whose runs it asks for."""
+
+    options: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    """What differs from training on everything: ``train_size`` (examples) or ``train_share`` (0 to 1)."""
+    split: str | None
+    factor: float
+    """Our score times this is in the printed unit. Ours: BLEU 0-100; METEOR, ROUGE, TER, MoverScore
+    and BERTScore 0-1; NIST, CIDEr and BLEURT raw."""
     note: str | None = None
     source: str | None = None
     """Where it differs from the table's."""
@@ -105,20 +111,9 @@ class Cell:
         return "settings" in selector or not self.settings
 
 
-FIELDS = (
-    "table",
-    "row",
-    "section",
-    "column",
-    "task",
-    "group",
-    "metric",
-    "model",
-    "method",
-    "options",
-    "settings",
-    "split",
-)
+FIELDS: tuple[str, ...] = ("table", "row", "section", "column", "task", "group", "metric", "model", "method")
+FIELDS += ("options", "settings", "split")
+"""What a selector may name."""
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,9 @@ from collections.abc import Sequence
 
 from reports.shapes import CellView, Lineage, MiniView, Ours, Report, Row, Section, Table
 
-COLUMNS: tuple[str, ...] = (
-    "table",
-    "section",
-    "row",
-    "column",
-    "task",
-    "group",
-    "metric",
-    "model",
-    "method",
-    "scale",
-)
+NAMES = ("table", "section", "row", "column", "task", "group", "metric", "model", "method")
+"""Fields of a cell that say which number it is."""
+COLUMNS: tuple[str, ...] = (*NAMES, "scale")
 COLUMNS += ("printed", "paper", "paper_low", "paper_high", "ours", "low", "high", "interval", "n", "runs")
 COLUMNS += ("difference", "verdict", "reason", "signature", "run_ids")
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -87,8 +78,8 @@ def rows(table: Table) -> list[tuple[object, ...]]:
 
 
 def of_paper(cell: CellView) -> tuple[object, ...]:
-    names = (cell.table, cell.section, cell.row, cell.column, cell.task, cell.group, cell.metric)
-    paper = (cell.model, cell.method, "paper", cell.printed, cell.value, cell.low, cell.high)
+    names = (getattr(cell, name) for name in NAMES)
+    paper = ("paper", cell.printed, cell.value, cell.low, cell.high)
     judged = (cell.difference, cell.verdict, cell.reason)
     return (*names, *paper, *ours(cell.ours), *judged, *behind(cell.lineage))
 

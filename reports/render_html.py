@@ -9,17 +9,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from reports.html_parts import deviations, examples, run_list, sheet
-from reports.html_text import anchor, chips, h, kind, mark
+from reports.html_parts import claims, deviations, examples, run_list, sheet
+from reports.html_text import chips, h, heads, kind, mark, scrolling
 from reports.layout import short
-from reports.shapes import Block, CellView, ClaimView, Finding, MiniView, Overview, Report, RunView, Table
+from reports.shapes import Block, CellView, MiniView, Overview, Report, RunView, Table
 from reports.symbols import MEANINGS, heading
+from reports.verdicts import NOT_COMPARABLE
 
 ASSETS = Path(__file__).parent / "assets"
+ROWS = {"table1": "Data set"}
+"""What the rows of a table are where they are not systems."""
 TITLE = "Prefix-Tuning, reproduced: the paper's numbers and ours"
 
 
@@ -145,10 +148,8 @@ def progress(found: Overview) -> str:
             f'<td data-key="{one.done}">{one.done} of {one.planned}</td><td>{h(rest)}</td></tr>'
         )
     head = heads(("experiment", "scale", "progress", "done", ""))
-    return (
-        '<h3>Progress by experiment</h3><div class="scroll" tabindex="0" role="region" aria-label="Progress">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f"<h3>Progress by experiment</h3>{scrolling('Progress', table)}"
 
 
 # --- tables and figures
@@ -207,17 +208,6 @@ def drawing(title: str, svg: str, files: Sequence[str]) -> str:
     return f'<figure><div class="scroll">{svg}</div><figcaption>{h(title)}.{more}</figcaption></figure>'
 
 
-def heads(labels: Iterable[str], first: int = 0, scope: str = "col") -> str:
-    """Head cells that sort; ``first``: the column that the first of them stands in."""
-    return "".join(
-        f'<th scope="{scope}" data-column="{first + number}"><button type="button" class="sort">{h(label)}'
-        "</button></th>"
-        if label
-        else "<td></td>"
-        for number, label in enumerate(labels)
-    )
-
-
 def grid(block: Block, name: str, runs: Mapping[str, RunView]) -> str:
     """A block of rows and columns."""
     groups = ""
@@ -226,7 +216,7 @@ def grid(block: Block, name: str, runs: Mapping[str, RunView]) -> str:
             f'<th scope="colgroup" class="group" colspan="{n}">{h(label)}</th>' for label, n in block.groups
         )
         groups = f"<tr><td></td>{spans}</tr>"
-    head = f"<tr>{heads(('System', *short(block)))}</tr>"
+    head = f"<tr>{heads((ROWS.get(name, 'System'), *short(block)))}</tr>"
     bodies = []
     for section in block.sections:
         rows = []
@@ -239,75 +229,30 @@ def grid(block: Block, name: str, runs: Mapping[str, RunView]) -> str:
             cells = "".join(cell(one, runs) for one in row.cells)
             rows.append(f'<tr><th scope="row">{h(row.label)}</th>{cells}</tr>')
         bodies.append(f"<tbody>{''.join(rows)}</tbody>")
-    label = h(f"{heading(name)}, scrolls sideways")
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table class="paper"><thead>'
-        f"{groups}{head}</thead>{''.join(bodies)}</table></div>"
-    )
+    table = f'<table class="paper"><thead>{groups}{head}</thead>{"".join(bodies)}</table>'
+    return scrolling(f"{heading(name)}, scrolls sideways", table)
 
 
 def cell(one: CellView | MiniView | None, runs: Mapping[str, RunView]) -> str:
     """One cell: what the paper prints, ours, the verdict; opens to its lineage."""
     if one is None:
         return '<td data-p="" data-o="" data-d=""></td>'
+    ours = one.ours.mean if one.ours else None
+    verdict: str | None
+    keys: tuple[float | None, ...]
     if isinstance(one, MiniView):
-        inner = f'<span class="p">{h(one.ours.text)}</span><span class="o">n = {one.ours.n}</span>'
-        keys = f'data-p="{one.ours.mean:.6g}" data-o="{one.ours.mean:.6g}" data-d=""'
-        label = "not comparable (mini)"
-        return (
-            f'<td class="cell v-not-comparable" {keys}><details name="cell" id="{h(one.id)}">'
-            f'<summary title="{h(one.ours.note)}">{inner}<span class="vh">{label}</span></summary>'
-            f"{sheet(one, runs)}</details></td>"
-        )
-    paper = one.value if one.value is not None else one.low
-    p = "" if paper is None else f"{paper:.6g}"
-    o = f"{one.ours.mean:.6g}" if one.ours else ""
-    d = "" if one.difference is None else f"{one.difference:.6g}"
-    ours = one.ours.text if one.ours else ""
-    shown = f'<span class="p">{h(one.paper_text)}</span>'
-    if one.verdict is not None:
-        shown += f'<span class="o">{h(ours)} {mark(one.verdict)}</span><span class="vh">{h(one.label)}</span>'
+        verdict, why, keys = NOT_COMPARABLE, one.ours.note, (ours, ours, None)
+        shown = f'<span class="p">{h(one.ours.text)}</span><span class="o">n = {one.ours.n}</span>'
+        shown += '<span class="vh">not comparable (mini)</span>'
+    else:
+        verdict, why = one.verdict, one.reason
+        keys = (one.low if one.value is None else one.value, ours, one.difference)
+        shown = f'<span class="p">{h(one.paper_text)}</span>'
+        if verdict is not None:
+            text = one.ours.text if one.ours else ""
+            shown += f'<span class="o">{h(text)} {mark(verdict)}</span><span class="vh">{h(one.label)}</span>'
+    p, o, d = ("" if key is None else f"{key:.6g}" for key in keys)
     return (
-        f'<td class="cell v-{kind(one.verdict)}" data-p="{p}" data-o="{o}" data-d="{d}"><details name="cell" '
-        f'id="{h(one.id)}"><summary title="{h(one.reason)}">{shown}</summary>{sheet(one, runs)}</details></td>'
+        f'<td class="cell v-{kind(verdict)}" data-p="{p}" data-o="{o}" data-d="{d}"><details name="cell" '
+        f'id="{h(one.id)}"><summary title="{h(why)}">{shown}</summary>{sheet(one, runs)}</details></td>'
     )
-
-
-# --- claims
-
-
-def claims(found: Sequence[ClaimView], paper_only: bool) -> str:
-    rows = []
-    for one in found:
-        note = f'<p class="soft">{h(one.note)}</p>' if one.note else ""
-        told = "" if paper_only else finding(one.records) + finding(one.mini)
-        rows.append(
-            f'<tr id="{anchor("claim", one.id)}"><th scope="row" style="white-space:normal;min-width:16rem">'
-            f'{h(one.sentence)} <span class="soft">[{h(one.source)}]</span>{note}</th>'
-            f"{told}{finding(one.on_paper)}</tr>"
-        )
-    ours = () if paper_only else ("on our records", "at scale mini")
-    head = heads(("the sentence", *ours, "on the paper's own numbers"))
-    return (
-        f'<section id="claims"><h2>Claims</h2><p class="soft">Sentences of the paper as checks. Mini runs speak '
-        "of orderings at scale mini only; the last column checks the check.</p>"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Claims"><table class="wrap"><thead><tr>{head}'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div></section>"
-    )
-
-
-def finding(found: Finding) -> str:
-    numbers = "".join(
-        f"<li>{h(str(one['label']))}: {one['value']:.4g}"
-        + (f" [{one['low']:.4g}, {one['high']:.4g}]" if one["low"] is not None else "")
-        + f' <span class="soft">{h(str(one["method"]))}</span></li>'
-        for one in found.numbers
-    )
-    more = f"<ul>{numbers}</ul>" if numbers else ""
-    return (
-        f'<td class="v-{kind(found.outcome)}" data-key="{h(found.outcome)}"><details><summary>'
-        f"{mark(found.outcome)} {h(found.label)}</summary><p>{h(found.explanation)}</p>{more}</details></td>"
-    )
-
-
-__all__ = ["TITLE", "page"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reports.layout import short
 from reports.shapes import Block, CellView, ClaimView, Examples, MiniView, Report, Row, RunView, Table
@@ -148,8 +149,6 @@ def tables(one: Table, paper_only: bool) -> list[str]:
 
 def cut(block: Block) -> list[Block]:
     """The block, or its column groups one by one where it is too wide for a page."""
-    from dataclasses import replace
-
     if len(block.columns) <= WIDEST:
         return [block]
     spans = block.groups or tuple(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from reports.paper import PaperNumber
+
 
 @dataclass(frozen=True)
 class RunValue:
@@ -51,25 +53,16 @@ class Ours:
 
 
 @dataclass(frozen=True)
-class CellView:
-    """One number of the paper and what is known of it here."""
+class View:
+    """What stands in one place of a table; a page links to it by ``id``."""
 
     id: str
-    table: str
-    section: str | None
-    row: str
-    column: str
-    task: str | None
-    group: str
-    metric: str
-    model: str | None
-    method: str | None
-    kind: str
-    better: str | None
-    printed: str | None
-    value: float | None
-    low: float | None
-    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellView(PaperNumber, View):
+    """One number of the paper and what is known of it here."""
+
     paper_text: str
     """As printed; a range where the paper has only a drawing."""
     note: str | None
@@ -84,10 +77,9 @@ class CellView:
 
 
 @dataclass(frozen=True)
-class MiniView:
+class MiniView(View):
     """A number at scale mini: it has no number of the paper beside it, and no place in its cells."""
 
-    id: str
     ours: Ours
     lineage: Lineage
 

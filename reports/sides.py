@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from bench.files import canonical_json
+from bench.json_files import canonical_json
 from reports import paper
 from reports.cells import Found, Index, collect
 from reports.counted import Counted
+from reports.estimates import Estimate, contrast, estimate, exact, linear, spread_of
 from reports.measures import COUNTS, OF_MACHINE, measure
 from reports.paper import Selector
-from reports.statistics import Estimate, Replicates, contrast, estimate, exact, linear, spread_of
+from reports.statistics import Replicates
 from reports.verdicts import failures
 
 

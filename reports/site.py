@@ -6,14 +6,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import files
+from bench import files, json_files
 from bench.errors import UserError
-from reports import figures, render_csv, render_html, render_md, render_tex
+from reports import FORMATS, figures, render_csv, render_html, render_md, render_tex
 from reports.shapes import Report
-
-FORMATS = ("html", "md", "tex", "csv", "json")
-ON_SCREEN = ("md", "csv", "json", "tex")
-"""Formats that go to standard output where no directory is named."""
 
 Files = Mapping[str, bytes]
 """Relative path -> content."""
@@ -22,7 +18,7 @@ Files = Mapping[str, bytes]
 def text(report: Report, form: str) -> str:
     """The report as one text, without drawings."""
     if form == "json":
-        return files.to_json(report.as_json(), indent=2) + "\n"
+        return json_files.to_json(report.as_json(), indent=2) + "\n"
     if form == "csv":
         both = [render_csv.page(report)] if report.tables else []
         return "\r\n".join([*both, *([render_csv.claims(report)] if report.claims else [])])

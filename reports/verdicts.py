@@ -275,7 +275,7 @@ def noise_of(cell: Cell, rule: Rule, summary: Summary) -> float:
     return t_quantile((1 + LEVEL) / 2, df) * pooled * math.sqrt(1 + 1 / summary.n) + half_unit(cell.printed)
 
 
-def tally(judgements: Iterable[Judgement]) -> dict[str, int]:
+def tally(found: Iterable[str | None]) -> dict[str, int]:
     """How many cells have each verdict, all verdicts named."""
-    counts = Counter(one.verdict for one in judgements)
+    counts = Counter(found)
     return {verdict: counts[verdict] for verdict in VERDICTS}

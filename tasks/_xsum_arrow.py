@@ -15,9 +15,9 @@ ROWS = 1_000
 def batches(path: Path, columns: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
     """The ``columns`` of a file's rows, in order. Needs pyarrow, which is imported here."""
     try:
-        import pyarrow  # type: ignore[import-untyped]
-        import pyarrow.ipc  # type: ignore[import-untyped]
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow  # type: ignore[import-untyped]  # it publishes no types
+        import pyarrow.ipc  # type: ignore[import-untyped]  # the same
+        import pyarrow.parquet  # type: ignore[import-untyped]  # the same
     except ImportError as error:
         raise UnavailableError(
             f"{path}: reading it needs pyarrow ({error}); pip install 'pyarrow>=17', "

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import absl.logging
 import pytest
 from byte_tokens import byte_tokenizer
+from hypothesis import settings
+
+# How long an example may take says how busy the machine is, not whether the code is right.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too small to share
@@ -25,8 +31,19 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def shared() -> Path:
     """The folder of real files and official scores beside the checkout; tests that need it skip without it."""
     if not (SHARED / "data").is_dir():
-        pytest.skip("real files are not here (no ../shared beside the checkout)")
+        pytest.skip("no ../shared beside the checkout: this is a test on the publishers' own files")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def gpt2_words(shared: Path) -> Path:
+    """GPT-2's tokenizer; how many tokens a word of the paper has, only it can say."""
+    folder = shared / "tokenizers" / "gpt2"
+    if not folder.is_dir():
+        pytest.skip(
+            "no tokenizers/gpt2 in ../shared: only GPT-2's tokenizer knows how many tokens a word has"
+        )
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +52,17 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BENCH_DATA", "BENCH_MODELS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BENCH_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For models so small that threads only cost time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
+from decoding import Logits, slow_original
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -17,64 +18,8 @@ from torch import Tensor
 from bench.beam import BeamRules, Candidate, Hypothesis, Search, beam_search, best_entries
 from bench.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 EOS = 0
-Logits = Callable[[Sequence[int]], Tensor]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These models are so small that threads only cost time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def slow_original(logits: Logits, prompt: Sequence[int], rules: BeamRules) -> list[int]:
-    """The search of transformers 3.2, restated: one input, whole sequences, nothing cached."""
-    beams = rules.beams
-    longest = len(prompt) + rules.max_new_tokens
-    alive = [(0.0, list(prompt))]
-    pool: list[tuple[float, list[int], bool]] = []
-    stopped = False
-
-    def keep(total: float, sequence: list[int], ended: bool) -> None:
-        score = total / len(sequence) ** rules.length_penalty
-        if len(pool) < beams:
-            pool.append((score, sequence, ended))
-        elif score > min(entry[0] for entry in pool):
-            pool.append((score, sequence, ended))
-            scores = [entry[0] for entry in pool]
-            del pool[scores.index(min(scores))]
-
-    while not stopped and len(alive[0][1]) < longest:
-        length = len(alive[0][1])
-        everything = []
-        for place, (total, sequence) in enumerate(alive):
-            row = torch.log_softmax(logits(sequence).float(), dim=-1)
-            if length < rules.min_length:
-                row[EOS] = -math.inf
-            row[list(rules.banned)] = -math.inf
-            for token, value in enumerate((row + torch.tensor(total)).tolist()):
-                everything.append((-value, place, token))
-        everything.sort()
-        top = everything[: 2 * beams]
-        following: list[tuple[float, list[int]]] = []
-        for rank, (minus, place, token) in enumerate(top):
-            if token != EOS and len(following) < beams:
-                following.append((-minus, [*alive[place][1], token]))
-            if token == EOS and rank < beams:
-                keep(-minus, alive[place][1], True)
-        if len(pool) == beams:
-            worst = min(entry[0] for entry in pool)
-            stopped = rules.early_stopping or worst >= -top[0][0] / length**rules.length_penalty
-        alive = following
-    if not stopped:
-        for total, sequence in alive:
-            keep(total, sequence, False)
-    highest = max(score for score, _, _ in pool)
-    _, sequence, ended = next(entry for entry in reversed(pool) if entry[0] == highest)
-    return sequence[len(prompt) :] + ([EOS] if ended else [])
 
 
 @dataclass
@@ -157,7 +102,7 @@ models = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(prompts_of, rule_sets, models)
 def test_original_is_the_restated_search(
     prompts: list[list[int]], settings_: dict[str, Any], model: Logits
@@ -167,7 +112,7 @@ def test_original_is_the_restated_search(
     assert together == [slow_original(model, prompt, rules) for prompt in prompts]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(prompts_of, rule_sets, models, st.sampled_from(["original", "plain"]), st.randoms())
 def test_company_in_the_batch_does_not_matter(
     prompts: list[list[int]], settings_: dict[str, Any], model: Logits, protocol: Any, chance: random.Random

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from test_beam import slow_original
+from decoding import assert_company_does_not_matter, slow_original
 from torch import Tensor
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
@@ -28,15 +28,7 @@ from bench.tuned import Context, Tuned
 EOS = 0
 SIZE = 120
 NEW = 24
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These models are so small that threads only cost time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tiny(seed: int, dtype: torch.dtype = torch.float64, positions: int = 64) -> GPT2LMHeadModel:
@@ -162,7 +154,9 @@ def test_plain_with_a_prefix_is_generate_with_its_keys_and_values(beams: int) ->
 
 
 def test_plain_with_a_prefix_is_peft() -> None:
-    peft = pytest.importorskip("peft")
+    peft = pytest.importorskip(
+        "peft", reason="peft is not installed: its own decoding is what ours is compared with"
+    )
     model = tiny(2)
     tuned = prefixed(model)
     prefix = tuned.prefix()
@@ -239,12 +233,7 @@ def test_batch_size_and_order_do_not_matter(protocol: Any, dtype: torch.dtype) -
     tuned = prefixed(tiny(5, dtype))
     sources = some_sources(6, 17, longest=30)
     rules = BeamRules(protocol, EOS, max_new_tokens=NEW)
-    expected = decode(tuned, sources, rules, batch_size=1)
-    order = list(range(17))
-    for batch_size in (2, 5, 17):
-        random.Random(batch_size).shuffle(order)
-        found = decode(tuned, [sources[place] for place in order], rules, batch_size=batch_size)
-        assert found == [expected[place] for place in order]
+    assert_company_does_not_matter(tuned, sources, rules, batch_sizes=(2, 5, 17))
 
 
 def test_equal_logits_of_a_coarse_model_do_not_depend_on_the_batch() -> None:

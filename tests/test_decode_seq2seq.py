@@ -6,14 +6,14 @@ The models compute in float64, so that no comparison hangs on the last bit of a 
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from decoding import Logits, assert_company_does_not_matter, slow_original
 from plain_bart import NONE, logits, random_bart
 from torch import Tensor
 from transformers import BartForConditionalGeneration
@@ -26,15 +26,7 @@ from bench.seq2seq_prefixes import PrefixTunedSeq2Seq
 BOS, PAD, EOS = 0, 1, 2
 SIZE, NEW = 80, 14
 RULES = BeamRules("plain", EOS, beams=3, max_new_tokens=NEW, forced_first=BOS, forced_eos=True)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These models are so small that threads only cost time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def model(seed: int) -> BartForConditionalGeneration:
@@ -93,63 +85,9 @@ def test_plain_is_generate(seed: int, ours: dict[str, Any], theirs: dict[str, An
     assert decode(TunedSeq2Seq(backbone), sources, rules, batch_size=1) == expected
 
 
-def slow_original(
-    backbone: Any, source: list[int], rules: BeamRules, prefixes: Mapping[str, Tensor] = NONE
-) -> list[int]:
-    """The search of transformers 3.2 on BART, restated: whole sequences, everything read anew each time.
-
-    Lengths count the start token; one token before the longest length the logits of all but </s> are
-    barred before the softmax, so that it costs nothing.
-    """
-    longest = 1 + rules.max_new_tokens
-    alive: list[tuple[float, list[int]]] = [(0.0, [EOS])]
-    pool: list[tuple[float, list[int], bool]] = []
-
-    def keep(total: float, sequence: list[int], ended: bool) -> None:
-        score = total / len(sequence) ** rules.length_penalty
-        if len(pool) == rules.beams and score <= min(entry[0] for entry in pool):
-            return
-        pool.append((score, sequence, ended))
-        if len(pool) > rules.beams:
-            scores = [entry[0] for entry in pool]
-            del pool[scores.index(min(scores))]
-
-    stopped = False
-    while not stopped and len(alive[0][1]) < longest:
-        length, everything = len(alive[0][1]), []
-        for place, (total, sequence) in enumerate(alive):
-            raw = logits(backbone, source, sequence, prefixes)[-1].float()
-            if length == longest - 1:
-                raw[torch.arange(SIZE) != EOS] = -math.inf
-            row = raw.log_softmax(dim=-1)
-            if length < 1 + rules.min_new_tokens and length < longest - 1:
-                row[EOS] = -math.inf
-            size = rules.no_repeat_ngram
-            grams = [tuple(sequence[i : i + size]) for i in range(len(sequence) - size + 1)] if size else []
-            for gram in grams:
-                if gram[:-1] == tuple(sequence[len(sequence) - size + 1 :]):
-                    row[gram[-1]] = -math.inf
-            everything += [
-                (-value, place, token) for token, value in enumerate((row + torch.tensor(total)).tolist())
-            ]
-        everything.sort()
-        following: list[tuple[float, list[int]]] = []
-        for rank, (minus, place, token) in enumerate(everything[: 2 * rules.beams]):
-            if token == EOS:
-                if rank < rules.beams:
-                    keep(-minus, alive[place][1], True)
-            elif len(following) < rules.beams:
-                following.append((-minus, [*alive[place][1], token]))
-        if len(pool) == rules.beams:
-            worst = min(entry[0] for entry in pool)
-            stopped = rules.early_stopping or worst >= -everything[0][0] / length**rules.length_penalty
-        alive = following
-    if not stopped:
-        for total, sequence in alive:
-            keep(total, sequence, False)
-    highest = max(score for score, _, _ in pool)
-    _, sequence, ended = next(entry for entry in reversed(pool) if entry[0] == highest)
-    return sequence[1:] + ([EOS] if ended else [])
+def reading(backbone: Any, source: list[int], prefixes: Mapping[str, Tensor] = NONE) -> Logits:
+    """What a BART says next after a target begun, with everything read anew each time."""
+    return lambda target: logits(backbone, source, target, prefixes)[-1]
 
 
 def prefixed(backbone: BartForConditionalGeneration, length: int = 3) -> PrefixTunedSeq2Seq:
@@ -168,9 +106,11 @@ def test_original_is_the_restated_search(seed: int, early: bool) -> None:
     )  # fmt: skip
     tuned = prefixed(backbone)
     found = decode(tuned, sources, rules, batch_size=3)
-    assert found == [slow_original(backbone, source, rules, tuned.stored_state()) for source in sources]
+    # Lengths count the start token, so it is the prompt.
+    prefixes = tuned.stored_state()
+    assert found == [slow_original(reading(backbone, source, prefixes), [EOS], rules) for source in sources]
     without = decode(TunedSeq2Seq(backbone), sources, rules, batch_size=3)
-    assert without == [slow_original(backbone, source, rules) for source in sources]
+    assert without == [slow_original(reading(backbone, source), [EOS], rules) for source in sources]
     assert found != without
 
 
@@ -207,12 +147,7 @@ def test_scores_are_teacher_forced_log_probabilities(protocol: Any, monkeypatch:
 def test_batch_size_and_order_do_not_matter(protocol: Any) -> None:
     tuned, sources = prefixed(model(4)), some_sources(6, 13)
     rules = replace(RULES, protocol=protocol, beams=4, early_stopping=True)
-    expected = decode(tuned, sources, rules, batch_size=1)
-    order = list(range(13))
-    for batch_size in (2, 5, 13):
-        random.Random(batch_size).shuffle(order)
-        found = decode(tuned, [sources[place] for place in order], rules, batch_size=batch_size)
-        assert found == [expected[place] for place in order]
+    assert_company_does_not_matter(tuned, sources, rules, batch_sizes=(2, 5, 13))
 
 
 def test_length_zero_generates_as_the_untouched_model() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bench.cli import main
 from bench.estimate import STARTING, History, Size, in_words, size_of
 from bench.experiments import Candidate, Select, expand
-from bench.files import write_json_atomic
+from bench.json_files import write_json_atomic
 from bench.models import Located, kind_of_model
 from bench.plan import plan
 from bench.request import Common, specified
@@ -175,6 +175,18 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 
 
 # --- the verb
+
+
+def test_runs_that_differ_in_what_they_decode_need_one_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = ["table2", "table9"]  # the same systems: test items in one, dev items in the other
+    assert main(["plan", *tables, "--scale", "paper", "--json", "--runs", str(tmp_path)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    systems = {(run["task"], run["method"], run["model"], run["seed"]) for run in document["runs"]}
+    assert document["totals"]["trainings_left"] == len(systems) == document["totals"]["runs"] / 2
+    assert main(["plan", "table5", "--runs", str(tmp_path)]) == 0
+    assert "7 trainings to go" in capsys.readouterr().out
 
 
 def test_the_plan_as_json_has_every_setting_with_its_origin(

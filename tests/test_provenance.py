@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +17,10 @@ import pytest
 from bench import provenance
 
 ROOT = Path(__file__).resolve().parents[1]  # scripts started here find the package
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+needs_git = pytest.mark.skipif(
+    shutil.which("git") is None,
+    reason="git is not installed: what is said of a checkout is compared with git's own word",
+)
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -137,6 +142,14 @@ def test_versions() -> None:
         "python": ".".join(map(str, sys.version_info[:3])),
         "pytest": pytest.__version__,
     }
+
+
+def test_every_dependency_that_can_move_a_result_is_named() -> None:
+    project = tomllib.loads((provenance.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {re.split("[<>=]", one)[0] for one in project["dependencies"]}
+    without_a_say = {"click", "defusedxml", "matplotlib", "tqdm"}
+    assert without_a_say <= needed
+    assert set(provenance.PACKAGES) == {project["name"], *needed - without_a_say}
 
 
 def test_hardware_and_memory_are_json_and_plausible() -> None:

@@ -14,7 +14,8 @@ from bench import gate, metrics, rescore, runner
 from bench.errors import UserError
 from bench.metrics import Measured
 from bench.request import Common, expand
-from bench.store import RunDir, Store
+from bench.rundir import RunDir
+from bench.store import Store
 
 QUICK: dict[str, object] = {"limit": 4, "epochs": 1, "batch_size": 2, "max_new_tokens": 6, "device": "cpu"}
 

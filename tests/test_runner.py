@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shlex
@@ -18,14 +17,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
+from waiting import PATIENCE, wait_until
 
 from bench import gate, metrics, runner, stages
 from bench.cli import main
 from bench.errors import UserError
-from bench.files import StorageError, explained
 from bench.request import Common, expand
-from bench.store import RunDir, Store
-from bench.train import Diverged
+from bench.rundir import RunDir
+from bench.store import Store
 
 QUICK: dict[str, object] = {"limit": 6, "epochs": 1, "batch_size": 2, "max_new_tokens": 8, "device": "cpu"}
 
@@ -170,6 +169,12 @@ def test_the_command_of_the_record_asks_for_the_same_run(tmp_path: Path, tiny_mo
     assert len(folder_of(tmp_path).records()) == 1
 
 
+def refused(message: str, tmp_path: Path, model: Path, given: dict[str, Any]) -> None:
+    """Asking for this is a mistake of the user, who is told so."""
+    with pytest.raises(UserError, match=message):
+        runner.run(request(tmp_path, model, **given))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -180,8 +185,7 @@ def test_the_command_of_the_record_asks_for_the_same_run(tmp_path: Path, tiny_mo
 def test_what_cannot_be_decoded_is_refused_before_the_training(
     given: dict[str, Any], message: str, tmp_path: Path, tiny_model: Path
 ) -> None:
-    with pytest.raises(UserError, match=message):
-        runner.run(request(tmp_path, tiny_model, **given))
+    refused(message, tmp_path, tiny_model, given)
     assert not folder_of(tmp_path).log.exists()
 
 
@@ -190,8 +194,7 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_written(
     given: dict[str, Any], tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(UserError, match="device"):
-        runner.run(request(tmp_path, tiny_model, **given))
+    refused("device", tmp_path, tiny_model, given)
     assert not (tmp_path / "runs").exists()
 
 
@@ -208,37 +211,8 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_written(
 def test_a_wrong_request_leaves_nothing_behind(
     change: dict[str, Any], message: str, tmp_path: Path, tiny_model: Path
 ) -> None:
-    with pytest.raises(UserError, match=message):
-        runner.run(request(tmp_path, tiny_model, **change))
+    refused(message, tmp_path, tiny_model, change)
     assert not (tmp_path / "runs").exists()
-
-
-def explained_full_disk(cause: Exception) -> StorageError:
-    """What a writer raises for ``cause``: the store's own words, with the cause behind them."""
-    error = explained(Path("runs/x/scores.json"), cause)
-    assert error is not None
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (MemoryError(), "out-of-memory"),
-        (RuntimeError("CUDA out of memory. Tried to allocate"), "out-of-memory"),
-        (OSError(28, "No space left on device"), "disk-full"),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk-full"),
-        (explained_full_disk(OSError(28, "No space left on device")), "disk-full"),
-        (explained_full_disk(RuntimeError("I/O error: No space left on device (os error 28)")), "disk-full"),
-        (StorageError("x: the file system is read-only"), "storage"),
-        (Diverged("the loss became nan"), "diverged"),
-        (UserError("wrong"), "request"),
-        (KeyboardInterrupt(), "interrupted"),
-        (ValueError("bug"), "error"),
-    ],
-)
-def test_what_a_failure_was(error: BaseException, kind: str) -> None:
-    assert runner.describe_error(error)["kind"] == kind
 
 
 def test_a_method_that_changes_frozen_parameters_is_caught(
@@ -270,11 +244,12 @@ def command(tmp_path: Path, model: Path, runs: str) -> list[str]:
 
 def start_and_wait_for_a_checkpoint(words: list[str], runs: Path, moment: float) -> subprocess.Popen[str]:
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    until = time.monotonic() + 120
-    while not list(runs.glob("*/checkpoint.safetensors")):
+
+    def there() -> bool:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        assert time.monotonic() < until
-        time.sleep(0.005)
+        return any(runs.glob("*/checkpoint.safetensors"))
+
+    wait_until(there, every=0.005)
     time.sleep(moment)
     return process
 
@@ -307,7 +282,7 @@ def test_ctrl_c_saves_says_so_and_continues(tmp_path: Path, tiny_model: Path) ->
     words = command(tmp_path, tiny_model, "runs")
     process = start_and_wait_for_a_checkpoint(words, tmp_path / "runs", 0.0)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "Traceback" not in said
     assert "the same command continues" in said

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 from safetensors.torch import load_file
+from waiting import PATIENCE, wait_until
 
 from bench import runner
 from bench.errors import UserError
@@ -21,7 +22,8 @@ from bench.export import to_peft
 from bench.method import Method
 from bench.registry import get_method, get_task
 from bench.request import Common, Request, specify
-from bench.store import RunDir, Store
+from bench.rundir import RunDir
+from bench.store import Store
 from bench.task import Item, Protocol, Row, RowCount, Task
 
 QUICK: dict[str, object] = {
@@ -223,16 +225,18 @@ def test_killed_and_resumed_ends_with_the_same_bytes(tmp_path: Path, data: Path,
         return [sys.executable, "-c", script, str(tmp_path / place), str(data), str(tiny_bart)]
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run(words("through"), check=True, capture_output=True, env=environment, timeout=300)
+    subprocess.run(words("through"), check=True, capture_output=True, env=environment, timeout=PATIENCE)
     process = subprocess.Popen(words("killed"), stderr=subprocess.DEVNULL, env=environment)
-    until = time.monotonic() + 120
-    while not list((tmp_path / "killed" / "runs").glob("*/checkpoint.safetensors")):
-        assert process.poll() is None and time.monotonic() < until
-        time.sleep(0.005)
+
+    def there() -> bool:
+        assert process.poll() is None
+        return any((tmp_path / "killed" / "runs").glob("*/checkpoint.safetensors"))
+
+    wait_until(there, every=0.005)
     time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    subprocess.run(words("killed"), check=True, capture_output=True, env=environment, timeout=300)
+    subprocess.run(words("killed"), check=True, capture_output=True, env=environment, timeout=PATIENCE)
     through, resumed = folder_of(tmp_path / "through"), folder_of(tmp_path / "killed")
     assert through.parameters.read_bytes() == resumed.parameters.read_bytes()
     assert through.generations.read_bytes() == resumed.generations.read_bytes()

@@ -1,17 +1,12 @@
-"""No attempt's record is ever lost, torn or overwritten, and no two processes work on one run."""
+"""No attempt's record is ever lost, torn or overwritten, however many write at once."""
 
 from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,13 +15,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from waiting import kill, release, start_writer
 
-from bench import files, store
-from bench.errors import DataError, UserError
-from bench.store import RunDir, Store
-from bench.worker import STALE_AFTER, Busy, Claim
+from bench import files, rundir
+from bench.errors import UserError
+from bench.store import Store
 
-ROOT = Path(__file__).resolve().parents[1]  # scripts started here find the package
 RUN = "webnlg-prefix-mini-gpt2-s101-1a2b3c4d5e6f"
 
 
@@ -37,25 +31,6 @@ def runs(tmp_path: Path) -> Store:
 
 def done(**more: Any) -> dict[str, Any]:
     return {"status": "done", **more}
-
-
-# --- records
-
-
-def test_a_record_comes_back_with_its_origin(runs: Store) -> None:
-    path = runs.run(RUN).write_record(done(spec={"task": "webnlg"}, scores={"bleu": 41.0}))
-    assert path == runs.root / RUN / "records" / "0001.json"
-    (record,) = runs.records()
-    recorded = record.pop("recorded")
-    assert recorded.endswith("+00:00")
-    assert record == {
-        "format": 1,
-        "run_id": RUN,
-        "attempt": 1,
-        "status": "done",
-        "spec": {"task": "webnlg"},
-        "scores": {"bleu": 41.0},
-    }
 
 
 def test_attempts_are_kept_and_the_latest_counts(runs: Store) -> None:
@@ -73,36 +48,6 @@ def test_attempts_are_kept_and_the_latest_counts(runs: Store) -> None:
     assert latest["attempt"] == 3
 
 
-def test_records_cannot_pose_as_another_attempt(runs: Store) -> None:
-    runs.run(RUN).write_record(done(attempt=7, run_id="other", format=0, recorded="never"))
-    (record,) = runs.records()
-    assert (record["attempt"], record["run_id"], record["format"]) == (1, RUN, 1)
-    assert record["recorded"] != "never"
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        {},
-        {"status": "finished"},
-        {"status": "failed"},
-        {"status": "failed", "error": ""},
-        done(scores={"bleu": float("nan")}),
-    ],
-)
-def test_records_that_say_too_little_or_nonsense_are_refused(runs: Store, record: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"status|error|nan at scores\.bleu"):
-        runs.run(RUN).write_record(record)
-    assert runs.records() == []
-
-
-def test_no_home_directory_in_a_record(runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
-    error = {"kind": "ValueError", "trace": ['File "/home/somebody/bench/x.py"']}
-    path = runs.run(RUN).write_record({"status": "failed", "error": error})
-    assert "somebody" not in path.read_text()
-
-
 def test_what_cannot_be_read_is_left_out_and_told(runs: Store) -> None:
     run = runs.run(RUN)
     run.write_record(done(score=1))
@@ -118,16 +63,6 @@ def test_what_cannot_be_read_is_left_out_and_told(runs: Store) -> None:
     assert run.write_record(done()).name == "0006.json"
     assert len(runs.select({"run_id": "other"})) == 1
     assert runs.damaged == []  # the newest attempt is whole again
-
-
-def test_numbers_beyond_four_digits_stay_in_order(runs: Store) -> None:
-    run = runs.run(RUN)
-    run.write_record(done())
-    (run.path / "records" / "0001.json").rename(run.path / "records" / "9999.json")
-    assert run.write_record(done()).name == "10000.json"
-    latest = run.latest_record()
-    assert latest is not None
-    assert latest["attempt"] == 10000
 
 
 def test_selection(runs: Store) -> None:
@@ -176,7 +111,7 @@ def test_reading_creates_nothing(runs: Store) -> None:
 
 
 def test_pandas_reads_records_in_one_line(runs: Store) -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: it reads the records here")
     for seed in (1, 2):
         runs.run(f"a-{seed}").write_record(done(spec={"seed": seed}, scores={"bleu": 40.0 + seed}))
     ours = pandas.json_normalize(Store(runs.root).records())
@@ -184,86 +119,6 @@ def test_pandas_reads_records_in_one_line(runs: Store) -> None:
     theirs = pandas.json_normalize([json.loads(p.read_text("utf-8")) for p in paths])
     pandas.testing.assert_frame_equal(ours, theirs)
     assert ours["scores.bleu"].mean() == 41.5
-
-
-# --- products and stages
-
-
-def test_products_come_back(runs: Store) -> None:
-    run = runs.run(RUN)
-    run.write_spec({"task": {"value": "webnlg", "origin": "command line"}})
-    assert run.write_generations({"id": str(i), "text": "Zürich\u2028"} for i in range(3)) == 3
-    run.write_scores({"bleu": 41.0})
-    assert run.read_spec() == {"task": {"value": "webnlg", "origin": "command line"}}
-    assert run.read_generations()[2] == {"id": "2", "text": "Zürich\u2028"}
-    assert run.read_scores() == {"bleu": 41.0}
-    run.scores.write_text("[1]")
-    with pytest.raises(DataError, match=r"scores\.json"):
-        run.read_scores()
-
-
-def test_the_log_of_a_resumed_run_is_that_of_an_undisturbed_one(runs: Store) -> None:
-    run = runs.run(RUN)
-    for step in range(5):
-        run.append_log({"step": step})
-    with run.log.open("a") as file:
-        file.write('{"step": 5, "los')  # killed
-    run.trim_log(lambda line: line["step"] < 3)  # the checkpoint was taken before step 3
-    for step in range(3, 7):
-        run.append_log({"step": step})
-    assert [line["step"] for line in run.read_log()] == list(range(7))
-
-
-def test_a_stage_is_done_only_with_its_product_and_its_inputs(runs: Store) -> None:
-    run = runs.run(RUN)
-    assert run.why_not_done("score", "key") == "not finished yet"
-    with pytest.raises(FileNotFoundError):
-        run.finish_stage("score", "key")
-    run.write_scores({"bleu": 1.0})
-    assert not run.stage_done("score", "key")  # killed between product and note
-    fingerprint = run.finish_stage("score", "key")
-    assert fingerprint == run.product_sha256("score") == files.sha256_file(run.scores)
-    assert run.stage_done("score", "key")
-    assert run.why_not_done("score", "other key") == "its inputs have changed since"
-    run.scores.write_text('{"bleu": 2.0}\n'.ljust(run.scores.stat().st_size))
-    assert run.why_not_done("score", "key") == "scores.json is not the file that the stage left"
-    run.scores.unlink()
-    assert run.why_not_done("score", "key") == "scores.json is missing"
-    (run.path / "stages" / "score.json").write_text("{")
-    assert "damaged" in str(run.why_not_done("score", "key"))
-    assert run.product_sha256("score") is None
-    assert run.product_sha256("train") is None
-
-
-# --- a full disk
-
-
-@pytest.mark.parametrize("step", ["write", "fsync", "link"])
-def test_full_disk_loses_no_earlier_record(runs: Store, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    run = runs.run(RUN)
-    run.write_record(done(score=1))
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, step, full)
-        with pytest.raises(files.StorageError, match=r"records/0002\.json: the disk is full"):
-            run.write_record(done(score=2))
-    assert sorted(path.name for path in (run.path / "records").iterdir()) == ["0001.json"]
-    assert run.write_record(done(score=3)).name == "0002.json"
-    assert [record["score"] for record in run.records()] == [1, 3]
-
-
-def test_full_disk_does_not_keep_a_claim(runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with pytest.raises(files.StorageError), runs.run(RUN).claim(), monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        runs.run(RUN).write_scores({})
-    with runs.run(RUN).claim():
-        pass
 
 
 # --- random histories from several handles
@@ -275,7 +130,7 @@ class History(RuleBasedStateMachine):
     places: Path
     count = 0
     names = st.sampled_from(["a", "b", "c"])
-    statuses = st.sampled_from(store.STATUSES)
+    statuses = st.sampled_from(rundir.STATUSES)
 
     @initialize()
     def begin(self) -> None:
@@ -384,37 +239,13 @@ for serial in range(1_000_000):
 """
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-
-
 def test_killed_writers_lose_and_tear_nothing(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     root.mkdir()
     names = [f"w{i}" for i in range(16)]
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(root), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for name in names
-    ]
+    writers = [start_writer(WRITER, str(root), name) for name in names]
     try:
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdin is not None
-            assert writer.stdout.readline() == "ready\n"
-        for writer in writers:
-            assert writer.stdin is not None
-            writer.stdin.write("go\n")
-            writer.stdin.flush()
+        release(*writers)
         for writer in random.Random(0).sample(writers, len(writers)):
             time.sleep(0.1)
             kill(writer)
@@ -450,240 +281,3 @@ def test_killed_writers_lose_and_tear_nothing(tmp_path: Path) -> None:
         assert times == sorted(times)
         files.remove_leftovers(run.path / "records")
         assert not list((run.path / "records").glob(".*"))
-
-
-# --- one worker at a time
-
-HOLDER = """
-import sys, time
-from bench.store import Store
-with Store(sys.argv[1]).run(sys.argv[2]).claim():
-    print("held", flush=True)
-    sys.stdin.readline()
-print("released", flush=True)
-"""
-
-
-@pytest.fixture
-def holder(runs: Store) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(runs.root), RUN],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    yield process
-    kill(process)
-
-
-def test_a_living_process_is_not_disturbed(runs: Store, holder: subprocess.Popen[str]) -> None:
-    run = runs.run(RUN)
-    os.utime(run.path / "claims" / "0001.json", (0, 0))  # silent for long, but alive
-    with pytest.raises(UserError) as caught, run.claim():
-        pass
-    assert f"run {RUN} is being worked on by pid {holder.pid} on " in str(caught.value)
-    assert f"remove {run.path / 'claims' / '0001.json'}" in str(caught.value)
-    worker = run.worker()
-    assert worker is not None
-    assert worker["pid"] == holder.pid
-    with runs.run("another").claim():  # other runs are free
-        pass
-    assert holder.stdin is not None
-    assert holder.stdout is not None
-    holder.stdin.write("\n")
-    holder.stdin.flush()
-    assert holder.stdout.readline() == "released\n"
-    assert run.worker() is None
-    with run.claim() as claim:
-        claim.beat()
-
-
-def test_a_killed_process_is_taken_over(runs: Store, holder: subprocess.Popen[str]) -> None:
-    run = runs.run(RUN)
-    leftover = files.temporary_name(run.checkpoint)
-    leftover = leftover.with_name(leftover.name.replace(f"-{os.getpid()}-", f"-{holder.pid}-"))
-    leftover.write_text("half a checkpoint")
-    holder.kill()
-    os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # dead, but its parent is busy
-    with run.claim() as claim:
-        claim.beat()
-        assert not leftover.exists()
-        assert [path.name for path in (run.path / "claims").iterdir()] == ["0002.json"]
-
-
-def write_claim(run: RunDir, **changes: Any) -> Path:
-    """A claim that another process is made to have left."""
-    with run.claim(beat_every=None) as claim:
-        owner = json.loads(claim.content)
-    claim.path.write_text(json.dumps(owner | changes))
-    return claim.path
-
-
-def test_a_reused_process_number_is_not_taken_for_the_holder(runs: Store) -> None:
-    write_claim(runs.run(RUN), started="12345")
-    with runs.run(RUN).claim():
-        pass
-
-
-def test_within_one_process_too(runs: Store) -> None:
-    with (
-        runs.run(RUN).claim(),
-        pytest.raises(UserError, match="being worked on"),
-        runs.run(RUN).claim(),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"pid": "x"}'])
-def test_another_machine_or_a_damaged_claim_is_given_time(runs: Store, content: str | None) -> None:
-    run = runs.run(RUN)
-    path = write_claim(run, machine="elsewhere", host="far", pid=1)
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(UserError, match="far" if content is None else "unknown host"), run.claim():
-        pass
-    long_ago = time.time() - STALE_AFTER - 60
-    os.utime(path, (long_ago, long_ago))
-    assert run.worker() is None
-    with run.claim():
-        pass
-
-
-def test_a_requeued_job_takes_over_from_itself_elsewhere(
-    runs: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The scheduler ended it on one machine before it began it again on another."""
-    run = runs.run(RUN)
-    write_claim(run, machine="elsewhere", host="far", pid=1, job="slurm 17_3")
-    with pytest.raises(Busy) as caught, run.claim():
-        pass
-    assert caught.value.holder["host"] == "far"
-    monkeypatch.setenv("BENCH_JOB", "slurm 17_4")
-    with pytest.raises(Busy), run.claim():
-        pass
-    monkeypatch.setenv("BENCH_JOB", "slurm 17_3")
-    with run.claim() as claim:
-        claim.beat()
-
-
-def test_a_claim_beats_by_itself(runs: Store) -> None:
-    with runs.run(RUN).claim(beat_every=0.02) as claim:
-        os.utime(claim.path, (0, 0))
-        deadline = time.monotonic() + 5
-        while claim.path.stat().st_mtime == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert claim.path.stat().st_mtime > 0
-
-
-def test_whoever_lost_a_claim_learns_it_and_leaves_the_next_alone(runs: Store) -> None:
-    run = runs.run(RUN)
-    with run.claim(beat_every=None) as first:
-        first.path.unlink()  # by hand
-        with run.claim(beat_every=None) as second:
-            assert second.path == first.path  # the number is free again
-            with pytest.raises(UserError, match="no longer holds"):
-                first.beat()
-            first.release()
-            second.beat()
-    with run.claim(beat_every=0.01) as third:
-        write_claim_over(third)
-        deadline = time.monotonic() + 5
-        while not third.lost and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert third.lost
-
-
-def write_claim_over(claim: Claim) -> None:
-    number = int(claim.path.stem) + 1
-    claim.path.with_name(f"{number:04d}.json").write_text("")
-
-
-def test_a_forked_child_does_not_release(runs: Store) -> None:
-    with runs.run(RUN).claim(beat_every=None) as claim:
-        child = multiprocessing.get_context("fork").Process(target=claim.release)
-        child.start()
-        child.join()
-        claim.beat()
-
-
-def test_a_number_used_meanwhile_is_given_back(runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """We judge claim 1 stale and fall asleep; claim 2 comes and goes, claim 3 is alive when we wake."""
-    run = runs.run(RUN)
-    first = write_claim(run, pid=4194305)
-    create = files.create_new
-
-    def slow(path: Path, content: str) -> None:
-        monkeypatch.setattr(files, "create_new", create)
-        owner = json.loads(content) | {"machine": "elsewhere"}
-        first.with_name("0003.json").write_text(json.dumps(owner))
-        create(path, content)
-
-    monkeypatch.setattr(files, "create_new", slow)
-    with pytest.raises(UserError, match="being worked on"), run.claim():
-        pass
-    assert sorted(path.name for path in first.parent.iterdir()) == ["0001.json", "0003.json"]
-
-
-WORKER = """
-import os, sys, time
-from bench.errors import UserError
-from bench.store import Store
-root, place, me = sys.argv[1:]
-run = Store(root).run("run")
-while True:
-    try:
-        with run.claim(beat_every=None):
-            try:
-                other = int(os.readlink(place))
-            except FileNotFoundError:
-                other = None
-            if other is not None:
-                state = "Z"
-                try:
-                    state = open(f"/proc/{other}/stat").read().rpartition(")")[2].split()[0]
-                except OSError:
-                    pass
-                if state not in "ZX":
-                    print("TWO AT ONCE", flush=True)
-                os.unlink(place)
-            os.symlink(str(os.getpid()), place)
-            print("in", flush=True)
-            time.sleep(0.002)
-            os.unlink(place)
-    except UserError as error:
-        if "being worked on" not in str(error):
-            print(error, flush=True)
-"""
-
-
-def test_never_two_at_once_though_holders_are_killed(tmp_path: Path) -> None:
-    if not Path("/proc/self/stat").exists():
-        pytest.skip("tells living processes by /proc")
-    workers = []
-    for name in range(6):
-        command = [sys.executable, "-c", WORKER, str(tmp_path / "runs"), str(tmp_path / "in")]
-        with (tmp_path / f"{name}.out").open("w") as out:
-            worker = subprocess.Popen(
-                [*command, str(name)], stdout=out, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-            )
-        workers.append(worker)
-    try:
-        deadline = time.monotonic() + 10
-        while not any(tmp_path.glob("runs/*/claims/*")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        for worker in workers:
-            time.sleep(0.4)
-            kill(worker)
-    finally:
-        for worker in workers:
-            if worker.poll() is None:
-                kill(worker)
-    said = [(tmp_path / f"{name}.out").read_text().split("\n") for name in range(6)]
-    words = {word for lines in said for word in lines}
-    assert words <= {"in", ""}  # no alarm, no traceback
-    assert sum(lines.count("in") for lines in said) > 10
-    with Store(tmp_path / "runs").run("run").claim():
-        pass

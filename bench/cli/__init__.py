@@ -33,7 +33,7 @@ VERBS = {
     "logs": ("bench.cli.logs", "What the job of a run said."),
     "cancel": ("bench.cli.cancel", "Stop jobs; they keep a checkpoint."),
     "retry": ("bench.cli.retry", "Submit again what failed."),
-    "list": ("bench.cli.listing", "Tasks, methods, models, experiments, metrics or runs."),
+    "list": ("bench.cli.listing", "Tasks, methods, models, experiments, metrics, claims or runs."),
     "data": ("bench.cli.data", "Find, check and describe the data of a task."),
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
     "doctor": ("bench.cli.doctor", "What this machine can run, what is missing, how to get it."),

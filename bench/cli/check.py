@@ -30,11 +30,11 @@ Examples:
 def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int:
     """Regression check on small subsets."""
     from bench import check
-    from bench.metrics.pool import cores
+    from bench.provenance import usable_cores
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     if renew:
-        lines = check.update(names, processes or cores())
+        lines = check.update(names, processes or usable_cores())
         if as_json:
             print_json({"changed": lines})
         else:
@@ -43,7 +43,7 @@ def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int
                 f"written to results/check/{check.REFERENCE.name}; review the difference and commit it"
             )
         return 0
-    values, seconds = check.check(names, processes or cores())
+    values, seconds = check.check(names, processes or usable_cores())
     outside = [one for one in values if one.outside]
     if as_json:
         print_json(

@@ -134,6 +134,11 @@ def show_totals(plan: Plan, all_settings: bool) -> None:
     click.echo(f"{len(plan.runs)} runs: {states}" if plan.runs else "no runs")
     if plan.expansion.duplicates:
         click.echo(f"{plan.expansion.duplicates} further ones are the same runs in other experiments")
+    if plan.trainings():
+        click.echo(
+            f"{plan.trainings()} trainings to go: runs that differ only in what they decode share one, "
+            "if one is done before the other begins"
+        )
     if bases := plan.bases():
         shown = ", ".join(f"{number} {basis}" for basis, number in bases.items())
         click.echo(f"about {in_words(plan.seconds_left())} to go on one machine; estimates: {shown}")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli import print_json
 from bench.cli.options import data_dir_option, json_option, runs_option, tokenizer_option
+from reports import FORMATS
 
 if TYPE_CHECKING:
     from reports.shapes import Report
-
-FORMATS = ("html", "md", "tex", "csv", "json")
 
 
 @click.command(
@@ -62,11 +61,9 @@ def command(
         print_paper(wanted)
         return
     report = made(wanted, paper_only, runs, data_dir, tokenizer)
-    if out is None and form != "html" and not as_json:
+    # In JSON the report itself is the one document of `--json`, in other formats the list of its files.
+    if out is None and (form == "json" or (form != "html" and not as_json)):
         click.echo(site.text(report, form), nl=False)
-        return
-    if out is None and form == "json":
-        print_json(report.as_json())
         return
     paths = site.write(out or Path("report"), site.make(report, form))
     if as_json:
@@ -103,10 +100,10 @@ def made(
     records = store.records(latest=False)
     for damage in store.damaged:
         say(f"not readable: {damage.path}: {damage.reason}", important=True)
-
-    def generations(run_id: str) -> list[dict[str, Any]]:
-        return store.run(run_id).read_generations()
-
-    broken = [f"{one.path.parent.parent.name}/{one.path.name}" for one in store.damaged]
-    counted = count(data_dir, tokenizer) if {"table1", "claims"} & set(names) else {}
-    return build(records, names, counted=counted, generations=generations, damaged=broken)
+    return build(
+        records,
+        names,
+        counted=count(data_dir, tokenizer) if {"table1", "claims"} & set(names) else {},
+        generations=lambda run_id: store.run(run_id).read_generations(),
+        damaged=[f"{one.path.parent.parent.name}/{one.path.name}" for one in store.damaged],
+    )

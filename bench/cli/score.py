@@ -58,18 +58,13 @@ def command(
     task: str | None,
     pairs: Path | None,
     predictions: Path | None,
-    split: str,
-    protocol: str,
-    limit: int | None,
-    data_dir: Path | None,
-    scale: str,
-    offline: bool,
     run: str | None,
     runs: Path,
     only: str,
     segments: Path | None,
     self_test: bool,
     as_json: bool,
+    **which: Any,  # of the task's own references, see own_references
 ) -> int:
     """Score outputs as the paper's were scored."""
     given = {"--pairs": pairs, "--predictions": predictions, "--run": run, "--self-test": self_test or None}
@@ -95,7 +90,7 @@ def command(
         items, outputs = read_pairs(pairs, task, tuple(scored.groups))
     else:
         assert predictions is not None
-        items, outputs = own_references(task, predictions, split, protocol, limit, data_dir, scale, offline)
+        items, outputs = own_references(task, predictions, **which)
     return show_scores(scored, items, outputs, names, segments, as_json)
 
 
@@ -136,12 +131,10 @@ def show_scores(
     as_json: bool,
 ) -> int:
     from bench import scoring
-    from bench.files import write_json_atomic
+    from bench.json_files import write_json_atomic
 
     scores = scoring.score_all(task, items, outputs, only)
-    document = {
-        group: {name: one.to_json() for name, one in found.items()} for group, found in scores.items()
-    }
+    document = scoring.to_json(scores)
     failed = scoring.warn_of_gate(document)
     if segments is not None:
         write_json_atomic(

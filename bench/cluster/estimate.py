@@ -1,4 +1,9 @@
-"""What runs will cost, from the records of runs like them."""
+"""What a submission will spend of a cluster, for `bench submit`: device-hours of all its runs together.
+
+How long each run takes on one machine, guessed where nothing is known, is in ``bench.estimate``. Here several
+processes count several times, and a run that is like no finished one is left out and counted as such: a
+guess must not become a budget.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +61,7 @@ class Past:
             ):
                 self.seconds.setdefault(key, []).append(spent)
 
-    def hours(self, spec: RunSpec, resources: Mapping[str, Any]) -> float | None:
+    def hours(self, spec: RunSpec) -> float | None:
         """Median of the runs most like this one: the same settings first, then any; None if none is."""
         size = (spec["limit"], spec["epochs"], spec["max_steps"])
         for key in keys(spec.task, spec.method, spec.model, spec.scale, size):

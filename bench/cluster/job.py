@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import files, provenance, worker
+from bench import json_files, provenance, worker
 from bench.cluster.launches import Launch, read
 from bench.place import Place
-from bench.store import RunDir, Store
+from bench.rundir import RunDir
+from bench.store import Store
 
 MARK = "bench: failed"
 """Begins the line of a log that says which kind of failure ended the job."""
@@ -164,8 +165,8 @@ class Job:
         """Say what it was; make sure that there is a record of it. The exit code."""
         import traceback
 
+        from bench.failures import describe_error
         from bench.files import StorageError
-        from bench.runner import describe_error
 
         traceback.print_exception(error)
         facts: dict[str, Any] = {**describe_error(error)}
@@ -278,9 +279,9 @@ def reachable(node: str) -> str:
 
 def progress(folder: RunDir) -> str:
     """How far the run is: the stages that are done and the update of the checkpoint."""
-    stages = [name for name in ("train", "decode", "score") if folder.product_sha256(name)]  # type: ignore[arg-type]
+    stages = [name for name in ("train", "decode", "score") if folder.product_sha256(name)]
     step = None
     with contextlib.suppress(OSError, ValueError, KeyError), folder.checkpoint.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         step = json.loads(header["__metadata__"]["progress"])["step"]
-    return files.to_json([stages, step])
+    return json_files.to_json([stages, step])

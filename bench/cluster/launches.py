@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import files
+from bench import files, json_files
 from bench.errors import DataError, unknown
 from bench.progress import say
 from bench.store import LAUNCHES
@@ -62,7 +62,7 @@ class Launch:
         return self.runs / LAUNCHES / f"{self.id}.json"
 
     def write(self) -> Path:
-        files.write_json_atomic(self.file, dict(self.content))
+        json_files.write_json_atomic(self.file, dict(self.content))
         return self.file
 
     def logs(self, job: str) -> list[Path]:
@@ -114,7 +114,7 @@ def load(runs: Path, launch_id: str) -> Launch:
 
 def read(runs: Path, launch_id: str) -> Launch:
     path = runs / LAUNCHES / f"{launch_id}.json"
-    content = files.read_json(path)
+    content = json_files.read_json(path)
     if not isinstance(content, dict) or not {"id", "cluster", "jobs"} <= set(content):
         raise DataError(f"{path} is not a launch record; expected id, cluster and jobs")
     return Launch(runs, content)

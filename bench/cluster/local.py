@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import files, processes, provenance
+from bench import json_files, processes, provenance
 from bench.cluster import site
 from bench.cluster.launches import Launch, read
 from bench.cluster.scheduler import State
@@ -68,7 +68,7 @@ def start(launch: Launch, source: Path) -> None:
 def supervise(launch: Launch) -> None:
     """Run every job of the launch, ``max_parallel`` at once; returns when the last has ended."""
     place = launch.folder / "local"
-    files.write_json_atomic(place / "supervisor.json", me())
+    json_files.write_json_atomic(place / "supervisor.json", me())
     running: dict[int, Any] = {}
     slots: dict[int, int] = {}
     waiting = list(enumerate(launch.jobs))
@@ -82,9 +82,9 @@ def supervise(launch: Launch) -> None:
             running[number] = begin(launch, number, row, slots[number])
         for number in [number for number, process in running.items() if process.poll() is not None]:
             process = running.pop(number)
-            note = files.read_json(place / f"{number}.json")
+            note = json_files.read_json(place / f"{number}.json")
             note |= {"ended": provenance.now(), "returned": process.returncode}
-            files.write_json_atomic(place / f"{number}.json", note)
+            json_files.write_json_atomic(place / f"{number}.json", note)
         time.sleep(POLL)
 
 
@@ -114,10 +114,10 @@ def begin(launch: Launch, number: int, row: dict[str, Any], slot: int) -> Any:
     if gpus := resources["gpus"]:  # jobs beside each other use different ones
         executor.update_parameters(local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)))
     job = executor.submit(job_of(row, launch))
-    process: Any = job._process  # type: ignore[attr-defined]
+    process: Any = job._process
     note = {"pid": process.pid, "started": processes.process_started(process.pid)}
     note |= {"machine": processes.machine(), "began": provenance.now()}
-    files.write_json_atomic(launch.folder / "local" / f"{number}.json", note)
+    json_files.write_json_atomic(launch.folder / "local" / f"{number}.json", note)
     return process
 
 
@@ -125,7 +125,7 @@ def states(launch: Launch) -> tuple[dict[str, State], bool]:
     """The launch's jobs by number, in Slurm's words; and whether this machine can tell at all."""
     place = launch.folder / "local"
     try:
-        supervised = lives(files.read_json(place / "supervisor.json"))
+        supervised = lives(json_files.read_json(place / "supervisor.json"))
     except DataError:
         supervised = False
     if supervised is None:
@@ -133,7 +133,7 @@ def states(launch: Launch) -> tuple[dict[str, State], bool]:
     told: dict[str, State] = {}
     for number, row in enumerate(launch.jobs):
         try:
-            note = files.read_json(place / f"{number}.json")
+            note = json_files.read_json(place / f"{number}.json")
         except DataError:
             if (place / f"{number}.cancelled").exists():
                 told[row["job"]] = State("CANCELLED")
@@ -150,7 +150,7 @@ def states(launch: Launch) -> tuple[dict[str, State], bool]:
 def lives_here(launch: Launch) -> bool:
     """Whether the launch's processes are of this machine."""
     try:
-        return lives(files.read_json(launch.folder / "local" / "supervisor.json")) is not None
+        return lives(json_files.read_json(launch.folder / "local" / "supervisor.json")) is not None
     except DataError:
         return False
 
@@ -158,7 +158,7 @@ def lives_here(launch: Launch) -> bool:
 def pid_of(launch: Launch, number: int) -> int | None:
     """The process of a job that has begun and lives."""
     with contextlib.suppress(DataError):
-        note = files.read_json(launch.folder / "local" / f"{number}.json")
+        note = json_files.read_json(launch.folder / "local" / f"{number}.json")
         if "ended" not in note and lives(note):
             return int(note["pid"])
     return None
@@ -176,7 +176,7 @@ def cancel(launch: Launch, numbers: list[int]) -> None:
 def log_name(launch: Launch, row: dict[str, Any]) -> str:
     """The name under which the job's logs are kept: submitit takes the process's number."""
     with contextlib.suppress(DataError):
-        return str(files.read_json(launch.folder / "local" / f"{launch.jobs.index(row)}.json")["pid"])
+        return str(json_files.read_json(launch.folder / "local" / f"{launch.jobs.index(row)}.json")["pid"])
     return str(row["job"])
 
 

@@ -1,4 +1,4 @@
-"""Which runs a verb acts on: names, or properties, or both (all must fit)."""
+"""Which submitted or stored runs a verb acts on: names, or properties, or both (all must fit)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from bench.cluster.status import STATES, Row
 from bench.errors import UserError, unknown
+from bench.store import is_called
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class Selector:
 
 def named(row: Row, name: str) -> bool:
     """By the run's name, its beginning or end, a pattern with ``*``, or the job's number."""
-    whole = row.run_id
-    return whole.startswith(name) or whole.endswith(name) or fnmatch.fnmatch(whole, name) or row.job == name
+    return is_called(row.run_id, name) or fnmatch.fnmatch(row.run_id, name) or row.job == name
 
 
 FIELDS = ("task", "method", "model", "seed", "state", "kind")

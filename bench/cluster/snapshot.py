@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bench import files, provenance
+from bench import files, json_files, provenance
 from bench.store import LAUNCHES
 
 PACKAGES = ("bench", "tasks", "baselines", "results", "reports")
@@ -48,7 +48,7 @@ def take(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
         if (difference := git_difference(root)) is not None:
             (temporary / "changes.diff").write_bytes(difference)
         content = {"snapshot": fingerprint, "code": code, "taken": provenance.now()}
-        (temporary / provenance.SNAPSHOT_FILE).write_text(files.to_json(content, indent=2) + "\n")
+        (temporary / provenance.SNAPSHOT_FILE).write_text(json_files.to_json(content, indent=2) + "\n")
         try:
             temporary.rename(place)
         except OSError:

@@ -25,7 +25,8 @@ from bench.cluster import launches, local, scheduler
 from bench.cluster.launches import Launch
 from bench.cluster.scheduler import KINDS, State
 from bench.files import StorageError
-from bench.store import Record, RunDir, Store
+from bench.rundir import Record, RunDir
+from bench.store import Store
 
 STATES = ("queued", "running", "done", "failed", "vanished", "cancelled", "interrupted", "unknown")
 WORDS = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import files, provenance
+from bench import json_files, provenance
 from bench.cluster import estimate, launches, local, site, snapshot, status
 from bench.cluster.job import Job
 from bench.cluster.launches import Launch
@@ -116,7 +116,7 @@ def plan(
                 because = "cut as before: " + ", ".join(f"{k} {v}" for k, v in row.settings.items())
         resources = where.resources(describe(needed))
         state = "new" if row is None else row.state
-        hours = past.hours(needed.spec, resources) if action == SUBMIT else None
+        hours = past.hours(needed.spec) if action == SUBMIT else None
         steps.append(Step(one, needed, state, action, why, resources, because, hours))
     return Plan(steps, wrong, past.estimate([step.hours for step in steps if step.action == SUBMIT]))
 
@@ -218,7 +218,7 @@ def submit(planned: Plan, cluster: str, runs: Path, words: Sequence[str] | None 
 def check(cluster: str, steps: Sequence[Step]) -> None:
     """Refuse what the cluster cannot do, before anything is written."""
     try:
-        import submitit  # noqa: F401
+        import submitit  # noqa: F401 - asked only whether it is here
     except ImportError as error:
         raise UnavailableError(
             "bench submit needs the package submitit: pip install 'prefix-bench[cluster]'"
@@ -245,7 +245,7 @@ def arranged(
     """Arrays of equal resources (cut at the site's largest size) and the jobs in their order."""
     by_shape: dict[str, list[Step]] = {}
     for step in steps:
-        by_shape.setdefault(files.canonical_json(dict(step.resources)), []).append(step)
+        by_shape.setdefault(json_files.canonical_json(dict(step.resources)), []).append(step)
     arrays: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for same in by_shape.values():

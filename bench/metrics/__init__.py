@@ -74,15 +74,7 @@ DEFAULTS: dict[str, Scorer] = {
     "rouge_l": coco.rouge_l,
     "cider": coco.cider,
     "ter": ter.dart,
-    "rouge1": rouge.rouge1,
-    "rouge2": rouge.rouge2,
-    "rougeL": rouge.rougeL,
-    "rouge1_original": rouge.rouge1_original,
-    "rouge2_original": rouge.rouge2_original,
-    "rougeL_original": rouge.rougeL_original,
-    "rouge1_155m": rouge.rouge1_155m,
-    "rouge2_155m": rouge.rouge2_155m,
-    "rougeL_155m": rouge.rougeL_155m,
+    **rouge.SCORERS,
 }
 """For tasks that have no pipeline of their own: a metric's most usual form."""
 

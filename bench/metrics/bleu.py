@@ -16,7 +16,8 @@ BLANK_COUNTS, BLANK_OMITTED = "length0", "omitted"
 def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """E2E: mteval-v13a tokenisation, case-insensitive, closest reference length, all references.
 
-    Blank references are none here, as in the official script, which pads with them.
+    Blank references are none here, as in the official script, which pads with them. Unlike that perl
+    script, this lower-cases all letters, and is 0 where no output has four words or no word is matched.
     """
     from bench.metrics.bleu_counts import CountingBLEU
 

@@ -15,7 +15,7 @@ COUNTS = (
 """Lengths of output and closest reference, then matched and all n-grams for n = 1 to 4."""
 
 
-class CountingBLEU(BLEU):  # type: ignore[misc]
+class CountingBLEU(BLEU):
     """``corpus_score`` as ever; afterwards ``segments`` has the counts of each item, in order."""
 
     segments: dict[str, list[float]]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UnavailableError
+from bench.errors import UnavailableError, first_line
 from bench.metrics import neural, preprocess
 from bench.metrics.result import Measured
 
@@ -179,7 +179,7 @@ def configuration(raw: Mapping[str, Any]) -> BertConfig:
     try:
         config = BertConfig(**kept, num_labels=1)
     except Exception as error:  # whatever its validation raises
-        raise UnavailableError(f"not a BERT configuration ({neural.first_line(error)})") from error
+        raise UnavailableError(f"not a BERT configuration ({first_line(error)})") from error
     if config.hidden_act == "gelu":
         config.hidden_act = "gelu_new"
     return config

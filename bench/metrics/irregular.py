@@ -10,14 +10,13 @@ has the same base, but for what depends on the order in which ROUGE's own set-up
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import zipfile
 from functools import cache
 from pathlib import Path
 
 from bench.errors import UnavailableError
+from bench.metrics import official
 
-JAR = Path("meteor", "meteor-1.5.jar")
 MEMBER = "synonym/english.exceptions"
 CORRECTIONS: dict[str, str | None] = {
     # Where WordNet lists several bases ROUGE takes the first; the jar has lost their order.
@@ -76,10 +75,8 @@ def content() -> bytes:
 
 def jar() -> Path:
     """Where METEOR's jar is."""
-    spec = importlib.util.find_spec("pycocoevalcap")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        if (found := Path(folder) / JAR).is_file():
-            return found
+    if (found := official.package_file(official.METEOR_JAR)) is not None:
+        return found
     raise UnavailableError(
         "ROUGE-1.5.5's irregular forms are read from METEOR's jar in the package pycocoevalcap, which is not "
         "installed; pip install pycocoevalcap==1.2"

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 from collections.abc import Callable, Iterator, Sequence
 
-from bench.errors import UserError
-from bench.metrics import meteor_data, preprocess
+from bench.metrics import meteor_data, official, preprocess
 from bench.metrics.meteor_align import Alignment, align
-from bench.metrics.meteor_java import java_available, meteor_java
+from bench.metrics.meteor_java import meteor_java
 from bench.metrics.meteor_match import EXACT, Lexicon, Match, Sentence
 from bench.metrics.meteor_score import Counts, count, total
 from bench.metrics.meteor_text import tokens
 from bench.metrics.result import Measured
-
-__all__ = ["dart", "e2e", "java_available", "meteor_java", "plain", "webnlg"]
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
@@ -86,18 +82,10 @@ def measured(hypotheses: Sequence[str], references: Sequence[Sequence[str]], not
     """The score of prepared texts, with a signature that says who computed it from which data."""
     outputs = [one_line(text) for text in hypotheses]
     truths = [[one_line(text) for text in refs] for refs in references]
-    use_jar = asked_for_java()
+    use_jar = official.asked_for()
     value, segments = (meteor_java if use_jar else meteor_here)(outputs, truths)
     signature = f"{SETTINGS}|{notes}|impl:{'jar' if use_jar else 'bench'}|data:{meteor_data.fingerprint()}"
     return Measured(value, signature, {"meteor": segments})
-
-
-def asked_for_java() -> bool:
-    """What BENCH_JAVA says: nothing or 0, computed here; 1, by the official program."""
-    asked = os.environ.get("BENCH_JAVA", "")
-    if asked not in ("", "0", "1"):
-        raise UserError(f"BENCH_JAVA={asked}: expected 1 (METEOR by its own program) or nothing")
-    return asked == "1"
 
 
 def one_line(text: str) -> str:

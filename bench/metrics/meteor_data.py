@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 import json
 import mmap
 import zipfile
@@ -22,9 +21,9 @@ from typing import BinaryIO
 
 from bench.errors import UnavailableError
 from bench.files import StorageError, sha256_file, sha256_text, write_atomic
+from bench.metrics import official
 from bench.metrics.meteor_text import ALWAYS, BEFORE_NUMBERS
 
-JAR = Path("meteor", "meteor-1.5.jar")
 PARAPHRASES = Path("meteor", "data", "paraphrase-en.gz")
 FORMAT = 1
 """Part of the index's name: raised when its layout changes."""
@@ -38,10 +37,8 @@ ENDINGS = (
 
 def package_file(name: Path) -> Path:
     """A file of the installed pycocoevalcap, or ``UnavailableError`` saying what to type."""
-    spec = importlib.util.find_spec("pycocoevalcap")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (path := Path(folder) / name).is_file():
-            return path
+    if (found := official.package_file(name)) is not None:
+        return found
     raise UnavailableError(
         f"METEOR needs the data of the package pycocoevalcap ({name.name} is not here): "
         "pip install pycocoevalcap"
@@ -80,7 +77,7 @@ class Words:
 @cache
 def words() -> Words:
     """Function words, abbreviations and synonyms out of the jar."""
-    with zipfile.ZipFile(package_file(JAR)) as jar:
+    with zipfile.ZipFile(package_file(official.METEOR_JAR)) as jar:
 
         def lines(name: str) -> list[str]:
             return jar.read(name).decode("utf-8").splitlines()
@@ -134,7 +131,7 @@ def table_hash() -> str:
 @cache
 def fingerprint() -> str:
     """Short SHA-256 over the jar and the paraphrase table."""
-    return sha256_text(sha256_file(package_file(JAR)) + table_hash())[:8]
+    return sha256_text(sha256_file(package_file(official.METEOR_JAR)) + table_hash())[:8]
 
 
 @cache

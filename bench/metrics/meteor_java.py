@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from bench.errors import UnavailableError
-from bench.metrics.meteor_data import JAR, PARAPHRASES, package_file
+from bench.metrics.meteor_data import PARAPHRASES, package_file
+from bench.metrics.official import JAVA, METEOR_JAR, java_available
 
 HEAP = "-Xmx2G"
 """What the official scripts give it; the paraphrase table alone takes more than half."""
-
-
-@cache
-def java_available() -> bool:
-    """Whether ``java`` can be started (on some systems the command is there and only asks to install it)."""
-    java = shutil.which("java")
-    if java is None:
-        return False
-    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def meteor_java(
@@ -33,12 +23,12 @@ def meteor_java(
     ``table``: another paraphrase table than the package's. Missing references are blank lines. Raises
     ``UnavailableError`` without Java or pycocoevalcap.
     """
-    jar = package_file(JAR)
+    jar = package_file(METEOR_JAR)
     package_file(PARAPHRASES)
     if not java_available():
         raise UnavailableError(
             "METEOR's own program needs Java 8 or newer and there is no working `java`: install one, or "
-            "unset BENCH_JAVA to use the same scores computed without it"
+            f"unset {JAVA} to use the same scores computed without it"
         )
     width = max(map(len, references))
     lines = [line for refs in references for line in [*refs, *[""] * (width - len(refs))]]
@@ -48,7 +38,7 @@ def meteor_java(
         write_lines(truths, lines)
         options = ["-l", "en", "-norm", "-r", str(width), "-q", *(["-a", str(table)] if table else [])]
         command = ["java", HEAP, "-Dfile.encoding=UTF-8", "-jar", str(jar), str(outputs), str(truths)]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)  # noqa: S603 - the jar
     segments = [value for line in done.stderr.splitlines() if (value := number(line)) is not None]
     final = number(done.stdout.strip())
     if done.returncode or final is None or len(segments) != len(hypotheses):

@@ -126,8 +126,8 @@ def distances(left: Any, right: Any) -> Any:
 def earth_movers_distance(row: Row) -> float:
     """The least work that turns one distribution of mass into the other; 0 where one of them is empty."""
     import numpy as np
-    from scipy.optimize import linprog  # type: ignore[import-untyped]
-    from scipy.sparse import csc_array  # type: ignore[import-untyped]
+    from scipy.optimize import linprog
+    from scipy.sparse import csc_array
 
     supply, demand, cost = row
     if not supply or not demand:

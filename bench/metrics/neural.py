@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import models
-from bench.errors import UnavailableError
+from bench.errors import UnavailableError, first_line
+from bench.files import sha256_file
 from bench.metrics import downloads
 
 if TYPE_CHECKING:
@@ -50,22 +50,17 @@ class Checkpoint:
 
 def locate(name: str, hub: models.ModelEntry | None = None, how: str = "") -> Checkpoint:
     """The folder of a named checkpoint; ``how`` tells the user how to get it where the hub has it not."""
-    tried = []
-    if local := os.environ.get("BENCH_MODELS"):
-        path = Path(local).expanduser() / name
-        if path.is_dir():
-            return Checkpoint(name, path)
-        tried.append(f"BENCH_MODELS: no folder {path}")
-    else:
-        tried.append("BENCH_MODELS is not set")
+    local, why_not = models.local_folder(name)
+    if local is not None:
+        return Checkpoint(name, local)
     if hub is None:
-        raise UnavailableError(f"the weights of {name} are not here. Tried: {'; '.join(tried)}. {how}")
+        raise UnavailableError(f"the weights of {name} are not here. Tried: {why_not}. {how}")
     try:
         return Checkpoint(name, from_hub(hub))
     except UnavailableError as error:
-        tried.append(f"hub {hub.hub}@{hub.revision}: {error}")
+        tried = f"{why_not}; hub {hub.hub}@{hub.revision}: {error}"
     raise UnavailableError(
-        f"the weights of {name} could not be had. Tried: {'; '.join(tried)}. Put {FILES} into a folder "
+        f"the weights of {name} could not be had. Tried: {tried}. Put {FILES} into a folder "
         f"DIR/{name} and set BENCH_MODELS=DIR; on a machine with a network: hf download {hub.hub} "
         f"--revision {hub.revision} --local-dir DIR/{name}"
     )
@@ -105,12 +100,6 @@ def probe(address: str) -> None:
     except Exception as error:
         _unreachable[address] = f"{address} does not answer: {first_line(error)}"
         raise UnavailableError(_unreachable[address]) from error
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def read_config(path: Path, kinds: Sequence[str]) -> dict[str, Any]:
@@ -159,7 +148,7 @@ def read_tokenizer(file: Path, longest_word: int = 100) -> Tokenizer:
         raise UnavailableError(f"{file}: not a tokenizer ({first_line(error)})") from error
     vocabulary = {word.strip(): index for index, word in enumerate(words) if word.strip()}
     tokenizer = Tokenizer(
-        WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest_word)  # noqa: S106
+        WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest_word)  # noqa: S106 - no password
     )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -317,8 +306,7 @@ def sha256(file: Path) -> str:
     facts = file.stat()
     key = (str(file.resolve()), facts.st_size, facts.st_mtime_ns)
     if key not in _hashes:
-        with file.open("rb") as stream:
-            _hashes[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+        _hashes[key] = sha256_file(file)
     return _hashes[key]
 
 

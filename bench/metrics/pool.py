@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
+
+from bench.provenance import usable_cores
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -21,17 +22,10 @@ def each(
     ``processes``: the cores this process may use, unless given. New processes are spawned, not forked:
     forking a process that runs torch's threads can hang.
     """
-    processes = processes or cores()
+    processes = processes or usable_cores()
     if len(rows) < at_least or processes < 2:
         return [function(row) for row in rows]
     context = multiprocessing.get_context("spawn")
     chunk = max(1, len(rows) // (processes * 8))
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         return list(pool.map(function, rows, chunksize=chunk))
-
-
-def cores() -> int:
-    """How many cores this process may use (a job's share, where the system says so)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

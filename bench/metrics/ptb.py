@@ -13,7 +13,6 @@ no text can shift the lines after it.
 from __future__ import annotations
 
 import functools
-import os
 import re
 import subprocess
 import tempfile
@@ -21,14 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UnavailableError
-from bench.metrics import ptb_lexer
+from bench.metrics import official, ptb_lexer
 
 JAR = "stanford-corenlp-3.4.1.jar"
 SHA256 = "2fcb91bb7a111f93d71e264f4ee0e3afd19ba0dde6d21b38605088df9e940399"
 """Of the jar in pycocoevalcap 1.2, which is that of e2e-metrics."""
 VERSION = 1
-JAVA = "BENCH_JAVA"
-"""Environment variable: ``1`` asks the official jars; empty, the default, uses our code everywhere."""
 
 # Where a text may be cut without changing a token: at a blank that no telephone number, fraction,
 # spaced ellipsis or abbreviation can reach across.
@@ -48,12 +45,12 @@ def tokenize(text: str, following: str | None = None) -> str:
 
 def tokenize_all(texts: Sequence[str]) -> list[str]:
     """Every text tokenised, as lines of one file; by the official jar where ``BENCH_JAVA`` is 1."""
-    return list(_all(tuple(texts), official()))
+    return list(_all(tuple(texts), official.asked_for()))
 
 
 def signature() -> str:
     """What made the tokens, for the signatures of scores."""
-    made = f"jar-{SHA256[:8]}" if official() else f"bench-{VERSION}"
+    made = f"jar-{SHA256[:8]}" if official.asked_for() else f"bench-{VERSION}"
     return f"case:lc|tok:ptb-corenlp-3.4.1-nopunct|ptb:{made}"
 
 
@@ -78,10 +75,10 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
         ]
         command += ["-preserveLines", "-lowerCase", "-encoding", "UTF-8", str(path)]
         try:
-            ran = subprocess.run(command, capture_output=True, check=True)  # noqa: S603
+            ran = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - the jar
         except FileNotFoundError as error:
             raise UnavailableError(
-                f"{JAVA}=1 asks for the official tokeniser, but there is no `java`"
+                f"{official.JAVA}=1 asks for the official tokeniser, but there is no `java`"
             ) from error
         except subprocess.CalledProcessError as error:
             last = error.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
@@ -92,21 +89,16 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
     return [" ".join(w for w in line.rstrip().split(" ") if w not in ptb_lexer.PUNCTUATION) for line in found]
 
 
-def official() -> bool:
-    """Whether the user asks for the official jars."""
-    return os.environ.get(JAVA, "") == "1"
-
-
 def jar() -> Path:
     """The Stanford tokeniser that pycocoevalcap brings along."""
-    try:
-        import pycocoevalcap
-    except ImportError as error:
-        raise UnavailableError(f"{JAVA}=1 needs {JAR}: pip install pycocoevalcap") from error
-    path = Path(next(iter(pycocoevalcap.__path__)), "tokenizer", JAR)
-    if not path.is_file():
-        raise UnavailableError(f"{JAVA}=1 needs {path}, which this pycocoevalcap does not have")
-    return path
+    name = Path("tokenizer", JAR)
+    if (found := official.package_file(name)) is not None:
+        return found
+    if not (folders := official.package_folders()):
+        raise UnavailableError(f"{official.JAVA}=1 needs {JAR}: pip install pycocoevalcap")
+    raise UnavailableError(
+        f"{official.JAVA}=1 needs {folders[0] / name}, which this pycocoevalcap does not have"
+    )
 
 
 @functools.lru_cache(maxsize=4)  # several scores ask for the same references and outputs

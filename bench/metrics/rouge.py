@@ -1,10 +1,13 @@
 """ROUGE of summaries: the library's, that of the script ROUGE-1.5.5, and the authors' way to average.
 
-All values are F1 from 0 to 1, averaged over the items; segments hold each item's. Three ways to stem:
+All values are F1 from 0 to 1, averaged over the items; segments hold each item's. ``SCORERS`` has them by
+name. Three ways to stem:
 
-- ``rouge1`` ...: the rouge-score library with its stemmer, which is what the authors used.
+- ``rouge1`` ...: the rouge-score library with its stemmer, which is what the authors used
+  (``rouge1_original`` ...: averaged as they did, too).
 - ``rouge1_155m`` ...: the script with ``-m``: WordNet's irregular forms first ("held" is "hold"), then its
   own Porter stemmer. About 0.3 points above the library's ROUGE-1 on XSum; older papers report this one.
+  ``UnavailableError`` without the irregular forms.
 - ``rouge1_155`` ...: the script without ``-m``, which is the library without stemmer.
 
 Each takes letters a to z and digits only: any other character, accented letters too, separates words
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -35,80 +38,40 @@ STEMMED_FROM = 4
 """Shorter words are left alone, by the library and by the script."""
 RESAMPLES = 1000
 """How many resamples the library's bootstrap takes."""
+AUTHORS_BATCH, AUTHORS_SEED = 10, 101
+"""The batch size of the authors' evaluation, and their seed for everything."""
 
 Words = Callable[[str], list[str]]
 Values = tuple[float, float, float]
 """F1 of each of ``KINDS``."""
 
 
-def rouge1(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-1 by rouge-score with its stemmer."""
-    return measured(LIBRARY, "rouge1", hypotheses, references)
+def measured(way: str, kind: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    """One kind of ROUGE, by one of the three ways to get words."""
+    rows = all_kinds(way, tuple(hypotheses), tuple(tuple(refs) for refs in references))
+    values = [row[KINDS.index(kind)] for row in rows]
+    most = max(len(refs) for refs in references)
+    notes = [kind, "measure:f1", "mean:items", "case:lower", "words:a-z0-9(other letters dropped)"]
+    notes += [stemming(way), f"nrefs:{'1' if most == 1 else 'best-f-of-several'}"]
+    if kind == "rougeL":
+        notes.append("sentences:whole-text")
+    signature = "|".join([implementation(way), *notes])
+    return Measured(sum(values) / len(values), signature, {name_of(way, kind): values})
 
 
-def rouge2(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-2 by rouge-score with its stemmer."""
-    return measured(LIBRARY, "rouge2", hypotheses, references)
-
-
-def rougeL(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-L by rouge-score with its stemmer."""
-    return measured(LIBRARY, "rougeL", hypotheses, references)
-
-
-def rouge1_155m(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-1 as ROUGE-1.5.5 -m counts it; ``UnavailableError`` without WordNet's irregular forms."""
-    return measured(SCRIPT_STEMMED, "rouge1", hypotheses, references)
-
-
-def rouge2_155m(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-2 as ROUGE-1.5.5 -m counts it; ``UnavailableError`` without WordNet's irregular forms."""
-    return measured(SCRIPT_STEMMED, "rouge2", hypotheses, references)
-
-
-def rougeL_155m(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-L as ROUGE-1.5.5 -m counts it; ``UnavailableError`` without WordNet's irregular forms."""
-    return measured(SCRIPT_STEMMED, "rougeL", hypotheses, references)
-
-
-def rouge1_155(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-1 as ROUGE-1.5.5 counts it without -m."""
-    return measured(SCRIPT, "rouge1", hypotheses, references)
-
-
-def rouge2_155(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-2 as ROUGE-1.5.5 counts it without -m."""
-    return measured(SCRIPT, "rouge2", hypotheses, references)
-
-
-def rougeL_155(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-L as ROUGE-1.5.5 counts it without -m."""
-    return measured(SCRIPT, "rougeL", hypotheses, references)
-
-
-AUTHORS_BATCH, AUTHORS_SEED = 10, 101
-"""The batch size of the authors' evaluation, and their seed for everything."""
-
-
-def rouge1_original(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-1 averaged as the authors' evaluation did, see ``original``."""
-    return original(hypotheses, references, AUTHORS_BATCH, AUTHORS_SEED)["rouge1"]
-
-
-def rouge2_original(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-2 averaged as the authors' evaluation did, see ``original``."""
-    return original(hypotheses, references, AUTHORS_BATCH, AUTHORS_SEED)["rouge2"]
-
-
-def rougeL_original(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """ROUGE-L averaged as the authors' evaluation did, see ``original``."""
-    return original(hypotheses, references, AUTHORS_BATCH, AUTHORS_SEED)["rougeL"]
+def name_of(way: str, kind: str) -> str:
+    """What a score is called in tasks and records."""
+    return kind if way == LIBRARY else f"{kind}_{way}"
 
 
 def original(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], batch_size: int, seed: int
-) -> dict[str, Measured]:
-    """The library's three scores, averaged as the authors' evaluation did, by name.
+    kind: str,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    batch_size: int = AUTHORS_BATCH,
+    seed: int = AUTHORS_SEED,
+) -> Measured:
+    """One kind of the library's, averaged as the authors' evaluation did.
 
     For each batch, in the items' order, the median of 1,000 resampled means, as percent rounded to 4
     digits; then the mean over the batches, whatever their sizes. The median of few skewed values is low:
@@ -121,14 +84,22 @@ def original(
 
     from bench.rng import derive
 
-    result = {}
-    for kind in KINDS:
-        plain = measured(LIBRARY, kind, hypotheses, references)
-        generator = np.random.default_rng(derive(seed, f"rouge/{kind}"))
-        value = mean_of_batches(plain.segments[kind], batch_size, generator)
-        mean = f"mean:batches-of-{batch_size}-of-bootstrap-medians(n={RESAMPLES},seed={seed})"
-        result[kind] = Measured(value, plain.signature.replace("mean:items", mean))
-    return result
+    plain = measured(LIBRARY, kind, hypotheses, references)
+    generator = np.random.default_rng(derive(seed, f"rouge/{kind}"))
+    value = mean_of_batches(plain.segments[kind], batch_size, generator)
+    mean = f"mean:batches-of-{batch_size}-of-bootstrap-medians(n={RESAMPLES},seed={seed})"
+    return Measured(value, plain.signature.replace("mean:items", mean))
+
+
+SCORERS: dict[str, partial[Measured]] = {
+    **{
+        name_of(way, kind): partial(measured, way, kind)
+        for way in (LIBRARY, SCRIPT_STEMMED, SCRIPT)
+        for kind in KINDS
+    },
+    **{f"{kind}_original": partial(original, kind) for kind in KINDS},
+}
+"""Name -> the scorer of that name: twelve, from hypotheses and the references of each."""
 
 
 def mean_of_batches(values: Sequence[float], batch_size: int, generator: np.random.Generator) -> float:
@@ -146,19 +117,6 @@ def resampled_median(values: np.ndarray, generator: np.random.Generator) -> floa
 
     chosen = generator.integers(len(values), size=(RESAMPLES, len(values)))
     return float(np.median(values[chosen].mean(axis=1)))
-
-
-def measured(way: str, kind: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """One kind of ROUGE, by one of the three ways to get words."""
-    rows = all_kinds(way, tuple(hypotheses), tuple(tuple(refs) for refs in references))
-    values = [row[KINDS.index(kind)] for row in rows]
-    most = max(len(refs) for refs in references)
-    notes = [kind, "measure:f1", "mean:items", "case:lower", "words:a-z0-9(other letters dropped)"]
-    notes += [stemming(way), f"nrefs:{'1' if most == 1 else 'best-f-of-several'}"]
-    if kind == "rougeL":
-        notes.append("sentences:whole-text")
-    name = kind if way == LIBRARY else f"{kind}_{way}"
-    return Measured(sum(values) / len(values), "|".join([implementation(way), *notes]), {name: values})
 
 
 def implementation(way: str) -> str:

@@ -15,15 +15,11 @@ itself (two threads slow each other down where the machine is shared). What was 
 is in ``pretraining.json``; on other hardware the same seed gives other bits.
 """
 
-import hashlib
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from bench.mini import corpus, news, pretrain
+from bench.mini import corpus, news, pretraining
 from bench.mini.world import Dice
 
 VOCABULARY = 3072
@@ -35,7 +31,6 @@ LONGEST = 400  # tokens of a page; longer ones are cut
 BATCH_TOKENS = 2048  # of the pages, padding included
 SORTED = 256  # pages that are sorted by length together, so that little is padded
 TOKENIZER_PAGES = 20_000
-HELD_START = 10_000_000  # far from any page that training reads
 HELD_PAGES = 256
 KINDS = {"article": 62.0, "briefs": 13.0, "web": 25.0}
 JOINTS = {"": 4.0, " ": 4.0, "\n": 2.0}  # between paragraphs; the original extraction has nothing there
@@ -57,7 +52,7 @@ def page(number: int) -> list[str]:
 
 
 def _page(dice: Dice) -> list[str]:
-    kind, number = dice.weighted(KINDS), dice.below(HELD_START)
+    kind, number = dice.weighted(KINDS), dice.below(pretraining.HELD_START)
     if kind == "web":
         return _cut(corpus.document(number))
     if kind == "briefs":
@@ -96,28 +91,23 @@ def noised(dice: Dice, sentences: Sequence[list[int]]) -> list[int]:
     return found
 
 
-class Stream:
-    """Pages as pairs (noised, whole) of token ids, made while training and hashed on the way."""
+class Stream(pretraining.Corpus):
+    """Pages as pairs (noised, whole) of token ids."""
 
     def __init__(self, tokenizer: Any, start: int = 0) -> None:
-        self._tokenizer, self._next = tokenizer, start
+        super().__init__(tokenizer, start)
         self._ready: list[list[tuple[list[int], list[int]]]] = []
-        self.digest = hashlib.sha256()
-        self.first_digest = ""
-        self.pages = self.characters = self.tokens = 0
 
     def _refill(self) -> None:
+        numbers = range(self._next, self._next + SORTED)
+        pages = [page(number) for number in numbers]
+        self._count("".join(sentences) for sentences in pages)
         pairs = []
-        for number in range(self._next, self._next + SORTED):
-            sentences = page(number)
-            text = "".join(sentences)
-            self.digest.update(text.encode())
-            self.pages, self.characters = self.pages + 1, self.characters + len(text)
+        for number, sentences in zip(numbers, pages, strict=True):
             ids = self._tokenizer(sentences, add_special_tokens=False)["input_ids"]
             whole = [token for part in ids for token in part][:LONGEST]
             broken = noised(Dice("noise", number), ids)[:LONGEST]
             pairs.append(([BOS, *broken, EOS], [BOS, *whole, EOS]))
-        self.first_digest = self.first_digest or self.digest.hexdigest()
         self._next += SORTED
         pairs.sort(key=lambda pair: len(pair[1]))
         batches: list[list[tuple[list[int], list[int]]]] = [[]]
@@ -147,7 +137,7 @@ def train_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     texts = ("".join(page(number)) for number in range(TOKENIZER_PAGES))
-    bpe = pretrain.train_bpe(texts, VOCABULARY, SPECIAL)
+    bpe = pretraining.train_bpe(texts, VOCABULARY, SPECIAL)
     bpe.post_processor = RobertaProcessing(("</s>", EOS), ("<s>", BOS), False, False)
     names = dict(
         zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), SPECIAL, strict=True)
@@ -188,7 +178,7 @@ def new_model() -> Any:
     )
     for half in (model.model.encoder, model.model.decoder):
         rows = half.embed_positions.weight
-        rows.data.copy_(pretrain.waves(len(rows), WIDTH, 0.028))
+        rows.data.copy_(pretraining.waves(len(rows), WIDTH, 0.028))
     return model
 
 
@@ -196,84 +186,44 @@ def held_loss(model: Any, tokenizer: Any) -> float:
     """Mean loss per token when pages that training never reads are put right."""
     import torch
 
-    stream, total = Stream(tokenizer, HELD_START), 0.0
+    stream, total = Stream(tokenizer, pretraining.HELD_START), 0.0
     with torch.no_grad():
-        while stream.pages <= HELD_PAGES:
+        while stream.texts <= HELD_PAGES:
             before = stream.tokens
             batch = stream.batch()
-            if stream.pages > HELD_PAGES:
+            if stream.texts > HELD_PAGES:
                 break
             total += model(**batch, use_cache=False).loss.item() * (stream.tokens - before)
             read = stream.tokens
     return total / read
 
 
-def train(
-    model: Any, tokenizer: Any, stream: Stream, steps: int, stop: Path | None = None
-) -> Iterator[tuple[int, float, str]]:
-    """Train in place; yields (steps done, loss, a line of progress) now and then.
-
-    When the file ``stop`` appears, the learning rate goes down from then on.
-    """
-    import torch
-
-    optimizers = pretrain.new_optimizers(
-        model, torch.nn.ModuleList([model.model.encoder.layers, model.model.decoder.layers])
-    )
-    began, recent = time.monotonic(), []
-    step = 0
-    while step < steps:
-        if stop and step + pretrain.COOLDOWN < steps and not step % 10 and stop.exists():
-            steps = step + pretrain.COOLDOWN
-        pretrain.set_rates(optimizers, pretrain.rate(step, steps))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = model(**stream.batch(), use_cache=False).loss
-        pretrain.update(model, loss, optimizers)
-        recent.append(loss.item())
-        step += 1
-        if step % 50 == 0 or step == steps:
-            mean, recent = sum(recent) / len(recent), []
-            spent = time.monotonic() - began
-            held = "" if step % 500 else f" held-out {held_loss(model, tokenizer):.4f}"
-            yield (
-                step,
-                mean,
-                f"step {step}/{steps} loss {mean:.4f}{held} {stream.tokens / spent:.0f} tokens/s",
-            )
-
-
-def save(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
-    """Write the model as BART is published, and how it was made."""
+def publish(model: Any) -> None:
+    """Give the configuration the values that BART is published with."""
     config = model.config
     config.dropout = config.attention_dropout = config.activation_dropout = 0.1  # what fine-tuning expects
-    pretrain.save_files(model, tokenizer, out, facts)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    chosen = pretrain.options("python -m bench.mini.pretrain_bart", __doc__, 1300, arguments)
-    began = time.monotonic()
+    import torch
+
+    chosen = pretraining.options("python -m bench.mini.pretrain_bart", __doc__, 1300, arguments)
     tokenizer = train_tokenizer()
     model, stream = new_model(), Stream(tokenizer)
-    for done, loss, line in train(model, tokenizer, stream, chosen.steps, chosen.stop):  # noqa: B007
-        print(line, flush=True)
-    facts = {
-        "script": "python -m bench.mini.pretrain_bart",
-        "seed": chosen.seed,
-        "steps": done,
-        "batch_tokens": BATCH_TOKENS,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "tokens": stream.tokens,
-        "corpus_pages": stream.pages,
-        "corpus_characters": stream.characters,
-        "first_pages_sha256": stream.first_digest,
-        "corpus_sha256": stream.digest.hexdigest(),
-        "final_loss": round(loss, 4),
-        "held_out_loss": round(held_loss(model, tokenizer), 4),
-        "torch": version("torch"),
-        "threads": chosen.threads,
-        "seconds": round(time.monotonic() - began),
-    }
-    save(model, tokenizer, chosen.out, facts)
+    for done in pretraining.train(
+        model,
+        torch.nn.ModuleList([model.model.encoder.layers, model.model.decoder.layers]),
+        stream,
+        lambda: model(**stream.batch(), use_cache=False).loss,
+        lambda: held_loss(model, tokenizer),
+        chosen.steps,
+        chosen.stop,
+    ):
+        print(done.line, flush=True)
+    held = held_loss(model, tokenizer)
+    publish(model)
+    batch = {"batch_tokens": BATCH_TOKENS}
+    pretraining.save(model, tokenizer, chosen, done, batch, stream.facts("pages"), held)
     return 0
 
 

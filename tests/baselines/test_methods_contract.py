@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,24 @@ def test_every_file_gives_a_method() -> None:
     found = {Path(sys.modules[type(method).__module__].__file__ or "").stem for method in METHODS.values()}
     assert found >= set(FILES), f"no method was discovered in {set(FILES) - found}"
     assert registry.broken("methods") == []
+
+
+def test_the_example_of_the_contributing_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (FOLDER.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (tmp_path / "guide").mkdir()
+    code = textwrap.dedent("   " + guide.split("```python\n   ")[1].split("```")[0])
+    (tmp_path / "guide" / "bias.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = registry.discover("guide", Method, "no.such.group")
+    assert not found.broken
+    bias = found.usable["bias"]
+    mini = bias.settings_for("mini", "webnlg", {})
+    assert {name: value for name, (value, _) in mini.items()} == {
+        "objective": "mean", "backbone_dropout": False, "lr": 1e-2
+    }  # fmt: skip
+    assert set(bias.settings_for("paper", "webnlg", {})) == {"objective", "backbone_dropout"}
+    trained = bias.build(BACKBONES[DECODER_ONLY](), None, {}, 0).trained_state()
+    assert trained and all(name.endswith(".bias") for name in trained)
 
 
 def test_listing_needs_no_torch() -> None:
@@ -100,7 +119,7 @@ def test_settings(method: Method, scale: str, model: str) -> None:
     options = {option.name: option for option in method.options}
     kind = kind_of_model(model) if model else DECODER_ONLY
     if kind not in method.kinds:
-        pytest.skip(f"not for {kind} models")
+        pytest.skip(f"{method.name} is not made for {kind} models: it has no settings for {model}")
     splits = ["xsum", "xsum-within-news", "xsum-news-to-sports"]
     tasks = ["e2e", "webnlg", "dart"] if kind == DECODER_ONLY else splits
     assert set(method.tables(kind).get(scale, {})) <= {"*", *tasks}

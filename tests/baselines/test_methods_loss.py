@@ -14,7 +14,7 @@ every_case = pytest.mark.parametrize("case", [shown(case) for case in CASES])
 
 
 @every_case
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(batch=pairs)
 def test_company_does_not_matter(case: str, batch: list[tuple[list[int], list[int]]]) -> None:
     """Neither the padding beside an example, nor its place in the batch, nor the batch's size."""

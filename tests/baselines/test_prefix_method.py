@@ -147,13 +147,11 @@ def test_random_init_needs_no_fit() -> None:
 
 
 @pytest.mark.parametrize(("words", "length"), [("summarize", 1), ("summarization", 2), ("table-to-text:", 6)])
-def test_lengths_of_words_in_gpt2(shared: Path, words: str, length: int) -> None:
+def test_lengths_of_words_in_gpt2(gpt2_words: Path, words: str, length: int) -> None:
     """As the authors' code counts them, with a space before the words."""
     from transformers import AutoTokenizer
 
-    if not (shared / "tokenizers" / "gpt2").is_dir():
-        pytest.skip("GPT-2's tokenizer is not here")
-    tokenizer = AutoTokenizer.from_pretrained(shared / "tokenizers" / "gpt2")
+    tokenizer = AutoTokenizer.from_pretrained(gpt2_words)
     assert len(word_ids(tokenizer, words)) == length
 
 

@@ -22,8 +22,8 @@ OPTIONS = {"length": 4, "hidden": 8, "mlp": "yes", "init": "random"}
 
 
 def tuned_with(*parts: str, **changes: Any) -> PrefixTunedSeq2Seq:
-    tuned = PrefixTunedSeq2Seq(bart(), Letters(), {**OPTIONS, **changes}, 0, parts)  # type: ignore[arg-type]
-    return shake(tuned)  # type: ignore[no-any-return]
+    tuned = PrefixTunedSeq2Seq(bart(), Letters(), {**OPTIONS, **changes}, 0, parts)
+    return shake(tuned)
 
 
 def untouched() -> TunedSeq2Seq:
@@ -184,13 +184,11 @@ def test_words_without_mlp_are_exact() -> None:
     assert all(torch.equal(tuned.stored_state()[part], goals[part]) for part in PARTS)
 
 
-def test_summarize_is_three_tokens_in_bart(shared: Path) -> None:
+def test_summarize_is_three_tokens_in_bart(gpt2_words: Path) -> None:
     """<s>, the word with a blank before it, </s>: GPT-2's and BART's words are split alike."""
     from transformers import AutoTokenizer
 
-    if not (shared / "tokenizers" / "gpt2").is_dir():
-        pytest.skip("GPT-2's tokenizer is not here")
-    tokenizer = AutoTokenizer.from_pretrained(shared / "tokenizers" / "gpt2")
+    tokenizer = AutoTokenizer.from_pretrained(gpt2_words)
     options = {**OPTIONS, "init": "summarize"}
     with torch.device("meta"):
         assert len(PrefixTunedSeq2Seq(bart(), tokenizer, options, 0).words) == 3

@@ -4,7 +4,7 @@ all methods at once."""
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
@@ -13,6 +13,8 @@ from bench import registry
 from bench.base import TunedBase
 from bench.method import DECODER_ONLY, ENCODER_DECODER
 from bench.rng import generator
+
+T = TypeVar("T", bound=TunedBase)
 
 VOCAB, BOS = 61, 60
 POSITIONS = 96
@@ -78,7 +80,7 @@ def build(name: str, options: dict[str, object], kind: str = DECODER_ONLY, seed:
     return method.build(BACKBONES[kind](), Letters(), method.resolve_options(options), seed)
 
 
-def shake(tuned: Any) -> Any:
+def shake(tuned: T) -> T:
     """Move every trained parameter, as training would, but in an instant."""
     with torch.no_grad():
         for parameter_name, tensor in tuned.trained_state().items():

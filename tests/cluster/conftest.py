@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE, wait_until
 
 from bench.cli import main
 from bench.cluster import status
 from bench.cluster.status import Row
+from bench.store import Store
 
 QUICK = ["--limit", "6", "--epochs", "1", "--batch-size", "2", "--max-new-tokens", "4", "--device", "cpu"]
 UP = Path(__file__).with_name("slurm_up.sh")
@@ -44,24 +45,26 @@ class Bench:
         return {row.run_id: row for row in status.collect(self.runs).rows}
 
     def wait(
-        self,
-        until: Callable[[dict[str, Row]], bool],
-        seconds: float = 120,
-        step: Callable[[], object] = lambda: None,
+        self, until: Callable[[dict[str, Row]], bool], step: Callable[[], object] = lambda: None
     ) -> dict[str, Row]:
-        """The rows once they are as wanted."""
-        limit = time.monotonic() + seconds
-        while not until(rows := self.rows()):
-            assert time.monotonic() < limit, rows
-            step()
-            time.sleep(0.3)
+        """The rows once they are as wanted; ``step`` is taken before each further look."""
+        rows: dict[str, Row] = {}
+
+        def look() -> bool:
+            nonlocal rows
+            rows = self.rows()
+            if not (found := until(rows)):
+                step()
+            return found
+
+        wait_until(look, 0.3, lambda: rows)
         return rows
 
-    def wait_for_checkpoint(self, run_id: str, seconds: float = 120) -> None:
-        limit = time.monotonic() + seconds
-        while not (self.runs / run_id / "checkpoint.safetensors").exists():
-            assert time.monotonic() < limit, self.rows()
-            time.sleep(0.05)
+    def wait_for_checkpoint(self, run_id: str) -> None:
+        wait_until((self.runs / run_id / "checkpoint.safetensors").exists, otherwise=self.rows)
+
+    def wait_for_no_worker(self, run_id: str) -> None:
+        wait_until(lambda: Store(self.runs).run(run_id).worker() is None, 0.2, self.rows)
 
 
 def all_ended(rows: dict[str, Row]) -> bool:
@@ -78,7 +81,9 @@ def slurm() -> None:
     """A real Slurm that answers; tests/cluster/slurm_up.sh makes one on a Debian machine."""
     if shutil.which("sinfo") is None:
         pytest.skip("no Slurm here: run tests/cluster/slurm_up.sh as root on a Debian machine")
-    done = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        ["sinfo", "--noheader"], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     if done.returncode != 0:
         pytest.skip(
             f"Slurm does not answer ({done.stderr.strip()[-200:]}): run tests/cluster/slurm_up.sh as root"
@@ -86,5 +91,5 @@ def slurm() -> None:
 
 
 def scontrol(*words: str) -> str:
-    done = subprocess.run(["scontrol", *words], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(["scontrol", *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
     return done.stdout + done.stderr

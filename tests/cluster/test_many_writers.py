@@ -7,20 +7,18 @@ moments and started again. Each acknowledges a record only after the store has; 
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from waiting import kill, release, start_writer
 
 from bench.store import Store
 
-ROOT = Path(__file__).resolve().parents[2]
-WRITERS, RUNS, SECONDS, KILLS = 64, 24, 20.0, 10  # at least: a busy machine may need longer
+WRITERS, RUNS = 64, 24
+SECONDS, KILLS = 20.0, 10  # at least both; and as many acknowledged records as writers
 
 WRITER = """
 import os, random, sys
@@ -48,78 +46,54 @@ for serial in range(1_000_000):
 """
 
 
-def start(root: Path, name: str, seed: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root), name, str(seed), str(RUNS)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
-def go(writer: subprocess.Popen[str]) -> None:
-    assert writer.stdout is not None
-    assert writer.stdin is not None
-    assert writer.stdout.readline() == "ready\n"
-    writer.stdin.write("go\n")
-    writer.stdin.flush()
-
-
-def kill(writer: subprocess.Popen[str]) -> None:
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
-    for pipe in (writer.stdin, writer.stdout):
-        if pipe is not None:
-            pipe.close()
-
-
 @pytest.mark.slow
 def test_sixty_four_writers_and_random_kills_lose_and_tear_nothing(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     root.mkdir()
     draw = random.Random(0)
     names = [f"w{i}" for i in range(WRITERS)]
-    writers = {name: start(root, name, 0) for name in names}
+
+    def start(name: str, seed: int) -> subprocess.Popen[str]:
+        return start_writer(WRITER, str(root), name, str(seed), str(RUNS))
+
+    def acknowledged() -> list[str]:
+        return [
+            line for name in names for line in (tmp_path / f"{name}.acknowledged").read_text().splitlines()
+        ]
+
+    writers = {name: start(name, 0) for name in names}
     kills = 0
     try:
         for writer in writers.values():
-            go(writer)
+            release(writer)
         until = time.monotonic() + SECONDS
-        while time.monotonic() < until or kills < KILLS:
+        while time.monotonic() < until or kills < KILLS or len(acknowledged()) < WRITERS:
             time.sleep(draw.uniform(0.05, 0.4))
             name = draw.choice(names)
             kill(writers[name])
             kills += 1
-            writers[name] = start(root, name, kills)
-            go(writers[name])
+            writers[name] = start(name, kills)
+            release(writers[name])
             reader = Store(root)
             reader.records()
             assert reader.damaged == []
     finally:
         for writer in writers.values():
             kill(writer)
-    acknowledged = [
-        line.split()
-        for name in names
-        for line in (tmp_path / f"{name}.acknowledged").read_text().splitlines()
-    ]
-    assert len(acknowledged) >= WRITERS
-    lost = [path for path, text, _ in acknowledged if not Path(path).exists()]
+    told = [line.split() for line in acknowledged()]
+    assert len(told) >= WRITERS
+    lost = [path for path, text, _ in told if not Path(path).exists()]
     torn = []
-    for path, text, size in acknowledged:
+    for path, text, size in told:
         record = json.loads(Path(path).read_bytes())
         if not record["text"].startswith(f"{text} ") or len(record["text"]) != int(size):
             torn.append(path)
     assert (lost, torn) == ([], [])
-    assert len({path for path, _, _ in acknowledged}) == len(acknowledged)  # nobody took another's number
+    assert len({path for path, _, _ in told}) == len(told)  # nobody took another's number
     reader = Store(root)
     every = reader.records(latest=False)
     assert reader.damaged == []
-    assert len(every) >= len(
-        acknowledged
-    )  # a writer can be killed between the record and its acknowledgement
+    assert len(every) >= len(told)  # a writer can be killed between the record and its acknowledgement
     for run in reader.runs():
         numbers = [record["attempt"] for record in run.records()]
         assert numbers == list(range(1, len(numbers) + 1))

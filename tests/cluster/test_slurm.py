@@ -13,12 +13,12 @@ import math
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE
 
 from bench.store import Store
 from reports.mini_table import table
@@ -33,7 +33,7 @@ LONG = ["--limit", "40", "--epochs", "60", "--checkpoint-seconds", "1"]
 @pytest.fixture(autouse=True)
 def clean(slurm: None, bench: Bench) -> Iterator[None]:
     yield
-    subprocess.run(["scancel", "--user", str(os.getuid())], check=False, timeout=30)
+    subprocess.run(["scancel", "--user", str(os.getuid())], check=False, timeout=PATIENCE)
     for node in ("n1", "n2"):
         if "DRAIN" in (state := scontrol("show", "node", node)) or "State=DOWN" in state:
             scontrol("update", f"NodeName={node}", "State=RESUME")
@@ -103,8 +103,8 @@ def test_preempted_in_three_ways_ends_with_the_same_bytes(bench: Bench, tmp_path
     }
     for seed, way in ways.items():
         bench.wait_for_checkpoint(jobs[seed]["run_id"])
-        subprocess.run(way, check=True, timeout=30)
-    rows = bench.wait(all_ended, 180, lambda: hurry(launch))
+        subprocess.run(way, check=True, timeout=PATIENCE)
+    rows = bench.wait(all_ended, lambda: hurry(launch))
     assert {row.state for row in rows.values()} == {"done"}, rows
     for run in Store(bench.runs).runs():
         first, last = run.records()[0], run.records()[-1]
@@ -127,7 +127,7 @@ def test_a_time_limit_is_no_end(bench: Bench, tmp_path: Path) -> None:
     """One minute, and a run that needs longer: signal, checkpoint, requeue, and on."""
     long = ["--limit", "40", "--epochs", epochs_for(60, bench, tmp_path), "--checkpoint-seconds", "5"]
     launch = bench.submit(*SLURM, *long, "--time", "1", "--signal-before", "30")
-    rows = bench.wait(all_ended, 400, lambda: hurry(launch))
+    rows = bench.wait(all_ended, lambda: hurry(launch))
     assert {row.state for row in rows.values()} == {"done"}, rows
     [run] = Store(bench.runs).runs()
     assert run.records()[0]["error"]["signal"] == "SIGUSR2"
@@ -138,7 +138,7 @@ def test_a_time_limit_is_no_end(bench: Bench, tmp_path: Path) -> None:
 def test_a_time_out_that_may_not_go_on_is_recorded_as_one(bench: Bench) -> None:
     long = ["--limit", "40", "--epochs", "3000"]
     bench.submit(*SLURM, *long, "--time", "1", "--max-requeues", "0", "--signal-before", "30")
-    [row] = bench.wait(all_ended, 150).values()
+    [row] = bench.wait(all_ended).values()
     assert (row.state, row.kind) == ("failed", "time-out")
     record = Store(bench.runs).run(row.run_id).latest_record()
     assert record is not None
@@ -146,25 +146,31 @@ def test_a_time_out_that_may_not_go_on_is_recorded_as_one(bench: Bench) -> None:
     assert "stopped by SIGUSR2" in record["error"]["log_tail"]
 
 
-def test_a_killed_step_is_recorded_and_its_siblings_go_on(bench: Bench) -> None:
+def kill_one_of_two(bench: Bench) -> str:
+    """The name of a run whose process was killed behind Slurm's back while it trained; its sibling is done."""
     launch = bench.submit(*SLURM, *LONG, "--time", "10", seed="1,2")
-    victim, sibling = launch["jobs"]
-    bench.wait_for_checkpoint(victim["run_id"])
-    holder = Store(bench.runs).run(victim["run_id"]).worker()
+    victim, sibling = (str(job["run_id"]) for job in launch["jobs"])
+    bench.wait_for_checkpoint(victim)
+    holder = Store(bench.runs).run(victim).worker()
     assert holder is not None
     os.kill(holder["pid"], 9)
-    rows = bench.wait(all_ended, 120)
-    assert rows[sibling["run_id"]].state == "done"
-    assert (rows[victim["run_id"]].state, rows[victim["run_id"]].kind) == ("failed", "killed")
-    record = Store(bench.runs).run(victim["run_id"]).latest_record()
+    rows = bench.wait(all_ended)
+    assert rows[sibling].state == "done"
+    assert (rows[victim].state, rows[victim].kind) == ("failed", "killed")
+    return victim
+
+
+def test_a_killed_step_is_recorded_and_its_siblings_go_on(bench: Bench) -> None:
+    victim = kill_one_of_two(bench)
+    record = Store(bench.runs).run(victim).latest_record()
     assert record is not None
     assert (record["status"], record["error"]["kind"]) == ("failed", "killed")
     assert "submitit" in record["error"]["log_tail"]
-    assert len(Store(bench.runs).run(victim["run_id"]).records()) == 1  # looked at many times, written once
+    assert len(Store(bench.runs).run(victim).records()) == 1  # looked at many times, written once
     left = bench.submit(*SLURM, *LONG, seed="1,2")
     assert left["id"] is None
     bench.submit(*SLURM, *LONG, "--retry-failed", seed="1,2")
-    rows = bench.wait(all_ended, 120)
+    rows = bench.wait(all_ended)
     assert {row.state for row in rows.values()} == {"done"}
 
 
@@ -183,13 +189,10 @@ def test_drained_failed_and_resumed_nodes(bench: Bench) -> None:
     scontrol("update", f"NodeName={node}", "State=DOWN", "Reason=test")
     [row] = bench.wait(lambda rows: all(row.state != "running" for row in rows.values())).values()
     assert row.state == "queued", row
-    limit = (
-        time.monotonic() + 60
-    )  # a node that comes back while the old process still ends refuses the new one
-    while Store(bench.runs).run(job["run_id"]).worker() and time.monotonic() < limit:
-        time.sleep(0.2)
+    # A node that comes back while the old process still ends refuses the new one.
+    bench.wait_for_no_worker(job["run_id"])
     scontrol("update", f"NodeName={node}", "State=RESUME")
-    rows = bench.wait(all_ended, 120, lambda: hurry(launch))
+    rows = bench.wait(all_ended, lambda: hurry(launch))
     assert {row.state for row in rows.values()} == {"done"}
 
 
@@ -199,7 +202,7 @@ def test_cancelled_jobs_keep_what_they_have(bench: Bench) -> None:
     bench.wait_for_checkpoint(first["run_id"])
     out = bench("cancel", "--launch", "latest")
     assert len(out["cancelled"]) == 2
-    rows = bench.wait(all_ended, 60)
+    rows = bench.wait(all_ended)
     assert {row.state for row in rows.values()} == {"cancelled"}
     for job in (first, second):
         record = Store(bench.runs).run(job["run_id"]).latest_record()
@@ -208,7 +211,7 @@ def test_cancelled_jobs_keep_what_they_have(bench: Bench) -> None:
     assert (bench.runs / first["run_id"] / "checkpoint.safetensors").exists()
     again = bench.submit(*SLURM, *LONG, "--time", "10", seed="1,2")
     assert len(again["jobs"]) == 2
-    rows = bench.wait(all_ended, 120)
+    rows = bench.wait(all_ended)
     assert {row.state for row in rows.values()} == {"done"}
     record = Store(bench.runs).run(first["run_id"]).done_record()
     assert record is not None
@@ -218,14 +221,12 @@ def test_cancelled_jobs_keep_what_they_have(bench: Bench) -> None:
 def test_a_job_that_nobody_knows_has_vanished(bench: Bench) -> None:
     launch = bench.submit(*SLURM)
     [job] = launch["jobs"]
-    subprocess.run(["scancel", job["job"]], check=True, timeout=30)
+    subprocess.run(["scancel", job["job"]], check=True, timeout=PATIENCE)
     file = bench.runs / "launches" / f"{launch['id']}.json"
     content = json.loads(file.read_text())
     content["jobs"][0]["job"] = "99999999"
     file.write_text(json.dumps(content))
-    limit = time.monotonic() + 60
-    while Store(bench.runs).run(job["run_id"]).worker() and time.monotonic() < limit:
-        time.sleep(0.2)
+    bench.wait_for_no_worker(job["run_id"])
     found = bench("status")
     [row] = found["runs"]
     assert (row["state"], row["kind"]) == ("vanished", "vanished")
@@ -237,7 +238,7 @@ def test_a_job_that_nobody_knows_has_vanished(bench: Bench) -> None:
 def test_two_processes_and_two_nodes_train_as_one(shape: list[str], bench: Bench, tmp_path: Path) -> None:
     words = ["--limit", "13", "--epochs", "3", "--batch-size", "4"]
     bench.submit(*SLURM, *shape, *words, "--time", "10")
-    rows = bench.wait(all_ended, 120)
+    rows = bench.wait(all_ended)
     assert {row.state for row in rows.values()} == {"done"}, rows
     [run] = Store(bench.runs).runs()
     [record] = run.records()
@@ -251,20 +252,12 @@ def test_two_processes_and_two_nodes_train_as_one(shape: list[str], bench: Bench
 def test_without_accounting(bench: Bench, tmp_path: Path) -> None:
     """sacct fails; squeue, scontrol and the records answer."""
     if os.getuid() != 0:
-        pytest.skip("switching accounting off needs root")
-    subprocess.run([str(UP), "--accounting", "off"], check=True, timeout=120, capture_output=True)
+        pytest.skip("not root: Slurm has to be set up anew, without its accounting, and started again")
+    subprocess.run([str(UP), "--accounting", "off"], check=True, timeout=PATIENCE, capture_output=True)
     try:
-        launch = bench.submit(*SLURM, *LONG, "--time", "10", seed="1,2")
-        victim, sibling = launch["jobs"]
-        bench.wait_for_checkpoint(victim["run_id"])
-        holder = Store(bench.runs).run(victim["run_id"]).worker()
-        assert holder is not None
-        os.kill(holder["pid"], 9)
-        rows = bench.wait(all_ended, 120)
-        assert rows[sibling["run_id"]].state == "done"
-        assert (rows[victim["run_id"]].state, rows[victim["run_id"]].kind) == ("failed", "killed")
+        kill_one_of_two(bench)
     finally:
-        subprocess.run([str(UP)], check=True, timeout=120, capture_output=True)
+        subprocess.run([str(UP)], check=True, timeout=PATIENCE, capture_output=True)
 
 
 @pytest.fixture
@@ -276,7 +269,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(place)], capture_output=True, check=False
     )
     if done.returncode != 0:
-        pytest.skip("mounting a small file system needs root")
+        pytest.skip("not root: only root may mount the small file system that is to run full")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=False)  # a job may still hold it
 
@@ -290,7 +283,7 @@ def test_a_full_disk_is_told_by_the_exit_code(small_disk: Path, bench: Bench) ->
     with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
         while True:
             filler.write(b"\0" * 4096)
-    [row] = bench.wait(all_ended, 60).values()
+    [row] = bench.wait(all_ended).values()
     assert (row.state, row.kind) == ("failed", "disk-full"), row
     (small_disk / "filler").unlink()
     [row] = bench.rows().values()
@@ -299,5 +292,5 @@ def test_a_full_disk_is_told_by_the_exit_code(small_disk: Path, bench: Bench) ->
     assert record is not None
     assert record["error"]["kind"] == "disk-full"
     bench.submit(*SLURM, *LONG, "--retry-failed")
-    rows = bench.wait(all_ended, 120)
+    rows = bench.wait(all_ended)
     assert {row.state for row in rows.values()} == {"done"}

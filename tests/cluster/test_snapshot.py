@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copy(provenance.__file__, root / "bench" / "provenance.py")
     (root / "bench" / "what.py").write_text("WORD = 'submitted'\n")
     if shutil.which("git") is None:
-        pytest.skip("git is not installed")
+        pytest.skip("git is not installed: a snapshot takes the files that git knows")
     plain = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     for words in (
         ["init", "-q"],
@@ -76,7 +76,9 @@ def test_the_same_source_is_copied_once(checkout: Path, tmp_path: Path) -> None:
 def test_a_snapshot_says_what_it_is_a_copy_of(checkout: Path, tmp_path: Path) -> None:
     taken = snapshot.take(tmp_path / "runs", checkout)
     state = provenance.code_state(Path(taken["path"]))
-    assert state == {**provenance.code_state(checkout), "snapshot": taken["snapshot"]}  # type: ignore[dict-item]
+    code = provenance.code_state(checkout)
+    assert code is not None
+    assert state == {**code, "snapshot": taken["snapshot"]}
 
 
 def test_outside_git_the_sources_have_a_fingerprint(checkout: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,8 @@ def test_equals_the_package(kind: str, request: pytest.FixtureRequest) -> None:
     checkpoint, _ = request.getfixturevalue(kind)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its plotting
-        library = pytest.importorskip("bert_score")
+        import bert_score as library
+
         official = library.score(HYPOTHESES, REFERENCES, model_type=str(checkpoint.path), num_layers=2)[2]
     measured = bertscore.score(HYPOTHESES, REFERENCES, checkpoint, 2)
     assert measured.segments["bertscore"] == pytest.approx(official.tolist(), abs=2e-6)
@@ -156,12 +156,10 @@ def test_dart_lower_cases_splits_and_takes_three_references(
 
 
 def test_absent_weights_say_where_they_were_looked_for() -> None:
-    began = time.monotonic()
     with pytest.raises(
         UnavailableError, match=r"BENCH_MODELS is not set; hub FacebookAI/roberta-large@722cf37b"
     ):
         bertscore.dart(["x"], [["x"]])
-    assert time.monotonic() - began < 10
 
 
 def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

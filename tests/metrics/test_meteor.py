@@ -7,7 +7,6 @@ index the table) are marked slow.
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import random
 from collections.abc import Iterator
@@ -15,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from real_outputs import DART, E2E, WEBNLG, read
 
+from bench import metrics
 from bench.errors import UnavailableError, UserError
 from bench.metrics import meteor, meteor_align, meteor_data, meteor_java, meteor_match
 from bench.metrics.meteor_stem import stem
 from bench.metrics.meteor_text import java_hash, tokens
-
-pytest.importorskip("pycocoevalcap", reason="METEOR's data come with pycocoevalcap")
+from bench.metrics.official import METEOR_JAR, java_available
 
 TABLE = [
     ("in the middle of", "amid"),
@@ -79,8 +79,8 @@ def real_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def needs_java() -> None:
-    if not meteor_java.java_available():
-        pytest.skip("no Java here: nothing to compare with")
+    if not java_available():
+        pytest.skip("no `java` here: the official METEOR, the truth of this test, is a Java program")
 
 
 # --- words
@@ -288,26 +288,16 @@ def test_every_item_equals_the_official_program_with_the_real_table(
 @pytest.mark.parametrize(
     ("case", "scorer"),
     [
-        ("webnlg17-Baseline", meteor.webnlg),
-        ("webnlg17-UPF-TALN", meteor.webnlg),
-        ("dart-bart-large", meteor.dart),
-        ("e2e-dev-ukp-mlp-seed1-epoch16", meteor.e2e),
-        ("e2e-test-tgen", meteor.e2e),
-        ("e2e-test-zhaw1", meteor.e2e),
+        *((case, meteor.webnlg) for case in WEBNLG if case.endswith("/all-cat")),
+        *((case, meteor.dart) for case in DART),
+        *((case, meteor.e2e) for case in E2E),
     ],
 )
-def test_real_outputs_have_the_official_scores(case: str, scorer: object, shared: Path) -> None:
-    folder = shared / "metric_cases"
-    official = json.loads((folder / "scores.json").read_text())["cases"]
-    entry = official[f"{case}/all-cat"] if case.startswith("webnlg") else official[case]
-    with gzip.open(folder / "cases" / f"{case}.jsonl.gz", "rt") as lines:
-        rows = [json.loads(line) for line in lines]
-    with gzip.open(folder / "segments" / f"{case}.json.gz", "rt") as file:
-        segments = json.load(file)["METEOR"]
-    assert callable(scorer)
-    measured = scorer([row["hyp"] for row in rows], [row["refs"] for row in rows])
-    assert measured.segments["meteor"] == pytest.approx(segments, abs=1e-12)
-    assert measured.value == pytest.approx(entry["scores"]["METEOR"]["value"], abs=1e-12)
+def test_real_outputs_have_the_official_scores(case: str, scorer: metrics.Scorer, shared: Path) -> None:
+    real = read(shared, case)
+    measured = scorer(*real.texts)
+    assert measured.segments["meteor"] == pytest.approx(real.segments["METEOR"], abs=1e-12)
+    assert measured.value == pytest.approx(real.scores["METEOR"]["value"], abs=1e-12)
 
 
 # --- data and settings
@@ -362,7 +352,7 @@ def test_builders_at_the_same_time_and_a_folder_that_cannot_be_written(
 def test_without_the_package_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match="pip install pycocoevalcap"):
-        meteor_data.package_file(meteor_data.JAR)
+        meteor_data.package_file(METEOR_JAR)
 
 
 @pytest.mark.usefixtures("small")

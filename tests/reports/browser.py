@@ -39,7 +39,9 @@ def executable() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
-    pytest.skip("no chromium here (Debian: apt-get install chromium)")
+    pytest.skip(
+        "no chromium here, which these tests look at the page with (Debian: apt-get install chromium)"
+    )
 
 
 class Page:

@@ -12,7 +12,14 @@ from bench.spec import resolve_run
 from reports import paper
 
 SIGNATURE = "nrefs:3|case:lc|made-up"
+VALUES = [54.1, 55.0, 55.3, 54.6, 56.2]
+"""Scores of five seeds."""
 _numbers = itertools.count(1)
+
+
+def of_seeds(values: list[float], subset: int | None = None) -> dict[tuple[int | None, int], float]:
+    """Values by (data seed, seed), as ``reports.statistics`` takes them."""
+    return {(subset, seed): value for seed, value in enumerate(values)}
 
 
 def origins(values: Mapping[str, Any], origin: str) -> dict[str, Any]:

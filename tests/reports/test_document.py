@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 from made_site import NASTY, generations, records, report, webnlg
@@ -111,6 +112,14 @@ def test_it_is_plain_data_and_the_same_for_the_same_records() -> None:
     first = json.dumps(report().as_json(), allow_nan=False)
     again = document.build(records_of_report(), ["all"], generations=generations, damaged=[NASTY[0]])
     assert len(json.dumps(again.as_json(), allow_nan=False)) == len(first)
+
+
+def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
+    cell = the(report().table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium")
+    place = ["id", "table", "section", "row", "column", "task", "group", "metric", "model", "method"]
+    printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
+    ours = ["ours", "verdict", "label", "reason", "difference", "lineage"]
+    assert list(asdict(cell)) == [*place, *printed, *ours]
 
 
 def records_of_report() -> list[dict[str, object]]:

@@ -71,6 +71,13 @@ def test_html_has_every_part(page: Reader) -> None:
         assert anchor is not None and anchor[1:] in ids, anchor
 
 
+def test_html_names_what_the_rows_are() -> None:
+    text = render_html.page(document.build([], ["table1", "table2"], plan=False))
+    one, other = (text[text.index(f'<section id="{name}"') :] for name in ("table1", "table2"))
+    first = re.compile(r'data-column="0"><button type="button" class="sort">([^<]*)')
+    assert [first.findall(part)[0] for part in (one, other)] == ["Data set", "System"]
+
+
 def test_html_escapes_quotes_and_forbidden_characters() -> None:
     assert h("\"'<>&\x00\x1b") == "&quot;&#x27;&lt;&gt;&amp;��"
 

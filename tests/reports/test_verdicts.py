@@ -180,7 +180,7 @@ def test_every_score_of_the_paper_has_a_rule_with_a_reason() -> None:
 def test_all_cells_get_a_verdict_without_records() -> None:
     every = [one for name in paper.WITH_CELLS for one in paper.cells(name)]
     index = Index([])
-    counts = tally(judge(one, collect(index, one)) for one in every)
+    counts = tally(judge(one, collect(index, one)).verdict for one in every)
     assert list(counts) == list(VERDICTS) and sum(counts.values()) == len(every)
     assert not any(counts[verdict] for verdict in SCIENTIFIC)
 

@@ -12,8 +12,6 @@ from xsum_made import ROWS, arrow, arrow_file, jsonl, parquet, raw
 from bench.errors import DataError, UnavailableError
 from tasks._xsum_files import COLUMNS, RAW, SPLIT_FILE, URL_LIST, articles, column_files, raw_files, read_urls
 
-pyarrow = pytest.importorskip("pyarrow")
-
 
 def read(root: Path, split: str = "dev") -> list[dict[str, str]]:
     return [{column: getattr(one, column) for column in COLUMNS} for one in articles(root, split)]
