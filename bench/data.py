@@ -76,9 +76,10 @@ def look(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepa
     root, origin = find(task, data_dir, False, scale, ())
     splits = [split for split in task.files if not task.missing(split, root)]
     if not splits:
+        lacking = ", ".join(dict.fromkeys(missing_files(task, root, task.files)))
         raise UnavailableError(
-            f"{root} has no split of {task.name}; bench data prepare --task {task.name} --scale paper "
-            "fetches them, --data-dir DIR reads them from elsewhere"
+            f"{root} has no split of {task.name} (it lacks {lacking}); bench data prepare --task {task.name} "
+            "--scale paper fetches them, --data-dir DIR reads them from elsewhere"
         )
     hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
     expected = mini_rows(task) if origin == "mini" else task.expected

@@ -121,7 +121,7 @@ TABLE = (
     Known("data_seed", int, None, f"{OURS}: 0 where something is drawn", "which draw of the four above", "data",
           minimum=0, optional=True),
     Known("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1, optional=True),
-    Known("max_source_tokens", int, 512, f"paper §5.3: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
+    Known("max_source_tokens", int, 512, f"paper §A.1: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
           "longest source to read, <s> and </s> included", "data", minimum=3, kinds=SEQ2SEQ),
     Known("max_target_tokens", int, 60, f"{CODE}: 60 in training and validation",
           "longest target to train on, <s> and </s> included", "train", minimum=3, kinds=SEQ2SEQ),
@@ -220,6 +220,12 @@ def resolve(
         raise UserError("--eval-every watches the dev split; it is the training split here")
     if values["eval_every"] is None and (values["patience"] is not None or values["keep"] == "best"):
         raise UserError("--keep best and --patience need --eval-every N: how often to look at the dev loss")
+    shortest = values.get("min_new_tokens", 0)
+    if shortest > values["max_new_tokens"]:
+        raise UserError(
+            f"--min-new-tokens {shortest} with --max-new-tokens {values['max_new_tokens']}: no output could "
+            f"end before it is cut; expected --max-new-tokens {shortest} or more"
+        )
     check_draws(values)
     if values["data_seed"] is None and any(values[name] is not None for name in DRAWS):
         resolved["data_seed"] = Setting(0, OURS)

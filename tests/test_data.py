@@ -221,7 +221,8 @@ def test_look_stats_verify(tmp_path: Path) -> None:
 
 
 def test_look_with_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="has no split of lines; bench data prepare"):
+    lacking = r"has no split of lines \(it lacks v1/train.txt, v1/dev.txt, v1/test.txt\); bench data prepare"
+    with pytest.raises(UnavailableError, match=lacking):
         look(TASK, scale="paper")
 
 

@@ -20,7 +20,7 @@ from bench.models import Located, kind_of_model
 from bench.request import Common, Request, Specified, specified, specify
 from bench.task import Prepared
 
-NAMES = [f"table{n}" for n in range(1, 11)] + [f"figure{n}" for n in range(3, 9)] + ["efficiency"]
+NAMES = [f"table{n}" for n in range(1, 11)] + [f"figure{n}" for n in range(3, 9)] + ["claims", "efficiency"]
 SCALES = ("paper", "mini")
 NO_RUNS = ("table1", "table6", "table8")
 
@@ -216,7 +216,6 @@ def test_selectors_narrow(name: str, chosen: Select, expected: int) -> None:
         ),
         ("table5", Select(methods="embedding[lenth=1]"), r"did you mean 'length'"),
         ("table5", Select(models="gpt2-medium"), r"unknown model of table5 'gpt2-medium'.*mini-gpt2"),
-        ("table5", Select(seeds="7"), r"--seed 7: table5 has seeds 101"),
         ("table5", Select(seeds="x"), r"whole numbers"),
         ("figure3", Select(settings={"train_subset": 70}), r"--train-subset 70: figure3 has 50, 200"),
         (
@@ -230,6 +229,19 @@ def test_selectors_narrow(name: str, chosen: Select, expected: int) -> None:
 def test_a_selector_that_fits_nothing_says_what_there_is(name: Any, chosen: Select, message: str) -> None:
     with pytest.raises(UserError, match=message):
         expand(name, "mini", chosen)
+
+
+def test_seeds_that_are_typed_extend_an_experiment() -> None:
+    own, more = expand("table5", "mini"), expand("table5", "mini", Select(seeds="101,7,8"))
+    assert len(more.runs) == 3 * len(own.runs)
+    assert {run.key for run in own.runs} <= {run.key for run in more.runs}
+    # Subsets and seeds of low-data runs stay apart: each subset has every seed.
+    few = expand("figure3", "paper", Select(tasks="e2e", methods="ft-full", seeds="7"))
+    asked = [
+        (run.wanted.settings["train_subset"][0], run.wanted.settings["data_seed"][0]) for run in few.runs
+    ]
+    assert len(asked) == len(set(asked)) == 4 * 5
+    assert {run.wanted.seed for run in few.runs} == {7}
 
 
 def test_settings_that_vary_narrow_and_others_override() -> None:

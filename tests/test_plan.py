@@ -238,5 +238,5 @@ def test_an_experiment_without_runs_says_what_to_type(
 def test_experiments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "experiments", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert len(rows) == 17
+    assert len(rows) == 18
     assert (rows["table2"]["runs (paper)"], rows["figure3"]["runs (paper)"]) == (63, 160)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import UserError
-from bench.settings import BY_NAME, PLAIN, TABLE, resolve
+from bench.settings import BY_NAME, ENCODER_DECODER, PLAIN, TABLE, resolve
 
 
 def test_names_are_unique_and_defaults_parse() -> None:
@@ -70,3 +70,9 @@ def test_a_draw_has_a_seed_even_if_none_is_given() -> None:
     assert resolve([], "original", {})["data_seed"].value is None
     assert resolve([], "original", {"train_subset": 5})["data_seed"].value == 0
     assert resolve([], "original", {"train_subset": 5, "data_seed": 3})["data_seed"].value == 3
+
+
+def test_an_output_may_end_before_it_is_cut() -> None:
+    with pytest.raises(UserError, match="--min-new-tokens 10 with --max-new-tokens 5"):
+        resolve([], "original", {"max_new_tokens": 5}, ENCODER_DECODER)
+    assert resolve([], "original", {"max_new_tokens": 10}, ENCODER_DECODER)["max_new_tokens"].value == 10

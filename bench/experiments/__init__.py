@@ -35,6 +35,7 @@ class Select:
     methods: str | None = None
     models: str | None = None
     seeds: str | None = None
+    """These in place of the experiment's own: more of them extend it."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Values of settings that the experiment varies: ``{"train_subset": 50}``."""
 
@@ -82,7 +83,7 @@ class Expansion:
 def expand(
     experiments: str | Sequence[str], scale: str, chosen: Select | None = None, common: Common | None = None
 ) -> Expansion:
-    """The runs of ``experiments`` (names, or ``all``) at a scale, narrowed by ``chosen``.
+    """The runs of ``experiments`` (names, or ``all``) at a scale, narrowed by ``chosen``, with its seeds if any.
 
     ``common.given`` overrides what experiments prescribe, save for settings that they vary: those
     narrow. ``common.model`` is not used: an experiment names its models. Raises ``UserError`` for
@@ -95,11 +96,11 @@ def expand(
             raise unknown("experiment", name, [*names(), "all"], "bench list experiments")
     base = replace(common or Common(), scale=scale, model=None)
     check_common(base)
-    pieces = [(name, one) for name in asked for one in wanted(name, scale)]
+    chosen = chosen or Select()
+    pieces = [(name, one) for name in asked for one in with_seeds(wanted(name, scale), chosen.seeds)]
     varied = {name for _, one in pieces for name in one.varied}
     narrowing = {name: value for name, value in base.given.items() if name in varied}
     base = replace(base, given={n: v for n, v in base.given.items() if n not in narrowing})
-    chosen = chosen or Select()
     chosen = replace(chosen, settings={**chosen.settings, **narrowing})
 
     runs: dict[str, Candidate] = {}
@@ -112,6 +113,15 @@ def expand(
     found = list(runs.values())
     where = ", ".join(asked) if len(asked) <= 3 else "these experiments"
     return Expansion(tuple(asked), scale, select(found, chosen, where))
+
+
+def with_seeds(runs: Sequence[Wanted], typed_seeds: str | None) -> list[Wanted]:
+    """The runs as the experiment has them, or each once with every seed that was typed."""
+    if typed_seeds is None:
+        return list(runs)
+    seeds = parse_seeds(typed_seeds)
+    each = {repr(replace(one, seed=0).words()): one for one in runs}
+    return [replace(one, seed=seed) for one in each.values() for seed in seeds]
 
 
 def available(one: Wanted, base: Common) -> Candidate:
@@ -160,14 +170,6 @@ def select(runs: Sequence[Candidate], chosen: Select, where: str) -> list[Candid
                 if word not in values:
                     raise unknown(f"{what} of {where}", word, set(values))
             kept = [run for run in kept if getattr(run.wanted, what) in picked]
-    if chosen.seeds is not None:
-        seeds = parse_seeds(chosen.seeds)
-        there = sorted({run.wanted.seed for run in runs})
-        if lacking := [seed for seed in seeds if seed not in there]:
-            raise UserError(
-                f"--seed {lacking[0]}: {where} has seeds {', '.join(map(str, there))}; expected some of them"
-            )
-        kept = [run for run in kept if run.wanted.seed in seeds]
     if chosen.methods is not None:
         kept = _by_method(runs, kept, chosen.methods, where)
     for name, value in parse_given(chosen.settings).items():
