@@ -1,6 +1,6 @@
 """The regression check: small runs of every method on every task, against committed values.
 
-    bench check               run them now, compare, exit 1 if a value left its band
+    bench check               run them now, compare; exit 1 if a value left its band or something was not compared
     bench check --update      write new reference values and show what changed
 
 Why bands: with the same seed, code and libraries a run gives the same values, so any difference says that
@@ -13,19 +13,19 @@ band may get (``RESOLUTION``, ``FINEST``), for values that another seed hardly m
 
 from __future__ import annotations
 
-import statistics
-import tempfile
+import contextlib
+import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench import registry
+from bench import progress, registry
 from bench.errors import UserError, unknown
-from bench.json_files import read_json, write_json_atomic
+from bench.json_files import read_json
 
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "check" / "reference.json"
 SEED = 1
@@ -62,6 +62,10 @@ class Case:
     def name(self) -> str:
         return f"{self.task} {self.method}"
 
+    def fits(self, name: str) -> bool:
+        """Whether it is meant by the name of a task, of a method or of both."""
+        return name in (self.name, self.task, self.method)
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -78,31 +82,91 @@ class Moved:
         return self.value is None or not self.low <= self.value <= self.high
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a check came to. It passed only if everything was compared and nothing left its band."""
+
+    values: list[Moved]
+    without_reference: list[str]
+    """Cases that can run and that nothing is known of yet; they were not run."""
+    cannot_run: list[str]
+    """Cases of the reference that cannot run here any more."""
+    seconds: float
+
+    @property
+    def outside(self) -> list[Moved]:
+        return [one for one in self.values if one.outside]
+
+    @property
+    def passed(self) -> bool:
+        return not (self.outside or self.without_reference or self.cannot_run)
+
+
 def given(task: str) -> dict[str, object]:
     """The settings of a task's runs."""
     return GIVEN[registry.get_task(task).kind]
 
 
-def cases(only: Iterable[str] = ()) -> list[Case]:
-    """Every task with every method that runs on it, in the order of their names."""
-    from bench.request import Common, expand
+def registered() -> list[Case]:
+    """Every task with every method, in the order of their names."""
+    return [Case(task, method) for task in registry.tasks() for method in registry.methods()]
 
+
+def fitting(only: Iterable[str], among: Sequence[Case]) -> list[Case]:
+    """The cases that fit one of the names; all without names. A name that fits none is an error."""
+    tasks, methods = {one.task for one in among}, {one.method for one in among}
     chosen = list(only)
-    found = []
-    for task in registry.tasks():
-        for method in registry.methods():
-            case = Case(task, method)
-            if chosen and not {case.name, task, method} & set(chosen):
-                continue
-            try:
-                expand(methods=method, tasks=task, seeds=str(SEED), common=Common(given=given(task)))
-            except UserError:
-                continue  # a method without a meaning on this kind of model
-            found.append(case)
-    if not found:
-        names = [*registry.tasks(), *registry.methods()]
-        raise unknown("task or method", ", ".join(chosen), names, "bench check --only")
-    return found
+    for name in chosen:
+        task, blank, method = name.partition(" ")
+        if not blank and name not in tasks | methods:
+            raise unknown("task or method", name, tasks | methods, "bench check --only")
+        if blank and task not in tasks:
+            raise unknown("task", task, tasks, f"bench check --only '{name}'")
+        if blank and method not in methods:
+            raise unknown("method", method, methods, f"bench check --only '{name}'")
+    return [one for one in among if not chosen or any(one.fits(name) for name in chosen)]
+
+
+def refusal(case: Case) -> str | None:
+    """Why a case cannot run at scale mini, found out without running it; None if it can.
+
+    The task or method is not here, it is not for this kind of model, or the mini suite has no data for it.
+    """
+    from bench.request import Common, expand
+    from bench.sources import mini_root
+
+    try:
+        common = Common(given=given(case.task))
+        [request] = expand(methods=case.method, tasks=case.task, seeds=str(SEED), common=common)
+        request.resolve(request.model)
+        mini_root(request.task)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def cases(only: Iterable[str] = (), known: Iterable[Case] = ()) -> list[Case]:
+    """The cases that can run and fit the names, and of the ``known`` ones those that fit.
+
+    Others are left out, which is said; where nothing is left of a name, that is an error.
+    """
+    only, known = list(only), list(known)
+    found = fitting(only, list(dict.fromkeys([*registered(), *known])))
+    refused = {one: why for one in found if one not in known and (why := refusal(one)) is not None}
+    for meant in [[one for one in found if one.fits(name)] for name in only] or [found]:
+        if all(one in refused for one in meant):
+            raise UserError(f"nothing to run: {in_short({one: refused[one] for one in meant})}")
+    if refused:
+        progress.say(f"left out, as they cannot run at scale mini: {in_short(refused)}")
+    return [one for one in found if one not in refused]
+
+
+def in_short(refused: Mapping[Case, str]) -> str:
+    """Cases by the reason why they cannot run, in one line."""
+    by_reason: dict[str, list[str]] = {}
+    for case, why in refused.items():
+        by_reason.setdefault(why, []).append(case.name)
+    return "; ".join(f"{', '.join(names)} ({why})" for why, names in by_reason.items())
 
 
 def measure(case: Case, seed: int, runs: Path) -> Values:
@@ -113,10 +177,21 @@ def measure(case: Case, seed: int, runs: Path) -> Values:
 
     common = Common(runs=runs, offline=True, given=given(case.task))
     [request] = expand(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
-    with quietly():
+    with quietly(), mini_data():
         record = run(request)
     assert record is not None
     return values_of(record)
+
+
+@contextlib.contextmanager
+def mini_data() -> Iterator[None]:
+    """Whatever BENCH_DATA says: the reference is of the embedded suite."""
+    own = os.environ.pop("BENCH_DATA", None)
+    try:
+        yield
+    finally:
+        if own is not None:
+            os.environ["BENCH_DATA"] = own
 
 
 def values_of(record: Mapping[str, Any]) -> Values:
@@ -131,14 +206,42 @@ def values_of(record: Mapping[str, Any]) -> Values:
     return values
 
 
+def timed(case: Case, seed: int, runs: Path) -> tuple[Values, float, str]:
+    """The values of a run, its seconds, and why it failed: then it has no values, and the others go on."""
+    started = time.monotonic()
+    try:
+        values, failure = measure(case, seed, runs), ""
+    except UserError as error:
+        values, failure = {}, str(error)
+    except Exception:  # noqa: BLE001 - a broken method is found by its missing values, beside all others
+        values, failure = {}, traceback.format_exc()
+    return values, time.monotonic() - started, failure
+
+
 def measured(wanted: Sequence[tuple[Case, int]], processes: int) -> list[Values]:
-    """The values of every (case, seed), over several processes; nothing is left behind."""
-    with tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
-        work = [(case, seed, Path(folder)) for case, seed in wanted]
+    """The values of every (case, seed), over several processes; none where the run failed, which is said."""
+    from bench.metrics.pool import scratch, workers
+
+    found: dict[int, Values] = {}
+
+    def done(number: int, values: Values, seconds: float, failure: str) -> None:
+        case, seed = wanted[number]
+        found[number] = values
+        name = case.name if seed == SEED else f"{case.name}, seed {seed}"
+        progress.say(f"[{len(found)}/{len(wanted)}] {name} {progress.duration(seconds)}")
+        if failure:
+            progress.say(f"bench: {case.name}, seed {seed}, failed: {failure.rstrip()}", important=True)
+
+    with scratch("bench-check-") as folder:
         if processes < 2:
-            return [measure(*one) for one in work]
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            return list(pool.map(measure, *zip(*work, strict=True)))
+            for number, (case, seed) in enumerate(wanted):
+                done(number, *timed(case, seed, folder))
+        else:
+            with workers(min(processes, len(wanted) or 1)) as pool:
+                futures = {pool.submit(timed, *one, folder): number for number, one in enumerate(wanted)}
+                for future in as_completed(futures):
+                    done(futures[future], *future.result())
+    return [found[number] for number in range(len(wanted))]
 
 
 def compare(reference: Mapping[str, Any], found: Mapping[str, Values]) -> list[Moved]:
@@ -154,40 +257,6 @@ def compare(reference: Mapping[str, Any], found: Mapping[str, Values]) -> list[M
     return moved
 
 
-def half_width(metric: str, values: Sequence[float]) -> float:
-    """Half of a value's band: ``WIDTH`` standard deviations between the seeds, or the narrowest allowed."""
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    if metric == "stored parameters":
-        return 0.0
-    return max(WIDTH * spread, RESOLUTION.get(metric, FINEST))
-
-
-def make_reference(wanted: Sequence[Case], processes: int) -> dict[str, Any]:
-    """Reference values with their bands, from ten seeds of every case."""
-    from bench import provenance
-
-    pairs = [(case, seed) for case in wanted for seed in SEEDS]
-    found = dict(zip(pairs, measured(pairs, processes), strict=True))
-    document: dict[str, Any] = {
-        "seed": SEED,
-        "seeds": list(SEEDS),
-        "width": WIDTH,
-        "given": GIVEN,
-        "packages": provenance.package_versions(),
-        "cases": {},
-    }
-    for case in wanted:
-        per_seed = [found[case, seed] for seed in SEEDS]
-        document["cases"][case.name] = {
-            "values": per_seed[SEEDS.index(SEED)],
-            "half_width": {
-                metric: half_width(metric, [one[metric] for one in per_seed]) for metric in per_seed[0]
-            },
-            "seeds": {metric: [one[metric] for one in per_seed] for metric in per_seed[0]},
-        }
-    return document
-
-
 def load(path: Path = REFERENCE) -> dict[str, Any]:
     """The committed reference."""
     if not path.is_file():
@@ -196,32 +265,26 @@ def load(path: Path = REFERENCE) -> dict[str, Any]:
     return document
 
 
-def check(only: Iterable[str], processes: int) -> tuple[list[Moved], float]:
-    """Run the cases and compare; every value with its band, and the seconds it took."""
+def check(only: Iterable[str], processes: int) -> Outcome:
+    """Run the cases and compare. What cannot be compared is said before anything runs; the rest goes on."""
     started = time.monotonic()
     reference = load()
-    wanted = cases(only)
-    found = measured([(case, SEED) for case in wanted], processes)
-    names = [case.name for case in wanted]
-    return compare(reference, dict(zip(names, found, strict=True))), time.monotonic() - started
+    known = [Case(*name.split(" ", 1)) for name in reference["cases"]]
+    found = cases(only, known)
+    gone = {one: why for one in found if one in known and (why := refusal(one)) is not None}
+    if gone:
+        progress.say(
+            f"bench: {amount(gone)} of the reference cannot run any more: {in_short(gone)}", important=True
+        )
+    new = [one.name for one in found if one not in known]
+    if new:
+        text = f"{amount(new)} without reference values yet: {', '.join(new)}"
+        progress.say(f"bench: {text}; `bench check --update --only …` makes them", important=True)
+    wanted = [one for one in found if one in known and one not in gone]
+    values = measured([(one, SEED) for one in wanted], processes)
+    moved = compare(reference, dict(zip((one.name for one in wanted), values, strict=True)))
+    return Outcome(moved, new, [one.name for one in gone], time.monotonic() - started)
 
 
-def update(only: Iterable[str], processes: int, path: Path = REFERENCE) -> list[str]:
-    """Measure anew and write; what changed, in words, for the review."""
-    new = make_reference(cases(only), processes)
-    old = load(path)["cases"] if path.is_file() else {}
-    lines = []
-    for name, one in new["cases"].items():
-        for metric, value in one["values"].items():
-            before = old.get(name, {}).get("values", {}).get(metric)
-            if before is None:
-                lines.append(f"{name}: {metric} is new: {value:g} ± {one['half_width'][metric]:g}")
-            elif before != value:
-                lines.append(
-                    f"{name}: {metric} {before:g} -> {value:g} (band was ± {old[name]['half_width'][metric]:g})"
-                )
-    new["cases"] = {**old, **new["cases"]}
-    if not list(only):
-        new["cases"] = {case.name: new["cases"][case.name] for case in cases()}
-    write_json_atomic(path, new)
-    return lines
+def amount(found: Sized) -> str:
+    return f"{len(found)} case{'' if len(found) == 1 else 's'}"

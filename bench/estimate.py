@@ -6,7 +6,9 @@ Three bases, best first, and every estimate says which it has:
 
 - ``N similar runs``: the mean of finished runs that differ in seed and subset only;
 - ``rates of N runs``: seconds per example trained and per item decoded of the same method, model and task,
-  or else of the same method and model, times what this run has;
+  or else of the same method and model, times what this run has. The seconds of all these runs together over
+  all their work, so that long runs say more than short ones; and runs of a few updates or items say nothing,
+  because what a run costs at its start would be multiplied as if every update cost it;
 - ``rough``: examples trained and items decoded, times parameters, times a constant. At scale paper the
   constants are those of §5.3: table-to-text on a TITAN X, 0.2 hours per epoch of 22K examples for
   prefix-tuning, 0.3 for fine-tuning, 1.2 seconds per sentence decoded; XSUM on a V100, 1.25 hours per epoch,
@@ -57,6 +59,9 @@ MINI = {
 }
 STARTING = {"paper": 60.0, "mini": 5.0}
 """Scale -> seconds for reading, loading and scoring."""
+FEWEST_UPDATES, FEWEST_ITEMS = 20, 10
+"""Work that a run must have done for its rate to count. The first update and the first batch decoded take a few
+times as long as the next ones (memory is allocated, kernels are chosen): less than a fifth of this many."""
 REPEATS = ("data_seed",)
 
 
@@ -77,9 +82,27 @@ class Estimate:
 
 
 @dataclass
+class _Work:
+    """What was done in how many seconds, over all runs that did enough of it."""
+
+    seconds: float = 0.0
+    amount: float = 0.0
+
+    def add(self, seconds: float, amount: float) -> None:
+        self.seconds += seconds
+        self.amount += amount
+
+    @property
+    def rate(self) -> float:
+        return self.seconds / self.amount
+
+
+@dataclass
 class _Rates:
-    trained: list[float] = field(default_factory=list)
-    decoded: list[float] = field(default_factory=list)
+    trained: _Work = field(default_factory=_Work)
+    decoded: _Work = field(default_factory=_Work)
+    runs: list[str] = field(default_factory=list)
+    """Those that gave either."""
 
 
 def size_of(request: Request, resolved: Resolved) -> Size | None:
@@ -119,21 +142,26 @@ class History:
         options = {name: one["value"] for name, one in record["options"].items()}
         settings = {name: one["value"] for name, one in record["settings"].items()}
         stages = record.get("seconds") or {}
-        training, decoding = record.get("training"), record.get("decoding")
-        if training is None and decoding is None:
+        if record.get("training") is None and record.get("decoding") is None:
             return
+        training, decoding = record.get("training") or {}, record.get("decoding") or {}
         # The stages of a run that was resumed are in the products' own notes, not in the last attempt.
-        seconds = (training or {}).get("seconds", 0.0) + (decoding or {}).get("seconds", 0.0)
+        seconds = training.get("seconds", 0.0) + decoding.get("seconds", 0.0)
         alike = _alike(record["task"], record["method"], record["model"], record["scale"], options, settings)
         self.whole.setdefault(alike, []).append(seconds + stages.get("score", 0.0))
+        updates, batch_size = training.get("updates", 0), settings.get("batch_size")
+        trained = updates >= FEWEST_UPDATES and batch_size and training["rows"] > 0
+        decoded = decoding.get("items", 0) >= FEWEST_ITEMS
         for names in _levels(record["task"], record["method"], record["model"]):
+            if not trained and not decoded:
+                continue
             rates = self.rates.setdefault(names, _Rates())
-            if training and training.get("updates") and training.get("rows"):
-                per_epoch = math.ceil(training["rows"] / settings["batch_size"])
-                examples = training["updates"] * training["rows"] / per_epoch
-                rates.trained.append(training["seconds"] / examples)
-            if decoding and decoding.get("items"):
-                rates.decoded.append(decoding["seconds"] / decoding["items"])
+            rates.runs.append(record["run_id"])
+            if trained:
+                per_epoch = math.ceil(training["rows"] / batch_size)
+                rates.trained.add(training["seconds"], updates * training["rows"] / per_epoch)
+            if decoded:
+                rates.decoded.add(decoding["seconds"], decoding["items"])
 
     def estimate(self, request: Request, resolved: Resolved) -> Estimate | None:
         """Seconds that the run will take; None where nothing is known of its size."""
@@ -149,10 +177,10 @@ class History:
         scale = request.common.scale
         for level in _levels(*names):
             rates = self.rates.get(level)
-            if rates and rates.decoded and (rates.trained or not size.examples):
-                training = size.examples * _mean(rates.trained) if size.examples else 0.0
-                seconds = training + size.items * _mean(rates.decoded) + STARTING[scale]
-                return Estimate(seconds, f"rates of {counted(rates.decoded, 'run')}")
+            if rates and rates.decoded.amount and (rates.trained.amount or not size.examples):
+                training = size.examples * rates.trained.rate if size.examples else 0.0
+                seconds = training + size.items * rates.decoded.rate + STARTING[scale]
+                return Estimate(seconds, f"rates of {counted(rates.runs, 'run')}")
         return Estimate(rough(request, size), "rough")
 
 

@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def temporary_name(path: Path) -> Path:
 
 
 def remove_leftovers(directory: Path) -> list[Path]:
-    """Delete temporaries in ``directory`` whose process is gone; returns what was deleted.
+    """Delete temporaries (files and folders) in ``directory`` whose process is gone; returns what was deleted.
 
     A temporary of another machine is deleted once nothing has been written to it for a day.
     """
@@ -68,7 +69,10 @@ def remove_leftovers(directory: Path) -> list[Path]:
                 and processes.process_started(int(found["pid"])) is None
             )
             if dead or time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER:
-                path.unlink()
+                if path.is_dir():  # a folder that was to be renamed when it is whole
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
                 removed.append(path)
     return removed
 

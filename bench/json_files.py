@@ -66,13 +66,28 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def parse_json(path: Path, content: bytes, line: int | None = None) -> Any:
-    """``content`` of ``path`` as a value; damage is a DataError that names the file and the place."""
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names differ: of two values for one name ``json`` would keep the last."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f'"{name}" is given twice in one object')
+        found[name] = value
+    return found
+
+
+def parse_json(path: Path, content: bytes, line: int | None = None, distinct: bool = False) -> Any:
+    """``content`` of ``path`` as a value; damage is a DataError that names the file and the place.
+
+    ``distinct`` refuses an object that gives a name twice: for what people and other programs write.
+    """
     place = f"{path}" if line is None else f"{path}, line {line}"
     if not content.strip():
         raise DataError(f"{place} is empty; expected one JSON document")
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        return json.loads(
+            content, parse_constant=_refuse_constant, object_pairs_hook=_distinct if distinct else None
+        )
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place} is damaged; expected one JSON document: {error}") from error
 

@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from bench.errors import DataError, UserError
+from bench import data
+from bench.errors import DataError, UnavailableError, UserError, unknown
 from bench.files import read_bytes
 from bench.json_files import parse_json
+from bench.progress import say
 from bench.scoring import Pair
+from bench.spec import PROTOCOLS, SCALES
+from bench.task import Item, Protocol, Task
 
 EXAMPLE = '{"hyp": "a text", "refs": ["a reference", "another"]}'
 LARGEST = 4 << 30
 """Bytes after decompression; more than any real file by far."""
+STREAM = Path("-")
+
+
+def shown(path: Path) -> Path:
+    """What a file is called in messages."""
+    return Path("standard input") if path == STREAM else path
+
+
+def standard_input() -> bytes:
+    """What is piped in: plain text."""
+    try:
+        content = sys.stdin.buffer.read()
+    except (AttributeError, ValueError) as error:  # none at all, or closed
+        raise DataError("standard input is closed; expected lines there, or a file's name for -") from error
+    except OSError as error:
+        raise DataError(f"standard input cannot be read: {error.strerror}") from error
+    if content.startswith(b"\x1f\x8b"):
+        raise DataError("standard input is gzip; expected plain text (zcat FILE | bench score …)")
+    return content
 
 
 def content_of(path: Path) -> bytes:
-    """The file's content, decompressed where its name ends in .gz."""
+    """The file's content, decompressed where its name ends in .gz; ``-`` is standard input."""
+    if path == STREAM:
+        return standard_input()
     content = read_bytes(path, missing=f"{path}: no such file")
     if path.suffix != ".gz":
         return content
@@ -36,7 +63,7 @@ def content_of(path: Path) -> bytes:
 def text_lines(path: Path) -> list[str]:
     """The file's lines: UTF-8, ended by LF or CRLF and by nothing else; a last empty one is none."""
     content = content_of(path).removeprefix(b"\xef\xbb\xbf")
-    lines = content.split(b"\n")
+    path, lines = shown(path), content.split(b"\n")
     if not lines[-1]:
         lines.pop()
     texts = []
@@ -56,27 +83,68 @@ def read_predictions(path: Path, expected: int, of: str) -> list[str]:
     outputs = text_lines(path)
     if len(outputs) != expected:
         raise UserError(
-            f"{path} has {len(outputs):,} lines and {of} has {expected:,} items; expected one output a line, "
-            "an empty line for an empty output"
+            f"{shown(path)} has {len(outputs):,} lines and {of} has {expected:,} items; "
+            "expected one output a line, an empty line for an empty output"
         )
     return outputs
+
+
+def own_references(
+    task: Task,
+    predictions: Path,
+    split: str,
+    protocol: str,
+    limit: int | None,
+    data_dir: Path | None,
+    scale: str,
+    offline: bool,
+) -> tuple[Sequence[Item], list[str]]:
+    """The items of the task's own split, the first ``limit`` where given, and the outputs for them."""
+    if split not in task.files:
+        raise unknown(f"split of {task.name}", split, task.files, "--split")
+    if protocol not in PROTOCOLS:
+        raise unknown("protocol", protocol, PROTOCOLS)
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    try:
+        found = data.found(task, data_dir, not offline, scale, (split,))
+    except UnavailableError as error:
+        told, _, _ = str(error).partition(" A run that needs other splits")  # this is no run
+        raise UnavailableError(told) from error
+    if problem := data.miscounted(found, split):
+        raise DataError(
+            f"{problem} A published score is over all of them; --pairs takes any other references"
+        )
+    items: Sequence[Item] = data.load_items(found, split, cast(Protocol, protocol))
+    of = f"{task.name} {split} ({found.origin})"
+    if limit is not None and limit < len(items):
+        items, of = items[:limit], f"{of}, cut by --limit {limit},"
+    return items, read_predictions(predictions, len(items), of)
 
 
 def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Pair], list[str]]:
     """Items and outputs from JSON lines: ``hyp``, ``refs`` and, where the task has groups, ``seen`` or
     ``category``. ``DataError`` names the line and what was expected there."""
     items, outputs = [], []
-    for number, line in enumerate(content_of(path).split(b"\n"), 1):
+    path, content = shown(path), content_of(path)
+    for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
         place = f"{path}, line {number}"
-        row = parse_json(path, line, number)
+        row = parse_json(path, line, number, distinct=True)
         if not isinstance(row, dict):
             raise DataError(f"{place}: expected an object like {EXAMPLE}")
         outputs.append(hypothesis(row, place))
         items.append(Pair(references(row, place), ("all", *group(row, task, groups, place))))
     if not items:
         raise DataError(f"{path} is empty; expected lines like {EXAMPLE}")
+    without = sum(item.groups == ("all",) for item in items)
+    if "seen" in groups and 0 < without < len(items):
+        say(
+            f'warning: {without:,} of {len(items):,} lines of {path} have neither "seen" nor "category"; '
+            "they count in the group all alone",
+            important=True,
+        )
     return items, outputs
 
 
@@ -97,12 +165,23 @@ def group(row: dict[str, Any], task: str, groups: tuple[str, ...], place: str) -
     """Seen or unseen, from ``seen`` or from ``category``; neither leaves the item in ``all`` alone."""
     if "seen" not in groups:
         return ()
-    if (seen := row.get("seen")) is not None:
-        if not isinstance(seen, bool):
-            raise DataError(f'{place}: "seen" must be true or false')
-        return ("seen" if seen else "unseen",)
-    if row.get("category") is None:
-        return ()
+    seen, category = row.get("seen"), row.get("category")
+    if seen is not None and not isinstance(seen, bool):
+        raise DataError(f'{place}: "seen" must be true or false')
+    said = () if seen is None else ("seen" if seen else "unseen",)
+    if category is None:
+        return said
     from bench.registry import get_task
 
-    return get_task(task).groups_of(str(row["category"]), place)
+    try:
+        known = get_task(task).groups_of(str(category), place)
+    except DataError:
+        if not said:
+            raise
+        return said  # a category of one's own; the line says itself what it is
+    if said and known and said != known:
+        raise DataError(
+            f'{place}: "seen" is {str(seen).lower()} and category {category!r} is {known[0]}; '
+            "expected one of the two, or both in agreement"
+        )
+    return said or known

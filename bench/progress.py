@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -156,13 +157,17 @@ def line(
     parts = [f"{label}: {amount} {unit}".rstrip() + percent]
     rate = advanced / seconds if seconds > 0 else 0.0
     if rate > 0:
-        per = unit or "it"
-        parts.append(f"{rate:.1f} {per}/s" if rate >= 1 else f"{1 / rate:.1f} s per {per}")
+        parts.append(f"{rate:.1f} {unit or 'it'}/s" if rate >= 1 else f"{1 / rate:.1f} s per {single(unit)}")
     if end:
         parts.append(f"{end} after {duration(seconds)}")
     elif rate > 0 and total is not None:
         parts.append(f"{duration(max(total - done, 0) / rate)} left")
     return ", ".join([*parts, note] if note else parts)
+
+
+def single(unit: str) -> str:
+    """One of what is counted: ``updates`` -> ``update``, ``batches`` -> ``batch``."""
+    return re.sub(r"(?<=ch|sh)es$|(?<=[^s])s$", "", unit) or "it"
 
 
 def duration(seconds: float) -> str:

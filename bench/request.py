@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -221,28 +221,40 @@ def specify(request: Request, found: Found | None = None) -> Specified:
     """Find data and backbone, and resolve every setting. Nothing is written.
 
     ``found`` keeps what was found from one call to the next, so that files that many requests share are
-    hashed once.
+    hashed once; and what was not, so that a network that does not answer is waited for once.
     """
     common = request.common
     check_fit(request.task, request.model)
     found = {} if found is None else found
     weights = (request.model, common.offline)
-    if weights not in found:
-        found[weights] = locate(request.model, allow_download=not common.offline)
-    model: Located = found[weights]
+    model: Located = once(found, weights, lambda: locate(request.model, allow_download=not common.offline))
     splits = splits_of(request, request.resolve(model.name))
     files = (request.task.name, common.data_dir, common.offline, common.scale, splits, common.strict)
-    if files not in found:
-        found[files] = prepare(
+    data: Prepared = once(
+        found,
+        files,
+        lambda: prepare(
             request.task,
             common.data_dir,
             allow_download=not common.offline,
             scale=common.scale,
             splits=splits,
             strict=common.strict,
-        )
-    data: Prepared = found[files]
+        ),
+    )
     return specified(request, model, data)
+
+
+def once(found: Found, key: tuple[object, ...], find: Callable[[], Any]) -> Any:
+    """What ``find`` returns or refuses, the same for every request with this ``key``."""
+    if key not in found:
+        try:
+            found[key] = find()
+        except UserError as error:
+            found[key] = error
+    if isinstance(found[key], UserError):
+        raise found[key].with_traceback(None)
+    return found[key]
 
 
 def splits_of(request: Request, resolved: Resolved) -> tuple[str, ...]:

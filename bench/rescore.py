@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import fnmatch
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from bench import provenance, scoring
 from bench.errors import UserError, unknown
 from bench.files import sha256_file
+from bench.progress import say
 from bench.registry import get_task
 from bench.rundir import RunDir
 from bench.store import Store
@@ -21,6 +23,10 @@ from bench.task import Task
 
 def chosen(store: Store, pattern: str) -> list[RunDir]:
     """The runs whose name is, starts with, or (with ``*``) fits ``pattern``; ``UserError`` if none does."""
+    if not pattern.strip():  # an unset variable in a script; every name starts so
+        raise UserError(
+            f"--run {pattern!r}: an empty name; expected a run's name, its beginning, a pattern or all"
+        )
     folders = {folder.run_id: folder for folder in store.runs()}
     if pattern == "all":
         found = list(folders)
@@ -35,10 +41,10 @@ def chosen(store: Store, pattern: str) -> list[RunDir]:
     return [folders[name] for name in found]
 
 
-def again(folder: RunDir, task: Task | None = None) -> dict[str, Any]:
+def again(folder: RunDir, task: Task | None = None, only: Sequence[str] = ()) -> dict[str, Any]:
     """Score one run again: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``.
 
-    ``task``: where it is no registered one.
+    ``task``: where it is no registered one. ``only``: these metrics; the others stay as the record has them.
     """
     record = folder.done_record()
     if record is None:
@@ -52,8 +58,21 @@ def again(folder: RunDir, task: Task | None = None) -> dict[str, Any]:
         with folder.claim():
             started, clock = provenance.now(), time.monotonic()
             items, outputs = scoring.of_rows(rows)
-            scores = scoring.score(task, items, outputs)
+            scores = scoring.score(task, items, outputs, only)
             scoring.warn_of_gate(scores)
+            if only:
+                if lacking := scoring.unanswered(scores["all"], only):
+                    told = "; ".join(
+                        f"{name} not computed: {scores['all'][name]['reason']}" for name in lacking
+                    )
+                    return {"run": folder.run_id, "error": f"{told}; the record stays as it is"}
+                kept = record["scores"]
+                scores = {group: {**kept.get(group, {}), **found} for group, found in scores.items()}
+            elif all(one["value"] is None for one in scores["all"].values()):
+                told = "; ".join(dict.fromkeys(str(one["reason"]) for one in scores["all"].values()))
+                return {"run": folder.run_id, "error": f"no score: {told}; the record stays as it is"}
+            else:
+                scores = keeping(record["scores"], scores)
             differing = difference(record["scores"], scores)
             if differing:
                 folder.write_scores(scores)
@@ -69,6 +88,7 @@ def again(folder: RunDir, task: Task | None = None) -> dict[str, Any]:
                             "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
                             "packages": provenance.package_versions(),
                             "replaces_attempt": record["attempt"],
+                            **({"metrics": list(only)} if only else {}),
                         },
                     }
                 )
@@ -81,6 +101,26 @@ def again(folder: RunDir, task: Task | None = None) -> dict[str, Any]:
         if old.get(name, {}).get("value") != new[name]["value"]
     }
     return {"run": folder.run_id, "changed": differing, "values": values}
+
+
+def keeping(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """``new``, with the old values of scores that cannot be had here: absent weights take no value away.
+
+    A scorer that broke is another matter, and stands as it is.
+    """
+    lost = [
+        name
+        for name, one in new["all"].items()
+        if one["value"] is None
+        and not str(one.get("reason", "")).startswith(scoring.FAILED)
+        and old.get("all", {}).get(name, {}).get("value") is not None
+    ]
+    if lost:
+        say(f"not computed here, so left as recorded: {', '.join(lost)}", important=True)
+    return {
+        group: {**found, **{name: old[group][name] for name in lost if name in old.get(group, {})}}
+        for group, found in new.items()
+    }
 
 
 def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -14,28 +14,30 @@ from typing import Any, Literal
 
 from bench import files, json_files, provenance
 from bench.errors import DataError, UserError
+from bench.record import FORMAT, STATUSES, problem
 from bench.worker import BEAT_EVERY, STALE_AFTER, Claim, holder_of, numbered, numbers
 
 Record = dict[str, Any]
 Stage = Literal["train", "decode", "score"]
 
-STATUSES = ("done", "failed", "cancelled")
 PRODUCTS: dict[Stage, str] = {
     "train": "parameters.safetensors",
     "decode": "generations.jsonl",
     "score": "scores.json",
 }
-FORMAT = 1  # of a record; raised when a field changes its meaning
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A record that could not be read, and why."""
+    """A record that could not be read, and why: ``str`` names both."""
 
     path: Path
     reason: str
+
+    def __str__(self) -> str:
+        return f"not readable: {self.path}: {self.reason}"
 
 
 class RunDir:
@@ -90,7 +92,10 @@ class RunDir:
     def read_records(
         self, damaged: list[Damage], newest: int | None = None, status: str | None = None
     ) -> list[Record]:
-        """Attempts in order of time, or the ``newest`` few; what is unreadable goes to ``damaged``."""
+        """Attempts in order of time, or the ``newest`` few.
+
+        What is unreadable goes to ``damaged``, and so does a record that lacks what readers rely on.
+        """
         found: list[Record] = []
         directory = self.path / "records"
         for number in reversed(numbers(directory)):
@@ -99,10 +104,11 @@ class RunDir:
             path = numbered(directory, number)
             try:
                 record = json_files.read_json(path)
-                if not isinstance(record, dict) or record.get("status") not in STATUSES:
-                    raise DataError(f"{path} is not a record: its status is none of {STATUSES}")
+                why = problem(record, self.run_id)
             except DataError as error:
-                damaged.append(Damage(path, str(error)))
+                why = str(error).removeprefix(f"{path} ").removeprefix("is ")
+            if why is not None:
+                damaged.append(Damage(path, why))
                 continue
             if status is None or record["status"] == status:
                 found.append(record)

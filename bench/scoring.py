@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -89,6 +89,17 @@ def score_all(
 
 def one(task: str, metric: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
     """One metric on one group."""
+    try:
+        return measured(task, metric, hypotheses, references)
+    except UnavailableError as error:
+        return Score(None, None, str(error))
+    except Exception as error:  # noqa: BLE001 - one broken score must not lose the others
+        traceback.print_exc(file=sys.stderr)
+        return Score(None, None, f"{FAILED}: {type(error).__name__}: {error}")
+
+
+def measured(task: str, metric: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+    """The same, with whatever the scorer or the gate raises."""
     scorer = metrics.find(task, metric)
     if scorer is None:
         return Score(None, None, NOT_YET)
@@ -99,16 +110,8 @@ def one(task: str, metric: str, hypotheses: Sequence[str], references: Sequence[
         return Score(
             None, None, f"no reference for {len(without)} of {len(hypotheses)} items (first: {without[0]})"
         )
-    try:
-        measured = scorer(hypotheses, references)
-    except UnavailableError as error:
-        return Score(None, None, str(error))
-    except Exception as error:  # noqa: BLE001 - one broken score must not lose the others
-        traceback.print_exc(file=sys.stderr)
-        return Score(None, None, f"{FAILED}: {type(error).__name__}: {error}")
-    return Score(
-        measured.value, measured.signature, segments=measured.segments, gate=gate.verdict(task, metric)
-    )
+    found = scorer(hypotheses, references)
+    return Score(found.value, found.signature, segments=found.segments, gate=gate.verdict(task, metric))
 
 
 def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Pair], list[str]]:
@@ -118,9 +121,9 @@ def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Pair], list[str]]:
     return items, [row["output"] for row in kept]
 
 
-def warn_of_gate(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    """The metrics whose scorer failed the gate, said aloud: their numbers must not be believed."""
-    failed = sorted(
+def failed_gate(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """The metrics whose scorer failed the gate: their numbers must not be believed."""
+    return sorted(
         {
             name
             for group in scores.values()
@@ -128,6 +131,27 @@ def warn_of_gate(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[
             if str(one.get("gate", "")).startswith(gate.FAILED)
         }
     )
+
+
+def unanswered(
+    scores: Mapping[str, Mapping[str, Any]], named: Collection[str] = (), some_lack_references: bool = False
+) -> list[str]:
+    """The scores of the group ``all`` whose absence is a failure: of those that were asked for by name, any.
+
+    Of a task's scores that nobody named, those whose scorer broke, and all where none is there; but for
+    outputs of which some lack references: with every score is said which.
+    """
+    reasons = {name: str(one.get("reason")) for name, one in scores.items() if one.get("value") is None}
+    if named:
+        return [name for name in reasons if name in named]
+    if len(reasons) == len(scores) and not some_lack_references:
+        return list(reasons)
+    return [name for name, reason in reasons.items() if reason.startswith(FAILED)]
+
+
+def warn_of_gate(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """The metrics whose scorer failed the gate, said aloud."""
+    failed = failed_gate(scores)
     if failed:
         say(
             f"warning: the scorers of {', '.join(failed)} give wrong values for the golden outputs on this "

@@ -91,6 +91,7 @@ class Attempt:
         """What went wrong, and what a job's log says about it."""
         facts: dict[str, Any] = dict(describe_error(error))
         if self.place is not None:
+            facts |= self.place.cause(facts) or {}
             stopped_by = self.place.stopped_by
             facts["signal"] = None if stopped_by is None else stopped_by.name
             facts["log_tail"] = self.place.log_tail()

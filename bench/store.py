@@ -51,8 +51,11 @@ def lookup(record: Mapping[str, Any], path: str) -> Any:
 
 
 def is_called(run_id: str, name: str) -> bool:
-    """Whether ``name`` is the run's name or the beginning or end of it: the end is its hash."""
-    return run_id.startswith(name) or run_id.endswith(name)
+    """Whether ``name`` is the run's name or the beginning or end of it: the end is its hash.
+
+    Nothing is called by an empty name, which an unset variable of a shell leaves.
+    """
+    return name != "" and (run_id.startswith(name) or run_id.endswith(name))
 
 
 class Store:

@@ -22,8 +22,20 @@ from bench.cluster.launches import Launch
 from bench.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
-PADDING = {"settings": {f"setting_{i}": {"value": i, "origin": "our choice"} for i in range(40)}}
-"""A record is some kilobytes; a made-up one must be too."""
+PADDING = {
+    "settings": {f"setting_{i}": {"value": i, "origin": "our choice"} for i in range(40)},
+    "options": {},
+    "protocol": "original",
+    "ended": "2026-01-02",
+}
+"""What every record has; some kilobytes, as real ones are."""
+FINISHED = {
+    "scores": {"all": {}},
+    "training": None,
+    "parameters": {"trained": 1, "stored": 1, "backbone": 1},
+    "decoding": {"items": 1, "seconds": 1.0},
+    "seconds": {"attempt": 1.0},
+}
 
 
 def make(runs: Path, programs: Path, jobs: int) -> None:
@@ -40,13 +52,13 @@ def make(runs: Path, programs: Path, jobs: int) -> None:
         )
         place = {"job": {"launch": "20260101-000000-abcdef", "id": job}}
         if number % 2:
-            store.run(run_id).write_record({"status": "done", "task": "webnlg", **place, **PADDING})
+            store.run(run_id).write_record({"status": "done", **what, **place, **PADDING, **FINISHED})
         elif number % 10 == 0:
             error = {
                 "kind": "out-of-memory",
                 "message": f"CUDA out of memory. Tried to allocate {number} MiB",
             }
-            store.run(run_id).write_record({"status": "failed", "error": error, **place, **PADDING})
+            store.run(run_id).write_record({"status": "failed", "error": error, **what, **place, **PADDING})
             ended.append(f"{job}|FAILED|70:0|n1|None")
         else:
             state = "RUNNING|None|n1" if number % 4 else "PENDING|Priority|"

@@ -59,7 +59,7 @@ def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counte
     """Every number of Table 1 that the files here allow.
 
     ``data_dir`` and ``tokenizer``: as `bench data stats` takes them. ``UserError`` for a directory that
-    does not exist; what is merely absent is a gap.
+    does not exist or has no tokenizer; what is merely absent is a gap.
     """
 
     @cache
@@ -71,6 +71,8 @@ def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counte
                 raise
             return None
 
+    if tokenizer is not None:
+        words()  # what was typed is checked even where no file is here that it would be needed for
     names = dict.fromkeys(str(cell.task) for cell in paper.cells("table1"))
     return {
         (name, metric): found

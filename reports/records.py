@@ -52,6 +52,8 @@ class Run:
     status: str
     ended: str
     attempts: int
+    seconds: float | None
+    """Of all attempts together; None where no record says."""
 
     @property
     def replicate(self) -> tuple[int | None, int]:
@@ -90,9 +92,13 @@ def latest(records: Iterable[Record]) -> list[Run]:
     """One run per run id: its latest record that is done, else its latest attempt."""
     chosen: dict[str, tuple[tuple[bool, str, int], Record]] = {}
     attempts: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     for number, record in enumerate(records):
         run_id = str(record.get("run_id") or f"record {number}")
         attempts[run_id] += 1
+        spent = (record.get("seconds") or {}).get("attempt")
+        if spent is not None and not record.get("scored"):  # scored again: it repeats what the attempt took
+            seconds[run_id] = seconds.get(run_id, 0.0) + float(spent)
         rank = (record.get("status") == "done", ended(record), number)
         if run_id not in chosen or rank > chosen[run_id][0]:
             chosen[run_id] = (rank, record)
@@ -105,6 +111,7 @@ def latest(records: Iterable[Record]) -> list[Run]:
             status=str(record["status"]),
             ended=ended(record),
             attempts=attempts[run_id],
+            seconds=seconds.get(run_id),
         )
         for run_id, (_, record) in chosen.items()
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 from reports.shapes import CellView, Lineage, MiniView, Ours, Report, Row, Section, Table
@@ -18,6 +19,8 @@ COLUMNS: tuple[str, ...] = (*NAMES, "scale")
 COLUMNS += ("printed", "paper", "paper_low", "paper_high", "ours", "low", "high", "interval", "n", "runs")
 COLUMNS += ("difference", "verdict", "reason", "signature", "run_ids")
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_HALVES = re.compile(r"[\ud800-\udfff]")
+"""Half characters, as in the name of a file in another encoding: no file of text can hold them."""
 
 
 def guarded(value: object) -> str:
@@ -26,7 +29,7 @@ def guarded(value: object) -> str:
         return ""
     if isinstance(value, int | float):
         return f"{value:.10g}" if isinstance(value, float) else str(value)
-    text = str(value).replace("\x00", "")
+    text = _HALVES.sub("�", str(value).replace("\x00", ""))
     # A blank before the sign does not stop every program.
     return "'" + text if text.lstrip(" ").startswith(RISKY) or text.startswith(RISKY) else text
 

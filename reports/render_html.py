@@ -143,11 +143,12 @@ def progress(found: Overview) -> str:
         rows.append(
             f'<tr><th scope="row"><a href="#{h(one.experiment)}">{h(heading(one.experiment))}</a></th>'
             f"<td>{h(one.scale)}</td>"
+            f'<td data-key="{one.done}">{one.done} of {one.planned}</td>'
             f'<td data-key="{done:.4f}"><span class="bar" role="img" aria-label="{done:.0f} percent done">'
             f'<i style="width:{done:.1f}%"></i><i class="bad" style="width:{failed:.1f}%"></i></span></td>'
-            f'<td data-key="{one.done}">{one.done} of {one.planned}</td><td>{h(rest)}</td></tr>'
+            f"<td>{h(rest)}</td></tr>"
         )
-    head = heads(("experiment", "scale", "progress", "done", ""))
+    head = heads(("experiment", "scale", "done", "progress", ""))
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f"<h3>Progress by experiment</h3>{scrolling('Progress', table)}"
 

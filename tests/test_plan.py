@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from least_record import least
 
 from bench.cli import main
 from bench.estimate import STARTING, History, Size, in_words, size_of
@@ -41,7 +42,7 @@ def leave(store: Store, one: Candidate, status: str | None = "done", **facts: An
         folder.path.mkdir(parents=True)
         write_json_atomic(folder.spec, spec)
     else:
-        folder.write_record({**spec, "status": status, **facts})
+        folder.write_record({**least(status), **spec, **facts})
     return str(spec["run_id"])
 
 
@@ -167,6 +168,27 @@ def test_estimates_rest_on_the_best_there_is() -> None:
     assert estimate(History([{**done[0], "status": "failed"}]), wanted).basis == "rough"
 
 
+def test_a_few_updates_say_nothing_of_many() -> None:
+    """The first update and the start cost what they cost once, however often they are seen."""
+    chosen = (
+        candidate("table2", "paper", Select("e2e", "prefix", "gpt2-medium", s)) for s in ("22", "9", "101")
+    )
+    long, short, tiny = ({**spec_of(one), "status": "done"} for one in chosen)
+    wanted = candidate("table2", "paper", Select("webnlg", "prefix", "gpt2-medium", "101"))
+    long |= took(1000, 42_061, 1000.0, 630, 63.0)
+    tiny |= took(2, 20, 60.0, 5, 60.0)
+    usual = estimate(History([long]), wanted)
+    for records in ([long, tiny, tiny, tiny, tiny], [tiny, long]):
+        assert estimate(History(records), wanted) == usual
+    assert estimate(History([tiny] * 4), wanted).basis == "rough"
+    # A run with a tenth of the work, four times as slow, counts as a tenth and not as half.
+    short |= took(100, 42_061, 400.0, 63, 25.2)
+    both = estimate(History([long, short]), wanted)
+    assert both.basis == "rates of 2 runs"
+    work = usual.seconds - STARTING["paper"]
+    assert both.seconds - STARTING["paper"] == pytest.approx(work * 1.4 / 1.1)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(40, "40 s"), (720, "12 min"), (12_600, "3.5 h"), (2e5, "2.3 days")]
 )
@@ -238,5 +260,9 @@ def test_an_experiment_without_runs_says_what_to_type(
 def test_experiments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "experiments", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert len(rows) == 18
+    known = (
+        [f"table{n}" for n in range(1, 11)] + [f"figure{n}" for n in range(3, 9)] + ["claims", "efficiency"]
+    )
+    assert len(known) == 18
+    assert set(known) <= set(rows)  # a file that was added is one more
     assert (rows["table2"]["runs (paper)"], rows["figure3"]["runs (paper)"]) == (63, 160)

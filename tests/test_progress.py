@@ -168,4 +168,12 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_slow_steps_are_told_in_seconds_each() -> None:
     shown = progress.line("runs", "runs", 2, 4, 2, 60.0)
-    assert shown == "runs: 2/4 runs (50 %), 30.0 s per runs, 1 min 00 s left"
+    assert shown == "runs: 2/4 runs (50 %), 30.0 s per run, 1 min 00 s left"
+
+
+@pytest.mark.parametrize(
+    ("unit", "one"),
+    [("updates", "update"), ("batches", "batch"), ("sentences", "sentence"), ("files", "file"), ("", "it")],
+)
+def test_slow_work_is_told_per_one(unit: str, one: str) -> None:
+    assert f", 1.1 s per {one}, " in progress.line("training", unit, 10, 100, 10, 11.0)

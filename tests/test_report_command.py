@@ -111,3 +111,41 @@ def test_no_runs_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["report", "table2", "--format", "md", "--runs", str(tmp_path / "none")]) == 0
     assert "○" in capsys.readouterr().out
     assert main(["list", "claims", "--json"]) == 0
+
+
+def test_the_current_directory_can_hold_the_report(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["report", "table5", "--runs", str(runs), "--out", "."]) == 0
+    assert (tmp_path / "here" / "index.html").is_file()
+    assert capsys.readouterr().out.startswith("index.html")
+    assert main(["report", "table5", "--runs", str(runs), "--out", "index.html/x"]) == 1
+    told = capsys.readouterr().err
+    assert "Traceback" not in told and ".tmp" not in told and "ls -ld index.html/x`" in told
+
+
+def test_why_published_files_were_not_counted_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data" / "dart").mkdir(parents=True)
+    (tmp_path / "data" / "dart" / "dart-v1.1.1-full-dev.json").write_text(
+        json.dumps([{"tripleset": [["a", "b", "c"]], "annotations": [{"source": "x", "text": "a b c"}]}])
+    )
+    arguments = ["report", "table1", "--data-dir", str(tmp_path / "data"), "--runs", str(tmp_path / "none")]
+    for form, sign in (("md", "○"), ("tex", r"$\circ$")):
+        assert main([*arguments, "--format", form]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        [here] = [line for line in lines if "DART (input length, output length)" in line]
+        assert sign in here and "not counted: train split not here" in here
+        [size] = [line for line in lines if "examples): " in line]
+        assert "DART" in size and "dev has 1 rows of 1 items, published are " in size
+        [others] = [line for line in lines if "E2E; WebNLG; XSUM: " in line]
+        assert "not counted: the published files are not here" in others
+
+
+def test_a_tokenizer_that_is_none_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        assert main(["report", "table1", "--tokenizer", str(folder), "--format", "md"]) == 2
+        assert str(folder) in capsys.readouterr().err

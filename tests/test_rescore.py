@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from bench import gate, metrics, rescore, runner
-from bench.errors import UserError
+from bench.cli import main
+from bench.errors import UnavailableError, UserError
 from bench.metrics import Measured
 from bench.request import Common, expand
 from bench.rundir import RunDir
@@ -108,3 +110,75 @@ def test_runs_are_chosen_by_name_start_or_pattern(store: Store) -> None:
         rescore.chosen(store, "xsum")
     with pytest.raises(UserError, match="there is no run in"):
         rescore.chosen(Store(store.root / "none"), "all")
+    with pytest.raises(UserError, match="--run '': an empty name"):
+        rescore.chosen(store, "")
+
+
+def test_only_the_named_scores_are_computed_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+        raise AssertionError("was not asked for")
+
+    folder = webnlg(store)
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), broken)
+    words = ["score", "--run", folder.run_id, "--runs", str(store.root), "--json"]
+    assert main([*words, "--metric", "ter"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"run": folder.run_id, "changed": [], "values": {}}]
+    assert len(folder.records()) == 1
+    assert main([*words, "--metric", "ter", "--metric", "bleu"]) == 1  # the gate sees one point too much
+    [outcome] = json.loads(capsys.readouterr().out)
+    assert outcome["changed"] == ["bleu"]
+    old, new = folder.records()
+    assert new["scored"]["metrics"] == ["ter", "bleu"]
+    for group, scores in old["scores"].items():
+        assert list(new["scores"][group]) == list(scores)
+        assert new["scores"][group]["meteor"] == scores["meteor"]
+    assert new["scores"] == folder.read_scores()
+
+
+def test_a_named_score_that_cannot_be_had_leaves_the_record(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+        raise UnavailableError("no weights here")
+
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "ter"), absent)
+    assert main(["score", "--run", "all", "--runs", str(store.root), "--metric", "ter"]) == 1
+    said = capsys.readouterr().out
+    assert "unknown metric of e2e 'ter'" in said
+    assert "ter not computed: no weights here; the record stays as it is" in said
+    assert len(webnlg(store).records()) == 1
+
+
+def test_a_run_without_any_score_fails_the_command(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+        raise UnavailableError("no weights here")
+
+    words = ["score", "--run", "webnlg", "--runs", str(store.root)]
+    assert main(words) == 0
+    for name in ("bleu", "bleu_no_blank", "meteor", "ter"):
+        monkeypatch.setitem(metrics.SCORERS, ("webnlg", name), absent)
+    assert main(words) == 1
+    assert "no score: no weights here; the record stays as it is" in capsys.readouterr().out
+    assert len(webnlg(store).records()) == 1
+
+
+def test_a_score_that_cannot_be_had_here_stays_as_recorded(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+        raise UnavailableError("no weights here")
+
+    folder = webnlg(store)
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), absent)
+    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
+    gate.outcome.cache_clear()
+    assert rescore.again(folder)["changed"] == ["bleu"]
+    old, new = folder.records()
+    for group, scores in new["scores"].items():
+        assert scores["meteor"] == old["scores"][group]["meteor"]
+    assert "not computed here, so left as recorded: meteor" in capsys.readouterr().err

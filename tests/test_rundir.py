@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from least_record import least
 
 from bench import files
 from bench.errors import DataError
@@ -21,31 +22,21 @@ def runs(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs")
 
 
-def done(**more: Any) -> dict[str, Any]:
-    return {"status": "done", **more}
-
-
 # --- records
 
 
 def test_a_record_comes_back_with_its_origin(runs: Store) -> None:
-    path = runs.run(RUN).write_record(done(spec={"task": "webnlg"}, scores={"bleu": 41.0}))
+    written = least(spec={"task": "webnlg"}, scores={"all": {"bleu": {"value": 41.0}}})
+    path = runs.run(RUN).write_record(written)
     assert path == runs.root / RUN / "records" / "0001.json"
     (record,) = runs.records()
     recorded = record.pop("recorded")
     assert recorded.endswith("+00:00")
-    assert record == {
-        "format": 1,
-        "run_id": RUN,
-        "attempt": 1,
-        "status": "done",
-        "spec": {"task": "webnlg"},
-        "scores": {"bleu": 41.0},
-    }
+    assert record == {"format": 1, "run_id": RUN, "attempt": 1, **written}
 
 
 def test_records_cannot_pose_as_another_attempt(runs: Store) -> None:
-    runs.run(RUN).write_record(done(attempt=7, run_id="other", format=0, recorded="never"))
+    runs.run(RUN).write_record(least(attempt=7, run_id="other", format=0, recorded="never"))
     (record,) = runs.records()
     assert (record["attempt"], record["run_id"], record["format"]) == (1, RUN, 1)
     assert record["recorded"] != "never"
@@ -58,7 +49,7 @@ def test_records_cannot_pose_as_another_attempt(runs: Store) -> None:
         {"status": "finished"},
         {"status": "failed"},
         {"status": "failed", "error": ""},
-        done(scores={"bleu": float("nan")}),
+        least(scores={"bleu": float("nan")}),
     ],
 )
 def test_records_that_say_too_little_or_nonsense_are_refused(runs: Store, record: dict[str, Any]) -> None:
@@ -76,9 +67,9 @@ def test_no_home_directory_in_a_record(runs: Store, monkeypatch: pytest.MonkeyPa
 
 def test_numbers_beyond_four_digits_stay_in_order(runs: Store) -> None:
     run = runs.run(RUN)
-    run.write_record(done())
+    run.write_record(least())
     (run.path / "records" / "0001.json").rename(run.path / "records" / "9999.json")
-    assert run.write_record(done()).name == "10000.json"
+    assert run.write_record(least()).name == "10000.json"
     latest = run.latest_record()
     assert latest is not None
     assert latest["attempt"] == 10000
@@ -139,7 +130,7 @@ def test_a_stage_is_done_only_with_its_product_and_its_inputs(runs: Store) -> No
 @pytest.mark.parametrize("step", ["write", "fsync", "link"])
 def test_full_disk_loses_no_earlier_record(runs: Store, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     run = runs.run(RUN)
-    run.write_record(done(score=1))
+    run.write_record(least(score=1))
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -147,9 +138,9 @@ def test_full_disk_loses_no_earlier_record(runs: Store, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(os, step, full)
         with pytest.raises(files.StorageError, match=r"records/0002\.json: the disk is full"):
-            run.write_record(done(score=2))
+            run.write_record(least(score=2))
     assert sorted(path.name for path in (run.path / "records").iterdir()) == ["0001.json"]
-    assert run.write_record(done(score=3)).name == "0002.json"
+    assert run.write_record(least(score=3)).name == "0002.json"
     assert [record["score"] for record in run.records()] == [1, 3]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench import metrics
+from bench import gate, metrics
 from bench.errors import UserError
 from bench.metrics.result import Measured
 from bench.registry import get_task
-from bench.scoring import score
+from bench.scoring import score, unanswered
 from bench.task import Item
 
 ITEMS = [
@@ -56,3 +56,34 @@ def test_one_failing_score_does_not_lose_the_others(
     assert scores["all"]["meteor"]["reason"] == "failed: ZeroDivisionError: no luck"
     assert scores["all"]["bleu"]["value"] is not None
     assert "no luck" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["find", "verdict"])
+def test_a_scorer_or_gate_that_cannot_be_had_does_not_lose_the_others(
+    where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = metrics if where == "find" else gate
+    as_before = getattr(module, where)
+
+    def without_a_module(task: str, metric: str) -> object:
+        if metric == "meteor":
+            raise ModuleNotFoundError("No module named 'nowhere'")
+        return as_before(task, metric)
+
+    monkeypatch.setattr(module, where, without_a_module)
+    scores = score(get_task("webnlg"), ITEMS, ["the cat sat", "the dog ran"])
+    assert scores["all"]["meteor"]["reason"] == "failed: ModuleNotFoundError: No module named 'nowhere'"
+    assert scores["all"]["bleu"]["value"] is not None
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_which_absent_scores_are_a_failure() -> None:
+    there, absent = {"value": 1.0}, {"value": None, "reason": "no weights"}
+    broken = {"value": None, "reason": "failed: ZeroDivisionError: no luck"}
+    assert unanswered({"bleu": there, "ter": absent}) == []
+    assert unanswered({"bleu": there, "ter": absent}, ["bleu"]) == []
+    assert unanswered({"bleu": there, "ter": absent}, ["bleu", "ter"]) == ["ter"]
+    assert unanswered({"bleu": there, "ter": absent, "nist": broken}) == ["nist"]
+    assert unanswered({"bleu": absent, "ter": absent}) == ["bleu", "ter"]
+    assert unanswered({"bleu": absent, "ter": absent}, some_lack_references=True) == []
+    assert unanswered({"bleu": absent, "ter": absent}, ["ter"], some_lack_references=True) == ["ter"]

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from least_record import least
 from waiting import kill, release, start_writer
 
-from bench import files, rundir
+from bench import files
 from bench.errors import UserError
+from bench.record import STATUSES
 from bench.store import Store
 
 RUN = "webnlg-prefix-mini-gpt2-s101-1a2b3c4d5e6f"
@@ -29,17 +31,13 @@ def runs(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs")
 
 
-def done(**more: Any) -> dict[str, Any]:
-    return {"status": "done", **more}
-
-
 def test_attempts_are_kept_and_the_latest_counts(runs: Store) -> None:
     run = runs.run(RUN)
     assert run.latest_record() is run.done_record() is None
-    run.write_record({"status": "failed", "error": "out of memory"})
+    run.write_record(least("failed"))
     assert run.done_record() is None
-    run.write_record(done(score=1))
-    run.write_record({"status": "cancelled"})
+    run.write_record(least(score=1))
+    run.write_record(least("cancelled"))
     assert [record["status"] for record in runs.records()] == ["cancelled"]
     assert [r["status"] for r in runs.records(latest=False)] == ["failed", "done", "cancelled"]
     assert [record["score"] for record in runs.done_records()] == [1]
@@ -50,25 +48,27 @@ def test_attempts_are_kept_and_the_latest_counts(runs: Store) -> None:
 
 def test_what_cannot_be_read_is_left_out_and_told(runs: Store) -> None:
     run = runs.run(RUN)
-    run.write_record(done(score=1))
+    run.write_record(least(score=1))
     for content in ("", '{"status": "do', "[]", '{"status": "finished"}'):
         number = len(list((run.path / "records").iterdir())) + 1
         (run.path / "records" / f"{number:04d}.json").write_text(content)
     (run.path / "records" / "notes.txt").write_text("a stranger")
     (run.path / "records" / ".0009.json.host.00000000-1-00000000.tmp").write_text("half")
-    runs.run("other").write_record(done(score=2))
+    runs.run("other").write_record(least(score=2))
     assert [record["score"] for record in runs.records()] == [2, 1]
     assert [damage.path.name for damage in runs.damaged] == [f"{n:04d}.json" for n in (5, 4, 3, 2)]
-    assert "0003.json" in runs.damaged[2].reason
-    assert run.write_record(done()).name == "0006.json"
+    assert "empty" in runs.damaged[3].reason and runs.damaged[2].reason.startswith("damaged; expected one")
+    assert str(runs.damaged[1]) == f"not readable: {run.path}/records/0004.json: {runs.damaged[1].reason}"
+    assert "its status" not in runs.damaged[1].reason and "its format is null" in runs.damaged[0].reason
+    assert run.write_record(least()).name == "0006.json"
     assert len(runs.select({"run_id": "other"})) == 1
     assert runs.damaged == []  # the newest attempt is whole again
 
 
 def test_selection(runs: Store) -> None:
     for task in ("e2e", "webnlg", "dart"):
-        runs.run(f"{task}-1").write_record(done(spec={"task": task}))
-    runs.run("failed-1").write_record({"status": "failed", "error": "x", "spec": {"task": "e2e"}})
+        runs.run(f"{task}-1").write_record(least(spec={"task": task}))
+    runs.run("failed-1").write_record(least("failed", spec={"task": "e2e"}))
     assert {r["run_id"] for r in runs.select({"spec.task": "e2e"})} == {"e2e-1", "failed-1"}
     chosen = runs.select({"spec.task": ["e2e", "dart"], "status": "done"})
     assert {r["run_id"] for r in chosen} == {"e2e-1", "dart-1"}
@@ -78,7 +78,7 @@ def test_selection(runs: Store) -> None:
 
 def test_runs_are_found_by_a_part_of_their_name(runs: Store) -> None:
     for name in ("e2e-prefix-aa11", "e2e-adapter-bb22"):
-        runs.run(name).write_record(done())
+        runs.run(name).write_record(least())
     assert runs.find("e2e-prefix-aa11").run_id == runs.find("aa11").run_id == "e2e-prefix-aa11"
     assert runs.find("e2e-a").run_id == "e2e-adapter-bb22"
     with pytest.raises(UserError, match="fits 2 runs: e2e-adapter-bb22, e2e-prefix-aa11"):
@@ -113,12 +113,14 @@ def test_reading_creates_nothing(runs: Store) -> None:
 def test_pandas_reads_records_in_one_line(runs: Store) -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed: it reads the records here")
     for seed in (1, 2):
-        runs.run(f"a-{seed}").write_record(done(spec={"seed": seed}, scores={"bleu": 40.0 + seed}))
+        runs.run(f"a-{seed}").write_record(
+            least(spec={"seed": seed}, scores={"all": {"bleu": {"value": 40.0 + seed}}})
+        )
     ours = pandas.json_normalize(Store(runs.root).records())
     paths = sorted(runs.root.glob("*/records/*.json"))
     theirs = pandas.json_normalize([json.loads(p.read_text("utf-8")) for p in paths])
     pandas.testing.assert_frame_equal(ours, theirs)
-    assert ours["scores.bleu"].mean() == 41.5
+    assert ours["scores.all.bleu.value"].mean() == 41.5
 
 
 # --- random histories from several handles
@@ -130,7 +132,7 @@ class History(RuleBasedStateMachine):
     places: Path
     count = 0
     names = st.sampled_from(["a", "b", "c"])
-    statuses = st.sampled_from(rundir.STATUSES)
+    statuses = st.sampled_from(STATUSES)
 
     @initialize()
     def begin(self) -> None:
@@ -145,7 +147,7 @@ class History(RuleBasedStateMachine):
     @rule(handle=st.integers(0, 2), name=names, status=statuses)
     def write(self, handle: int, name: str, status: str) -> None:
         self.serial += 1
-        record = {"status": status, "error": "why", "serial": self.serial}
+        record = least(status, serial=self.serial)
         self.handles[handle].run(name).write_record(record)
         self.expected.setdefault(name, []).append((status, self.serial))
 
@@ -157,7 +159,7 @@ class History(RuleBasedStateMachine):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, ("write", "fsync", "link")[step], failing)
             with pytest.raises((UserError, OSError)):
-                self.handles[0].run(name).write_record(done(serial=-1))
+                self.handles[0].run(name).write_record(least(serial=-1))
 
     @rule(name=names, cut=st.integers(0, 20))
     def be_killed_while_writing(self, name: str, cut: int) -> None:
@@ -223,7 +225,11 @@ def test_random_histories(tmp_path: Path) -> None:
 
 # --- many processes, some of them killed
 
-WRITER = """
+WRITER = (
+    f"""
+RECORD = {least()!r}
+"""
+    + """
 import os, sys
 from bench.store import Store
 root, me = sys.argv[1], sys.argv[2]
@@ -234,9 +240,10 @@ for serial in range(1_000_000):
         sys.stdin.readline()
     run = ("shared-1", "shared-2", f"own-{me}")[serial % 3]
     text = f"{me}-{serial} " * 200
-    path = Store(root).run(run).write_record({"status": "done", "text": text})
+    path = Store(root).run(run).write_record(RECORD | {"text": text})
     os.write(acknowledged, f"{path} {me}-{serial}\\n".encode())
 """
+)
 
 
 def test_killed_writers_lose_and_tear_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
 from bench.cluster.select import from_flags, need, options
 
+OPEN = ("submitting", "queued", "running")
+
 
 @click.command(
     "cancel",
@@ -30,7 +32,7 @@ def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool,
 
     selector = from_flags(runs, names, given, everything)
     need(selector, "cancel")
-    rows = [row for row in selector.pick(status.collect(runs).rows) if row.state in ("queued", "running")]
+    rows = [row for row in selector.pick(status.collect(runs).rows) if row.state in OPEN]
     left = control.cancel(runs, rows)
     if as_json:
         print_json(
@@ -38,9 +40,8 @@ def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool,
         )
     else:
         for row in rows:
-            click.echo(
-                f"{'left      ' if row in left else 'cancelled '} {row.run_id}  {row.job or 'started by hand'}"
-            )
+            job = row.job or ("is being submitted" if row.state == "submitting" else "started by hand")
+            click.echo(f"{'left      ' if row in left else 'cancelled '} {row.run_id}  {job}")
         if not rows:
             click.echo("nothing that fits is queued or running")
     return 1 if left else 0

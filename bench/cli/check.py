@@ -10,18 +10,21 @@ from bench.cli import print_json, print_table
 from bench.cli.options import json_option
 
 if TYPE_CHECKING:
-    from bench.check import Moved
+    from bench.check import Moved, Outcome
 
 
 @click.command(
     "check",
     epilog="""\b
 Examples:
-  bench check                          every method on every task; exit 1 if a value left its band
+  bench check                          every method on every task; exit 1 if a value left its band,
+                                       or if a run has no reference values
   bench check --only webnlg,prefix     the runs of one task and of one method
   bench check --update                 new reference values from ten seeds; shows what changed""",
 )
-@click.option("--only", default="", help="Tasks or methods, separated by commas; all otherwise.")
+@click.option(
+    "--only", default="", help="Tasks, methods or both ('webnlg prefix'), separated by commas; all otherwise."
+)
 @click.option(
     "--processes", type=click.IntRange(1), default=None, help="Runs at a time; the cores here otherwise."
 )
@@ -29,44 +32,59 @@ Examples:
 @json_option
 def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int:
     """Regression check on small subsets."""
-    from bench import check
+    from bench import check, check_update
     from bench.provenance import usable_cores
 
+    processes = processes or usable_cores()
     names = [name.strip() for name in only.split(",") if name.strip()]
     if renew:
-        lines = check.update(names, processes or usable_cores())
+        lines, incomplete = check_update.update(names, processes)
+        for one in incomplete:
+            click.echo(f"bench: not written: {one}", err=True)
         if as_json:
-            print_json({"changed": lines})
+            print_json({"changed": lines, "incomplete": incomplete})
         else:
             click.echo("\n".join(lines) or "nothing changed")
             click.echo(
                 f"written to results/check/{check.REFERENCE.name}; review the difference and commit it"
             )
-        return 0
-    values, seconds = check.check(names, processes or usable_cores())
-    outside = [one for one in values if one.outside]
+        return 1 if incomplete else 0
+    outcome = check.check(names, processes)
     if as_json:
         print_json(
             {
-                "passed": not outside,
-                "seconds": round(seconds, 1),
-                "compared": len(values),
-                "outside": [vars(one) for one in outside],
+                "passed": outcome.passed,
+                "seconds": round(outcome.seconds, 1),
+                "compared": len(outcome.values),
+                "outside": [vars(one) for one in outcome.outside],
+                "without_reference": outcome.without_reference,
+                "cannot_run": outcome.cannot_run,
             }
         )
     else:
-        if outside:
-            rows = [
-                [one.case, one.metric, shown(one.value), by(one), shown(one.low), shown(one.high)]
-                for one in outside
-            ]
-            print_table(["run", "value", "now", "outside by", "band from", "to"], rows)
-        runs = len({one.case for one in values})
-        click.echo(
-            f"{len(values) - len(outside)} of {len(values)} values of {runs} runs are within their bands "
-            f"({seconds:.0f} s)"
-        )
-    return 1 if outside else 0
+        show(outcome)
+    return 0 if outcome.passed else 1
+
+
+def show(outcome: Outcome) -> None:
+    """What left its band, and how much was compared."""
+    values, outside = outcome.values, outcome.outside
+    if outside:
+        rows = [
+            [one.case, one.metric, shown(one.value), by(one), shown(one.low), shown(one.high)]
+            for one in outside
+        ]
+        print_table(["run", "value", "now", "outside by", "band from", "to"], rows)
+    click.echo(
+        f"{len(values) - len(outside)} of {len(values)} values of {len({one.case for one in values})} runs "
+        f"are within their bands ({outcome.seconds:.0f} s)"
+    )
+    for names, what in (
+        (outcome.without_reference, "without reference values"),
+        (outcome.cannot_run, "that cannot run any more"),
+    ):
+        if names:
+            click.echo(f"not compared, {what}: {', '.join(names)}")
 
 
 def shown(value: float | None) -> str:

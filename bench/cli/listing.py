@@ -182,7 +182,8 @@ def stored(runs: Path) -> list[dict[str, Any]]:
     store = Store(runs)
     rows = []
     for record in store.records():
-        scores = record.get("scores", {}).get("all", {})
+        groups = record.get("scores") or {}
+        scores = groups.get("all", {})
         bleu = scores.get("bleu", {}).get("value")
         rows.append(
             {
@@ -191,8 +192,8 @@ def stored(runs: Path) -> list[dict[str, Any]]:
                 "scale": record["scale"],
                 "bleu": None if bleu is None else round(bleu, 2),
                 "ended": record["ended"],
-                "rescore": gate.changed(record["task"], record.get("scores", {})) or None,
-                "error": record.get("error", {}).get("message", "").splitlines()[:1],
+                "rescore": gate.changed(record["task"], groups) or None,
+                "error": str((record.get("error") or {}).get("message") or "").splitlines()[:1],
             }
         )
     for folder in store.runs():
@@ -200,5 +201,5 @@ def stored(runs: Path) -> list[dict[str, Any]]:
             status = "running" if folder.worker() else "interrupted"
             rows.append({"run": folder.run_id, "status": status})
     for damage in store.damaged:
-        say(f"not readable: {damage.path}: {damage.reason}", important=True)
+        say(str(damage), important=True)
     return rows

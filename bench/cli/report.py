@@ -99,7 +99,7 @@ def made(
     # All attempts: a run that is done once stays done, and failures before it are counted.
     records = store.records(latest=False)
     for damage in store.damaged:
-        say(f"not readable: {damage.path}: {damage.reason}", important=True)
+        say(str(damage), important=True)
     return build(
         records,
         names,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
 from bench.cli.submit import carry_out, show_plan, split_site, with_site
 from bench.cluster.select import from_flags, need, options
+
+if TYPE_CHECKING:
+    from bench.cluster.status import Row
 
 
 @click.command(
@@ -43,11 +48,38 @@ def command(
 
     selector = from_flags(runs, names, given, everything)
     need(selector, "retry")
-    rows = [row for row in selector.pick(status.collect(runs).rows) if row.state in control.ENDED_BADLY]
-    requests, before = control.requests_again(runs, rows)
-    where = control.site_again(before, site.load(given.pop("site_file"), split_site(given)))
-    plan = submit.plan(requests, where, retry_failed=True, smaller=not same_batch)
-    if dry_run:
-        show_plan(plan, as_json)
-        return 0
-    return carry_out(plan, cluster or (before.cluster if before else "slurm"), runs, as_json)
+    picked = selector.pick(status.collect(runs).rows)
+    rows = [row for row in picked if row.state in control.ENDED_BADLY]
+    left = [row for row in picked if row.state not in control.ENDED_BADLY]
+    where = site.load(given.pop("site_file"), split_site(given))
+    again = control.again(runs, rows)
+    by_cluster: dict[str, list[control.Again]] = {}
+    for one in again.values():
+        by_cluster.setdefault(cluster or one.cluster, []).append(one)
+    if not as_json:
+        show_rest(left, [row.run_id for row in rows if row.run_id not in again], bool(names))
+    done = []
+    for chosen, several in (by_cluster or {cluster or "slurm": []}).items():
+        submit.check_name(chosen)
+        plan = submit.plan(
+            [one.request for one in several],
+            where,
+            retry_failed=True,
+            smaller=not same_batch,
+            before=[one.resources for one in several],
+        )
+        done.append((0, show_plan(plan, as_json)) if dry_run else carry_out(plan, chosen, runs, as_json))
+    if as_json:
+        documents = [document for _, document in done]
+        print_json(documents[0] if len(documents) == 1 else {"launches": documents})
+    return max(code for code, _ in done)
+
+
+def show_rest(rows: list[Row], by_hand: list[str], named: bool) -> None:
+    """Why some of the runs that fit are not submitted again; one by one where they were named."""
+    states = Counter(row.state for row in rows)
+    told = [f"{row.run_id}: {row.state}" for row in rows]
+    for line in told if named else [f"{number} {state}" for state, number in states.items()]:
+        click.echo(f"  left     {line}")
+    for run_id in by_hand:
+        click.echo(f"  left     {run_id}: it was never submitted; bench run makes it again")

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from bench.cli import print_json, print_table
 from bench.cli.options import data_dir_option, json_option, offline_option, runs_option
 from bench.errors import UserError, unknown
+
+MODES = ("--pairs", "--predictions", "--run", "--self-test")
+BELONGS = {
+    "task": ("--pairs", "--predictions", "--self-test"),
+    "segments": ("--pairs", "--predictions"),
+    **dict.fromkeys(("split", "protocol", "limit", "data_dir", "scale"), ("--predictions",)),
+    "runs": ("--run",),
+}
+"""Parameter -> the modes in which it means something; one that is not here does so in all."""
+
+
+class FileName(click.Path):
+    """A file's name that is one: '' is a script's unset variable, and to pathlib this directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if os.fspath(value) == "":
+            named = param.opts[0] if param else "file"
+            raise UserError(f"{named} '': an empty name; expected a file")
+        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -19,23 +40,29 @@ from bench.errors import UserError, unknown
 Examples:
   bench score --task webnlg --pairs outputs.jsonl --json
   bench score --task e2e --predictions system.txt --data-dir DIR
+  zcat system.gz | bench score --task e2e --predictions - --metric bleu --metric nist
   bench score --run 'webnlg-prefix-*'                again, from stored outputs, without the model
   bench score --self-test                            do the scorers give the known values here?
 \b
 A line of a --pairs file: {"hyp": "a text", "refs": ["a reference", "another"], "seen": true}
 (raw text; "seen" or "category" for WebNLG only). BLEU is 0 to 100; METEOR, TER, ROUGE 0 to 1.
-BENCH_JAVA=1 takes METEOR and the PTB tokens from the official jars instead of our restatement.""",
+BENCH_JAVA=1 takes METEOR and the PTB tokens from the official jars instead of our restatement.
+\b
+Exit code 0: every score that --metric names is there; without --metric, some may be missing for want
+of weights, and all where some lines lack references: the reason is with the score. 1: a named score,
+or every score, could not be computed, a scorer broke, or it gave wrong values for its golden outputs.
+2: the request was wrong.""",
 )
 @click.option("--task", default=None, help="As which task's outputs to score.")
 @click.option(
     "--pairs",
-    type=click.Path(path_type=Path),
-    help="JSON lines (may be .gz): hyp, refs and, for WebNLG, category or seen.",
+    type=FileName(path_type=Path),
+    help="JSON lines (may be .gz; - is standard input): hyp, refs and, for WebNLG, category or seen.",
 )
 @click.option(
     "--predictions",
-    type=click.Path(path_type=Path),
-    help="One output a line, in the official order, against the task's own references.",
+    type=FileName(path_type=Path),
+    help="One output a line (- is standard input), in the official order, against the task's own references.",
 )
 @click.option("--split", default="test", show_default=True, help="With --predictions: which references.")
 @click.option(
@@ -50,76 +77,83 @@ BENCH_JAVA=1 takes METEOR and the PTB tokens from the official jars instead of o
 @offline_option
 @click.option("--run", "run", default=None, help="Score stored runs again: a run's name, or a pattern.")
 @runs_option
-@click.option("--metric", "only", default="", help="Only these metrics, separated by commas.")
-@click.option("--segments", type=click.Path(path_type=Path), help="Write the values per item to this file.")
+@click.option("--metric", "only", multiple=True, help="Only this metric; repeated, or separated by commas.")
+@click.option(
+    "--segments",
+    type=FileName(path_type=Path),
+    help="With --pairs or --predictions: write the values per item to this file.",
+)
 @click.option("--self-test", is_flag=True, help="Score the golden outputs; exit 1 if a value is wrong.")
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     task: str | None,
     pairs: Path | None,
     predictions: Path | None,
     run: str | None,
     runs: Path,
-    only: str,
+    only: tuple[str, ...],
     segments: Path | None,
     self_test: bool,
     as_json: bool,
-    **which: Any,  # of the task's own references, see own_references
+    offline: bool,
+    **which: Any,  # of the task's own references, see bench.pairs.own_references
 ) -> int:
     """Score outputs as the paper's were scored."""
-    given = {"--pairs": pairs, "--predictions": predictions, "--run": run, "--self-test": self_test or None}
-    chosen = [name for name, value in given.items() if value is not None]
+    values = (pairs, predictions, run, self_test or None)
+    chosen = [name for name, value in zip(MODES, values, strict=True) if value is not None]
     if len(chosen) != 1:
         raise UserError(
-            f"what to score: {' and '.join(chosen) or 'nothing'} given; expected one of {', '.join(given)}"
+            f"what to score: {' and '.join(chosen) or 'nothing'} given; expected one of {', '.join(MODES)}"
         )
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    if self_test:
-        return show_self_test(task, names, as_json)
-    if run is not None:
-        return score_again(run, runs, as_json)
-    if task is None:
-        raise UserError(f"{chosen[0]} needs --task: as which task's outputs to score (`bench list tasks`)")
-    from bench.registry import get_task
+    refuse_idle(context, chosen[0])
+    from bench.metrics import downloads
 
-    scored = get_task(task)
-    items: Sequence[Any]
-    if pairs is not None:
-        from bench.pairs import read_pairs
+    with downloads.only_if(not offline):
+        if self_test:
+            return show_self_test(task, only, as_json)
+        if run is not None:
+            return score_again(run, runs, only, as_json)
+        if task is None:
+            raise UserError(
+                f"{chosen[0]} needs --task: as which task's outputs to score (`bench list tasks`)"
+            )
+        from bench import scoring
+        from bench.pairs import own_references, read_pairs
+        from bench.registry import get_task
 
-        items, outputs = read_pairs(pairs, task, tuple(scored.groups))
-    else:
-        assert predictions is not None
-        items, outputs = own_references(task, predictions, **which)
-    return show_scores(scored, items, outputs, names, segments, as_json)
+        scored = get_task(task)
+        known = scoring.names(scored)
+        names = scoring.names(scored, split_names(only, known)) if only else []
+        items: Sequence[Any]
+        if pairs is not None:
+            items, outputs = read_pairs(pairs, task, tuple(scored.groups))
+        else:
+            assert predictions is not None
+            items, outputs = own_references(scored, predictions, offline=offline, **which)
+        return show_scores(scored, items, outputs, names, segments, as_json)
 
 
-def own_references(
-    task: str,
-    predictions: Path,
-    split: str,
-    protocol: str,
-    limit: int | None,
-    data_dir: Path | None,
-    scale: str,
-    offline: bool,
-) -> tuple[Sequence[Any], list[str]]:
-    """The items of the task's own split, and the outputs for them."""
-    from typing import cast
+def refuse_idle(context: click.Context, mode: str) -> None:
+    """Refuse the options that were typed and mean nothing in this mode."""
+    idle = [
+        f"{option.opts[0]} means nothing with {mode}; it belongs to {' and '.join(modes)}"
+        for option in context.command.params
+        if mode not in (modes := BELONGS.get(str(option.name), MODES))
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if idle:
+        raise UserError(". ".join(idle))
 
-    from bench import registry
-    from bench.data import load_items, prepare
-    from bench.pairs import read_predictions
-    from bench.spec import PROTOCOLS, SCALES
-    from bench.task import Protocol
 
-    if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
-    found = prepare(registry.get_task(task), data_dir, not offline, scale, splits=(split,))
-    items = load_items(found, split, cast(Protocol, protocol))[:limit]
-    return items, read_predictions(predictions, len(items), f"{task} {split} ({found.origin})")
+def split_names(only: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The names that ``--metric`` gives, an option or several, each with commas or without."""
+    names = [name.strip() for text in only for name in text.split(",")]
+    if "" in names:
+        raise UserError(f"--metric {','.join(only)!r}: an empty name. Valid: {', '.join(known)}")
+    return names
 
 
 def show_scores(
@@ -133,28 +167,62 @@ def show_scores(
     from bench import scoring
     from bench.json_files import write_json_atomic
 
+    if segments is not None:
+        check_destination(segments)
     scores = scoring.score_all(task, items, outputs, only)
     document = scoring.to_json(scores)
-    failed = scoring.warn_of_gate(document)
-    if segments is not None:
-        write_json_atomic(
-            segments,
-            {
-                group: {name: list(values) for one in found.values() for name, values in one.segments.items()}
-                for group, found in scores.items()
-            },
-        )
-    broken = [
-        name
-        for name, one in scores["all"].items()
-        if one.value is None and str(one.reason).startswith(scoring.FAILED)
-    ]
+    scoring.warn_of_gate(document)
     if as_json:
         print_json({"task": task.name, "n": len(outputs), "scores": document})
     else:
         click.echo(f"{task.name}: {len(outputs):,} outputs")
         show_table(document)
-    return 1 if failed or broken else 0
+    if segments is not None:
+        values = {
+            group: {name: list(values) for one in found.values() for name, values in one.segments.items()}
+            for group, found in scores.items()
+        }
+        write_json_atomic(segments, values)
+    without = sum(not item.references for item in items)
+    return exit_code(task.name, document, only, some_lack_references=0 < without < len(items))
+
+
+def check_destination(path: Path) -> None:
+    """Refuse, before the work, a file for the values per item that could not be written after it."""
+    from tempfile import TemporaryFile
+
+    from bench.files import make_directory
+
+    if path == Path("-"):
+        raise UserError(
+            "--segments -: standard output has the scores; expected a file for the values per item"
+        )
+    try:
+        if path.exists() and not path.is_file():
+            what = "is a directory" if path.is_dir() else "is no plain file"
+            raise UserError(f"--segments {path} {what}; expected a file for the values per item")
+        make_directory(path.parent)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--segments {path} cannot be written: {error.strerror} ({path.parent}); "
+            "expected a file in a directory that you may write to"
+        ) from error
+
+
+def exit_code(
+    of: str, scores: dict[str, dict[str, Any]], only: Sequence[str], some_lack_references: bool = False
+) -> int:
+    """1 where a script must not go on: see the end of the command's help."""
+    from bench import scoring
+    from bench.progress import say
+
+    lacking = scoring.unanswered(scores["all"], only, some_lack_references)
+    if lacking:
+        say(f"{of}: not computed: {', '.join(lacking)}; the reasons are with the scores", important=True)
+    distrusted = [name for name in scoring.failed_gate(scores) if not only or name in only]
+    return 1 if lacking or distrusted else 0
 
 
 def show_table(scores: dict[str, dict[str, Any]]) -> None:
@@ -170,15 +238,25 @@ def show_table(scores: dict[str, dict[str, Any]]) -> None:
         click.echo(f"{name}: {one['signature'] or 'not computed: ' + one['reason']}")
 
 
-def score_again(pattern: str, runs: Path, as_json: bool) -> int:
-    """Stored runs, scored from their stored outputs."""
-    from bench import rescore
+def score_again(pattern: str, runs: Path, only: Sequence[str], as_json: bool) -> int:
+    """Stored runs, scored from their stored outputs; the tasks of a pattern's runs may differ."""
+    from bench import registry, rescore, scoring
     from bench.store import Store
 
+    known = (
+        sorted({name for task in registry.tasks().values() for name in scoring.names(task)}) if only else []
+    )
+    names = split_names(only, known)
+    for name in names:
+        if name not in known:
+            raise unknown("metric", name, known, "bench list metrics")
     outcomes, failed = [], 0
     for folder in rescore.chosen(Store(runs), pattern):
-        outcome = rescore.again(folder)
-        failed += "error" in outcome
+        outcome = rescore.again(folder, only=names)
+        record = folder.done_record()
+        failed += "error" in outcome or (
+            record is not None and exit_code(folder.run_id, record["scores"], names)
+        )
         outcomes.append(outcome)
         if as_json:
             continue
@@ -203,15 +281,18 @@ def show_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
 
     if task is not None and task not in gate.tasks():
         raise unknown("task with golden outputs", task, gate.tasks())
-    outcomes = [
-        (name, gate.outcome(name, metric))
-        for name in ([task] if task else gate.tasks())
+    tested = [
+        (name, metric)
+        for name in ([task] if task is not None else gate.tasks())
         for metric in gate.golden(name)["expected"]
-        if not only or metric in only
     ]
-    if not outcomes:
-        raise UserError(f"--metric {','.join(only)}: no golden outputs; `bench score --self-test` shows all")
+    known = sorted({metric for _, metric in tested})
+    names = split_names(only, known)
+    if lacking := [name for name in names if name not in known]:
+        raise UserError(f"--metric {','.join(lacking)}: no golden outputs. Valid: {', '.join(known)}")
+    outcomes = [(name, gate.outcome(name, metric)) for name, metric in tested if not names or metric in names]
     failed = [one for _, one in outcomes if one.status == gate.FAILED]
+    unchecked = [one for _, one in outcomes if one.status != gate.PASSED]
     if as_json:
         print_json(
             {"passed": not failed, "outcomes": [{"task": name, **vars(one)} for name, one in outcomes]}
@@ -222,4 +303,4 @@ def show_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
         for name, one in outcomes:
             if one.problem:
                 click.echo(f"{name} {one.metric}: {one.problem}")
-    return 1 if failed else 0
+    return 1 if failed or (unchecked and (names or len(unchecked) == len(outcomes))) else 0

@@ -48,11 +48,19 @@ def show(found: Status, listed: bool, most: int = 40) -> None:
     click.echo(", ".join(f"{count} {state}" for state, count in found.counts.items()))
     if not found.reached:
         click.echo("the scheduler does not answer: what is queued or running is not known")
+    if found.accounting_broken:
+        click.echo(
+            f"the accounting does not answer: how jobs ended may be known later ({found.accounting_broken})"
+        )
     for group in found.failures():
         click.echo(f"{group['count']} x {group['kind']}: {group['message']}")
         shown = ", ".join(group["runs"][:3])
         click.echo(f"    {shown}{' ...' if group['count'] > 3 else ''}")
-        click.echo(f"    bench logs {group['runs'][0]} | bench retry --kind {group['kind']}")
+        again = f"bench retry --kind {group['kind']}"
+        if group["kind"] == "not-submitted":  # no log: the message is all that there is
+            click.echo(f"    the same bench submit again | {again}")
+        else:
+            click.echo(f"    bench logs {group['runs'][0]} | {again}")
     for row in found.rows:
         if row.kind == "held":
             click.echo(f"{row.run_id}: {row.message}")

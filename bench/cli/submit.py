@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,16 +98,21 @@ def command(
     """Submit runs to a cluster and return. Again = resume, more seeds = extend, done = nothing."""
     from bench.cluster import site, submit
 
+    submit.check_name(cluster)
     where = site.load(site_file, split_site(values))
-    plan = submit.plan(requests_of(values), where, retry_failed, smaller=not same_batch)
+    plan = submit.plan(requests_of(values), where, retry_failed, smaller=not same_batch, fetch=not dry_run)
     if dry_run:
-        show_plan(plan, as_json)
-        return 2 if plan.wrong and not plan.steps else 0
-    return carry_out(plan, cluster, values["runs"], as_json)
+        document = show_plan(plan, as_json)
+        code = 2 if plan.wrong and not plan.steps else 0
+    else:
+        code, document = carry_out(plan, cluster, values["runs"], as_json)
+    if as_json:
+        print_json(document)
+    return code
 
 
-def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> int:
-    """Submit the plan and print the launch record."""
+def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> tuple[int, dict[str, Any]]:
+    """Submit the plan and tell what was launched; the exit code and the launch record."""
     from bench.cluster import status, submit
 
     for what, message in plan.wrong:
@@ -114,23 +120,18 @@ def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> int:
     launch = submit.submit(plan, cluster, runs)
     failed = bool(plan.wrong)
     if launch is None:
-        if as_json:
-            print_json({"id": None, "jobs": [], **plan.to_json()})
-        else:
+        if not as_json:
             show_left(plan)
             click.echo("nothing to submit")
-        return 2 if plan.wrong and not plan.steps else int(failed)
+        code = 2 if plan.wrong and not plan.steps else int(failed)
+        return code, {"id": None, "jobs": [], **plan.to_json()}
     if cluster == "debug":
         rows = status.collect(runs, only=[step.run_id for step in plan.todo]).rows
         failed = failed or any(row.state != "done" for row in rows)
+    jobs = [{k: v for k, v in one.items() if k != "request"} for one in launch.jobs]
+    document = {**launch.content, "jobs": jobs}
     if as_json:
-        print_json(
-            {
-                **launch.content,
-                "jobs": [{k: v for k, v in one.items() if k != "request"} for one in launch.jobs],
-            }
-        )
-        return int(failed)
+        return int(failed), document
     show_left(plan)
     for array in launch.content["arrays"]:
         job = array["job"] or cluster
@@ -142,7 +143,7 @@ def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> int:
         click.echo(f"  cost     {plan.estimate}")
     click.echo(f"  next     bench status --launch {launch.id} | bench watch | bench logs RUN -f")
     click.echo(f"launched {len(launch.jobs)} run(s): {launch.file}")
-    return int(failed)
+    return int(failed), document
 
 
 def shape(resources: dict[str, Any]) -> str:
@@ -168,18 +169,33 @@ def show_left(plan: Plan) -> None:
             click.echo(f"  changed  {step.run_id}: {step.because}")
 
 
-def show_plan(plan: Plan, as_json: bool) -> None:
-    """Every run, what would happen with it and why, and the cost of it all."""
+def show_plan(plan: Plan, as_json: bool) -> dict[str, Any]:
+    """Every run, what would happen with it and why, with which resources, and the cost of it all."""
     if as_json:
-        print_json(plan.to_json())
-        return
+        return plan.to_json()
     for step in plan.steps:
-        cost = "" if step.hours is None else f"  ~{step.hours * 60:.1f} min"
+        cost = "" if step.cost is None else f"  ~{step.cost.hours * 60:.1f} min ({step.cost.basis})"
         click.echo(
             f"{step.action:<7} {step.run_id}  {step.why}{cost}"
             + (f"  [{step.because}]" if step.because else "")
         )
     for what, message in plan.wrong:
         click.echo(f"wrong   {what}: {message}")
-    click.echo(f"{len(plan.todo)} of {len(plan.steps)} runs would be submitted; {plan.estimate}")
+    for what, message in told_once(plan.missing):
+        click.echo(f"missing {what}: {message} (bench submit without --offline would fetch it)")
+    shapes = Counter(shape(dict(step.resources)) for step in plan.todo)
+    for resources, number in shapes.items():
+        click.echo(f"  {number:>4} job(s) with  {resources or 'nothing asked for'}")
+    every = len(plan.steps) + len(plan.missing)
+    lacking = f", {len(plan.missing)} once their data and weights are here" if plan.missing else ""
+    click.echo(f"{len(plan.todo)} of {every} runs would be submitted{lacking}; {plan.estimate}")
     sys.stdout.flush()
+    return plan.to_json()
+
+
+def told_once(wrong: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same message for many runs is one."""
+    runs: dict[str, list[str]] = {}
+    for what, message in wrong:
+        runs.setdefault(message, []).append(what)
+    return [(what[0] if len(what) == 1 else f"{len(what)} runs", message) for message, what in runs.items()]

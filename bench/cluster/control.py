@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.cluster import local, scheduler, status
-from bench.cluster.launches import Launch
-from bench.cluster.site import KEYS, Site
 from bench.cluster.status import Row
 from bench.request import Request, from_json
 from bench.store import Store
@@ -44,27 +43,29 @@ def cancel(runs: Path, rows: Sequence[Row]) -> list[Row]:
     return left
 
 
-def requests_again(runs: Path, rows: Sequence[Row]) -> tuple[list[Request], Launch | None]:
-    """The requests of ``rows`` as they were submitted, and the latest launch among them."""
+@dataclass(frozen=True)
+class Again:
+    """A run as it was submitted last: the request, and what its job had."""
+
+    request: Request
+    resources: Mapping[str, Any]
+    cluster: str
+
+
+def again(runs: Path, rows: Sequence[Row]) -> dict[str, Again]:
+    """How each of ``rows`` was submitted in its own latest launch; those that never were are left out."""
     jobs = status.latest_jobs(runs)
-    mine = [jobs[row.run_id] for row in rows if row.run_id in jobs]
-    requests = []
-    for one in mine:
-        request = from_json(one.row["request"])
-        requests.append(replace(request, common=replace(request.common, runs=runs)))
-    return requests, max((one.launch for one in mine), key=lambda launch: launch.id, default=None)
-
-
-def site_again(before: Launch | None, now: Site) -> Site:
-    """The resources of the launch before, with what the site's file and the command line say now on top."""
-    if before is None:
-        return now
-    resources = before.content["arrays"][0]["resources"]
-    known = {key.name for key in KEYS}
-    kept = {
-        name: value for name, value in resources.items() if name in known and now.origins[name] == "default"
-    }
-    return replace(now, values={**now.values, **kept})
+    found = {}
+    for row in rows:
+        if (one := jobs.get(row.run_id)) is not None:
+            request = from_json(one.row["request"])
+            request = replace(request, common=replace(request.common, runs=runs))
+            array = one.launch.content["arrays"][one.row["array"]]
+            resources = dict(array["resources"])
+            if "max_parallel" in array:  # several arrays shared it
+                resources["max_parallel"] = array["max_parallel"]
+            found[row.run_id] = Again(request, resources, one.launch.cluster)
+    return found
 
 
 def log_path(runs: Path, row: Row, process: int = 0) -> Path | None:

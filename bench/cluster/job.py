@@ -17,13 +17,14 @@ import socket
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench import json_files, provenance, worker
 from bench.cluster.launches import Launch, read
+from bench.cluster.siblings import Siblings
 from bench.place import Place
 from bench.rundir import RunDir
 from bench.store import Store
@@ -43,6 +44,8 @@ EXIT_CODES = {
 }
 STALLED = 3
 """Continuations in a row without any progress, after which a job that times out gives up."""
+SIBLINGS = 5.0
+"""Seconds in which the other processes of a job have said how they ended."""
 SILENT, LOOK_AGAIN = 90.0, 15.0
 """Seconds: a holder that is silent for the one is waited for, looking every other."""
 
@@ -79,7 +82,10 @@ class Job:
         }
         facts |= {"because": self.because} if self.because else {}
         signals = () if cluster == "debug" else (requeue_signal(),)
-        place = Place(facts, signals, lambda: launch.log_tail(job))
+        siblings = Siblings(launch.folder, job, rank, environment.num_tasks, facts["restarts"])
+        place = Place(facts, signals, lambda: launch.log_tail(job), siblings_failure(siblings))
+        if cluster != "debug":
+            siblings.begin()
         if cluster == "slurm":
             os.environ[worker.JOB_VARIABLE] = f"slurm {job}"
         requeue = signal.getsignal(requeue_signal())
@@ -89,12 +95,17 @@ class Job:
         except KeyboardInterrupt:
             if cluster == "debug":
                 raise
-            return self.stopped(place, requeue, rank)
+            siblings.end("stopped")
+            return self.stopped(place, requeue, siblings)
+        except worker.Busy as busy:
+            return self.left(busy, launch, siblings)
         except BaseException as error:
-            code = self.failed(error, place, launch, rank)
+            siblings.end("failed", described := described_here(error, place))
+            code = self.failed(error, place, launch, rank, described)
             if cluster == "debug":  # in the process of whoever submits: siblings continue
                 return {"run_id": self.run_id, "status": "failed", "error": str(error)}
             raise SystemExit(code) from error
+        siblings.end("done")
         return {"run_id": self.run_id, "status": "done" if record is not None else "took part"}
 
     def carry_out(self, place: Place) -> dict[str, Any] | None:
@@ -121,15 +132,22 @@ class Job:
 
     # -- after a signal -------------------------------------------------------------------------
 
-    def stopped(self, place: Place, requeue: Any, rank: int) -> dict[str, Any]:
+    def stopped(self, place: Place, requeue: Any, siblings: Siblings) -> dict[str, Any]:
         """Continue later, where that is meant; otherwise end. The run's own record is written already."""
         from bench.cluster.scheduler import is_wanted
+        from bench.failures import describe_error
 
         by = place.stopped_by or signal.SIGINT
-        job = str(place.facts["id"])
+        job, rank = str(place.facts["id"]), siblings.rank
         again = by == requeue_signal()
         if by == signal.SIGTERM and place.facts["cluster"] == "slurm" and rank == 0:
             again = is_wanted(job)
+            # srun ends the others in the same way where one has failed or was killed.
+            if again and (cause := siblings.cause(SIBLINGS, silence_is_death=True)) is not None:
+                launch = read(Path(self.runs), self.launch)
+                raise SystemExit(
+                    self.failed(RuntimeError(cause["message"]), place, launch, rank, cause, True)
+                )
         print(
             f"bench: stopped by {by.name}; {'to be continued' if again else 'ending'}",
             file=sys.stderr,
@@ -143,7 +161,8 @@ class Job:
                 requeue(requeue_signal(), None)
             except Exception as error:
                 failure = TimeoutError(f"the job was stopped for its time limit and not continued: {error}")
-                code = self.failed(failure, place, read(Path(self.runs), self.launch), rank, "time-out")
+                facts = {**describe_error(failure), "kind": "time-out"}
+                code = self.failed(failure, place, read(Path(self.runs), self.launch), rank, facts, True)
                 raise SystemExit(code) from error
         return {"run_id": self.run_id, "status": "stopped"}
 
@@ -159,23 +178,40 @@ class Job:
 
     # -- after a failure ------------------------------------------------------------------------
 
+    def left(self, busy: worker.Busy, launch: Launch, siblings: Siblings) -> dict[str, Any]:
+        """Somebody else makes the run: this job has nothing to record, and nobody may record it as failed."""
+        from bench.files import StorageError
+
+        print(f"bench: left to another process, which makes this run: {busy}", file=sys.stderr, flush=True)
+        siblings.end("left")
+        with contextlib.suppress(StorageError):
+            launch.note_end(siblings.job)
+        if siblings.count > 1:  # the others wait for this one; srun ends them where one returns so
+            raise SystemExit(1)
+        return {"run_id": self.run_id, "status": "left"}
+
     def failed(
-        self, error: BaseException, place: Place, launch: Launch, rank: int, kind: str | None = None
+        self,
+        error: BaseException,
+        place: Place,
+        launch: Launch,
+        rank: int,
+        described: Mapping[str, Any],
+        after_stop: bool = False,
     ) -> int:
-        """Say what it was; make sure that there is a record of it. The exit code."""
+        """Say what it was; make sure that there is a record of it. The exit code.
+
+        ``after_stop``: the run's own record says that it was stopped, which is not the end of it.
+        """
         import traceback
 
-        from bench.failures import describe_error
         from bench.files import StorageError
 
         traceback.print_exception(error)
-        facts: dict[str, Any] = {**describe_error(error)}
-        facts["kind"] = kind or facts["kind"]
+        facts = dict(described)
         first_line = (facts["message"].splitlines() or [""])[0]
         print(f"{MARK} [{facts['kind']}] {first_line}", file=sys.stderr, flush=True)
-        if isinstance(error, worker.Busy):
-            return 0  # somebody else makes it
-        if rank == 0 and not (kind is None and self.is_recorded(place)):
+        if rank == 0 and (after_stop or not self.is_recorded(place)):
             facts["log_tail"] = place.log_tail()
             [row] = [one for one in launch.jobs if one["run_id"] == self.run_id]
             with contextlib.suppress(StorageError):
@@ -185,6 +221,26 @@ class Job:
     def is_recorded(self, place: Place) -> bool:
         latest = Store(self.runs).run(self.run_id).latest_record()
         return latest is not None and latest["status"] == "failed" and latest.get("job") == dict(place.facts)
+
+
+def siblings_failure(siblings: Siblings) -> Callable[[Mapping[str, Any]], Mapping[str, Any] | None]:
+    """For ``Place.cause``: a lost connection to another process is not what went wrong."""
+
+    def cause(described: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if siblings.rank > 0 or siblings.count == 1 or described["kind"] != "error":
+            return None
+        found = siblings.cause(SIBLINGS)
+        return None if found is None else {**found, "seen_as": described["message"]}
+
+    return cause
+
+
+def described_here(error: BaseException, place: Place) -> dict[str, Any]:
+    """The error in the words of records, or what another process failed of where that is behind it."""
+    from bench.failures import describe_error
+
+    described: dict[str, Any] = {**describe_error(error)}
+    return described | dict(place.cause(described) or {})
 
 
 def write_failure(

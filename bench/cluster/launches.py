@@ -14,17 +14,19 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench import files, json_files
-from bench.errors import DataError, unknown
+from bench import files, json_files, processes
+from bench.errors import DataError, UserError, unknown
 from bench.progress import say
 from bench.store import LAUNCHES
 
 LOG_END = 4000
 """Bytes of a log that go into the record of a failure."""
+YOUNG = timedelta(minutes=10)
+"""So long a launch is taken for one being submitted where it cannot be seen whether its process lives."""
 
 
 def new_id() -> str:
@@ -62,8 +64,29 @@ class Launch:
         return self.runs / LAUNCHES / f"{self.id}.json"
 
     def write(self) -> Path:
-        json_files.write_json_atomic(self.file, dict(self.content))
+        """Write the record; ``writer`` tells others whether whoever submits is still at it."""
+        pid = os.getpid()
+        writer = {
+            "pid": pid,
+            "started": processes.process_started(pid),
+            "machine": processes.machine(),
+        }
+        json_files.write_json_atomic(self.file, {**self.content, "writer": writer})
         return self.file
+
+    @property
+    def being_submitted(self) -> bool:
+        """Whether the latest that is known is that the jobs are being handed over; see ``in_progress``."""
+        return bool(self.content.get("state") == "submitting")
+
+    def in_progress(self) -> bool:
+        """Whether jobs may still be handed over: the process lives, or, seen from elsewhere, it began lately."""
+        if not self.being_submitted:
+            return False
+        writer = self.content.get("writer")
+        if writer is not None and writer["machine"] == processes.machine():
+            return bool(processes.process_started(writer["pid"]) == writer["started"])
+        return datetime.now(UTC) - datetime.fromisoformat(self.content["submitted"]) < YOUNG
 
     def logs(self, job: str) -> list[Path]:
         """The logs of a job, one per process; the first process's first. None may be there yet."""
@@ -104,9 +127,13 @@ def tail(path: Path, size: int = LOG_END) -> str:
 def load(runs: Path, launch_id: str) -> Launch:
     """The launch called so; ``latest`` is the last one."""
     known = ids(runs)
-    if launch_id == "latest" and known:
+    if not known:
+        raise UserError(
+            f"nothing was submitted yet: no launches in {runs / LAUNCHES}; see bench submit --help"
+        )
+    if launch_id == "latest":
         launch_id = known[-1]
-    near = [one for one in known if one == launch_id or one.startswith(launch_id)]
+    near = [one for one in known if launch_id and one.startswith(launch_id)]
     if len(near) != 1:
         raise unknown("launch", launch_id, [*known, "latest"], f"launches are read from {runs / LAUNCHES}")
     return read(runs, near[0])

@@ -21,28 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import json_files, processes, provenance
-from bench.cluster import site
+from bench.cluster import siblings, site
 from bench.cluster.launches import Launch, read
 from bench.cluster.scheduler import State
+from bench.cluster.siblings import lives, me
 from bench.errors import DataError
 
 POLL = 0.2
-
-
-def me() -> dict[str, Any]:
-    """This process, so that another can tell whether it still lives."""
-    return {
-        "pid": os.getpid(),
-        "started": processes.process_started(os.getpid()),
-        "machine": processes.machine(),
-    }
-
-
-def lives(who: dict[str, Any]) -> bool | None:
-    """Whether that process runs; None where only another machine can tell."""
-    if who["machine"] != processes.machine():
-        return None
-    return processes.process_started(who["pid"]) == who["started"]
 
 
 def start(launch: Launch, source: Path) -> None:
@@ -61,8 +46,13 @@ def start(launch: Launch, source: Path) -> None:
         )
     supervisor.returncode = 0  # it outlives this command, which is not to wait for it
     until = time.monotonic() + 30
-    while not (launch.folder / "local" / "supervisor.json").exists() and time.monotonic() < until:
-        time.sleep(0.02)
+    try:
+        while not (launch.folder / "local" / "supervisor.json").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+    except BaseException:  # Ctrl-C: what was not begun is not submitted
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(supervisor.pid, signal.SIGKILL)
+        raise
 
 
 def supervise(launch: Launch) -> None:
@@ -73,6 +63,7 @@ def supervise(launch: Launch) -> None:
     slots: dict[int, int] = {}
     waiting = list(enumerate(launch.jobs))
     most = slots_of(launch)
+    share_cores(launch, most)
     while waiting or running:
         while waiting and len(running) < most:
             number, row = waiting.pop(0)
@@ -81,18 +72,31 @@ def supervise(launch: Launch) -> None:
             slots[number] = min(set(range(most)) - {slots[other] for other in running})
             running[number] = begin(launch, number, row, slots[number])
         for number in [number for number, process in running.items() if process.poll() is not None]:
-            process = running.pop(number)
             note = json_files.read_json(place / f"{number}.json")
-            note |= {"ended": provenance.now(), "returned": process.returncode}
+            if siblings.living(launch.folder, str(note["pid"])):
+                continue  # who started it is gone, and it goes on
+            process = running.pop(number)
+            killed = siblings.was_killed(launch.folder, str(note["pid"]), process.returncode < 0)
+            note |= {"ended": provenance.now(), "returned": process.returncode, "killed": killed}
             json_files.write_json_atomic(place / f"{number}.json", note)
         time.sleep(POLL)
+
+
+def share_cores(launch: Launch, at_once: int) -> None:
+    """Every process that runs beside others gets its part of the cores: all of them would each take all."""
+    resources = [array["resources"] for array in launch.content["arrays"]]
+    beside = at_once * max(site.processes(one) for one in resources)
+    if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        os.environ["OMP_NUM_THREADS"] = str(max(1, cores // beside))
 
 
 def slots_of(launch: Launch) -> int:
     """How many jobs run at once: as asked, or as many as the GPUs allow, or one."""
     first = launch.content["arrays"][0]["resources"]
-    if first["max_parallel"]:
-        return int(first["max_parallel"])
+    asked = [array["resources"]["max_parallel"] for array in launch.content["arrays"]]
+    if least := min(filter(None, asked), default=0):
+        return int(least)
     if first["gpus"]:
         import torch
 
@@ -104,7 +108,7 @@ def begin(launch: Launch, number: int, row: dict[str, Any], slot: int) -> Any:
     """Start one job through submitit; its process."""
     from submitit import AutoExecutor
 
-    from bench.cluster.submit import job_of
+    from bench.cluster.arrays import job_of
 
     resources = launch.content["arrays"][row["array"]]["resources"]
     os.environ.update(resources["environment"] or {})
@@ -141,8 +145,8 @@ def states(launch: Launch) -> tuple[dict[str, State], bool]:
                 told[row["job"]] = State("PENDING", "waits for a place")
             continue
         if "ended" in note:
-            told[row["job"]] = State("COMPLETED")
-        elif lives(note):
+            told[row["job"]] = State("FAILED", signal=9) if note.get("killed") else State("COMPLETED")
+        elif lives(note) or siblings.living(launch.folder, str(note["pid"])):
             told[row["job"]] = State("RUNNING", node=os.uname().nodename)
     return told, True
 
@@ -171,6 +175,12 @@ def cancel(launch: Launch, numbers: list[int]) -> None:
         (launch.folder / "local" / f"{number}.cancelled").touch()
         if pid := pid_of(launch, number):
             os.kill(pid, signal.SIGTERM)  # submitit's controller passes it on
+            continue
+        with contextlib.suppress(DataError):  # the controller is gone: its processes may live
+            note = json_files.read_json(launch.folder / "local" / f"{number}.json")
+            for pid in siblings.living(launch.folder, str(note["pid"])):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
 
 
 def log_name(launch: Launch, row: dict[str, Any]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from bench import registry
+from bench.cluster.ends import WORDS
 from bench.cluster.status import STATES, Row
 from bench.errors import UserError, unknown
 from bench.store import is_called
@@ -28,10 +30,18 @@ class Selector:
         return not (self.names or self.launch or self.fields or self.everything)
 
     def pick(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows that fit; ``UserError`` for a name that none has."""
+        """The rows that fit; ``UserError`` for a name that none has, be it a run's or a task's."""
         for name in self.names:
+            if not name.strip():  # an unset variable, most likely
+                raise UserError("an empty name of a run was given; type a name, or leave it out")
             if not any(named(row, name) for row in rows):
                 raise unknown("run", name, [row.run_id for row in rows], "bench status lists the runs")
+        for field, values in self.fields:
+            if field in KNOWN:
+                valid = {*KNOWN[field](), *(str(name) for row in rows if (name := getattr(row, field)))}
+                for value in values:
+                    if value not in valid:
+                        raise unknown(field, value, valid)
         return [row for row in rows if self.fits(row)]
 
     def fits(self, row: Row) -> bool:
@@ -47,6 +57,25 @@ def named(row: Row, name: str) -> bool:
     return is_called(row.run_id, name) or fnmatch.fnmatch(row.run_id, name) or row.job == name
 
 
+def kinds() -> Iterable[str]:
+    from bench.cluster.job import EXIT_CODES
+
+    return {*WORDS, *EXIT_CODES, "held", "interrupted"}
+
+
+def models() -> Iterable[str]:
+    from bench.models import MODELS
+
+    return MODELS
+
+
+KNOWN: dict[str, Callable[[], Iterable[str]]] = {
+    "kind": kinds,
+    "task": registry.tasks,
+    "method": registry.methods,
+    "model": models,
+}
+"""Names that may be asked for though no run has them."""
 FIELDS = ("task", "method", "model", "seed", "state", "kind")
 
 

@@ -11,7 +11,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,14 +73,26 @@ class Site:
     """(what a run must match, the keys that it then has)."""
     typed: Mapping[str, Any] = field(default_factory=dict)
     """What the command line says: the last word."""
+    named: bool = False
+    """Whether the command line names the file."""
 
     def resources(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The keys for a run with this model, method, task and scale; None where nothing says."""
         chosen = dict(self.values)
         for match, values in self.shapes:
-            if all(str(row[name]) == wanted for name, wanted in match.items()):
+            if fits(row, match):
                 chosen.update(values)
         return {**chosen, **self.typed}
+
+    def resources_again(self, row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys for a run that had ``before``: those, but for what the command line, or its file, says."""
+        chosen = self.resources(row)
+        kept = {name: value for name, value in before.items() if name in BY_NAME}
+        if self.named:
+            asked = {name for name, origin in self.origins.items() if origin != "default"}
+            asked |= {name for match, values in self.shapes if fits(row, match) for name in values}
+            kept = {name: value for name, value in kept.items() if name not in asked}
+        return {**chosen, **kept, **self.typed}
 
 
 def load(path: Path | None = None, typed: Mapping[str, Any] | None = None) -> Site:
@@ -104,7 +116,11 @@ def load(path: Path | None = None, typed: Mapping[str, Any] | None = None) -> Si
             origins[name] = str(found)
     values.update(parsed)
     origins.update(dict.fromkeys(parsed, "command line"))
-    return Site(values, origins, tuple(shapes), parsed)
+    return Site(values, origins, tuple(shapes), parsed, path is not None)
+
+
+def fits(row: Mapping[str, Any], match: Mapping[str, str]) -> bool:
+    return all(str(row[name]) == wanted for name, wanted in match.items())
 
 
 def find() -> Path | None:
@@ -151,22 +167,53 @@ def parse(key: Key, value: Any, where: str) -> Any:
     """``value`` checked and converted."""
     shown = f"{where}{key.name.replace('_', '-') if where == '--' else key.name} {value}"
     if key.kind == "lines":
-        if isinstance(value, str) or not all(isinstance(line, str) for line in value):
+        if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
             raise UserError(f"{shown}: expected a list of strings ({key.help})")
         return list(value)
     if key.kind == "table":
-        if not isinstance(value, dict):
-            raise UserError(f"{shown}: expected a table ({key.help})")
-        return {name: one if key.name == "slurm" else str(one) for name, one in value.items()}
+        return parse_table(key, value, shown)
     if key.kind == "str":
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise UserError(f"{shown}: expected text ({key.help})")
         return str(value)
     try:
-        number = minutes(value) if key.kind == "minutes" else (float if key.kind == "float" else int)(value)
-    except (TypeError, ValueError):
+        number = NUMBERS[key.kind](value)
+    except (TypeError, ValueError, OverflowError):
         wanted = "a time such as 4:00:00" if key.kind == "minutes" else f"a number ({key.kind})"
         raise UserError(f"{shown}: expected {wanted} ({key.help})") from None
     if number < key.minimum:
         raise UserError(f"{shown}: expected at least {key.minimum:g} ({key.help})")
+    return number
+
+
+def parse_table(key: Key, value: Any, shown: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{shown}: expected a table ({key.help})")
+    if key.name != "slurm":
+        for name, one in value.items():
+            if not isinstance(one, str | int | float):
+                raise UserError(f"{shown}: {name} = {one}, expected text or a number ({key.help})")
+        return {name: str(one) for name, one in value.items()}
+    exported = value.get("export")
+    if exported is not None and "ALL" not in str(exported).split(","):
+        raise UserError(
+            f"{shown}: export = {exported} would keep from the jobs what tells them which source to run and "
+            'which job they are; expected no export, "ALL" or "ALL,NAME=value". Variables for the jobs are '
+            "given in [environment]"
+        )
+    return dict(value)
+
+
+def whole(value: Any) -> int:
+    """A whole number as TOML or the command line has it: no part of one, and no truth."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(value)
+    return int(value)
+
+
+def real(value: Any) -> float:
+    if isinstance(value, bool) or not math.isfinite(number := float(value)):
+        raise ValueError(value)
     return number
 
 
@@ -190,6 +237,9 @@ def minutes(text: object) -> int:
     return math.ceil(seconds / 60)
 
 
+NUMBERS: Mapping[str, Callable[[Any], float]] = {"int": whole, "float": real, "minutes": minutes}
+
+
 def processes(resources: Mapping[str, Any]) -> int:
     """Processes per node: as asked, or one per GPU."""
     return int(resources["processes"] or max(1, resources["gpus"]))
@@ -201,6 +251,8 @@ def setup_lines(resources: Mapping[str, Any], source: Path) -> list[str]:
 
     lines = [f"module load {shlex.quote(name)}" for name in resources["modules"] or []]
     lines += [*(resources["setup"] or [])]
+    if resources["cpus"]:  # torch would take the node's; what the user or the modules set stays
+        lines.append(f'export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-{resources["cpus"]}}}"')
     variables = {**(resources["environment"] or {}), **source_environment(source)}
     return lines + [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 

@@ -35,10 +35,10 @@ def take(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     fingerprint = digest.hexdigest()[:16]
     place = runs.resolve() / LAUNCHES / "snapshots" / fingerprint
     facts = {"path": str(place), "snapshot": fingerprint, "code": code}
+    files.remove_leftovers(place.parent)
     if (place / provenance.SNAPSHOT_FILE).is_file():
         return facts
-    files.make_directory(place.parent)
-    files.remove_leftovers(place.parent)
+    make_directory(place.parent)
     temporary = files.temporary_name(place)
     try:
         for name in names:
@@ -59,6 +59,16 @@ def take(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return facts
+
+
+def make_directory(folder: Path) -> None:
+    """Create a folder of the store; whatever prevents it is ``StorageError``: the store is the user's choice."""
+    try:
+        files.make_directory(folder)
+    except OSError as error:
+        raise files.explained(folder, error) or files.StorageError(
+            f"cannot create {folder}: {error.strerror or error}. Choose another place: --runs DIR or BENCH_RUNS"
+        ) from error
 
 
 def source_files(root: Path) -> list[str]:

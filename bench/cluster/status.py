@@ -1,19 +1,18 @@
 """How it is going: scheduler, records and claims put together, one row per run.
 
     done                 a record says so, whatever came later
+    submitting           bench submit is handing it over
     queued, running      the scheduler says so, or a live claim
     failed, cancelled    the record says why, or the scheduler does where the job could not write one
     vanished             a job that nobody knows any more and that left neither record nor claim
     interrupted          a run that was started by hand and is gone without a record
-    unknown              the scheduler does not answer, and the records do not say
+    unknown              the scheduler or its accounting does not answer, and the records do not say
 
-A job that ended without a record (killed, lost node, time limit) gets one here, once, with the
-scheduler's word for it and the tail of its log: what reads records must not miss it.
+A job that ended without a record (killed, lost node, time limit) gets one here, once (``bench.cluster.ends``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,25 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import launches, local, scheduler
+from bench.cluster.ends import WORDS, belongs, ending, how_it_died
+from bench.cluster.ends import log_name as log_name
+from bench.cluster.ends import write_end as write_end
 from bench.cluster.launches import Launch
 from bench.cluster.scheduler import KINDS, State
-from bench.files import StorageError
 from bench.rundir import Record, RunDir
 from bench.store import Store
 
-STATES = ("queued", "running", "done", "failed", "vanished", "cancelled", "interrupted", "unknown")
-WORDS = {
-    "time-out": "the job reached its time limit",
-    "node-failure": "the node failed",
-    "out-of-memory": "the job used more memory than it had",
-    "preempted": "the job was preempted and not continued",
-    "cancelled": "the job was cancelled",
-    "killed": "a process of the job was killed from outside",
-    "vanished": "the scheduler no longer knows the job, and it left no record",
-    "error": "the job ended with an error and left no record",
-    "no-record": "the job ended and left no record",
-    "not-submitted": "the job was never handed to the scheduler",
-}
+STATES = (
+    "submitting", "queued", "running", "done", "failed", "vanished", "cancelled", "interrupted", "unknown"
+)  # fmt: skip
 
 
 @dataclass
@@ -73,6 +64,8 @@ class Status:
     reached: bool = True
     """Whether every scheduler that was needed answered."""
     accounting: bool | None = None
+    accounting_broken: str | None = None
+    """Why accounting did not answer where it should."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -81,8 +74,8 @@ class Status:
 
     @property
     def open(self) -> int:
-        """Runs that the scheduler still has."""
-        return sum(row.state in ("queued", "running") for row in self.rows)
+        """Runs that the scheduler still has, or is being given."""
+        return sum(row.state in ("submitting", "queued", "running") for row in self.rows)
 
     def failures(self) -> list[dict[str, Any]]:
         """Identical failures together, the most frequent first; numbers in messages do not tell them apart."""
@@ -109,6 +102,7 @@ class Status:
             "counts": self.counts,
             "scheduler_answers": self.reached,
             "accounting": self.accounting,
+            "accounting_broken": self.accounting_broken,
             "failures": self.failures(),
             "runs": [asdict(row) for row in self.rows],
         }
@@ -136,7 +130,7 @@ def collect(runs: Path, only: Iterable[str] | None = None, repair: bool = True) 
     records = {name: folder.latest_record() for name, folder in folders.items()}
     done = {name for name, record in records.items() if is_done(folders[name], record)}
     wanted = {name: one for name, one in submitted.items() if name in names and name not in done}
-    jobs, told = ask(wanted)
+    jobs, told, silent = ask(wanted)
     rows = []
     for name, folder in folders.items():
         record, one = records[name], submitted.get(name)
@@ -146,11 +140,14 @@ def collect(runs: Path, only: Iterable[str] | None = None, repair: bool = True) 
         elif one is None:
             by_hand(row, record, folder)
         else:
-            judge(row, record, one, told.states.get(row.job or ""), told.reached, folder)
+            state = told.states.get(row.job or "")
+            broken = told.broken if one.launch.cluster == "slurm" else None
+            judge(row, record, one, state, one.launch.id not in silent, broken, folder)
             if repair and needs_record(row, record, one):
-                write_end(row, one, folder)
+                write_end(row, one, folder, state.end if state else None)
+                row.attempts = (folder.latest_record() or {}).get("attempt", row.attempts)
         rows.append(row)
-    return Status(rows, told.reached, told.accounting)
+    return Status(rows, not silent, told.accounting, told.broken)
 
 
 def latest_jobs(runs: Path) -> dict[str, Submitted]:
@@ -168,23 +165,27 @@ def is_done(folder: RunDir, record: Record | None) -> bool:
     return record["status"] == "done" or (record["attempt"] > 1 and folder.done_record() is not None)
 
 
-def ask(wanted: Mapping[str, Submitted]) -> tuple[dict[str, str], scheduler.Answer]:
-    """Each run's job and what the schedulers say about all of them."""
+def ask(wanted: Mapping[str, Submitted]) -> tuple[dict[str, str], scheduler.Answer, set[str]]:
+    """Each run's job, what the schedulers say about all of them, and the launches whose scheduler is silent."""
     on_slurm = {name: one for name, one in wanted.items() if one.launch.cluster == "slurm"}
     jobs = {name: str(one.row["job"]) for name, one in wanted.items() if one.row["job"] is not None}
-    answer = scheduler.Answer()
+    answer, silent = scheduler.Answer(), set()
     if on_slurm:
         answer = scheduler.ask(jobs[name] for name in on_slurm if name in jobs)
+        if not answer.reached:
+            silent |= {one.launch.id for one in on_slurm.values()}
         for name, one in on_slurm.items():
-            if name not in jobs and (found := by_name(one, answer)):
+            # What Slurm refused can be in its list all the same, under that name and as failed.
+            if name not in jobs and one.launch.being_submitted and (found := by_name(one, answer)):
                 jobs[name] = found
     for launch in {
         one.launch.id: one.launch for one in wanted.values() if one.launch.cluster == "local"
     }.values():
         states, here = local.states(launch)
         answer.states.update(states)
-        answer.reached = answer.reached and here
-    return jobs, answer
+        if not here:
+            silent.add(launch.id)
+    return jobs, answer, silent
 
 
 def by_name(one: Submitted, answer: scheduler.Answer) -> str | None:
@@ -219,9 +220,15 @@ def by_hand(row: Row, record: Record | None, folder: RunDir) -> None:
 
 
 def judge(
-    row: Row, record: Record | None, one: Submitted, state: State | None, reached: bool, folder: RunDir
+    row: Row,
+    record: Record | None,
+    one: Submitted,
+    state: State | None,
+    reached: bool,
+    broken: str | None,
+    folder: RunDir,
 ) -> None:
-    """The state of a run that was submitted and is not done."""
+    """The state of a run that was submitted and is not done. ``broken``: why accounting cannot be asked."""
     if state is not None:
         row.node, row.reason = state.node or None, state.reason or None
         if not state.ended:
@@ -237,8 +244,11 @@ def judge(
         row.kind, row.message = error_of(record)
         row.state = "vanished" if row.kind == "vanished" else "failed"
         return
+    if (state is None or one.row["job"] is None) and one.launch.in_progress():
+        row.state = "running" if folder.worker() else "submitting"
+        return
     if state is None:
-        gone(row, record if mine else None, one, reached, folder)
+        gone(row, record if mine else None, one, reached, broken, folder)
         return
     if state.state == "CANCELLED" or (state.state == "COMPLETED" and mine):
         row.state, row.kind = "cancelled", "cancelled"
@@ -251,52 +261,35 @@ def judge(
     row.message = WORDS.get(row.kind, row.kind) + f" (scheduler: {state.state}{ending(state)})"
 
 
-def gone(row: Row, record: Record | None, one: Submitted, reached: bool, folder: RunDir) -> None:
+def gone(
+    row: Row, record: Record | None, one: Submitted, reached: bool, broken: str | None, folder: RunDir
+) -> None:
     """No scheduler knows the job (any more), or none answers."""
+    kind, message = (None, None) if record is None else error_of(record)
+    told = str(one.launch.content["state"])
     if folder.worker():
         row.state = "running"
-    elif one.launch.content["state"].startswith("not submitted") and one.row["job"] is None:
-        row.state, row.kind, row.message = "failed", "not-submitted", one.launch.content["state"]
-    elif record is not None:
-        row.state = "cancelled"
-        row.kind, row.message = error_of(record)
-    elif not reached:
-        row.state = "unknown"
+    elif told.startswith("not submitted") and not handed_over(one):
+        row.state, row.kind, row.message = "failed", "not-submitted", told
+    elif record is not None and (reached or kind == "cancelled"):
+        row.state, row.kind, row.message = "cancelled", kind, message
+    elif not reached:  # it may wait for its continuation
+        row.state, row.message = "unknown", "its scheduler does not answer"
+    elif one.launch.being_submitted and not handed_over(one):
+        row.state, row.kind, row.message = "failed", "not-submitted", WORDS["not-submitted"]
     elif one.launch.cluster == "debug":
         row.state, row.kind = "interrupted", "interrupted"
+    elif broken is not None:
+        row.state, row.message = "unknown", f"it has ended; how is not known: {broken}"
     else:
         row.state, row.kind, row.message = "vanished", "vanished", WORDS["vanished"]
 
 
-def how_it_died(row: Row, one: Submitted, state: State) -> str:
-    """The kind of failure of a program that ended by itself: its exit code, or the last words in its log."""
-    from bench.cluster.job import EXIT_CODES, MARK
-
-    said = re.findall(rf"^{MARK} \[([\w-]+)\]", one.launch.log_tail(log_name(row, one)), re.MULTILINE)
-    if said:
-        return str(said[-1])
-    kinds = {code: kind for kind, code in EXIT_CODES.items() if code > 2}
-    if state.exit_code in kinds:
-        return kinds[state.exit_code]
-    if state.signal:
-        return "killed"
-    return "no-record" if state.state == "COMPLETED" else "error"
-
-
-def ending(state: State) -> str:
-    parts = [f"exit code {state.exit_code}"] if state.exit_code else []
-    parts += [f"signal {state.signal}"] if state.signal else []
-    return "".join(f", {part}" for part in parts)
-
-
-def belongs(record: Record | None, one: Submitted) -> bool:
-    """Whether the record is of this launch, or was made by hand after it."""
-    if record is None:
-        return False
-    job = record.get("job")
-    if job is None:
-        return bool(record["recorded"] > one.launch.content["submitted"])
-    return bool(job.get("launch") == one.launch.id)
+def handed_over(one: Submitted) -> bool:
+    """Whether a scheduler ever had the job, as far as the launch's files tell."""
+    if one.launch.cluster == "local":
+        return (one.launch.folder / "local" / "supervisor.json").exists()
+    return one.launch.cluster == "debug" or one.row["job"] is not None
 
 
 def needs_record(row: Row, record: Record | None, one: Submitted) -> bool:
@@ -304,28 +297,6 @@ def needs_record(row: Row, record: Record | None, one: Submitted) -> bool:
         return False
     mine = belongs(record, one)
     return not mine or (row.state == "failed" and record is not None and record["status"] != "failed")
-
-
-def write_end(row: Row, one: Submitted, folder: RunDir) -> None:
-    """The record of a job that could not write one; by the first process that sees it."""
-    from bench.cluster.job import write_failure
-
-    job = log_name(row, one)
-    error = {"kind": row.kind, "type": "Job", "message": row.message or "", "traceback": ""}
-    error["log_tail"] = one.launch.log_tail(job)
-    facts = {"launch": one.launch.id, "id": job, "cluster": one.launch.cluster, "node": row.node}
-    with contextlib.suppress(StorageError):  # a full disk: tried again next time
-        if one.launch.note_end(job):
-            status = "cancelled" if row.state == "cancelled" else "failed"
-            try:
-                write_failure(folder, dict(one.row), error, facts, status)
-            except StorageError:
-                one.launch.forget_end(job)
-
-
-def log_name(row: Row, one: Submitted) -> str:
-    """The name that the job's logs begin with."""
-    return local.log_name(one.launch, dict(one.row)) if one.launch.cluster == "local" else str(row.job)
 
 
 def error_of(record: Record) -> tuple[str | None, str | None]:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import json_files, provenance
-from bench.cluster import estimate, launches, local, site, snapshot, status
-from bench.cluster.job import Job
+from bench import provenance
+from bench.cluster import estimate, launches, site, snapshot, status, together
+from bench.cluster.arrays import arranged, hand_over, interrupted, run_here
 from bench.cluster.launches import Launch
 from bench.errors import UnavailableError, UserError, unknown
-from bench.files import StorageError
 from bench.request import Request, Specified, specify
 
 CLUSTERS = ("slurm", "local", "debug")
@@ -38,12 +37,16 @@ class Step:
     why: str
     resources: Mapping[str, Any]
     because: str | None = None
-    hours: float | None = None
-    """Estimated device hours, from records of runs like it."""
+    cost: estimate.Cost | None = None
+    """Estimated device hours, and where that is from."""
 
     @property
     def run_id(self) -> str:
         return self.specified.spec.run_id
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        return describe(self.specified)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -53,7 +56,8 @@ class Step:
             "action": self.action,
             "why": self.why,
             "because": self.because,
-            "hours": self.hours,
+            "hours": None if self.cost is None else self.cost.hours,
+            "basis": None if self.cost is None else self.cost.basis,
             "command": self.specified.command,
         }
 
@@ -65,6 +69,10 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     wrong: list[tuple[str, str]] = field(default_factory=list)
     """(request, message) of those that can be seen to be wrong now."""
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    """(request, message) of those whose data or weights were only looked for, and are not here."""
+    seen: frozenset[str] = frozenset()
+    """The launches that were there when the runs' states were read."""
     estimate: estimate.Estimate | None = None
 
     @property
@@ -75,6 +83,7 @@ class Plan:
         return {
             "runs": [step.to_json() for step in self.steps],
             "wrong": [{"what": what, "error": message} for what, message in self.wrong],
+            "missing": [{"what": what, "error": message} for what, message in self.missing],
             "submit": len(self.todo),
             "estimate": None if self.estimate is None else self.estimate.to_json(),
         }
@@ -85,21 +94,33 @@ def plan(
     where: site.Site,
     retry_failed: bool = False,
     smaller: bool = True,
+    before: Sequence[Mapping[str, Any]] = (),
+    fetch: bool = True,
 ) -> Plan:
     """What ``submit`` would do with each request. Data and backbones are looked for; nothing is written.
 
     ``smaller``: a retry after out-of-memory cuts its micro-batches in two (``bench.settings.micro_split``).
+    ``before``: the resources that each request had, which it has again. ``fetch``: download what is missing;
+    without, such runs are told apart, and cost something all the same.
     """
     found: dict[tuple[object, ...], Any] = {}
     specified: dict[str, tuple[Request, Specified]] = {}
+    had: dict[str, Mapping[str, Any]] = {}
     wrong: list[tuple[str, str]] = []
-    for one in map(absolute, requests):
+    missing: list[tuple[str, str]] = []
+    absent = []
+    for number, one in enumerate(map(absolute, requests)):
+        look = one if fetch else replace(one, common=replace(one.common, offline=True))
         try:
-            needed = specify(one, found)
+            needed = specify(look, found)
         except UserError as error:  # the others can still be submitted
-            wrong.append((one.describe(), str(error)))
+            lacks = not fetch and isinstance(error, UnavailableError)
+            (missing if lacks else wrong).append((one.describe(), str(error)))
+            absent += [one] if lacks else []
             continue
         specified.setdefault(needed.spec.run_id, (one, needed))
+        had[needed.spec.run_id] = before[number] if before else {}
+    seen = frozenset(launches.ids(requests[0].common.runs)) if requests else frozenset()
     runs = requests[0].common.runs if requests else Path("runs")
     rows = {row.run_id: row for row in status.collect(runs, only=set(specified)).rows}
     past = estimate.Past(runs)
@@ -114,11 +135,13 @@ def plan(
             elif row.settings:  # it needed smaller pieces before, and still does
                 one = replace(one, common=replace(one.common, given={**row.settings, **one.common.given}))
                 because = "cut as before: " + ", ".join(f"{k} {v}" for k, v in row.settings.items())
-        resources = where.resources(describe(needed))
+        resources = where.resources_again(describe(needed), had[run_id])
         state = "new" if row is None else row.state
-        hours = past.hours(needed.spec) if action == SUBMIT else None
-        steps.append(Step(one, needed, state, action, why, resources, because, hours))
-    return Plan(steps, wrong, past.estimate([step.hours for step in steps if step.action == SUBMIT]))
+        cost = past.cost(one, needed.spec) if action == SUBMIT else None
+        steps.append(Step(one, needed, state, action, why, resources, because, cost))
+    past.gpu |= bool(where.values["gpus"]) or any(step.resources["gpus"] for step in steps)
+    costs = [step.cost for step in steps if step.action == SUBMIT] + [past.cost(one) for one in absent]
+    return Plan(steps, wrong, missing, seen, past.estimate(costs))
 
 
 def decide(row: status.Row | None, retry_failed: bool) -> tuple[str, str]:
@@ -127,7 +150,9 @@ def decide(row: status.Row | None, retry_failed: bool) -> tuple[str, str]:
         return SUBMIT, "new"
     if row.state == "done":
         return SKIP, "done"
-    if row.state in ("queued", "running"):
+    if row.kind == "not-submitted":
+        return SUBMIT, "new: it was never handed to the scheduler"
+    if row.state in ("submitting", "queued", "running"):
         return SKIP, f"{row.state} as {row.job}" if row.job else row.state
     if row.state in ("failed", "vanished"):
         why = f"{row.state} ({row.kind})" if row.kind else row.state
@@ -176,14 +201,51 @@ def submit(planned: Plan, cluster: str, runs: Path, words: Sequence[str] | None 
     The record is written before the first job is handed over and again with the jobs' numbers: a launch
     that is killed in between is found by the names of its arrays.
     """
-    if cluster not in CLUSTERS:
-        raise unknown("cluster", cluster, CLUSTERS)
+    check_name(cluster)
     steps = planned.todo
     if not steps:
         return None
     check(cluster, steps)
-    launch_id = launches.new_id()
     source = snapshot.take(runs)
+    with together.alone(runs):
+        steps = not_taken(runs, planned)
+        if not steps:
+            return None
+        launch = begun(planned, steps, cluster, runs, source, words)
+    content = dict(launch.content)
+    launch = Launch(runs, content)
+    try:
+        hand_over(launch, content, Path(source["path"]))
+    except BaseException as error:
+        interrupted(launch, content, error)
+        raise
+    content["state"] = "submitted"
+    launch.write()
+    if cluster == "debug":
+        run_here(launch)
+    return launch
+
+
+def not_taken(runs: Path, planned: Plan) -> list[Step]:
+    """What there is to do without the runs that other launches took since the plan was made."""
+    taken = together.taken_since(runs, planned.seen)
+    for number, step in enumerate(planned.steps):
+        if step.action == SUBMIT and step.run_id in taken:
+            why = f"submitted meanwhile by another command, as launch {taken[step.run_id]}"
+            planned.steps[number] = replace(step, action=SKIP, why=why)
+    return planned.todo
+
+
+def begun(
+    planned: Plan,
+    steps: Sequence[Step],
+    cluster: str,
+    runs: Path,
+    source: Mapping[str, Any],
+    words: Sequence[str] | None,
+) -> Launch:
+    """The launch with its record written, before anything is handed over."""
+    launch_id = launches.new_id()
     arrays, rows = arranged(steps, cluster, launch_id)
     content: dict[str, Any] = {
         "id": launch_id,
@@ -200,19 +262,14 @@ def submit(planned: Plan, cluster: str, runs: Path, words: Sequence[str] | None 
         "state": "submitting",
     }
     launch = Launch(runs, content)
-    launch.folder.mkdir(parents=True, exist_ok=True)
+    snapshot.make_directory(launch.folder)
     launch.write()
-    try:
-        hand_over(launch, content, Path(source["path"]))
-    except Exception as error:
-        content["state"] = f"not submitted: {error}"
-        launch.write()
-        raise
-    content["state"] = "submitted"
-    launch.write()
-    if cluster == "debug":
-        run_here(launch)
     return launch
+
+
+def check_name(cluster: str) -> None:
+    if cluster not in CLUSTERS:
+        raise unknown("cluster", cluster, CLUSTERS)
 
 
 def check(cluster: str, steps: Sequence[Step]) -> None:
@@ -233,106 +290,12 @@ def check(cluster: str, steps: Sequence[Step]) -> None:
             )
         return
     for step in steps:
+        if cluster == "debug" and (step.resources["processes"] or 1) > 1:
+            raise UserError(
+                f"--processes {step.resources['processes']}: --cluster debug is one process, this one; give "
+                "--processes 1 or --cluster local"
+            )
         if step.resources["nodes"] > 1:
             raise UserError(
                 f"--nodes {step.resources['nodes']}: --cluster {cluster} has one node; give --nodes 1"
             )
-
-
-def arranged(
-    steps: Sequence[Step], cluster: str, launch_id: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Arrays of equal resources (cut at the site's largest size) and the jobs in their order."""
-    by_shape: dict[str, list[Step]] = {}
-    for step in steps:
-        by_shape.setdefault(json_files.canonical_json(dict(step.resources)), []).append(step)
-    arrays: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    for same in by_shape.values():
-        size = same[0].resources["max_array"] if cluster == "slurm" else len(same)
-        pieces = [same[i : i + size] for i in range(0, len(same), size)]
-        for piece in pieces:
-            resources = dict(piece[0].resources)
-            if resources["max_parallel"] and len(pieces) > 1:  # together no more than was asked for
-                resources["max_parallel"] = max(1, resources["max_parallel"] // len(pieces))
-            number = len(arrays)
-            name = f"bench-{launch_id}-{number}"
-            arrays.append({"name": name, "job": None, "count": len(piece), "resources": resources})
-            rows += [row(step, number, index) for index, step in enumerate(piece)]
-    for number, one in enumerate(rows):
-        one["job"] = None if cluster == "slurm" else f"{cluster}-{launch_id}-{number}"
-    return arrays, rows
-
-
-def row(step: Step, array: int, index: int) -> dict[str, Any]:
-    return {
-        "run_id": step.run_id,
-        **describe(step.specified),
-        "what": step.request.describe(),
-        "array": array,
-        "index": index,
-        "because": step.because,
-        "command": provenance.without_names(step.specified.command),
-        "request": step.request.to_json(),
-    }
-
-
-def job_of(one: Mapping[str, Any], launch: Launch) -> Job:
-    """The callable for a row of the launch record."""
-    return Job(
-        run_id=one["run_id"],
-        request=one["request"],
-        launch=launch.id,
-        runs=str(launch.runs.resolve()),
-        command=one["command"],
-        because=one["because"],
-    )
-
-
-def hand_over(launch: Launch, content: dict[str, Any], source: Path) -> None:
-    """Give the jobs to submitit; their numbers go into ``content``."""
-    from submitit import AutoExecutor
-
-    if launch.cluster == "local":
-        local.start(launch, source)
-        return
-    if launch.cluster == "debug":
-        return
-    for number, array in enumerate(content["arrays"]):
-        resources = array["resources"]
-        mine = [one for one in content["jobs"] if one["array"] == number]
-        options: dict[str, Any] = {"slurm_max_num_timeout": resources["max_requeues"]}
-        if resources["container"] or resources["python"]:
-            python = shlex.quote(resources["python"] or sys.executable)
-            options["slurm_python"] = f"{resources['container'] or ''} {python}".strip()
-        executor = AutoExecutor(launch.folder, cluster="slurm", **options)
-        executor.update_parameters(**site.executor_parameters(resources, array["name"], source, "slurm"))
-        if resources["max_parallel"]:
-            executor.update_parameters(slurm_array_parallelism=resources["max_parallel"])
-        try:
-            with executor.batch():
-                jobs = [executor.submit(job_of(one, launch)) for one in mine]
-        except Exception as error:
-            raise StorageError(f"Slurm did not take the array of {len(mine)}: {error}") from error
-        for one, job in zip(mine, jobs, strict=True):
-            one["job"] = job.job_id
-        array["job"] = jobs[0].job_id.split("_")[0]
-        launch.write()  # what was handed over is known even if the next array is refused
-
-
-def run_here(launch: Launch) -> None:
-    """The jobs one after another in this process, through submitit's debug executor."""
-    from submitit import AutoExecutor
-
-    for one in launch.jobs:
-        resources = launch.content["arrays"][one["array"]]["resources"]
-        os.environ.update(resources["environment"] or {})
-        executor = AutoExecutor(launch.folder, cluster="debug")
-        job = executor.submit(job_of(one, launch))
-        os.environ["SUBMITIT_DEBUG_JOB_ID"] = job.job_id  # by which the job knows where it is
-        try:
-            # Not result(): submitit's debug executor opens a debugger there.
-            if (error := job.exception()) is not None:
-                raise error
-        finally:
-            del os.environ["SUBMITIT_DEBUG_JOB_ID"]

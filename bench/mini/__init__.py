@@ -84,7 +84,15 @@ def mini_data_dir() -> Path:
     root = cache_root()
     target = root / f"mini-{content_version()}"
     if not _intact(target):
-        _build(root, target)
+        try:
+            _build(root, target)
+        except OSError as error:
+            from bench.files import StorageError
+
+            raise StorageError(
+                f"cannot keep the mini suite's data in {root}: {error.strerror or error}. Set BENCH_CACHE to a "
+                "directory that you may write to and that has room, then issue the same command again"
+            ) from error
     return target
 
 

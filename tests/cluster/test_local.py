@@ -98,6 +98,29 @@ def test_cancelled_killed_and_vanished(bench: Bench) -> None:
     assert {row.state for row in rows.values()} == {"done"}
 
 
+def test_a_killed_process_is_told_from_one_that_ended(bench: Bench) -> None:
+    [job] = bench.submit(*LOCAL, *LONG)["jobs"]
+    bench.wait_for_checkpoint(job["run_id"])
+    os.kill((Store(bench.runs).run(job["run_id"]).worker() or {})["pid"], signal.SIGKILL)
+    [row] = bench.wait(all_ended).values()
+    assert (row.state, row.kind) == ("failed", "killed")
+
+
+def test_a_job_whose_controller_is_gone_is_cancelled_all_the_same(bench: Bench) -> None:
+    [job] = bench.submit(*LOCAL, *LONG)["jobs"]
+    bench.wait_for_checkpoint(job["run_id"])
+    held = launches.load(bench.runs, "latest")
+    pid = local.pid_of(held, 0)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(1)  # the supervisor has seen it
+    assert [row.state for row in bench.rows().values()] == ["running"]
+    assert bench("cancel", job["run_id"])["cancelled"] == [job["run_id"]]
+    bench.wait_for_no_worker(job["run_id"])
+    [row] = bench.wait(all_ended).values()
+    assert row.state == "cancelled"
+
+
 def test_two_processes_train_as_one(bench: Bench, tmp_path: Path) -> None:
     words = ["--limit", "13", "--epochs", "3", "--batch-size", "4"]
     bench.submit(*LOCAL, "--processes", "2", *words)

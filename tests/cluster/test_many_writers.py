@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from least_record import least
 from waiting import kill, release, start_writer
 
 from bench.store import Store
@@ -20,7 +21,11 @@ from bench.store import Store
 WRITERS, RUNS = 64, 24
 SECONDS, KILLS = 20.0, 10  # at least both; and as many acknowledged records as writers
 
-WRITER = """
+WRITER = (
+    f"""
+CANCELLED, DONE = {least("cancelled")!r}, {least()!r}
+"""
+    + """
 import os, random, sys
 from bench.store import Store
 from bench.worker import Busy
@@ -33,17 +38,18 @@ for serial in range(1_000_000):
     run = Store(root).run(f"shared-{draw.randrange(int(sys.argv[4]))}")
     text = f"{me}-{seed}-{serial} " * draw.randrange(1, 400)
     if draw.random() < 0.5:  # a record alone, as an observer writes one for a dead job
-        path = run.write_record({"status": "cancelled", "text": text})
+        path = run.write_record(CANCELLED | {"text": text})
     else:
         try:
             with run.claim():
                 run.write_generations({"id": str(i), "output": text} for i in range(5))
                 run.finish_stage("decode", f"{me}-{serial}")
-                path = run.write_record({"status": "done", "text": text})
+                path = run.write_record(DONE | {"text": text})
         except Busy:
             continue
     os.write(acknowledged, f"{path} {me}-{seed}-{serial} {len(text)}\\n".encode())
 """
+)
 
 
 @pytest.mark.slow

@@ -88,6 +88,79 @@ def test_each_is_asked_once_for_all(slurm: Path) -> None:
     assert len((slurm / "sacct.called").read_text().splitlines()) == 1
 
 
+def test_the_jobs_of_all_users_are_asked_for(slurm: Path) -> None:
+    """A shared store has runs of several; --jobs would fail as a whole where one is too old to be known."""
+    (slurm / "squeue.txt").write_text(SQUEUE)
+    scheduler.ask(["17_0"])
+    asked = (slurm / "squeue.called").read_text()
+    assert "--user" not in asked
+    assert "--jobs" not in asked
+
+
+@pytest.mark.parametrize(
+    ("listed", "jobs"),
+    [
+        ("128_[0-2]", ["128_0", "128_1", "128_2"]),
+        ("128_[0-2%1]", ["128_0", "128_1", "128_2"]),
+        ("128_[1,3,5-7]", ["128_1", "128_3", "128_5", "128_6", "128_7"]),
+        ("128_[0-6:3]", ["128_0", "128_3", "128_6"]),
+        ("128_7", ["128_7"]),
+        ("128", ["128"]),
+        ("128_7.batch", []),
+        ("128_[1,...]", ["128_1"]),
+    ],
+)
+def test_an_array_that_waits_is_one_line(listed: str, jobs: list[str], slurm: Path) -> None:
+    assert scheduler.members(listed) == jobs
+    (slurm / "squeue.txt").write_text("")
+    (slurm / "sacct.txt").write_text(f"{listed}|PENDING|0:0|None assigned|Priority|Unknown\n")
+    (slurm / "scontrol.txt").write_text("")
+    assert set(scheduler.ask(jobs or ["128_7"]).states) == set(jobs)
+
+
+def test_an_array_that_waits_is_one_line_of_scontrols_too(slurm: Path) -> None:
+    (slurm / "squeue.txt").write_text("")
+    (slurm / "sacct").unlink()
+    (slurm / "scontrol.txt").write_text(SCONTROL)
+    assert scheduler.ask(["17_7", "17_9"]).states["17_9"].waiting
+
+
+def test_anybodys_job_may_have_any_name(slurm: Path) -> None:
+    (slurm / "squeue.txt").write_bytes(b"18|RUNNING|None|n1|caf\xe9\n" + SQUEUE.encode())
+    answer = scheduler.ask(ALL)
+    assert answer.reached
+    assert answer.states["17_0"].running
+
+
+def test_when_it_ended(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    (slurm / "squeue.txt").write_text("")
+    (slurm / "sacct").write_text(
+        '#!/bin/sh\necho "17_3|TIMEOUT|0:0|n1|None|2026-01-02T03:04:05"; echo $TZ >&2\n'
+    )
+    assert scheduler.ask(["17_3"]).states["17_3"].end == "2026-01-02T03:04:05.000000+00:00"
+    assert scheduler.ENVIRONMENT["TZ"] == "UTC0"  # in which Slurm's programs say it
+    assert scheduler.time_of("Unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "broken"),
+    [
+        ("Slurm accounting storage is disabled", False),
+        ("You are not running a supported accounting_storage plugin", False),
+        ("sacct: error: Problem talking to the database: Connection refused", True),
+    ],
+)
+def test_accounting_that_is_out_of_order_is_not_one_that_is_switched_off(
+    error: str, broken: bool, slurm: Path
+) -> None:
+    (slurm / "squeue.txt").write_text("")
+    (slurm / "sacct").write_text(f"#!/bin/sh\necho '{error}' >&2; exit 1\n")
+    answer = scheduler.ask(["17_3"])
+    assert answer.accounting is False
+    assert (answer.broken is not None) == broken
+
+
 def test_nothing_follows_from_a_scheduler_that_does_not_answer(
     slurm: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,12 +61,39 @@ def test_an_unknown_key_lists_every_valid_one(text: str, tmp_path: Path) -> None
         ("environment = 1", "table"),
         ("[[shape]]\ntime = 3", "which runs it is for"),
         ("shape = 3", r"\[\[shape\]\]"),
+        ("modules = 3", r"modules 3: expected a list of strings"),
+        ('partition = ["a"]', r"partition \['a'\]: expected text"),
+        ("gpus = true", r"gpus True: expected a number \(int\)"),
+        ("nodes = 1.7", r"nodes 1.7: expected a number \(int\)"),
+        ("mem = nan", r"mem nan: expected a number"),
+        ("mem = true", r"mem True: expected a number"),
+        ("[environment]\nA = [1]", r"A = \[1\], expected text"),
+        ('[slurm]\nexport = "NONE"', "which source to run"),
     ],
 )
 def test_wrong_values_are_explained(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(text)
     with pytest.raises(UserError, match=message):
         site.load(tmp_path / "site.toml")
+
+
+def test_wrong_flags_are_explained() -> None:
+    with pytest.raises(UserError, match="--mem nan: expected a number"):
+        site.load(None, {"mem": "nan"})
+    with pytest.raises(UserError, match=r"--nodes 1\.7"):
+        site.load(None, {"nodes": "1.7"})
+
+
+def test_exports_that_keep_everything_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('[slurm]\nexport = "ALL,A=1"\n')
+    assert site.load(tmp_path / "site.toml").values["slurm"] == {"export": "ALL,A=1"}
+
+
+def test_threads_follow_the_processors_of_a_process() -> None:
+    lines = site.setup_lines({**site.load(EXAMPLE).values, "cpus": 3}, Path("/snap"))
+    assert 'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-3}"' in lines
+    lines = site.setup_lines({**site.load(EXAMPLE).values, "cpus": None}, Path("/snap"))
+    assert not any("OMP_NUM_THREADS" in line for line in lines)
 
 
 def test_what_is_not_toml(tmp_path: Path) -> None:

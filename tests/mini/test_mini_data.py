@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import bench.mini as mini
+from bench.failures import describe_error
+from bench.files import StorageError
 from bench.mini.corpus import documents
 from bench.mini.pretrain_bart import page
 from bench.mini.topics import categories
@@ -238,6 +240,13 @@ def test_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stamp = (made / "e2e" / "testset.csv").stat().st_mtime_ns
     mini.mini_data_dir()
     assert (made / "e2e" / "testset.csv").stat().st_mtime_ns == stamp, "intact, yet made again"
+
+
+def test_a_cache_that_cannot_be_written_is_about_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", "/proc/foo")
+    with pytest.raises(StorageError, match="BENCH_CACHE") as caught:
+        mini.mini_data_dir()
+    assert describe_error(caught.value)["kind"] == "storage"
 
 
 def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -150,6 +150,28 @@ def test_it_fits_and_can_be_read(page: Page, size: str, scheme: str, tmp_path: P
     page.look(*SIZES["desktop"], "light")
 
 
+def test_the_navigation_and_the_progress_are_all_in_sight(page: Page) -> None:
+    for size, (width, height) in SIZES.items():
+        page.look(width, height, "light")
+        done = page.js(
+            "Math.max(...[...document.querySelectorAll('#overview tbody td:nth-child(3)')]"
+            ".map(e => e.getBoundingClientRect().right))"
+        )
+        assert 0 < done <= width, size
+        if size == "desktop":
+            assert page.js("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('nav ul'))")
+    page.look(*SIZES["desktop"], "light")
+
+
+def test_what_scrolls_sideways_shows_it(page: Page) -> None:
+    """Where there is more to the right the edge is darker than the page; at the end it is not."""
+    page.js("document.querySelector('#table2 .scroll').scrollIntoView()")
+    places = "document.querySelector('#table2 .scroll')"
+    assert page.js(f"{places}.scrollWidth > {places}.clientWidth + 20")
+    assert page.js(f"getComputedStyle({places}).backgroundImage.split('linear-gradient').length") == 5
+    assert page.js(f"getComputedStyle({places}).backgroundAttachment") == "local, local, scroll, scroll"
+
+
 def contrast(one: str, other: str) -> float:
     """Of two ``rgb(...)`` colours, as WCAG defines it."""
 

@@ -264,3 +264,13 @@ def test_cells_of_one_table_at_mini_do_not_share_runs() -> None:
     ]
     found = [collect(index, one, "mini").run_ids for one in columns]
     assert len(found) == 5 and all(len(ids) == 1 for ids in found) and len({ids[0] for ids in found}) == 5
+
+
+def test_the_time_of_a_run_is_that_of_all_its_attempts() -> None:
+    done = record(seconds={"attempt": 6.9})
+    stopped = failed("cancelled", seed=1, seconds={"attempt": 55.1}) | {"run_id": done["run_id"]}
+    again = {**done, "ended": "2026-02-01", "scored": {"replaces_attempt": 2}}
+    [run] = latest([stopped, done, again])
+    assert (run.attempts, run.seconds, run.status) == (3, pytest.approx(62.0), "done")
+    [silent] = latest([record(seconds={})])
+    assert silent.seconds is None

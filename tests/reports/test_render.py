@@ -9,7 +9,10 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_site import NASTY, report
+from markdown_it import MarkdownIt
 
 from reports import document, render_csv, render_html, render_md, render_tex, site
 from reports.html_text import h
@@ -86,8 +89,6 @@ def test_html_escapes_quotes_and_forbidden_characters() -> None:
 
 
 def test_markdown_reads_as_tables_with_nothing_active() -> None:
-    from markdown_it import MarkdownIt
-
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
     parser.disable("linkify")
     tokens = parser.parse(render_md.page(report()))
@@ -111,7 +112,32 @@ def test_markdown_reads_as_tables_with_nothing_active() -> None:
 @pytest.mark.parametrize("text", [*NASTY, "1. a list", "- a list", "a\n\n# b", "www.example.org", "$$x$$"])
 def test_markdown_texts_are_one_line_without_markup(text: str) -> None:
     shown = render_md.m(text)
-    assert not re.search(r"[\n|`<>*\[\]$]|://|www\.|^\s*([-+#]|\d+[.)])\s", shown)
+    assert "\n" not in shown
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", shown)  # without what a backslash makes plain
+    assert not re.search(r"[\n|`<>*\[\]$]|://|www\.|^\s*([-+#]|\d+[.)])\s", bare)
+
+
+@given(st.text(st.sampled_from("""ab1 .)#-+=|`*_[](){}<>&!~$@:/\\"'^\n"""), max_size=12))
+def test_markdown_shows_every_text_as_it_is(text: str) -> None:
+    parser = MarkdownIt("gfm-like", {"html": True, "linkify": False}).disable("linkify")
+    flat = " ".join(text.split())
+    shown = render_md.m(text)
+    table = f"| x | {shown} |\n| --- | --- |\n| {shown} | y |"
+    for page, times in ((f"{shown} (end)", 1), (f"## {shown}", 1), (f"- {shown}", 1), (table, 2)):
+        found = parser.parse(page)
+        contents = [
+            "".join(part.content for part in one.children or ()) for one in found if one.type == "inline"
+        ]
+        kinds = {part.type for one in found for part in one.children or ()}
+        assert kinds <= {"text", "text_special"}, page
+        if flat:
+            assert sum(content.removesuffix(" (end)") == flat for content in contents) == times, page
+
+
+def test_markdown_escapes_only_what_could_act() -> None:
+    assert render_md.m("embedding[length=10]") == r"embedding\[length=10\]"
+    assert render_md.m('the authors\' #1: "x = 2^3" (50%!)') == 'the authors\' #1: "x = 2^3" (50%!)'
+    assert render_md.m("asks for >= 0") == r"asks for \>= 0"
 
 
 def test_markdown_code_cannot_be_ended_from_inside() -> None:
