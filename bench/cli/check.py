@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,8 @@ Examples:
 @json_option
 def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int:
     """Regression check on small subsets."""
+    # Runs go side by side, and their models are too small to share cores: threads would only fight for them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from bench import check, check_update
     from bench.provenance import usable_cores
 
