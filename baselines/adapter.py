@@ -33,7 +33,7 @@ from bench.method import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.base import TunedBase
+    from bench.models.adapted import TunedBase
 
 OURS = "our choice; the paper has no adapters for BART"
 SHARES = {"3%": 0.03, "0.1%": 0.001}
@@ -111,8 +111,8 @@ class Adapter(Method):
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
         from torch import nn
 
-        from bench.backbones import blocks, kind_of, plain
-        from bench.rng import seeded
+        from bench.models.architecture import blocks, kind_of, plain
+        from bench.system.rng import seeded
 
         layers, width = blocks(backbone), int(backbone.config.hidden_size)
         total = sum(parameter.numel() for parameter in backbone.parameters())

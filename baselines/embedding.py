@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import BartForConditionalGeneration, GPT2LMHeadModel
 
-    from bench.base import TunedBase
-    from bench.seq2seq import TunedSeq2Seq
-    from bench.tuned import Tuned
+    from bench.models.adapted import TunedBase
+    from bench.models.decoder_only import Tuned
+    from bench.models.encoder_decoder import TunedSeq2Seq
 
 
 class Embedding(Method):
@@ -46,7 +46,7 @@ class Embedding(Method):
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.backbones import kind_of
+        from bench.models.architecture import kind_of
 
         if kind_of(backbone.config) == ENCODER_DECODER:
             return make_seq2seq(backbone, options, seed)
@@ -55,10 +55,10 @@ class Embedding(Method):
 
 def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
     """The torch part. It is inside a function so that listing the methods does not import torch."""
-    from bench.base import check_shape
-    from bench.cache import as_tensor
-    from bench.prefixes import KeptEmbeddings, MlpEmbeddings
-    from bench.tuned import Tuned
+    from baselines.prefix.model import KeptEmbeddings, MlpEmbeddings
+    from bench.models.adapted import check_shape
+    from bench.models.decoder_only import Tuned
+    from bench.models.kv_cache import as_tensor
 
     shape = (options["length"], backbone.config.n_embd)
 
@@ -97,9 +97,9 @@ def make_seq2seq(backbone: BartForConditionalGeneration, options: Options, seed:
     """The same for BART, with embeddings on both sides."""
     from torch import nn
 
-    from bench.base import check_shape
-    from bench.prefixes import KeptEmbeddings, MlpEmbeddings
-    from bench.seq2seq import TunedSeq2Seq
+    from baselines.prefix.model import KeptEmbeddings, MlpEmbeddings
+    from bench.models.adapted import check_shape
+    from bench.models.encoder_decoder import TunedSeq2Seq
 
     shape = (options["length"], backbone.config.d_model)
     sides = ("source", "target")

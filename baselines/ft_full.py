@@ -16,7 +16,7 @@ from baselines._shared import FINE_TUNING_RULES
 from bench.method import BOTH_KINDS, TABLE6, Method, Option, Options, Tables, Tokenizer, sourced
 
 if TYPE_CHECKING:
-    from bench.base import TunedBase
+    from bench.models.adapted import TunedBase
     from bench.task import Task
 
 XSUM = "our choice, as Table 6 has it for the splits: the authors did not run it on full XSUM"
@@ -53,7 +53,7 @@ class FtFull(Method):
         return f"{words} {source}" if words else source
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.backbones import plain
+        from bench.models.architecture import plain
 
         tuned = plain(backbone)
         backbone.requires_grad_(True)

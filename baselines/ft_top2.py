@@ -16,7 +16,7 @@ from baselines._shared import FINE_TUNING_RULES
 from bench.method import BOTH_KINDS, ENCODER_DECODER, TABLE6, Method, Options, Tables, Tokenizer, sourced
 
 if TYPE_CHECKING:
-    from bench.base import TunedBase
+    from bench.models.adapted import TunedBase
 
 OURS = "our choice, as full fine-tuning; the paper has no such row for BART"
 
@@ -38,7 +38,7 @@ class FtTop2(Method):
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": sourced(OURS, epochs=5, batch_size=18)}}
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.backbones import blocks, kind_of, plain
+        from bench.models.architecture import blocks, kind_of, plain
 
         tuned = plain(backbone)
         last = [] if kind_of(backbone.config) == ENCODER_DECODER else [backbone.transformer.ln_f]

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache, GPT2LMHeadModel
 
-    from bench.base import TunedBase
-    from bench.tuned import Context, Tuned
+    from bench.models.adapted import TunedBase
+    from bench.models.decoder_only import Context, Tuned
 
 
 class Infix(Method):
@@ -50,11 +50,11 @@ class Infix(Method):
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.backbones import kind_of
+        from bench.models.architecture import kind_of
 
         if kind_of(backbone.config) == DECODER_ONLY:
             return make_tuned(backbone, options, seed)
-        from bench.seq2seq_prefixes import PrefixTunedSeq2Seq
+        from baselines.prefix.encoder_decoder_model import PrefixTunedSeq2Seq
 
         shape = {**options, "mlp": "yes", "init": "random"}
         tuned = PrefixTunedSeq2Seq(backbone, None, shape, seed, ("decoder", "cross"), "infix")
@@ -67,10 +67,10 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
     import torch
     from torch import nn
 
-    from bench.base import check_shape
-    from bench.prefixes import KeptKeysValues, MlpKeysValues, kv_shape
-    from bench.rng import seeded
-    from bench.tuned import Context, Tuned
+    from baselines.prefix.model import KeptKeysValues, MlpKeysValues, kv_shape
+    from bench.models.adapted import check_shape
+    from bench.models.decoder_only import Context, Tuned
+    from bench.system.rng import seeded
 
     length = options["length"]
 

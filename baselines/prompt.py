@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.method import BOTH_KINDS, Method, Options, Settings, Tokenizer
 
 if TYPE_CHECKING:
-    from bench.base import TunedBase
+    from bench.models.adapted import TunedBase
     from bench.task import Task
 
 RULES: Settings = {
@@ -33,6 +33,6 @@ class Prompt(Method):
         return f"{task.instruction} {source}"
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.backbones import plain
+        from bench.models.architecture import plain
 
         return plain(backbone)

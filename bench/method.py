@@ -1,7 +1,7 @@
 """What a method is: the contract that every file in ``baselines/`` fulfils.
 
 A method says which options it has, with which settings the paper ran it, and what it makes of a
-backbone (a ``bench.tuned.Tuned``). It has no training loop, no decoder and no files of its own.
+backbone (a ``bench.models.decoder_only.Tuned``). It has no training loop, no decoder and no files of its own.
 ``bench.registry`` discovers the files; see CONTRIBUTING, "Add a method".
 
 Importing this module does not import torch: ``bench list methods`` works without it.
@@ -19,7 +19,7 @@ from bench.errors import UserError, unknown
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from bench.base import TunedBase
+    from bench.models.adapted import TunedBase
     from bench.task import Task
 
 Settings: TypeAlias = Mapping[str, tuple[object, str]]
@@ -115,7 +115,7 @@ class Method(ABC):
         """The backbone with this method's parts, seeded. Works on the meta device (for counting).
 
         ``backbone`` is a ``GPT2LMHeadModel`` or, for methods whose ``kinds`` say so, a
-        ``BartForConditionalGeneration`` (``bench.backbones`` tells them apart).
+        ``BartForConditionalGeneration`` (``bench.models.architecture`` tells them apart).
         """
 
     def tables(self, kind: str) -> Tables:

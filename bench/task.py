@@ -19,7 +19,7 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Row:
-    """One training pair: a linearised source and one target text, before the joining of ``bench.text``."""
+    """One training pair: a linearised source and one target text, before the joining of ``bench.data.encoding``."""
 
     source: str
     target: str

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from bench.cluster.launches import Launch
-from bench.store import Store
+from bench.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 PADDING = {

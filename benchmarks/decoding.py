@@ -12,13 +12,13 @@ import argparse
 import torch
 from side_by_side import compare
 
-from bench.decode import decode, rules_for
-from bench.loading import load_backbone, load_tokenizer
+from bench.data.encoding import encode_source
+from bench.decoding.generation import decode, rules_for
 from bench.mini import mini_data_dir
-from bench.models import locate
+from bench.models.catalogue import locate
+from bench.models.decoder_only import Tuned
+from bench.models.loading import load_backbone, load_tokenizer
 from bench.registry import get_task
-from bench.text import encode_source
-from bench.tuned import Tuned
 
 NEW_TOKENS = 40
 

@@ -37,17 +37,17 @@ def generate(folder: Path, count: int) -> int:
 def measure(folder: Path, form: str) -> dict[str, float]:
     """Seconds of each step and the peak memory of this process, MB."""
     start, cpu = time.perf_counter(), time.process_time()
-    from bench.store import Store
-    from reports import site
-    from reports.document import build
+    from bench.store.store import Store
+    from reports.document.builder import build
+    from reports.render import output_files
 
     records = Store(folder).records(latest=False)
     read = time.perf_counter()
     report = build(records, ["all"])
     built = time.perf_counter()
-    made = site.make(report, form)
+    made = output_files.make(report, form)
     with tempfile.TemporaryDirectory() as out:
-        site.write(Path(out) / "report", made)
+        output_files.write(Path(out) / "report", made)
     end = time.perf_counter()
     return {
         "read": read - start,

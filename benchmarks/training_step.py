@@ -16,8 +16,8 @@ from side_by_side import compare
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bench.registry import get_method
-from bench.rng import generator
-from bench.train import make_optimiser
+from bench.system.rng import generator
+from bench.training.loop import make_optimiser
 
 LENGTH = 5
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import DataError
-from bench.progress import say
+from bench.system.progress import say
 from bench.task import Item, Protocol, PublishedFile, Row, RowCount, Task
 from tasks._xsum_files import URL_LIST, Article, articles, column_files, raw_files, read_urls
 from tasks._xsum_topics import Side, Topic, capped, named, topic_of

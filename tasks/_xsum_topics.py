@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from bench.rng import derive
+from bench.system.rng import derive
 
 Topic = tuple[str, ...]
 """Up to three pieces of the address, such as ``("news", "uk")``; may be empty."""

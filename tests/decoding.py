@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from bench.base import TunedBase
-from bench.beam import BeamRules
-from bench.decode import decode
+from bench.decoding.beam_search import BeamRules
+from bench.decoding.generation import decode
+from bench.models.adapted import TunedBase
 
 Logits = Callable[[Sequence[int]], Tensor]
 """What a model says of the next token, [V], after all tokens so far."""

@@ -1,4 +1,4 @@
-"""The least that a record must have to be read (``bench.record``), for tests of what keeps records."""
+"""The least that a record must have to be read (``bench.store.record``), for tests of what keeps records."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from bench.cli import print_json, print_table
 from bench.cli.options import json_option
 
 if TYPE_CHECKING:
-    from bench.check import Moved, Outcome
+    from bench.regression.comparison import Moved, Outcome
 
 
 @click.command(
@@ -35,13 +35,13 @@ def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int
     """Regression check on small subsets."""
     # Runs go side by side, and their models are too small to share cores: threads would only fight for them.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from bench import check, check_update
-    from bench.provenance import usable_cores
+    from bench.regression import comparison, references
+    from bench.system.provenance import usable_cores
 
     processes = processes or usable_cores()
     names = [name.strip() for name in only.split(",") if name.strip()]
     if renew:
-        lines, incomplete = check_update.update(names, processes)
+        lines, incomplete = references.update(names, processes)
         for one in incomplete:
             click.echo(f"bench: not written: {one}", err=True)
         if as_json:
@@ -49,10 +49,10 @@ def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int
         else:
             click.echo("\n".join(lines) or "nothing changed")
             click.echo(
-                f"written to results/check/{check.REFERENCE.name}; review the difference and commit it"
+                f"written to results/check/{comparison.REFERENCE.name}; review the difference and commit it"
             )
         return 1 if incomplete else 0
-    outcome = check.check(names, processes)
+    outcome = comparison.check(names, processes)
     if as_json:
         print_json(
             {

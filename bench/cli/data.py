@@ -34,8 +34,8 @@ common = all_of(
 def chosen(tasks: str, scale: str | None, default: str) -> tuple[list[Any], str]:
     """The tasks by name, and a scale that exists."""
     from bench import registry
+    from bench.config.specification import SCALES
     from bench.errors import unknown
-    from bench.spec import SCALES
 
     scale = scale or default
     if scale not in SCALES:
@@ -45,7 +45,7 @@ def chosen(tasks: str, scale: str | None, default: str) -> tuple[list[Any], str]
 
 def here(tasks: str, data_dir: Path | None, scale: str | None) -> list[Any]:
     """What is there already of each task; nothing is fetched."""
-    from bench.data import look
+    from bench.data.dataset import look
 
     found, scale = chosen(tasks, scale, "paper" if data_dir else "mini")
     return [look(task, data_dir, scale) for task in found]
@@ -71,7 +71,7 @@ def prepare_(
     tasks: str, data_dir: Path | None, scale: str | None, as_json: bool, offline: bool, any_row_count: bool
 ) -> None:
     """Find or fetch the files, count their rows and print where they are."""
-    from bench.data import prepare
+    from bench.data.dataset import prepare
 
     wanted, scale = chosen(tasks, scale, "paper")
     found = [
@@ -101,9 +101,9 @@ def stats_(
     protocol: str,
 ) -> None:
     """Row counts and average lengths per split, the paper's Table 1 beside."""
-    from bench.data import find_tokenizer, stats
+    from bench.config.specification import PROTOCOLS
+    from bench.data.dataset import find_tokenizer, stats
     from bench.errors import unknown
-    from bench.spec import PROTOCOLS
 
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
@@ -149,7 +149,7 @@ def shown(value: float | None, digits: int | None = None) -> str:
 @common
 def verify_(tasks: str, data_dir: Path | None, scale: str | None, as_json: bool) -> int:
     """Checksums and row counts beside what is declared; exit 1 if something differs."""
-    from bench.data import verify
+    from bench.data.dataset import verify
 
     documents = [verify(one) for one in here(tasks, data_dir, scale)]
     if as_json:

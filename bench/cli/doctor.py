@@ -83,7 +83,7 @@ def data() -> list[dict[str, Any]]:
 
 def models() -> list[dict[str, Any]]:
     from bench.errors import UserError
-    from bench.models import MODELS, locate
+    from bench.models.catalogue import MODELS, locate
 
     rows = []
     for name in MODELS:

@@ -23,8 +23,8 @@ TARGETS = ("peft",)
 @json_option
 def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None:
     """Write RUN (its name or the beginning of it) for use with `PeftModel.from_pretrained`."""
-    from bench.export import to_peft
-    from bench.store import Store
+    from bench.runs.export import to_peft
+    from bench.store.store import Store
 
     if target not in TARGETS:
         raise unknown("export target", target, TARGETS)

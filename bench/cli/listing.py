@@ -109,20 +109,21 @@ def methods() -> list[dict[str, Any]]:
 
 def audited(model: str) -> list[dict[str, Any]]:
     """Every method and reported variant, counted on the meta device without weights."""
-    from bench import audit, registry
-    from bench.models import MODELS, is_path
+    from bench import registry
+    from bench.models import parameter_count
+    from bench.models.catalogue import MODELS, is_path
 
     if model not in MODELS and not is_path(model):
         raise unknown("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
     rows: list[dict[str, Any]] = []
     for method in registry.methods().values():
-        for variant in audit.variants(method, model):
-            rows.append(dict(audit.audit(method, model, variant)))
+        for variant in parameter_count.variants(method, model):
+            rows.append(dict(parameter_count.audit(method, model, variant)))
     return [*rows, *broken("methods")]
 
 
 def models() -> list[dict[str, Any]]:
-    from bench.models import MODELS
+    from bench.models.catalogue import MODELS
 
     return [
         {
@@ -152,32 +153,33 @@ def experiments() -> list[dict[str, Any]]:
 
 
 def metrics() -> list[dict[str, Any]]:
-    from bench import gate, metrics, registry, scoring
+    from bench import metrics, registry
+    from bench.scoring import evaluation, golden
 
     return [
         {
             "task": task.name,
             "metric": name,
             "implemented": metrics.find(task.name, name) is not None,
-            "golden values": gate.golden_for(task.name, name) is not None,
+            "golden values": golden.golden_for(task.name, name) is not None,
         }
         for task in registry.tasks().values()
-        for name in scoring.names(task)
+        for name in evaluation.names(task)
     ]
 
 
 def claims() -> list[dict[str, Any]]:
     """The paper's sentences that reports check."""
-    from reports import paper
+    from reports.paper import published
 
-    return [{"name": one.id, "source": one.source, "sentence": one.sentence} for one in paper.claims()]
+    return [{"name": one.id, "source": one.source, "sentence": one.sentence} for one in published.claims()]
 
 
 def stored(runs: Path) -> list[dict[str, Any]]:
     """Every run's latest attempt; ``rescore`` names the scores whose scorer is another one today."""
-    from bench import gate
-    from bench.progress import say
-    from bench.store import Store
+    from bench.scoring import golden
+    from bench.store.store import Store
+    from bench.system.progress import say
 
     store = Store(runs)
     rows = []
@@ -192,7 +194,7 @@ def stored(runs: Path) -> list[dict[str, Any]]:
                 "scale": record["scale"],
                 "bleu": None if bleu is None else round(bleu, 2),
                 "ended": record["ended"],
-                "rescore": gate.changed(record["task"], groups) or None,
+                "rescore": golden.changed(record["task"], groups) or None,
                 "error": str((record.get("error") or {}).get("message") or "").splitlines()[:1],
             }
         )

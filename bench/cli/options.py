@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.settings import TABLE, typed
+from bench.config.settings import TABLE, typed
 
 if TYPE_CHECKING:
-    from bench.request import Common
+    from bench.config.request import Common
 
 runs_option = click.option(
     "--runs",
@@ -98,7 +98,7 @@ def common_of(values: Mapping[str, Any], experiments: bool) -> Common:
     ``any_row_count_option`` where the verb has them. ``experiments``: they name the models, and the flag
     selects among these.
     """
-    from bench.request import Common
+    from bench.config.request import Common
 
     return Common(
         model=None if experiments else values["model"],

@@ -11,7 +11,7 @@ from bench.cli.options import common_of, experiment_options, json_option, with_s
 from bench.cli.run import selection
 
 if TYPE_CHECKING:
-    from bench.plan import Plan, Planned
+    from bench.experiments.planning import Plan, Planned
 
 
 @click.command(
@@ -39,9 +39,9 @@ def command(
     **values: Any,
 ) -> None:
     """List the runs of experiments: settings with origins, state, cost. Needs no data, weights or network."""
-    from bench.experiments import expand
-    from bench.plan import document, plan
-    from bench.store import Store
+    from bench.experiments.expansion import expand
+    from bench.experiments.planning import document, plan
+    from bench.store.store import Store
 
     common = common_of(values, experiments=True)
     chosen = selection(tasks, methods, values["model"], seeds)
@@ -54,7 +54,7 @@ def command(
 
 def show(plan: Plan, all_settings: bool) -> None:
     """The plan for people: per experiment a table, then what it comes to."""
-    from bench.plan import about
+    from bench.experiments.planning import about
 
     for name in plan.expansion.names:
         told = about(name)
@@ -77,9 +77,9 @@ def show(plan: Plan, all_settings: bool) -> None:
 
 def show_table(runs: list[Planned]) -> None:
     """One line per run: what it is, the settings that differ between these runs, its state and cost."""
-    from bench.estimate import in_words
-    from bench.plan import differing, settings_of
-    from bench.settings import typed
+    from bench.config.settings import typed
+    from bench.experiments.cost_model import in_words
+    from bench.experiments.planning import differing, settings_of
 
     names = differing(runs)
     rows = []
@@ -105,8 +105,8 @@ def show_table(runs: list[Planned]) -> None:
 
 def show_prescribed(runs: list[Planned]) -> None:
     """What the experiment decides, each with its origin; everything else is the method's and the task's."""
-    from bench.plan import prescribed
-    from bench.settings import typed
+    from bench.config.settings import typed
+    from bench.experiments.planning import prescribed
 
     for name, values, origin in prescribed(runs):
         shown = ", ".join(typed(value) for value in values)
@@ -115,7 +115,7 @@ def show_prescribed(runs: list[Planned]) -> None:
 
 def show_settings(run: Planned) -> None:
     """A run with every option and setting and where each comes from."""
-    from bench.plan import settings_of
+    from bench.experiments.planning import settings_of
 
     wanted = run.candidate.wanted
     click.echo(
@@ -128,7 +128,7 @@ def show_settings(run: Planned) -> None:
 
 
 def show_totals(plan: Plan, all_settings: bool) -> None:
-    from bench.estimate import in_words
+    from bench.experiments.cost_model import in_words
 
     states = ", ".join(f"{number} {state}" for state, number in plan.count().items() if number)
     click.echo(f"{len(plan.runs)} runs: {states}" if plan.runs else "no runs")

@@ -13,7 +13,7 @@ from bench.cli.options import data_dir_option, json_option, runs_option, tokeniz
 from reports import FORMATS
 
 if TYPE_CHECKING:
-    from reports.shapes import Report
+    from reports.document.schema import Report
 
 
 @click.command(
@@ -51,8 +51,8 @@ def command(
 ) -> None:
     """The paper's numbers with ours beside, a verdict each, and what stands behind it."""
     from bench.errors import unknown
-    from reports import site
-    from reports.document import chosen
+    from reports.document.builder import chosen
+    from reports.render import output_files
 
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
@@ -63,9 +63,9 @@ def command(
     report = made(wanted, paper_only, runs, data_dir, tokenizer)
     # In JSON the report itself is the one document of `--json`, in other formats the list of its files.
     if out is None and (form == "json" or (form != "html" and not as_json)):
-        click.echo(site.text(report, form), nl=False)
+        click.echo(output_files.text(report, form), nl=False)
         return
-    paths = site.write(out or Path("report"), site.make(report, form))
+    paths = output_files.write(out or Path("report"), output_files.make(report, form))
     if as_json:
         verdicts, claims = report.overview.verdicts, report.overview.claims
         print_json({"files": [str(path) for path in paths], "verdicts": verdicts, "claims": claims})
@@ -76,22 +76,22 @@ def command(
 
 def print_paper(names: Sequence[str]) -> None:
     """One document as it is stored, or several by name."""
-    from reports import paper
+    from reports.paper import published
 
     if len(names) == 1:
-        print_json(paper.document(names[0]))
+        print_json(published.document(names[0]))
     else:
-        print_json({name: paper.document(name) for name in names})
+        print_json({name: published.document(name) for name in names})
 
 
 def made(
     names: Sequence[str], paper_only: bool, runs: Path, data_dir: Path | None, tokenizer: Path | None
 ) -> Report:
     """The report on the runs in the store, unreadable records named, and on the files of Table 1."""
-    from bench.progress import say
-    from bench.store import Store
-    from reports.counted import count
-    from reports.document import build
+    from bench.store.store import Store
+    from bench.system.progress import say
+    from reports.document.builder import build
+    from reports.document.table1 import count
 
     if paper_only:
         return build([], names, paper_only=True)

@@ -18,8 +18,8 @@ from bench.cli.options import (
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.experiments import Select
-    from bench.request import Common, Request
+    from bench.config.request import Common, Request
+    from bench.experiments.expansion import Select
 
 STAGES = {"train": "Training", "data": "Data", "decode": "Decoding", "work": "How the work is done"}
 
@@ -56,8 +56,8 @@ def command(
     With EXPERIMENT the runs behind a table or figure of the paper; --task, --method, --model, --seed and the
     settings that the experiment varies narrow them, other settings change them. Without, --method and --task.
     """
-    from bench import request as asked
-    from bench import runner
+    from bench.config import request as asked
+    from bench.runs import runner
 
     common = common_of(values, bool(experiments))
     lacking: list[dict[str, str]] = []
@@ -124,8 +124,8 @@ def command(
 
 def selection(tasks: str | None, methods: str | None, model: str | None, seeds: str | None) -> Select:
     """The typed selectors for runs of an experiment."""
-    from bench.experiments import Select
-    from bench.models import MODELS, is_path
+    from bench.experiments.expansion import Select
+    from bench.models.catalogue import MODELS, is_path
 
     for one in (model or "").split(","):
         if one and is_path(one):
@@ -141,7 +141,7 @@ def of_experiments(
     names: tuple[str, ...], chosen: Select, common: Common
 ) -> tuple[list[Request], list[dict[str, str]]]:
     """The requests of experiments, and the runs that are not available here, which are said aloud."""
-    from bench.experiments import expand
+    from bench.experiments.expansion import expand
     from bench.experiments.files import load
 
     expansion = expand(names, common.scale, chosen, common)

@@ -99,7 +99,7 @@ def command(
     self_test: bool,
     as_json: bool,
     offline: bool,
-    **which: Any,  # of the task's own references, see bench.pairs.own_references
+    **which: Any,  # of the task's own references, see bench.scoring.external_outputs.own_references
 ) -> int:
     """Score outputs as the paper's were scored."""
     values = (pairs, predictions, run, self_test or None)
@@ -120,13 +120,13 @@ def command(
             raise UserError(
                 f"{chosen[0]} needs --task: as which task's outputs to score (`bench list tasks`)"
             )
-        from bench import scoring
-        from bench.pairs import own_references, read_pairs
         from bench.registry import get_task
+        from bench.scoring import evaluation
+        from bench.scoring.external_outputs import own_references, read_pairs
 
         scored = get_task(task)
-        known = scoring.names(scored)
-        names = scoring.names(scored, split_names(only, known)) if only else []
+        known = evaluation.names(scored)
+        names = evaluation.names(scored, split_names(only, known)) if only else []
         items: Sequence[Any]
         if pairs is not None:
             items, outputs = read_pairs(pairs, task, tuple(scored.groups))
@@ -164,14 +164,14 @@ def show_scores(
     segments: Path | None,
     as_json: bool,
 ) -> int:
-    from bench import scoring
-    from bench.json_files import write_json_atomic
+    from bench.scoring import evaluation
+    from bench.system.json_files import write_json_atomic
 
     if segments is not None:
         check_destination(segments)
-    scores = scoring.score_all(task, items, outputs, only)
-    document = scoring.to_json(scores)
-    scoring.warn_of_gate(document)
+    scores = evaluation.score_all(task, items, outputs, only)
+    document = evaluation.to_json(scores)
+    evaluation.warn_of_gate(document)
     if as_json:
         print_json({"task": task.name, "n": len(outputs), "scores": document})
     else:
@@ -191,7 +191,7 @@ def check_destination(path: Path) -> None:
     """Refuse, before the work, a file for the values per item that could not be written after it."""
     from tempfile import TemporaryFile
 
-    from bench.files import make_directory
+    from bench.system.files import make_directory
 
     if path == Path("-"):
         raise UserError(
@@ -215,13 +215,13 @@ def exit_code(
     of: str, scores: dict[str, dict[str, Any]], only: Sequence[str], some_lack_references: bool = False
 ) -> int:
     """1 where a script must not go on: see the end of the command's help."""
-    from bench import scoring
-    from bench.progress import say
+    from bench.scoring import evaluation
+    from bench.system.progress import say
 
-    lacking = scoring.unanswered(scores["all"], only, some_lack_references)
+    lacking = evaluation.unanswered(scores["all"], only, some_lack_references)
     if lacking:
         say(f"{of}: not computed: {', '.join(lacking)}; the reasons are with the scores", important=True)
-    distrusted = [name for name in scoring.failed_gate(scores) if not only or name in only]
+    distrusted = [name for name in evaluation.failed_gate(scores) if not only or name in only]
     return 1 if lacking or distrusted else 0
 
 
@@ -240,19 +240,23 @@ def show_table(scores: dict[str, dict[str, Any]]) -> None:
 
 def score_again(pattern: str, runs: Path, only: Sequence[str], as_json: bool) -> int:
     """Stored runs, scored from their stored outputs; the tasks of a pattern's runs may differ."""
-    from bench import registry, rescore, scoring
-    from bench.store import Store
+    from bench import registry
+    from bench.runs import rescoring
+    from bench.scoring import evaluation
+    from bench.store.store import Store
 
     known = (
-        sorted({name for task in registry.tasks().values() for name in scoring.names(task)}) if only else []
+        sorted({name for task in registry.tasks().values() for name in evaluation.names(task)})
+        if only
+        else []
     )
     names = split_names(only, known)
     for name in names:
         if name not in known:
             raise unknown("metric", name, known, "bench list metrics")
     outcomes, failed = [], 0
-    for folder in rescore.chosen(Store(runs), pattern):
-        outcome = rescore.again(folder, only=names)
+    for folder in rescoring.chosen(Store(runs), pattern):
+        outcome = rescoring.again(folder, only=names)
         record = folder.done_record()
         failed += "error" in outcome or (
             record is not None and exit_code(folder.run_id, record["scores"], names)
@@ -277,22 +281,24 @@ def shown(value: float | None) -> str:
 
 def show_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
     """Every scorer against its golden outputs."""
-    from bench import gate
+    from bench.scoring import golden
 
-    if task is not None and task not in gate.tasks():
-        raise unknown("task with golden outputs", task, gate.tasks())
+    if task is not None and task not in golden.tasks():
+        raise unknown("task with golden outputs", task, golden.tasks())
     tested = [
         (name, metric)
-        for name in ([task] if task is not None else gate.tasks())
-        for metric in gate.golden(name)["expected"]
+        for name in ([task] if task is not None else golden.tasks())
+        for metric in golden.golden(name)["expected"]
     ]
     known = sorted({metric for _, metric in tested})
     names = split_names(only, known)
     if lacking := [name for name in names if name not in known]:
         raise UserError(f"--metric {','.join(lacking)}: no golden outputs. Valid: {', '.join(known)}")
-    outcomes = [(name, gate.outcome(name, metric)) for name, metric in tested if not names or metric in names]
-    failed = [one for _, one in outcomes if one.status == gate.FAILED]
-    unchecked = [one for _, one in outcomes if one.status != gate.PASSED]
+    outcomes = [
+        (name, golden.outcome(name, metric)) for name, metric in tested if not names or metric in names
+    ]
+    failed = [one for _, one in outcomes if one.status == golden.FAILED]
+    unchecked = [one for _, one in outcomes if one.status != golden.PASSED]
     if as_json:
         print_json(
             {"passed": not failed, "outcomes": [{"task": name, **vars(one)} for name, one in outcomes]}

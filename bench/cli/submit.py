@@ -24,7 +24,7 @@ from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.cluster.submit import Plan
-    from bench.request import Request
+    from bench.config.request import Request
 
 EXAMPLES = """\b
 Examples:
@@ -51,7 +51,7 @@ def with_site(function: Any) -> Any:
 
 def requests_of(values: dict[str, Any]) -> list[Request]:
     """The requests of an experiment, narrowed by the flags, or the product of the flags' lists."""
-    from bench import request as asked
+    from bench.config import request as asked
 
     experiment, methods, tasks, seeds = (values[name] for name in ("experiment", "methods", "tasks", "seeds"))
     common = common_of(values, experiment is not None)

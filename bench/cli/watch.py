@@ -35,7 +35,7 @@ def command(
     """Refresh until all that was submitted has ended; exit code 1 if anything failed."""
     from bench.cli.status import show
     from bench.cluster import status
-    from bench.progress import on_terminal
+    from bench.system.progress import on_terminal
 
     selector = from_flags(runs, names, given)
     until = None if seconds is None else time.monotonic() + seconds

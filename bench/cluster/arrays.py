@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import json_files, provenance
 from bench.cluster import local, scheduler, site
 from bench.cluster.job import Job
 from bench.cluster.launches import Launch
-from bench.files import StorageError
+from bench.system import json_files, provenance
+from bench.system.files import StorageError
 
 if TYPE_CHECKING:
     from bench.cluster.submit import Step

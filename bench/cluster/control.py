@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.cluster import local, scheduler, status
 from bench.cluster.status import Row
-from bench.request import Request, from_json
-from bench.store import Store
+from bench.config.request import Request, from_json
+from bench.store.store import Store
 
 ENDED_BADLY = ("failed", "vanished", "cancelled")
 

@@ -1,4 +1,4 @@
-"""What a job does: one run through ``bench.runner``, and what follows from signals.
+"""What a job does: one run through ``bench.runs.runner``, and what follows from signals.
 
 submitit starts it, in the snapshot of the source, in one process or in one per GPU. On the time-out
 signal (USR2) the run stops after its update with a checkpoint, and submitit requeues the job, which
@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import json_files, provenance, worker
 from bench.cluster.launches import Launch, read
-from bench.cluster.siblings import Siblings
-from bench.place import Place
-from bench.rundir import RunDir
-from bench.store import Store
+from bench.cluster.ranks import Siblings
+from bench.runs.job_context import Place
+from bench.store import lease
+from bench.store.run_dir import RunDir
+from bench.store.store import Store
+from bench.system import json_files, provenance
 
 MARK = "bench: failed"
 """Begins the line of a log that says which kind of failure ended the job."""
@@ -87,7 +88,7 @@ class Job:
         if cluster != "debug":
             siblings.begin()
         if cluster == "slurm":
-            os.environ[worker.JOB_VARIABLE] = f"slurm {job}"
+            os.environ[lease.JOB_VARIABLE] = f"slurm {job}"
         requeue = signal.getsignal(requeue_signal())
         try:
             with heard(place), distributed(environment, job):
@@ -97,7 +98,7 @@ class Job:
                 raise
             siblings.end("stopped")
             return self.stopped(place, requeue, siblings)
-        except worker.Busy as busy:
+        except lease.Busy as busy:
             return self.left(busy, launch, siblings)
         except BaseException as error:
             siblings.end("failed", described := described_here(error, place))
@@ -110,9 +111,9 @@ class Job:
 
     def carry_out(self, place: Place) -> dict[str, Any] | None:
         """The run itself; a holder that seems dead on another machine is waited for."""
-        from bench import runner
+        from bench.config.request import from_json, specify
         from bench.errors import UserError
-        from bench.request import from_json, specify
+        from bench.runs import runner
 
         request = from_json(self.request)
         found = specify(request).spec.run_id
@@ -124,7 +125,7 @@ class Job:
         while True:
             try:
                 return runner.run(request, place)
-            except worker.Busy as busy:
+            except lease.Busy as busy:
                 if busy.holder["silent_s"] < SILENT:
                     raise
                 print(f"bench: waiting: {busy}", file=sys.stderr, flush=True)
@@ -135,7 +136,7 @@ class Job:
     def stopped(self, place: Place, requeue: Any, siblings: Siblings) -> dict[str, Any]:
         """Continue later, where that is meant; otherwise end. The run's own record is written already."""
         from bench.cluster.scheduler import is_wanted
-        from bench.failures import describe_error
+        from bench.runs.failures import describe_error
 
         by = place.stopped_by or signal.SIGINT
         job, rank = str(place.facts["id"]), siblings.rank
@@ -178,9 +179,9 @@ class Job:
 
     # -- after a failure ------------------------------------------------------------------------
 
-    def left(self, busy: worker.Busy, launch: Launch, siblings: Siblings) -> dict[str, Any]:
+    def left(self, busy: lease.Busy, launch: Launch, siblings: Siblings) -> dict[str, Any]:
         """Somebody else makes the run: this job has nothing to record, and nobody may record it as failed."""
-        from bench.files import StorageError
+        from bench.system.files import StorageError
 
         print(f"bench: left to another process, which makes this run: {busy}", file=sys.stderr, flush=True)
         siblings.end("left")
@@ -205,7 +206,7 @@ class Job:
         """
         import traceback
 
-        from bench.files import StorageError
+        from bench.system.files import StorageError
 
         traceback.print_exception(error)
         facts = dict(described)
@@ -237,7 +238,7 @@ def siblings_failure(siblings: Siblings) -> Callable[[Mapping[str, Any]], Mappin
 
 def described_here(error: BaseException, place: Place) -> dict[str, Any]:
     """The error in the words of records, or what another process failed of where that is behind it."""
-    from bench.failures import describe_error
+    from bench.runs.failures import describe_error
 
     described: dict[str, Any] = {**describe_error(error)}
     return described | dict(place.cause(described) or {})

@@ -18,10 +18,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench import files, json_files, processes
 from bench.errors import DataError, UserError, unknown
-from bench.progress import say
-from bench.store import LAUNCHES
+from bench.store.store import LAUNCHES
+from bench.system import files, json_files, processes
+from bench.system.progress import say
 
 LOG_END = 4000
 """Bytes of a log that go into the record of a failure."""

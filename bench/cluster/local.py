@@ -20,12 +20,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import json_files, processes, provenance
-from bench.cluster import siblings, site
+from bench.cluster import ranks, site
 from bench.cluster.launches import Launch, read
+from bench.cluster.ranks import lives, me
 from bench.cluster.scheduler import State
-from bench.cluster.siblings import lives, me
 from bench.errors import DataError
+from bench.system import json_files, processes, provenance
 
 POLL = 0.2
 
@@ -73,10 +73,10 @@ def supervise(launch: Launch) -> None:
             running[number] = begin(launch, number, row, slots[number])
         for number in [number for number, process in running.items() if process.poll() is not None]:
             note = json_files.read_json(place / f"{number}.json")
-            if siblings.living(launch.folder, str(note["pid"])):
+            if ranks.living(launch.folder, str(note["pid"])):
                 continue  # who started it is gone, and it goes on
             process = running.pop(number)
-            killed = siblings.was_killed(launch.folder, str(note["pid"]), process.returncode < 0)
+            killed = ranks.was_killed(launch.folder, str(note["pid"]), process.returncode < 0)
             note |= {"ended": provenance.now(), "returned": process.returncode, "killed": killed}
             json_files.write_json_atomic(place / f"{number}.json", note)
         time.sleep(POLL)
@@ -146,7 +146,7 @@ def states(launch: Launch) -> tuple[dict[str, State], bool]:
             continue
         if "ended" in note:
             told[row["job"]] = State("FAILED", signal=9) if note.get("killed") else State("COMPLETED")
-        elif lives(note) or siblings.living(launch.folder, str(note["pid"])):
+        elif lives(note) or ranks.living(launch.folder, str(note["pid"])):
             told[row["job"]] = State("RUNNING", node=os.uname().nodename)
     return told, True
 
@@ -178,7 +178,7 @@ def cancel(launch: Launch, numbers: list[int]) -> None:
             continue
         with contextlib.suppress(DataError):  # the controller is gone: its processes may live
             note = json_files.read_json(launch.folder / "local" / f"{number}.json")
-            for pid in siblings.living(launch.folder, str(note["pid"])):
+            for pid in ranks.living(launch.folder, str(note["pid"])):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from bench.progress import say
+from bench.system.progress import say
 
 TIMEOUT = 30
 """Seconds that a scheduler's command may take."""

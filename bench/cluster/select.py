@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from bench import registry
-from bench.cluster.ends import WORDS
+from bench.cluster.post_mortem import WORDS
 from bench.cluster.status import STATES, Row
 from bench.errors import UserError, unknown
-from bench.store import is_called
+from bench.store.store import is_called
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def kinds() -> Iterable[str]:
 
 
 def models() -> Iterable[str]:
-    from bench.models import MODELS
+    from bench.models.catalogue import MODELS
 
     return MODELS
 

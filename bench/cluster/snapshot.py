@@ -14,8 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bench import files, json_files, provenance
-from bench.store import LAUNCHES
+from bench.store.store import LAUNCHES
+from bench.system import files, json_files, provenance
 
 PACKAGES = ("bench", "tasks", "baselines", "results", "reports")
 _LEFT_OUT = {"__pycache__"}
@@ -25,7 +25,7 @@ def take(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     """Copy the source at ``root`` unless that was done; {"path", "snapshot", "code"}.
 
     ``snapshot``: the first 16 digits of the SHA-256 over names and contents; ``code``: commit and diff
-    (``bench.provenance.code_state``), or the fingerprint of the sources outside git.
+    (``bench.system.provenance.code_state``), or the fingerprint of the sources outside git.
     """
     names = source_files(root)
     code = provenance.code_state(root) or {"source_sha256": provenance.source_sha256(root)}

@@ -8,7 +8,7 @@
     interrupted          a run that was started by hand and is gone without a record
     unknown              the scheduler or its accounting does not answer, and the records do not say
 
-A job that ended without a record (killed, lost node, time limit) gets one here, once (``bench.cluster.ends``).
+A job that ended without a record (killed, lost node, time limit) gets one here, once (``bench.cluster.post_mortem``).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import launches, local, scheduler
-from bench.cluster.ends import WORDS, belongs, ending, how_it_died
-from bench.cluster.ends import log_name as log_name
-from bench.cluster.ends import write_end as write_end
 from bench.cluster.launches import Launch
+from bench.cluster.post_mortem import WORDS, belongs, ending, how_it_died
+from bench.cluster.post_mortem import log_name as log_name
+from bench.cluster.post_mortem import write_end as write_end
 from bench.cluster.scheduler import KINDS, State
-from bench.rundir import Record, RunDir
-from bench.store import Store
+from bench.store.run_dir import Record, RunDir
+from bench.store.store import Store
 
 STATES = (
     "submitting", "queued", "running", "done", "failed", "vanished", "cancelled", "interrupted", "unknown"

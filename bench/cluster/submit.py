@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import provenance
-from bench.cluster import estimate, launches, site, snapshot, status, together
+from bench.cluster import budget, launches, site, snapshot, status, submit_lock
 from bench.cluster.arrays import arranged, hand_over, interrupted, run_here
 from bench.cluster.launches import Launch
+from bench.config.request import Request, Specified, specify
 from bench.errors import UnavailableError, UserError, unknown
-from bench.request import Request, Specified, specify
+from bench.system import provenance
 
 CLUSTERS = ("slurm", "local", "debug")
 SUBMIT, SKIP = "submit", "leave"
@@ -37,7 +37,7 @@ class Step:
     why: str
     resources: Mapping[str, Any]
     because: str | None = None
-    cost: estimate.Cost | None = None
+    cost: budget.Cost | None = None
     """Estimated device hours, and where that is from."""
 
     @property
@@ -73,7 +73,7 @@ class Plan:
     """(request, message) of those whose data or weights were only looked for, and are not here."""
     seen: frozenset[str] = frozenset()
     """The launches that were there when the runs' states were read."""
-    estimate: estimate.Estimate | None = None
+    estimate: budget.Estimate | None = None
 
     @property
     def todo(self) -> list[Step]:
@@ -99,7 +99,7 @@ def plan(
 ) -> Plan:
     """What ``submit`` would do with each request. Data and backbones are looked for; nothing is written.
 
-    ``smaller``: a retry after out-of-memory cuts its micro-batches in two (``bench.settings.micro_split``).
+    ``smaller``: a retry after out-of-memory cuts its micro-batches in two (``bench.config.settings.micro_split``).
     ``before``: the resources that each request had, which it has again. ``fetch``: download what is missing;
     without, such runs are told apart, and cost something all the same.
     """
@@ -123,7 +123,7 @@ def plan(
     seen = frozenset(launches.ids(requests[0].common.runs)) if requests else frozenset()
     runs = requests[0].common.runs if requests else Path("runs")
     rows = {row.run_id: row for row in status.collect(runs, only=set(specified)).rows}
-    past = estimate.Past(runs)
+    past = budget.Past(runs)
     steps = []
     for run_id, (one, needed) in specified.items():
         row = rows.get(run_id)
@@ -207,7 +207,7 @@ def submit(planned: Plan, cluster: str, runs: Path, words: Sequence[str] | None 
         return None
     check(cluster, steps)
     source = snapshot.take(runs)
-    with together.alone(runs):
+    with submit_lock.alone(runs):
         steps = not_taken(runs, planned)
         if not steps:
             return None
@@ -228,7 +228,7 @@ def submit(planned: Plan, cluster: str, runs: Path, words: Sequence[str] | None 
 
 def not_taken(runs: Path, planned: Plan) -> list[Step]:
     """What there is to do without the runs that other launches took since the plan was made."""
-    taken = together.taken_since(runs, planned.seen)
+    taken = submit_lock.taken_since(runs, planned.seen)
     for number, step in enumerate(planned.steps):
         if step.action == SUBMIT and step.run_id in taken:
             why = f"submitted meanwhile by another command, as launch {taken[step.run_id]}"

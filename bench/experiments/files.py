@@ -25,10 +25,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.config.settings import BY_NAME
+from bench.config.specification import SCALES
 from bench.errors import DataError, unknown
 from bench.registry import parse_selector
-from bench.settings import BY_NAME
-from bench.spec import SCALES
 
 FOLDER = Path(__file__).parent
 LISTS = ("tasks", "methods", "models", "seeds")

@@ -22,7 +22,7 @@ class Score:
     reason: str | None = None
     segments: Mapping[str, Sequence[float]] = field(default_factory=dict)
     gate: str | None = None
-    """Whether the scorer passed ``bench.gate``."""
+    """Whether the scorer passed ``bench.scoring.golden``."""
 
     def to_json(self) -> dict[str, float | str | None]:
         shown: dict[str, float | str | None] = {"value": self.value, "signature": self.signature}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from bench.metrics import neural, preprocess
 from bench.metrics.result import Measured
-from bench.models import ModelEntry
-from bench.progress import track
+from bench.models.catalogue import ModelEntry
+from bench.system.progress import track
 
 if TYPE_CHECKING:
     import torch

@@ -147,7 +147,7 @@ def load(path: Path) -> Scorer:
     import torch
     from transformers import BertForSequenceClassification
 
-    from bench.device import pick_device
+    from bench.system.devices import pick_device
 
     model: Any
     if (path / VARIABLES).is_file():

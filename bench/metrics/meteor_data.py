@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.errors import UnavailableError
-from bench.files import StorageError, sha256_file, sha256_text, write_atomic
 from bench.metrics import official
 from bench.metrics.meteor_text import ALWAYS, BEFORE_NUMBERS
+from bench.system.files import StorageError, sha256_file, sha256_text, write_atomic
 
 PARAPHRASES = Path("meteor", "data", "paraphrase-en.gz")
 FORMAT = 1

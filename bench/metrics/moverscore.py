@@ -23,8 +23,8 @@ from typing import Any
 
 from bench.metrics import neural, pool, preprocess
 from bench.metrics.result import Measured
-from bench.models import ModelEntry
-from bench.progress import track
+from bench.models.catalogue import ModelEntry
+from bench.system.progress import track
 
 MODEL = ModelEntry(
     "distilbert-base-uncased",

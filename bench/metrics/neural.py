@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import models
 from bench.errors import UnavailableError, first_line
-from bench.files import sha256_file
 from bench.metrics import downloads
+from bench.models import catalogue
+from bench.system.files import sha256_file
 
 if TYPE_CHECKING:
     import torch
@@ -48,9 +48,9 @@ class Checkpoint:
     path: Path
 
 
-def locate(name: str, hub: models.ModelEntry | None = None, how: str = "") -> Checkpoint:
+def locate(name: str, hub: catalogue.ModelEntry | None = None, how: str = "") -> Checkpoint:
     """The folder of a named checkpoint; ``how`` tells the user how to get it where the hub has it not."""
-    local, why_not = models.local_folder(name)
+    local, why_not = catalogue.local_folder(name)
     if local is not None:
         return Checkpoint(name, local)
     if hub is None:
@@ -66,12 +66,12 @@ def locate(name: str, hub: models.ModelEntry | None = None, how: str = "") -> Ch
     )
 
 
-def from_hub(entry: models.ModelEntry) -> Path:
+def from_hub(entry: catalogue.ModelEntry) -> Path:
     """The pinned snapshot, from the hub's cache or downloaded; asks the hub at most once per process."""
     from huggingface_hub import constants
 
     with contextlib.suppress(Exception):  # whatever is wrong with the cache, the download decides
-        path = models.from_hub(entry, allow_download=False)
+        path = catalogue.from_hub(entry, allow_download=False)
         if list(path.glob("*.safetensors")):  # else only a part of it was ever fetched
             return path
     if constants.HF_HUB_OFFLINE:
@@ -85,7 +85,7 @@ def from_hub(entry: models.ModelEntry) -> Path:
             raise UnavailableError(f"{_unreachable[place]} (not tried again)")
     probe(constants.ENDPOINT)
     try:
-        return models.from_hub(entry, allow_download=True)
+        return catalogue.from_hub(entry, allow_download=True)
     except Exception as error:
         _unreachable[str(entry.hub)] = first_line(error)
         raise UnavailableError(first_line(error)) from error
@@ -237,7 +237,7 @@ def load(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | None = None
     import torch
     from transformers import BertModel, DistilBertModel, RobertaModel
 
-    from bench.device import pick_device
+    from bench.system.devices import pick_device
 
     kind = read_config(checkpoint.path, kinds)["model_type"]
     file = tokenizer_file(checkpoint.path)

@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.provenance import usable_cores
+from bench.system.provenance import usable_cores
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")

@@ -82,7 +82,7 @@ def original(
     """
     import numpy as np
 
-    from bench.rng import derive
+    from bench.system.rng import derive
 
     plain = measured(LIBRARY, kind, hypotheses, references)
     generator = np.random.default_rng(derive(seed, f"rouge/{kind}"))

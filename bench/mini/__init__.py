@@ -87,7 +87,7 @@ def mini_data_dir() -> Path:
         try:
             _build(root, target)
         except OSError as error:
-            from bench.files import StorageError
+            from bench.system.files import StorageError
 
             raise StorageError(
                 f"cannot keep the mini suite's data in {root}: {error.strerror or error}. Set BENCH_CACHE to a "

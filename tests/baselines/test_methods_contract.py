@@ -13,12 +13,12 @@ from tiny import BACKBONES, Letters
 
 import baselines
 from bench import registry
-from bench.audit import audit, variants
-from bench.base import TunedBase
+from bench.config.settings import BY_NAME
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, ENCODER_DECODER, Method
-from bench.models import kind_of_model
-from bench.settings import BY_NAME
+from bench.models.adapted import TunedBase
+from bench.models.catalogue import kind_of_model
+from bench.models.parameter_count import audit, variants
 from bench.task import Task
 
 FOLDER = Path(baselines.__file__).parent

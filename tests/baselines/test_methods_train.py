@@ -10,8 +10,8 @@ from tiny import CASES, SOURCES, TARGETS, TRAINED, Case, build, greedy, shake, s
 from torch import nn
 
 from bench import registry
-from bench.base import TunedBase, freeze_check
 from bench.method import DECODER_ONLY
+from bench.models.adapted import TunedBase, freeze_check
 
 every_case = pytest.mark.parametrize("case", CASES, ids=shown)
 trained_case = pytest.mark.parametrize("case", TRAINED, ids=shown)

@@ -9,9 +9,9 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from baselines.adapter import bottleneck_of
-from bench.cache import as_tensor
-from bench.prefixes import KeptKeysValues, PrefixTuned
-from bench.tuned import Tuned
+from baselines.prefix.model import KeptKeysValues, PrefixTuned
+from bench.models.decoder_only import Tuned
+from bench.models.kv_cache import as_tensor
 
 
 def nll(logits: Tensor, source: list[int], target: list[int]) -> Tensor:

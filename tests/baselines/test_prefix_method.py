@@ -10,9 +10,9 @@ import torch
 from tiny import SOURCES, TARGETS, Letters, backbone, build, greedy, shake
 from torch import Tensor, nn
 
+from baselines.prefix.model import KeptKeysValues, MlpKeysValues, PrefixTuned, word_ids
 from bench.errors import UserError
-from bench.prefixes import KeptKeysValues, MlpKeysValues, PrefixTuned, word_ids
-from bench.tuned import Tuned
+from bench.models.decoder_only import Tuned
 
 
 def peft_model(tuned: PrefixTuned, projection: bool) -> Any:

@@ -10,9 +10,9 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
 from bench import registry
-from bench.base import TunedBase
 from bench.method import DECODER_ONLY, ENCODER_DECODER
-from bench.rng import generator
+from bench.models.adapted import TunedBase
+from bench.system.rng import generator
 
 T = TypeVar("T", bound=TunedBase)
 

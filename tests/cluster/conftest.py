@@ -15,7 +15,7 @@ from waiting import PATIENCE, wait_until
 from bench.cli import main
 from bench.cluster import status
 from bench.cluster.status import Row
-from bench.store import Store
+from bench.store.store import Store
 
 QUICK = ["--limit", "6", "--epochs", "1", "--batch-size", "2", "--max-new-tokens", "4", "--device", "cpu"]
 UP = Path(__file__).with_name("slurm_up.sh")

@@ -11,8 +11,8 @@ import pytest
 from waiting import PATIENCE
 
 from bench.cluster import launches, local
-from bench.json_files import read_json
-from bench.store import Store
+from bench.store.store import Store
+from bench.system.json_files import read_json
 from tests.cluster.conftest import Bench, all_ended
 
 LOCAL = ["--cluster", "local"]

@@ -16,7 +16,7 @@ import pytest
 from least_record import least
 from waiting import kill, release, start_writer
 
-from bench.store import Store
+from bench.store.store import Store
 
 WRITERS, RUNS = 64, 24
 SECONDS, KILLS = 20.0, 10  # at least both; and as many acknowledged records as writers
@@ -28,7 +28,7 @@ CANCELLED, DONE = {least("cancelled")!r}, {least()!r}
     + """
 import os, random, sys
 from bench.store import Store
-from bench.worker import Busy
+from bench.store.lease import Busy
 root, me, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 draw = random.Random(seed)
 acknowledged = os.open(f"{root}/../{me}.acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -10,7 +10,7 @@ from bench.cli import main
 from bench.cluster.select import Selector
 from bench.cluster.status import Row
 from bench.errors import UserError
-from bench.store import is_called
+from bench.store.store import is_called
 from tests.cluster.stand_in import Slurm, launch
 
 ROWS = [Row("webnlg-a", "queued", task="webnlg", method="mine", model="/weights/gpt2", kind="odd")]

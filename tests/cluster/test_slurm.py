@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from waiting import PATIENCE
 
-from bench.store import Store
-from reports.mini_table import table
+from bench.store.store import Store
+from reports.document.mini_table import table
 from tests.cluster.conftest import UP, Bench, all_ended, scontrol
 
 pytestmark = pytest.mark.slurm

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import provenance
 from bench.cluster import snapshot
+from bench.system import provenance
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def checkout(tmp_path: Path) -> Path:
     for package in snapshot.PACKAGES:
         (root / package).mkdir(parents=True)
         (root / package / "__init__.py").write_text("")
-    shutil.copy(provenance.__file__, root / "bench" / "provenance.py")
+    (root / "bench" / "system").mkdir(exist_ok=True)
+    shutil.copy(provenance.__file__, root / "bench" / "system" / "provenance.py")
     (root / "bench" / "what.py").write_text("WORD = 'submitted'\n")
     if shutil.which("git") is None:
         pytest.skip("git is not installed: a snapshot takes the files that git knows")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from least_record import least
 
-from bench import provenance
 from bench.cli import main
 from bench.cluster import status, submit
 from bench.cluster.status import Row
-from bench.store import Store
+from bench.store.store import Store
+from bench.system import provenance
 from tests.cluster.stand_in import Slurm, gone_process, launch, written_by
 
 INTERRUPTED = {"kind": "interrupted", "message": "", "signal": "SIGTERM"}

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from bench import registry, stages
+from bench import registry
 from bench.cli import main
 from bench.cluster import launches, site
-from bench.experiments import Select, expand
-from bench.request import Common, from_json, specify
-from bench.sources import mini_root
-from bench.store import Store
+from bench.config.request import Common, from_json, specify
+from bench.data.sources import mini_root
+from bench.experiments.expansion import Select, expand
+from bench.runs import stages
+from bench.store.store import Store
 from tests.cluster.conftest import Bench
 
 HERE = ["--cluster", "debug"]
@@ -163,7 +164,7 @@ def test_other_resources_make_another_array(bench: Bench, tmp_path: Path) -> Non
 
 def test_arrays_are_no_larger_than_the_site_allows(bench: Bench, tmp_path: Path) -> None:
     from bench.cluster import submit
-    from bench.request import Common, expand
+    from bench.config.request import Common, expand
 
     common = Common(model=str(bench.model), runs=bench.runs, given={"limit": 6})
     requests = expand("prompt", "webnlg", "1,2,3,4,5", common)

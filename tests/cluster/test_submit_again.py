@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.cluster import arrays, launches, local, site, snapshot, submit, together
+from bench.cluster import arrays, launches, local, site, snapshot, submit, submit_lock
+from bench.config.request import Common, Request, expand
 from bench.errors import UserError
-from bench.files import StorageError
-from bench.request import Common, Request, expand
+from bench.system.files import StorageError
 from tests.cluster.conftest import Bench
 
 SLURM = ["--cluster", "slurm", "--mem", "1"]
@@ -121,7 +121,7 @@ def test_runs_that_another_command_took_since_are_left(bench: Bench, slurm: Path
 
 
 def hold(runs: Path, inside: Any, leave: Any) -> None:
-    with together.alone(runs):
+    with submit_lock.alone(runs):
         inside.set()
         leave.wait()
 
@@ -133,12 +133,12 @@ def test_only_one_submission_at_a_time_adds_its_launch(tmp_path: Path) -> None:
     other.start()
     assert inside.wait(60)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match="list of launches"):
-        patch.setattr(together, "HOLDS", 0.2)
-        with together.alone(tmp_path):
+        patch.setattr(submit_lock, "HOLDS", 0.2)
+        with submit_lock.alone(tmp_path):
             pass
     leave.set()
     other.join()
-    with together.alone(tmp_path):
+    with submit_lock.alone(tmp_path):
         pass
 
 

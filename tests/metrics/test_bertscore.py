@@ -175,7 +175,9 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         "huggingface_hub.get_session", lambda: type("Session", (), {"head": staticmethod(refuse)})
     )
-    monkeypatch.setattr("bench.models.from_hub", lambda entry, allow_download: tmp_path / str(1 / 0))
+    monkeypatch.setattr(
+        "bench.models.catalogue.from_hub", lambda entry, allow_download: tmp_path / str(1 / 0)
+    )
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     for again in (False, True):
         with pytest.raises(UnavailableError, match="does not answer: no route") as caught:
@@ -186,7 +188,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_cache_serves_and_half_a_cache_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("bench.models.from_hub", lambda entry, allow_download: tmp_path)
+    monkeypatch.setattr("bench.models.catalogue.from_hub", lambda entry, allow_download: tmp_path)
     with pytest.raises(UnavailableError, match="HF_HUB_OFFLINE"):
         neural.locate("roberta-large", bertscore.MODEL)
     (tmp_path / "model.safetensors").touch()

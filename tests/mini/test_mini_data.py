@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 import bench.mini as mini
-from bench.failures import describe_error
-from bench.files import StorageError
 from bench.mini.corpus import documents
 from bench.mini.pretrain_bart import page
 from bench.mini.topics import categories
 from bench.mini.world import Dice, held_out, is_name, table
 from bench.mini.write import dart_entries, e2e_entries, webnlg_entries, write_mini, xsum_articles
+from bench.runs.failures import describe_error
+from bench.system.files import StorageError
 
 # Of the names and contents of the files. They change with every change of the generators, and then the
 # records in results/ that were made with the old data no longer compare.

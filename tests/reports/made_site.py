@@ -8,7 +8,7 @@ from typing import Any
 
 from made_up import failed, record, scores
 
-from reports import document
+from reports.document import builder
 
 NASTY = (
     "<script>window.hacked = 1</script>",
@@ -79,5 +79,5 @@ def generations(run_id: str) -> Sequence[Mapping[str, Any]]:
 
 
 @cache
-def report() -> document.Report:
-    return document.build(records(), ["all"], generations=generations, damaged=[NASTY[0]])
+def report() -> builder.Report:
+    return builder.build(records(), ["all"], generations=generations, damaged=[NASTY[0]])

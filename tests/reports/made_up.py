@@ -1,4 +1,4 @@
-"""Made-up records as ``bench.stages.Attempt.record`` writes them, for tests of everything that reads records."""
+"""Made-up records as ``bench.runs.stages.Attempt.record`` writes them, for tests of everything that reads records."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench import registry
-from bench.models import kind_of_model
-from bench.spec import resolve_run
-from reports import paper
+from bench.config.specification import resolve_run
+from bench.models.catalogue import kind_of_model
+from reports.paper import published
 
 SIGNATURE = "nrefs:3|case:lc|made-up"
 VALUES = [54.1, 55.0, 55.3, 54.6, 56.2]
@@ -18,7 +18,7 @@ _numbers = itertools.count(1)
 
 
 def of_seeds(values: list[float], subset: int | None = None) -> dict[tuple[int | None, int], float]:
-    """Values by (data seed, seed), as ``reports.statistics`` takes them."""
+    """Values by (data seed, seed), as ``reports.stats.intervals`` takes them."""
     return {(subset, seed): value for seed, value in enumerate(values)}
 
 
@@ -113,14 +113,14 @@ def seeds(values: list[float], **given: Any) -> list[dict[str, Any]]:
     return [record(seed=number, bleu=value, **given) for number, value in enumerate(values, 1)]
 
 
-def cell(table: str = "table2", **fields: Any) -> paper.Cell:
+def cell(table: str = "table2", **fields: Any) -> published.Cell:
     """The one cell of the paper that the selector picks."""
-    found = paper.find({"table": table, **fields})
+    found = published.find({"table": table, **fields})
     assert len(found) == 1, [one.place for one in found]
     return found[0]
 
 
-def webnlg_prefix(metric: str = "bleu", group: str = "all") -> paper.Cell:
+def webnlg_prefix(metric: str = "bleu", group: str = "all") -> published.Cell:
     """Table 2, PREFIX(0.1%), WebNLG, GPT-2 medium: BLEU A is 55.0."""
     return cell(task="webnlg", method="prefix", model="gpt2-medium", metric=metric, group=group)
 

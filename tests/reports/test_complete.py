@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from made_up import record
 
-from bench.experiments import expand
-from reports import claims, document
-from reports.cells import Index
-from reports.shapes import CellView
+from bench.experiments.expansion import expand
+from reports.document import builder
+from reports.document.schema import CellView
+from reports.judgement import claims
+from reports.records.index import Index
 
 GROUPS = ("all", "seen", "unseen")
 SCORED = {
@@ -60,7 +61,7 @@ def test_no_claim_is_left_without_its_runs(records: list[dict[str, Any]]) -> Non
 
 
 def test_no_cell_is_left_without_its_runs(records: list[dict[str, Any]]) -> None:
-    tables = document.build(records, ["all"], plan=False).tables
+    tables = builder.build(records, ["all"], plan=False).tables
     left = {
         (table.id, cell.label)
         for table in tables

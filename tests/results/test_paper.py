@@ -18,8 +18,8 @@ import pytest
 
 from bench import registry
 from bench.errors import UserError
-from reports import paper
-from reports.paper import Cell, Claim, cells, claims, find, table
+from reports.paper import published
+from reports.paper.published import Cell, Claim, cells, claims, find, table
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUGE = ("rouge1", "rouge2", "rougeL")
@@ -35,8 +35,8 @@ SECOND = {
     "table7": "48e47ec3c93f89f3", "table8": "16fe1ce9f53147a7", "table9": "b9cf00534c97f20b",
 }  # fmt: skip
 """SHA-256 of each table's numbers in reading order, from a second transcription of another text of the paper."""
-SCORES = ("table2", "table3", "table4", "table5", "table7", "table9", *paper.FIGURES)
-ALL = [cell for name in paper.WITH_CELLS for cell in cells(name)]
+SCORES = ("table2", "table3", "table4", "table5", "table7", "table9", *published.FIGURES)
+ALL = [cell for name in published.WITH_CELLS for cell in cells(name)]
 
 
 def number(printed: str) -> float:
@@ -52,11 +52,11 @@ def pick(**selector: Any) -> Cell:
 
 
 def test_every_number_is_there() -> None:
-    assert {name: len(cells(name)) for name in paper.WITH_CELLS} == COUNTS
-    assert {path.stem for path in paper.FOLDER.glob("*.json")} == set(paper.names())
+    assert {name: len(cells(name)) for name in published.WITH_CELLS} == COUNTS
+    assert {path.stem for path in published.FOLDER.glob("*.json")} == set(published.names())
 
 
-@pytest.mark.parametrize("name", paper.WITH_CELLS)
+@pytest.mark.parametrize("name", published.WITH_CELLS)
 def test_structure(name: str) -> None:
     one = table(name)
     assert one.id == name and one.title and one.caption and one.source.startswith("ACL 2021, ")
@@ -191,7 +191,7 @@ def test_cells_that_state_one_thing_twice_agree() -> None:
 
 
 def test_figure_ranges_come_from_their_axes() -> None:
-    for name in paper.FIGURES:
+    for name in published.FIGURES:
         panels = {panel["id"]: panel for panel in table(name).panels}
         assert {cell.section for cell in cells(name)} == set(panels)
         for cell in cells(name):
@@ -213,13 +213,13 @@ def test_examples_are_references_not_texts() -> None:
 
 
 def test_first_version_differs_where_it_is_listed() -> None:
-    listed = paper.document("v1")["cells"]
+    listed = published.document("v1")["cells"]
     found = 0
     for raw in listed:
         where = {key: raw[key] for key in ("table", "section", "row", "column")}
         (cell,) = find(where)
         assert raw["value"] == number(raw["printed"]) != cell.value, raw
-        ((account,)) = [one for one in paper.elsewhere(cell) if one.source == "arXiv:2101.00190v1"]
+        ((account,)) = [one for one in published.elsewhere(cell) if one.source == "arXiv:2101.00190v1"]
         assert account.value == raw["value"]
         found += 1
     assert found == 30
@@ -229,7 +229,7 @@ def test_first_version_differs_where_it_is_listed() -> None:
 
 
 def test_summaries_disagree_where_they_are_listed() -> None:
-    entries = paper.document("disputed")["entries"]
+    entries = published.document("disputed")["entries"]
     assert len({entry["id"] for entry in entries}) == len(entries)
     assert Counter(entry["kind"] for entry in entries).keys() == {"secondary", "internal", "code"}
     pointing = [entry for entry in entries if entry["cell"]]
@@ -238,22 +238,22 @@ def test_summaries_disagree_where_they_are_listed() -> None:
         (cell,) = find(entry["cell"])
         assert cell.printed == entry["paper"]
         assert all(one["value"] == number(one["printed"]) != cell.value for one in entry["accounts"])
-        assert any(one.source == "secondary summary A" for one in paper.elsewhere(cell))
+        assert any(one.source == "secondary summary A" for one in published.elsewhere(cell))
 
 
 def test_documents_show_other_accounts_and_cannot_be_changed_by_readers() -> None:
-    shown = paper.document("table2")
+    shown = published.document("table2")
     (cell,) = [one for one in shown["cells"] if one["row"] == "FT-FULL" and one["printed"] == "68.8"]
     assert [one["printed"] for one in cell["elsewhere"]] == ["68.2", "68.2"]
     cell["printed"] = "0"
-    assert paper.document("table2") != shown
+    assert published.document("table2") != shown
 
 
 def test_unknown_names_are_user_errors() -> None:
     with pytest.raises(UserError, match="did you mean 'table2'"):
         table("tabel2")
     with pytest.raises(UserError, match="efficiency"):
-        paper.document("table11")
+        published.document("table11")
     with pytest.raises(UserError, match="claims"):
         cells("claims")
     with pytest.raises(ValueError, match="no field 'methd'"):
@@ -320,11 +320,11 @@ def test_claims_are_well_formed() -> None:
         for need in claim.needs:
             assert need["label"] and ("b" in need) == (claim.kind != "best")
             for selector in (need["a"], need.get("b", need["a"])):
-                assert selector["table"] in paper.WITH_CELLS and selector["metric"] in known
+                assert selector["table"] in published.WITH_CELLS and selector["metric"] in known
                 if "method" in selector:
                     registry.get_method(selector["method"]).resolve_options(selector.get("options", {}))
                 # A drawing's point must exist even though it has no number.
-                if selector["table"] in paper.FIGURES:
+                if selector["table"] in published.FIGURES:
                     assert len(find(selector)) == 1, selector
 
 
@@ -338,7 +338,7 @@ def test_the_average_over_adapters_is_not_the_one_in_the_sentence() -> None:
             for method, options in (("prefix", {}), ("adapter", {"size": "0.1%"})):
                 cell = pick(table="table2", model="gpt2-medium", task=task, group="all", metric="bleu",
                             method=method, options=options)  # fmt: skip
-                old = [one.value for one in paper.elsewhere(cell) if one.source.startswith("arXiv")]
+                old = [one.value for one in published.elsewhere(cell) if one.source.startswith("arXiv")]
                 assert cell.value is not None
                 pair.append(old[0] if first and old else cell.value)
             differences.append(pair[0] - pair[1])
@@ -369,7 +369,7 @@ def test_needs_no_heavy_package() -> None:
 
 
 def test_the_only_paths_in_the_data_are_files_of_this_project() -> None:
-    for file in paper.FOLDER.iterdir():
+    for file in published.FOLDER.iterdir():
         text = re.sub(r"https?://\S+", "", file.read_text(encoding="utf-8"))
         for path in re.findall(r"[\w.~-]*(?:/[\w.~-]*)+", text):
             inside = not path.startswith("/") and (ROOT / path.rstrip(".")).is_file()

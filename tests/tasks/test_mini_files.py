@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import load_items, load_rows, prepare, verify
+from bench.data.dataset import load_items, load_rows, prepare, verify
 from bench.task import Task
 from tasks.dart import Dart
 from tasks.e2e import E2E

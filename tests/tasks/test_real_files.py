@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import find_tokenizer, prepare, stats, verify
+from bench.data.dataset import find_tokenizer, prepare, stats, verify
 from bench.task import Prepared, Task
 from tasks.dart import Dart
 from tasks.e2e import E2E

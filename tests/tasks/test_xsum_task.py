@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from xsum_made import ROWS, jsonl, parquet, raw
 
-from bench.data import load_items, load_rows, look, prepare, stats, verify
+from bench.data.dataset import load_items, load_rows, look, prepare, stats, verify
 from bench.errors import DataError, UnavailableError
-from bench.progress import settings
+from bench.system.progress import settings
 from bench.task import Row
 from tasks import _xsum
 from tasks._xsum import Extrapolation

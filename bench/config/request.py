@@ -1,0 +1,292 @@
+"""What was asked for, and what it needs: from the words of a command to specifications of runs."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import registry
+from bench.config.settings import BY_NAME, parse_given
+from bench.config.specification import PROTOCOLS, SCALES, Resolved, RunSpec, make_spec, resolve_run
+from bench.data import subsets
+from bench.data.dataset import prepare
+from bench.errors import UserError, unknown
+from bench.method import Method, Settings
+from bench.models.catalogue import FITS, MODELS, Located, kind_of_model, locate
+from bench.task import Prepared, Protocol, Task
+
+DEFAULT_MODEL = {
+    "table-to-text": {"mini": "mini-gpt2", "paper": "gpt2-medium"},
+    "summarization": {"mini": "mini-bart", "paper": "bart-large"},
+}
+"""Kind of task -> scale -> model where none is given."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all runs of one command share."""
+
+    model: str | None = None
+    scale: str = "mini"
+    protocol: Protocol = "original"
+    data_dir: Path | None = None
+    runs: Path = Path("runs")
+    offline: bool = False
+    strict: bool = True
+    given: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run that was asked for."""
+
+    task: Task
+    method: Method
+    options: Mapping[str, object]
+    seed: int
+    common: Common
+    preset: Settings = field(default_factory=dict)
+    """Options and settings that an experiment prescribes, each with its origin; the command line wins."""
+    experiment: str | None = None
+    selecting: tuple[str, ...] = ()
+    """Names in ``preset`` that tell this run from the others of its experiment."""
+
+    @property
+    def model(self) -> str:
+        """The backbone's name or directory."""
+        return self.common.model or DEFAULT_MODEL[self.task.kind][self.common.scale]
+
+    def resolve(self, model: str) -> Resolved:
+        """Options and settings with their origins; ``model``: the backbone's name. Looks for nothing."""
+        return resolve_run(
+            self.task,
+            self.method,
+            self.options,
+            self.common.given,
+            model,
+            self.common.scale,
+            self.common.protocol,
+            kind_of_model(self.model),
+            self.preset,
+        )
+
+    def describe(self) -> str:
+        told = {name: self.preset[name][0] for name in self.selecting} | dict(self.options)
+        known = {option.name for option in self.method.options}
+        inside = ",".join(f"{name}={value}" for name, value in told.items() if name in known)
+        parts = [f"{self.method.name}{f'[{inside}]' if inside else ''} on {self.task.name}"]
+        parts += [f"{name} {value}" for name, value in told.items() if name not in known]
+        return ", ".join([*parts, f"seed {self.seed}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which ``from_json`` makes the request again, on another machine too."""
+        common = self.common
+        return {
+            "task": self.task.name,
+            "method": self.method.name,
+            "options": dict(self.options),
+            "seed": self.seed,
+            "model": common.model,
+            "scale": common.scale,
+            "protocol": common.protocol,
+            "data_dir": None if common.data_dir is None else str(common.data_dir),
+            "runs": str(common.runs),
+            "offline": common.offline,
+            "strict": common.strict,
+            "given": dict(common.given),
+            "preset": {name: list(one) for name, one in self.preset.items()},
+            "experiment": self.experiment,
+            "selecting": list(self.selecting),
+        }
+
+
+def from_json(data: Mapping[str, Any]) -> Request:
+    """The inverse of ``Request.to_json``."""
+    common = Common(
+        model=data["model"],
+        scale=data["scale"],
+        protocol=data["protocol"],
+        data_dir=None if data["data_dir"] is None else Path(data["data_dir"]),
+        runs=Path(data["runs"]),
+        offline=data["offline"],
+        strict=data["strict"],
+        given=data["given"],
+    )
+    task, method = registry.get_task(data["task"]), registry.get_method(data["method"])
+    return Request(
+        task,
+        method,
+        data["options"],
+        data["seed"],
+        common,
+        preset={name: (value, origin) for name, (value, origin) in data["preset"].items()},
+        experiment=data["experiment"],
+        selecting=tuple(data["selecting"]),
+    )
+
+
+@dataclass(frozen=True)
+class Specified:
+    """A request with everything found that it needs."""
+
+    spec: RunSpec
+    task: Task
+    method: Method
+    data: Prepared
+    model: Located
+    command: str
+    """The command line that asks for this run again."""
+    strict: bool = True
+    """Whether every split was required to have its published size."""
+
+    @property
+    def not_comparable(self) -> list[str]:
+        """Why no number of the paper can stand beside this run's; empty where one can."""
+        spec = self.spec
+        reasons = []
+        if spec.scale != "paper":
+            reasons.append(f"scale {spec.scale}")
+        if spec.protocol != "original":
+            reasons.append(f"protocol {spec.protocol}")
+        if self.data.origin == "mini":
+            reasons.append("data of an invented world")
+        if not self.strict:
+            reasons.append("the splits' sizes were not required to be the published ones")
+        if not (self.model.origin == "BENCH_MODELS" or self.model.origin.startswith("hub ")):
+            reasons.append(f"backbone: {self.model.origin}")
+        typed = [name for name, one in spec.settings.items() if one.origin == "command line"]
+        typed = [name for name in typed if BY_NAME[name].identity]
+        if typed:
+            reasons.append(f"settings from the command line: {', '.join(typed)}")
+        return reasons
+
+
+def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request]:
+    """The product of the lists; every name is checked before anything runs."""
+    check_common(common)
+    chosen_tasks = [registry.get_task(name.strip()) for name in tasks.split(",")]
+    chosen = [(registry.get_method(name), options) for name, options in registry.parse_selector(methods)]
+    for method, options in chosen:
+        method.resolve_options(options)
+    return [
+        Request(task, method, options, seed, common)
+        for task, (method, options), seed in itertools.product(chosen_tasks, chosen, parse_seeds(seeds))
+    ]
+
+
+def check_common(common: Common) -> None:
+    """Refuse a scale, protocol, data directory or setting that cannot be."""
+    if common.scale not in SCALES:
+        raise unknown("scale", common.scale, SCALES)
+    if common.protocol not in PROTOCOLS:
+        raise unknown("protocol", common.protocol, PROTOCOLS)
+    if common.data_dir is not None and not common.data_dir.is_dir():
+        raise UserError(
+            f"--data-dir {common.data_dir}: no such directory; expected one with e2e/, webnlg/, dart/ or xsum/"
+        )
+    parse_given(common.given)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``1,2,3`` as numbers."""
+    try:
+        return [int(one) for one in text.split(",")]
+    except ValueError:
+        raise UserError(f"--seed {text}: expected whole numbers separated by commas") from None
+
+
+def check_fit(task: Task, model: str) -> None:
+    """Refuse a kind of model that a kind of task is not run on, before its weights are looked for.
+
+    The paper has table-to-text on GPT-2 and summarisation on BART only (its footnote 5 drops GPT-2 on
+    XSUM), and everything that a run takes from it, settings, framing and decoding, is for these pairs.
+    """
+    kind, expected = kind_of_model(model), FITS[task.kind]
+    if kind != expected:
+        fitting = ", ".join(name for name, entry in MODELS.items() if entry.kind == expected)
+        raise UserError(
+            f"--task {task.name} ({task.kind}) with --model {model} ({kind}): the paper and its code have "
+            f"this task on {expected} models only; expected {fitting}, or a directory with such a checkpoint"
+        )
+
+
+Found = MutableMapping[tuple[object, ...], Any]
+"""Data and backbones that were found and hashed already, for the many requests of one command."""
+
+
+def specify(request: Request, found: Found | None = None) -> Specified:
+    """Find data and backbone, and resolve every setting. Nothing is written.
+
+    ``found`` keeps what was found from one call to the next, so that files that many requests share are
+    hashed once; and what was not, so that a network that does not answer is waited for once.
+    """
+    common = request.common
+    check_fit(request.task, request.model)
+    found = {} if found is None else found
+    weights = (request.model, common.offline)
+    model: Located = once(found, weights, lambda: locate(request.model, allow_download=not common.offline))
+    splits = splits_of(request, request.resolve(model.name))
+    files = (request.task.name, common.data_dir, common.offline, common.scale, splits, common.strict)
+    data: Prepared = once(
+        found,
+        files,
+        lambda: prepare(
+            request.task,
+            common.data_dir,
+            allow_download=not common.offline,
+            scale=common.scale,
+            splits=splits,
+            strict=common.strict,
+        ),
+    )
+    return specified(request, model, data)
+
+
+def once(found: Found, key: tuple[object, ...], find: Callable[[], Any]) -> Any:
+    """What ``find`` returns or refuses, the same for every request with this ``key``."""
+    if key not in found:
+        try:
+            found[key] = find()
+        except UserError as error:
+            found[key] = error
+    if isinstance(found[key], UserError):
+        raise found[key].with_traceback(None)
+    return found[key]
+
+
+def splits_of(request: Request, resolved: Resolved) -> tuple[str, ...]:
+    """The splits whose files the run reads: untrained methods do not need the training's."""
+    return resolved.splits if request.method.trains else (resolved.settings["test_split"].value,)
+
+
+def specified(request: Request, model: Located, data: Prepared) -> Specified:
+    """The request with a backbone and data that were found."""
+    common = request.common
+    spec = make_spec(
+        request.task,
+        request.method,
+        options=request.options,
+        given=common.given,
+        model=model.name,
+        model_fingerprint=model.fingerprint,
+        scale=common.scale,
+        protocol=common.protocol,
+        seed=request.seed,
+        data_origin=data.origin,
+        data_fingerprint=data.fingerprint,
+        kind=model.kind,
+        preset=request.preset,
+    )
+    if request.method.trains:
+        subsets.check_sizes(spec.settings, data.expected, request.task.name)
+    given_dir = str(common.data_dir) if data.origin == "directory" else None
+    command = spec.command(common.model, given_dir, request.experiment, request.selecting)
+    if not common.strict:
+        command += " --any-row-count"
+    if common.runs != Path("runs"):
+        command += f" --runs {shlex.quote(str(common.runs))}"
+    return Specified(spec, request.task, request.method, data, model, command, common.strict)

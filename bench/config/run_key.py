@@ -1,0 +1,79 @@
+"""A run before its data and weights are found: what a plan can say of it anywhere.
+
+A run's name hashes the files that it reads; without them there is no name. The outline has all the
+rest, task, method, options, the backbone's name, scale, protocol, seed and settings, and its key finds
+the records of the same run, whoever made them: ``key(request) == record_key(record)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import registry
+from bench.config.request import Request
+from bench.config.settings import TABLE
+from bench.config.specification import Resolved, decides, of_training
+from bench.models.catalogue import is_path
+from bench.system.files import sha256_text
+from bench.system.json_files import canonical_json
+
+
+def model_name(request: Request) -> str:
+    """The backbone's name as it stands in records."""
+    return Path(request.model).resolve().name if is_path(request.model) else request.model
+
+
+def key(request: Request, resolved: Resolved | None = None, training: bool = False) -> str:
+    """SHA-256 of the outline; ``resolved``: the request's own options and settings, if at hand.
+
+    With ``training`` of what the training depends on: runs with the same one share it.
+    """
+    resolved = resolved or request.resolve(model_name(request))
+    return _key(
+        {
+            "task": request.task.name,
+            "method": request.method.name,
+            "model": model_name(request),
+            "scale": request.common.scale,
+            "protocol": request.common.protocol,
+            "seed": request.seed,
+        },
+        {name: setting.value for name, setting in resolved.options.items()},
+        {name: setting.value for name, setting in resolved.settings.items()},
+        request.method.trains,
+        training,
+    )
+
+
+def record_key(record: Mapping[str, Any]) -> str:
+    """The same of a record or of a run's ``spec.json``. Settings that it lacks count as at their defaults."""
+
+    def values(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: one["value"] if isinstance(one, Mapping) else one for name, one in table.items()}
+
+    method = registry.methods().get(record["method"])
+    names = ("task", "method", "model", "scale", "protocol", "seed")
+    return _key(
+        {name: record[name] for name in names},
+        values(record["options"]),
+        values(record["settings"]),
+        method.trains if method else True,
+    )
+
+
+def _key(
+    names: Mapping[str, Any],
+    options: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    trains: bool,
+    training: bool = False,
+) -> str:
+    deciding = {
+        known.name: settings.get(known.name, known.default) for known in TABLE if decides(known.name, trains)
+    }
+    if training:
+        deciding = of_training(deciding)
+    outline = {**names, "options": dict(options), "settings": deciding}
+    return sha256_text(canonical_json(outline))

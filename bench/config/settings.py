@@ -1,0 +1,250 @@
+"""The settings of a run: one table of names, types, defaults and where each default comes from.
+
+Command-line flags, the specification, `bench plan` and the record are all made from this table. A
+value is decided by the last of: this table, the kind of model, the method's and the task's own settings,
+the experiment, the protocol, the command line; the winner's origin is recorded with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import UserError, unknown
+from bench.method import DECODER_ONLY, ENCODER_DECODER
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A resolved value and where it comes from."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """One row of the table. ``identity``: whether changing it makes a different run.
+
+    ``kinds``: the kinds of model that have this setting; runs on others know nothing of it.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    origin: str
+    help: str
+    stage: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    optional: bool = False
+    identity: bool = True
+    kinds: tuple[str, ...] = (DECODER_ONLY, ENCODER_DECODER)
+
+    def parse(self, given: object) -> Any:
+        """``given`` converted and checked; ``UserError`` names the flag and what it expects."""
+        flag = "--" + self.name.replace("_", "-")
+        if given is None or (self.optional and given == "none"):
+            if self.optional:
+                return None
+            raise UserError(f"{flag}: expected {self.kind.__name__} ({self.help}), got nothing")
+        if self.kind is bool:
+            if isinstance(given, bool):
+                return given
+            if str(given).lower() in ("yes", "true", "1", "no", "false", "0"):
+                return str(given).lower() in ("yes", "true", "1")
+            raise UserError(f"{flag} {given}: expected yes or no ({self.help})")
+        try:
+            value = self.kind(given)
+        except (TypeError, ValueError):
+            raise UserError(f"{flag} {given}: expected {self.kind.__name__} ({self.help})") from None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{flag} {given}: expected a finite number ({self.help})")
+        if self.choices and value not in self.choices:
+            raise unknown(f"value of {flag}", str(value), self.choices, self.help)
+        if self.minimum is not None and value < self.minimum:
+            raise UserError(f"{flag} {given}: expected at least {self.minimum:g} ({self.help})")
+        return value
+
+
+def typed(value: object) -> str:
+    """A value as one types it on the command line."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+DEFAULT, CODE, LIBRARY, OURS = (
+    "paper §5.3, default",
+    "authors' code",
+    "library default",
+    "our choice",
+)
+SEQ2SEQ = (ENCODER_DECODER,)
+
+TABLE = (
+    # Training.
+    Known("epochs", int, 10, DEFAULT, "passes over the training rows", "train", minimum=0),
+    Known("max_steps", int, None, OURS, "stop after this many updates", "train", minimum=0, optional=True),
+    Known("batch_size", int, 5, DEFAULT, "examples per update", "train", minimum=1),
+    Known("accumulation", int, 1, CODE, "micro-batches per update", "train", minimum=1),
+    Known("lr", float, 5e-5, DEFAULT, "peak learning rate", "train", minimum=0.0),
+    Known("warmup_steps", int, 0, f"{CODE}: 0 in all full-data runs", "linear warm-up", "train", minimum=0),
+    Known("weight_decay", float, 0.0, CODE, "AdamW weight decay", "train", minimum=0.0),
+    Known("clip_norm", float, 1.0, CODE, "largest gradient norm", "train", minimum=0.0, optional=True),
+    Known("objective", str, "mean", CODE, "mean over the target tokens, or sum per example",
+          "train", choices=("mean", "sum")),
+    Known("backbone_dropout", bool, True, f"{CODE}: GPT-2's 0.1", "backbone dropout in training", "train"),
+    Known("pad_row", bool, True, f"{CODE}: [PAD] is added", "a PAD row in training's softmax", "train",
+          kinds=(DECODER_ONLY,)),
+    Known("precision", str, "fp32", f"{CODE}: fp32", "arithmetic of forward and backward", "train",
+          choices=("fp32", "bf16", "fp16")),
+    Known("keep", str, "last", f"{CODE}: the last one", "parameters to keep", "train", choices=("last", "best")),
+    Known("eval_every", int, None, OURS, "updates between dev losses", "train",
+          minimum=1, optional=True),
+    Known("patience", int, None, OURS, "dev losses without improvement before stopping", "train", minimum=1,
+          optional=True),
+    Known("train_subset", int, None, OURS, "rows of the training split to draw and train on", "train", minimum=1,
+          optional=True),
+    Known("train_share", float, None, OURS, "share of the training split to draw, above 0 and up to 1", "train",
+          minimum=0.0, optional=True),
+    Known("dev_subset", int, None, OURS, "rows of the dev split to draw for --eval-every", "train", minimum=1,
+          optional=True),
+    Known("train_split", str, "train", OURS, "split to train on", "data", choices=("train", "dev", "test")),
+    Known("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train", "dev", "test")),
+    Known("test_subset", int, None, OURS, "items of the test split to draw, decode and score", "data", minimum=1,
+          optional=True),
+    Known("data_seed", int, None, f"{OURS}: 0 where something is drawn", "which draw of the four above", "data",
+          minimum=0, optional=True),
+    Known("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1, optional=True),
+    Known("max_source_tokens", int, 512, f"paper §A.1: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
+          "longest source to read, <s> and </s> included", "data", minimum=3, kinds=SEQ2SEQ),
+    Known("max_target_tokens", int, 60, f"{CODE}: 60 in training and validation",
+          "longest target to train on, <s> and </s> included", "train", minimum=3, kinds=SEQ2SEQ),
+    Known("max_reference_tokens", int, 100, f"{CODE}: scores against the decoded labels, cut at 100 in the test",
+          "references are cut to this many tokens and decoded again", "decode", minimum=3, optional=True,
+          kinds=SEQ2SEQ),
+    # Decoding.
+    Known("beams", int, 5, "paper §5.3", "beam size", "decode", minimum=1),
+    Known("max_new_tokens", int, 100, f"{CODE}: prompt + 100", "longest output", "decode", minimum=1),
+    Known("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode"),
+    Known("min_new_tokens", int, 10, f"{CODE}: min_length 11, which counts the start token",
+          "tokens before </s> is allowed", "decode", minimum=0, kinds=SEQ2SEQ),
+    Known("no_repeat_ngram", int, 3, "facebook/bart-large's configuration; the authors' code leaves it",
+          "no n-gram of this size twice (0: off)", "decode", minimum=0, kinds=SEQ2SEQ),
+    Known("early_stopping", bool, True, "facebook/bart-large's configuration; the authors' code leaves it",
+          "stop when as many outputs as beams have ended", "decode", kinds=SEQ2SEQ),
+    # How the work is done; none of it changes what a run is.
+    Known("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1, identity=False),
+    Known("micro_split", int, 1, OURS, "further cuts of each micro-batch, where memory is short", "work", minimum=1,
+          identity=False),
+    Known("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work", minimum=0.0, identity=False),
+    Known("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work", identity=False),
+)  # fmt: skip
+BY_NAME = {known.name: known for known in TABLE}
+DRAWS = ("train_subset", "train_share", "dev_subset", "test_subset")
+"""The settings that draw a part of a split (``bench.data.subsets``); ``data_seed`` says which part."""
+
+KIND: dict[str, dict[str, tuple[object, str]]] = {
+    DECODER_ONLY: {},
+    ENCODER_DECODER: {
+        "beams": (6, "paper §5.3; authors' code: 6 for prefix, 4 for fine-tuning"),
+        "max_new_tokens": (
+            61,
+            f"{CODE}: max_length 62, which counts the start token (128 for fine-tuning; here as for prefix)",
+        ),
+        "length_penalty": (0.8, f"paper §5.3 ({CODE}: 1.0 by default)"),
+    },
+}
+"""What a kind of model decides in place of the table, which is for GPT-2."""
+MINI = {
+    "epochs": (4, f"{OURS} for mini"),
+    "batch_size": (10, f"{OURS} for mini"),
+    "lr": (2e-3, f"{OURS} for mini"),
+}
+"""What scale ``mini`` decides where the method does not: a few hundred updates of a small model."""
+PLAIN = {
+    "objective": ("mean", f"protocol plain: {LIBRARY}"),
+    "backbone_dropout": (True, f"protocol plain: {LIBRARY}"),
+    "pad_row": (False, f"protocol plain: {LIBRARY}"),
+    "max_reference_tokens": (None, "protocol plain: references as they are"),
+}
+"""What protocol ``plain`` decides, whatever the method says: today's library defaults."""
+
+
+def parse_given(given: Mapping[str, object]) -> dict[str, Any]:
+    """What was typed, converted and checked by itself, before anything is looked for."""
+    for name in given:
+        if name not in BY_NAME:
+            raise unknown("setting", name, BY_NAME, "bench run --help")
+    return {name: BY_NAME[name].parse(value) for name, value in given.items()}
+
+
+def resolve(
+    layers: Iterable[Mapping[str, tuple[object, str]]],
+    protocol: str,
+    given: Mapping[str, object],
+    kind: str = DECODER_ONLY,
+) -> dict[str, Setting]:
+    """Every setting that a ``kind`` of model has, with its origin. ``layers``: of method, task and experiment,
+    weakest first.
+
+    Raises ``UserError`` for a name that is not in the table or not for this kind, or a bad value.
+    """
+    own = {known.name for known in TABLE if kind in known.kinds}
+    resolved = {known.name: Setting(known.default, known.origin) for known in TABLE if known.name in own}
+    decided = [KIND[kind], *layers]
+    if protocol == "plain":
+        decided.append({name: entry for name, entry in PLAIN.items() if name in own})
+    for name in given:
+        if name in BY_NAME and name not in own:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for {' and '.join(BY_NAME[name].kinds)} models; "
+                f"this run's is {kind}"
+            )
+    for layer in decided:
+        for name, (value, origin) in layer.items():
+            if name not in own:
+                raise unknown(
+                    f"setting of {kind} models", name, own, "declared by a method, task or experiment"
+                )
+            resolved[name] = Setting(BY_NAME[name].parse(value), origin)
+    for name, value in parse_given(given).items():
+        resolved[name] = Setting(value, "command line")
+    values = {name: setting.value for name, setting in resolved.items()}
+    if values["eval_every"] is not None and values["train_split"] == "dev":
+        raise UserError("--eval-every watches the dev split; it is the training split here")
+    if values["eval_every"] is None and (values["patience"] is not None or values["keep"] == "best"):
+        raise UserError("--keep best and --patience need --eval-every N: how often to look at the dev loss")
+    shortest = values.get("min_new_tokens", 0)
+    if shortest > values["max_new_tokens"]:
+        raise UserError(
+            f"--min-new-tokens {shortest} with --max-new-tokens {values['max_new_tokens']}: no output could "
+            f"end before it is cut; expected --max-new-tokens {shortest} or more"
+        )
+    check_draws(values)
+    if values["data_seed"] is None and any(values[name] is not None for name in DRAWS):
+        resolved["data_seed"] = Setting(0, OURS)
+    return resolved
+
+
+def check_draws(values: Mapping[str, Any]) -> None:
+    """Refuse draws that contradict each other, or that nothing would look at."""
+    share = values["train_share"]
+    if share is not None and values["train_subset"] is not None:
+        raise UserError(
+            "--train-subset and --train-share both say how much to train on; expected one of them"
+        )
+    if share is not None and not 0 < share <= 1:
+        raise UserError(f"--train-share {share:g}: expected a share above 0 and up to 1, as 0.1 for 10 %")
+    if values["dev_subset"] is not None and values["eval_every"] is None:
+        raise UserError("--dev-subset needs --eval-every N: without it the dev split is not read")
+    if values["data_seed"] is not None and all(values[name] is None for name in DRAWS):
+        flags = ", ".join("--" + name.replace("_", "-") for name in DRAWS)
+        raise UserError(
+            f"--data-seed {values['data_seed']}: nothing is drawn; expected one of {flags} with it"
+        )

@@ -1,0 +1,156 @@
+"""Where a task's files are: a directory that was given, the publisher, the embedded mini suite.
+
+The order, and what ``bench.data.dataset`` promises about it, is told there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from bench import mini
+from bench.errors import UnavailableError, UserError
+from bench.system.download import fetch
+from bench.system.progress import say, track
+from bench.task import PublishedFile, Task
+
+Origin = Literal["directory", "publisher", "mini"]
+
+
+def find(
+    task: Task, data_dir: Path | None, allow_download: bool, scale: str, splits: Sequence[str]
+) -> tuple[Path, Origin]:
+    """The folder that holds every file of ``splits``, and which of the three sources it is."""
+    tried: list[str] = []
+    lacking = patterns_of(task, splits)
+    named, place = _named_directory(data_dir)
+    if place is None:
+        if scale == "mini":
+            return mini_root(task), "mini"
+        tried.append("no --data-dir is given and BENCH_DATA is not set")
+    else:
+        root, note = locate(task, place)
+        lacking = missing_files(task, root, splits) if root else lacking
+        if root and not lacking:
+            if note:
+                say(note)
+            return root, "directory"
+        what = f"{root} lacks {', '.join(lacking)}" if root else f"no {task.folder}/ with its files"
+        tried.append(f"{named} {place}: {what}")
+    if scale != "mini":
+        if place is not None:
+            where = "at its publisher" if allow_download else "among what was fetched before"
+            say(f"{tried[-1]}; looking for {task.name} {where}", important=allow_download)
+        if published := _from_publisher(task, allow_download, splits, tried):
+            return published, "publisher"
+    raise UnavailableError(_unavailable(task, tried, lacking))
+
+
+def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
+    """What the user called the data directory, and the directory itself; it must exist."""
+    variable = os.environ.get("BENCH_DATA")
+    if data_dir is None and not variable:
+        return "", None
+    named = "BENCH_DATA" if data_dir is None or str(data_dir) == variable else "--data-dir"
+    place = Path(data_dir or str(variable)).expanduser()
+    if not place.is_dir():
+        what = "is a file" if place.exists() else "does not exist"
+        raise UserError(f"{named} {place} {what}; expected a directory with e2e/, webnlg/, dart/, xsum/")
+    return named, place
+
+
+def locate(task: Task, place: Path) -> tuple[Path | None, str]:
+    """The task's folder in or around ``place``, and a remark if it was one level off."""
+    root = place / task.folder
+    if _holds_any(task, root):
+        return root, ""
+    around = [place, place / "data" / task.folder, root / task.folder]
+    if any(p.split("/")[0] == place.name for split in task.files for p in task.files[split]):
+        around.append(place.parent)  # given a folder that lies inside the task's own
+    for candidate in around:
+        if _holds_any(task, candidate):
+            return candidate, (
+                f"{task.name}: reading {candidate}; "
+                f"expected a directory that has {task.folder}/ in it, given {place}"
+            )
+    return None, ""
+
+
+def _holds_any(task: Task, root: Path) -> bool:
+    return any(task.found(split, root) for split in task.files)
+
+
+def missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
+    """Patterns of ``splits`` without a file below ``root``."""
+    return [pattern for split in splits for pattern in task.missing(split, root)]
+
+
+def _from_publisher(task: Task, allow_download: bool, splits: Sequence[str], tried: list[str]) -> Path | None:
+    """The task's folder in the cache, complete for ``splits``, or None with the reason in ``tried``."""
+    root = mini.cache_root() / "data" / task.folder
+    wanted = published_for(task, patterns_of(task, splits))
+    absent = [file for file in wanted if not (root / file.path).is_file()]
+    if absent and not allow_download:
+        tried.append(
+            f"cache {root}: {len(absent)} of {len(wanted)} files are not there, offline: not fetched"
+        )
+        return None
+    try:
+        _fetch_all(task, root, absent)
+    except UnavailableError as error:
+        tried.append(f"publisher: {error}")
+        return None
+    if lacking := missing_files(task, root, splits):
+        tried.append(f"publisher: {task.name} declares no address for {', '.join(lacking)}")
+        return None
+    return root
+
+
+def _fetch_all(task: Task, root: Path, absent: Sequence[PublishedFile]) -> None:
+    if not absent:
+        return
+    with track(len(absent), f"fetching {task.name}", "files") as bar:
+
+        def moved(size: int) -> None:
+            bar.note(f"{size / 1e6:.1f} MB")
+            bar.advance(0)
+
+        for file in absent:
+            fetch(file.url, root / file.path, file.sha256, moved=moved)
+            bar.advance()
+
+
+def patterns_of(task: Task, splits: Iterable[str]) -> list[str]:
+    """The patterns of the files that ``splits`` read."""
+    return [pattern for split in splits for pattern in task.files[split]]
+
+
+def published_for(task: Task, patterns: Sequence[str]) -> list[PublishedFile]:
+    """The published files that match one of ``patterns``."""
+    return [file for file in task.published if any(Path(file.path).match(p) for p in patterns)]
+
+
+def mini_root(task: Task) -> Path:
+    """The task's folder in the embedded mini suite."""
+    root = mini.mini_data_dir() / task.folder
+    if not _holds_any(task, root):
+        raise UnavailableError(
+            f"task {task.name} has no files in the embedded mini suite; give real ones by "
+            "--data-dir DIR or BENCH_DATA"
+        )
+    return root
+
+
+def _unavailable(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> str:
+    urls = [file.url for file in published_for(task, lacking)]
+    shown = urls if len(urls) <= 3 else [f"{urls[0]} and {len(urls) - 1} more"]
+    return (
+        f"the data of task {task.name} could not be had. Tried: {'; '.join(tried)}. "
+        f"Needed in DIR/{task.folder}/: {', '.join(lacking)}; "
+        f"published at {', '.join(shown) or 'no address that the task declares'}. "
+        f"On a machine with a network: bench data prepare --task {task.name} --scale paper; "
+        "or put the files there and give --data-dir DIR or set BENCH_DATA=DIR. A run that needs "
+        "other splits only can say so: --train-split dev"
+    )

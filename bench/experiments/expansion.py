@@ -1,0 +1,230 @@
+"""The experiments: the runs behind each table and figure of the paper, one TOML file each.
+
+    from bench.experiments import expand
+    expand("table5", "mini").requests
+
+A file names tasks, methods, models, seeds and settings, each setting with where its value comes from;
+``expand`` makes requests of them (``bench.config.request``) that the harness runs like any other. What a file
+prescribes lies between the method's own settings and the command line: it is the paper's, not the
+user's. A run that several experiments need is one run. See ``bench/experiments/table5.toml`` for a short
+file and ``figure3.toml`` for one with subsets; ``bench.experiments.files`` says what a file may hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bench import registry
+from bench.config import run_key
+from bench.config.request import Common, Request, check_common, parse_seeds
+from bench.config.settings import BY_NAME, parse_given, typed
+from bench.config.specification import Resolved
+from bench.errors import UserError, unknown
+from bench.experiments.files import Wanted, exists, names, wanted
+from bench.models.catalogue import MODELS
+
+__all__ = ["Candidate", "Expansion", "Select", "Wanted", "expand", "names", "select"]
+
+
+@dataclass(frozen=True)
+class Select:
+    """Which runs of an experiment, as typed on the command line; None: all."""
+
+    tasks: str | None = None
+    methods: str | None = None
+    models: str | None = None
+    seeds: str | None = None
+    """These in place of the experiment's own: more of them extend it."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Values of settings that the experiment varies: ``{"train_subset": 50}``."""
+
+
+@dataclass
+class Candidate:
+    """One run that an experiment wants, and the request for it, or why there is none here."""
+
+    wanted: Wanted
+    request: Request | None = None
+    resolved: Resolved | None = None
+    reason: str = ""
+    key: str = ""
+    """Of ``bench.config.run_key``; of the wanted run's own words where it is not available."""
+    experiments: list[str] = field(default_factory=list)
+    """Those that want it."""
+    copies: int = 0
+    """How often it was wanted."""
+
+
+@dataclass
+class Expansion:
+    """The runs of one or several experiments, each once."""
+
+    names: tuple[str, ...]
+    scale: str
+    runs: list[Candidate]
+
+    @property
+    def duplicates(self) -> int:
+        """How many more there would be if every experiment had its own."""
+        return sum(run.copies - 1 for run in self.runs)
+
+    @property
+    def requests(self) -> list[Request]:
+        """Those that can be asked for here."""
+        return [run.request for run in self.runs if run.request is not None]
+
+    @property
+    def unavailable(self) -> list[Candidate]:
+        """Those whose task, method or model is not part of this installation."""
+        return [run for run in self.runs if run.request is None]
+
+
+def expand(
+    experiments: str | Sequence[str], scale: str, chosen: Select | None = None, common: Common | None = None
+) -> Expansion:
+    """The runs of ``experiments`` (names, or ``all``) at a scale, narrowed by ``chosen``, with its seeds if any.
+
+    ``common.given`` overrides what experiments prescribe, save for settings that they vary: those
+    narrow. ``common.model`` is not used: an experiment names its models. Raises ``UserError`` for
+    an unknown experiment (with the nearest names) and for a selection that fits no run.
+    """
+    asked = [experiments] if isinstance(experiments, str) else list(experiments)
+    asked = list(names()) if "all" in asked else list(dict.fromkeys(asked))
+    for name in asked:
+        if not exists(name):
+            raise unknown("experiment", name, [*names(), "all"], "bench list experiments")
+    base = replace(common or Common(), scale=scale, model=None)
+    check_common(base)
+    chosen = chosen or Select()
+    pieces = [(name, one) for name in asked for one in with_seeds(wanted(name, scale), chosen.seeds)]
+    varied = {name for _, one in pieces for name in one.varied}
+    narrowing = {name: value for name, value in base.given.items() if name in varied}
+    base = replace(base, given={n: v for n, v in base.given.items() if n not in narrowing})
+    chosen = replace(chosen, settings={**chosen.settings, **narrowing})
+
+    runs: dict[str, Candidate] = {}
+    for name, one in pieces:
+        candidate = available(one, base)
+        kept = runs.setdefault(candidate.key, candidate)
+        kept.copies += 1
+        if name not in kept.experiments:
+            kept.experiments.append(name)
+    found = list(runs.values())
+    where = ", ".join(asked) if len(asked) <= 3 else "these experiments"
+    return Expansion(tuple(asked), scale, select(found, chosen, where))
+
+
+def with_seeds(runs: Sequence[Wanted], typed_seeds: str | None) -> list[Wanted]:
+    """The runs as the experiment has them, or each once with every seed that was typed."""
+    if typed_seeds is None:
+        return list(runs)
+    seeds = parse_seeds(typed_seeds)
+    each = {repr(replace(one, seed=0).words()): one for one in runs}
+    return [replace(one, seed=seed) for one in each.values() for seed in seeds]
+
+
+def available(one: Wanted, base: Common) -> Candidate:
+    """The request for a wanted run; where its task, method or model is unknown, the reason."""
+    try:
+        registry.get_task(one.task)
+        if one.model not in MODELS:
+            raise unknown("model", one.model, MODELS)
+        request = Request(
+            registry.get_task(one.task),
+            registry.get_method(one.method),
+            options={},
+            seed=one.seed,
+            common=replace(base, model=one.model),
+            preset={**one.options, **one.settings},
+            experiment=one.experiment,
+            selecting=(*one.options, *one.varied),
+        )
+        replace(request, common=replace(request.common, given={})).resolve(one.model)
+    except UserError as error:
+        return Candidate(one, reason=_why(error, one), key=repr(one.words()))
+    resolved = request.resolve(one.model)  # what is wrong with typed values is the user's to know
+    return Candidate(one, request, resolved, key=run_key.key(request, resolved))
+
+
+def _why(error: UserError, one: Wanted) -> str:
+    """The reason in few words; a name that is not here needs no guesses at others."""
+    for kind, name in (("task", one.task), ("method", one.method), ("model", one.model)):
+        if str(error).startswith(f"unknown {kind} {name!r}"):
+            return f"{kind} {name} is not part of this installation"
+    return str(error)
+
+
+def select(runs: Sequence[Candidate], chosen: Select, where: str) -> list[Candidate]:
+    """The runs that fit every selector; ``UserError`` where a selector, or all together, fit none."""
+    if not runs:
+        return []
+    kept = list(runs)
+    for what, text, values in (
+        ("task", chosen.tasks, [run.wanted.task for run in runs]),
+        ("model", chosen.models, [run.wanted.model for run in runs]),
+    ):
+        if text is not None:
+            picked = [word.strip() for word in text.split(",")]
+            for word in picked:
+                if word not in values:
+                    raise unknown(f"{what} of {where}", word, set(values))
+            kept = [run for run in kept if getattr(run.wanted, what) in picked]
+    if chosen.methods is not None:
+        kept = _by_method(runs, kept, chosen.methods, where)
+    for name, value in parse_given(chosen.settings).items():
+        have = {_value(run, name) for run in runs}
+        if value not in have:
+            shown = ", ".join(sorted((typed(one) for one in have - {None}), key=lambda s: (len(s), s)))
+            flag = "--" + name.replace("_", "-")
+            raise UserError(f"{flag} {typed(value)}: {where} has {shown}; expected one of them")
+        kept = [run for run in kept if _value(run, name) == value]
+    if not kept:
+        raise UserError(f"{where}: no run fits all of these selectors; see bench plan")
+    return kept
+
+
+def _by_method(
+    runs: Sequence[Candidate], kept: Iterable[Candidate], selectors: str, where: str
+) -> list[Candidate]:
+    """Those of ``kept`` that fit one of the method selectors, each of which must fit one of ``runs``."""
+    parsed = registry.parse_selector(selectors)
+    for name, options in parsed:
+        same = [run for run in runs if run.wanted.method == name]
+        if not same:
+            raise unknown(f"method of {where}", name, {run.wanted.method for run in runs})
+        if not any(_has_options(run, options) for run in same):
+            if (method := registry.methods().get(name)) is not None:
+                method.resolve_options(options)  # a misspelt option or a bad value says so
+            shown = ",".join(f"{option}={value}" for option, value in options.items())
+            there = ", ".join(dict.fromkeys(run.wanted.selector for run in same))
+            raise UserError(f"--method {name}[{shown}]: {where} has {there}; expected some of them")
+    return [
+        run
+        for run in kept
+        if any(run.wanted.method == name and _has_options(run, options) for name, options in parsed)
+    ]
+
+
+def _has_options(run: Candidate, options: Mapping[str, str]) -> bool:
+    if run.request is None or run.resolved is None:
+        return all(str(run.wanted.options.get(n, (None,))[0]) == value for n, value in options.items())
+    known = {option.name: option for option in run.request.method.options}
+    for name, value in options.items():
+        if name not in known:
+            return False
+        try:
+            parsed = known[name].parse(value, run.wanted.method)
+        except UserError:
+            return False
+        if run.resolved.options[name].value != parsed:
+            return False
+    return True
+
+
+def _value(run: Candidate, name: str) -> Any:
+    """A setting of a run, as far as it is known."""
+    if run.resolved is not None:
+        return run.resolved.settings[name].value if name in run.resolved.settings else None
+    return BY_NAME[name].parse(run.wanted.settings[name][0]) if name in run.wanted.settings else None

@@ -1,0 +1,224 @@
+"""Backbones: which there are, where their weights come from, and finding them.
+
+Weights are looked for in this order: a directory given as ``--model PATH``; ``BENCH_MODELS/<name>``;
+the backbone shipped with the package (mini); the hub, at a pinned revision. Only safetensors are
+read, and no code from a checkpoint is ever run. Loading them is in ``bench.models.loading``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import DataError, UnavailableError, first_line, unknown
+from bench.method import DECODER_ONLY, ENCODER_DECODER
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One backbone. ``hub`` and ``revision`` pin its weights; None: shipped with the package."""
+
+    name: str
+    kind: str
+    summary: str
+    hub: str | None = None
+    revision: str | None = None
+    shape: Mapping[str, int] | None = None
+    """The configuration's sizes, for counting without weights."""
+
+
+def gpt2_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+    return {"n_layer": layers, "n_embd": width, "n_head": heads, "n_positions": 1024, "vocab_size": 50257}
+
+
+def bart_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+    both = {"layers": layers, "attention_heads": heads, "ffn_dim": 4 * width}
+    sides = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in both.items()}
+    return {**sides, "d_model": width, "max_position_embeddings": 1024, "vocab_size": 50265}
+
+
+MODELS = {
+    entry.name: entry
+    for entry in (
+        ModelEntry("mini-gpt2", DECODER_ONLY, "shipped: pre-trained on the project's invented world"),
+        ModelEntry(
+            "gpt2-medium",
+            DECODER_ONLY,
+            "354,823,168 parameters; the paper's GPT-2 MEDIUM",
+            "openai-community/gpt2-medium",
+            "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
+            gpt2_shape(24, 1024, 16),
+        ),
+        ModelEntry(
+            "gpt2-large",
+            DECODER_ONLY,
+            "774,030,080 parameters; the paper's GPT-2 LARGE",
+            "openai-community/gpt2-large",
+            "32b71b12589c2f8d625668d2335a01cac3249519",
+            gpt2_shape(36, 1280, 20),
+        ),
+        ModelEntry("mini-bart", ENCODER_DECODER, "shipped: pre-trained on the project's invented news"),
+        ModelEntry(
+            "bart-large",
+            ENCODER_DECODER,
+            "406,291,456 parameters; the paper's BART LARGE",
+            "facebook/bart-large",
+            # The branch `main` has no safetensors; this is the hub's own conversion of the same weights.
+            "4422181a85458e2acc57a4c1f845b9dfd60bd411",
+            bart_shape(12, 1024, 16),
+        ),
+    )
+}
+MODEL_TYPES = {"gpt2": DECODER_ONLY, "bart": ENCODER_DECODER}
+"""``model_type`` of a configuration -> kind of model."""
+FITS = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
+"""Kind of task -> the kind of model that it is run on."""
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
+NEEDED = ("config.json", "model.safetensors", "tokenizer files")
+
+
+@dataclass(frozen=True)
+class Located:
+    """A backbone that was found: ``name`` for records, ``path`` to load from, ``origin`` in words."""
+
+    name: str
+    path: Path
+    origin: str
+    fingerprint: str
+    kind: str = DECODER_ONLY
+
+
+def is_path(model: str) -> bool:
+    """Whether ``--model`` was given a directory rather than a name."""
+    return os.sep in model or model in (".", "..") or (model not in MODELS and Path(model).is_dir())
+
+
+def kind_of_model(model: str) -> str:
+    """``decoder-only`` or ``encoder-decoder``, for a name or a directory; the errors are those of `locate`."""
+    if is_path(model):
+        path = Path(model).expanduser().resolve()
+        check_exists(model, path)
+        check_files(path)
+        return check_kind(path)
+    if model not in MODELS:
+        raise unknown("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
+    return MODELS[model].kind
+
+
+def check_exists(given: str, path: Path) -> None:
+    if not path.exists():
+        raise DataError(f"--model {given}: does not exist; expected a directory with {', '.join(NEEDED)}")
+
+
+def locate(model: str, allow_download: bool = True) -> Located:
+    """Find the weights of a named model or of a directory, and hash them.
+
+    Raises ``UserError`` for an unknown name, ``DataError`` for a directory that is not a usable
+    checkpoint, and ``UnavailableError`` saying what was tried when weights cannot be had.
+    """
+    kind = kind_of_model(model)
+    if is_path(model):
+        path = Path(model).expanduser().resolve()
+        return Located(path.name, path, f"directory {path.name}", fingerprint(path), kind)
+    entry = MODELS[model]
+    if entry.hub is None:
+        from bench.mini import mini_model_dir
+
+        path = mini_model_dir(model)
+        return Located(model, path, "shipped with the package", fingerprint(path), kind)
+    local, why_not = local_folder(model)
+    if local is not None:
+        found = fingerprint(local)
+        if (other := check_kind(local)) != kind:
+            raise DataError(f"{local}: a {other} checkpoint; {model} is {kind}")
+        return Located(model, local, "BENCH_MODELS", found, kind)
+    try:
+        path = from_hub(entry, allow_download)
+    except Exception as error:
+        tried = [why_not, f"hub {entry.hub}@{entry.revision}: {first_line(error)}"]
+        raise UnavailableError(
+            f"the weights of {model} could not be had. Tried: {'; '.join(tried)}. Put {', '.join(NEEDED)} "
+            f"into a folder DIR/{model} and set BENCH_MODELS=DIR, or give the folder as --model PATH; on a "
+            f"machine with a network: hf download {entry.hub} --revision {entry.revision} "
+            f"--local-dir DIR/{model}"
+        ) from error
+    return Located(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint(path), kind)
+
+
+def local_folder(name: str) -> tuple[Path | None, str]:
+    """The folder ``BENCH_MODELS/<name>``; or None, and in words why there is none."""
+    if not (models := os.environ.get("BENCH_MODELS")):
+        return None, "BENCH_MODELS is not set"
+    path = Path(models).expanduser() / name
+    return (path, "") if path.is_dir() else (None, f"BENCH_MODELS: no folder {path}")
+
+
+def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
+    """The pinned snapshot in the hub's cache, downloaded if needed and allowed."""
+    from huggingface_hub import snapshot_download
+
+    # Retries are its own affair; what finally went wrong is said in one message.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    wanted = ["config.json", "model.safetensors", *TOKENIZER_FILES]
+    try:
+        return Path(
+            snapshot_download(
+                str(entry.hub),
+                revision=entry.revision,
+                allow_patterns=wanted,
+                local_files_only=True,
+            )
+        )
+    except Exception:
+        if not allow_download:
+            raise
+    return Path(snapshot_download(str(entry.hub), revision=entry.revision, allow_patterns=wanted))
+
+
+def check_files(path: Path) -> list[Path]:
+    """The weight files of a checkpoint directory; ``DataError`` where it is not one."""
+    if not path.is_dir():
+        raise DataError(f"{path}: expected a directory with {', '.join(NEEDED)}")
+    weights = sorted(path.glob("*.safetensors"))
+    if not (path / "config.json").is_file() or not weights:
+        found = "pytorch_model.bin (pickled weights are not read)" if list(path.glob("*.bin")) else "none"
+        raise DataError(
+            f"{path}: expected config.json and model.safetensors; weights found: {found}. "
+            "Save with save_pretrained(..., safe_serialization=True)"
+        )
+    return weights
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over the configuration, weights and tokenizer of a checkpoint directory."""
+    weights = check_files(path)
+    digest = hashlib.sha256()
+    check_kind(path)
+    tokenizer = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
+    for file in [path / "config.json", *weights, *tokenizer]:
+        digest.update(file.name.encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 22):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check_kind(path: Path) -> str:
+    """The kind of a checkpoint; another architecture is refused, before anything heavy is imported."""
+    try:
+        model_type = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataError(
+            f"{path / 'config.json'}: not a model configuration ({type(error).__name__}: {error})"
+        ) from error
+    if model_type not in MODEL_TYPES:
+        raise DataError(
+            f"{path / 'config.json'}: model_type is {model_type!r}; expected 'gpt2' for table-to-text or "
+            "'bart' for summarization"
+        )
+    return MODEL_TYPES[model_type]

@@ -1,0 +1,171 @@
+"""Between texts and tokens, for one run: what its kind of model reads, writes and is scored against.
+
+The stages know nothing of the difference: a decoder-only model reads source and target joined, an
+encoder-decoder reads them framed and cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bench.config.specification import RunSpec
+from bench.errors import UserError
+from bench.method import ENCODER_DECODER
+from bench.task import Item
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from bench.data.encoding import Pair
+    from bench.decoding.beam_search import BeamRules
+    from bench.models.adapted import TunedBase
+
+
+class Coding(Protocol):
+    """What the stages ask for."""
+
+    def prepare(self, backbone: Any) -> None:
+        """Change the untrained backbone as the run's settings say."""
+
+    def pairs(
+        self, sources: Sequence[str], targets: Sequence[str], tuned: TunedBase
+    ) -> tuple[list[Pair], int]:
+        """Training pairs, and how many had to be cut."""
+
+    def prompts(self, sources: Sequence[str]) -> list[list[int]]:
+        """Token ids to decode from."""
+
+    def check_room(self, prompts: Sequence[Sequence[int]], tuned: TunedBase) -> None:
+        """Refuse before the training what decoding would refuse after it."""
+
+    def rules(self) -> BeamRules:
+        """How to search."""
+
+    def text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
+        """What is scored of an output."""
+
+    def references(self, item: Item) -> tuple[str, ...]:
+        """What it is scored against."""
+
+
+def coding(kind: str, spec: RunSpec, tokenizer: PreTrainedTokenizerBase) -> Coding:
+    """The one for a kind of model."""
+    return Framed(spec, tokenizer) if kind == ENCODER_DECODER else Joined(spec, tokenizer)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Decoder-only models: source and target are one sequence."""
+
+    spec: RunSpec
+    tokenizer: PreTrainedTokenizerBase
+
+    def prepare(self, backbone: Any) -> None:
+        """Add the PAD row of the authors' training, if asked for."""
+        from bench.models.loading import add_pad_row
+
+        if self.spec["pad_row"]:
+            add_pad_row(backbone, self.spec.seed)
+
+    def pairs(
+        self, sources: Sequence[str], targets: Sequence[str], tuned: TunedBase
+    ) -> tuple[list[Pair], int]:
+        from bench.data.encoding import encode_pairs
+
+        return encode_pairs(self.tokenizer, sources, targets, self.room(tuned))
+
+    def prompts(self, sources: Sequence[str]) -> list[list[int]]:
+        from bench.data.encoding import encode_sources
+
+        return encode_sources(self.tokenizer, sources)
+
+    @staticmethod
+    def room(tuned: TunedBase) -> int:
+        """How many real tokens fit behind the method's own positions."""
+        return tuned.positions - tuned.reserved_positions
+
+    def check_room(self, prompts: Sequence[Sequence[int]], tuned: TunedBase) -> None:
+        room, wanted = self.room(tuned), self.spec["max_new_tokens"]
+        longest = max(len(prompt) for prompt in prompts)
+        # The last token is generated and not read.
+        if longest + wanted - 1 > room:
+            raise UserError(
+                f"--max-new-tokens {wanted}: the longest of {len(prompts)} sources has {longest} tokens and the "
+                f"model {room} positions for both (without the method's own); "
+                f"expected at most {max(0, room - longest + 1)}, or a shorter prefix"
+            )
+
+    def rules(self) -> BeamRules:
+        from bench.decoding.generation import rules_for
+
+        names = ("beams", "max_new_tokens", "length_penalty")
+        return rules_for(self.spec.protocol, self.tokenizer, **{name: self.spec[name] for name in names})
+
+    def text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
+        from bench.decoding.postprocessing import to_text
+
+        return to_text(self.spec.protocol, self.tokenizer, prompt, output)
+
+    def references(self, item: Item) -> tuple[str, ...]:
+        return item.references
+
+
+@dataclass(frozen=True)
+class Framed:
+    """Encoder-decoders: ``<s> text </s>`` on either side, cut at lengths of their own."""
+
+    spec: RunSpec
+    tokenizer: PreTrainedTokenizerBase
+
+    def prepare(self, backbone: Any) -> None:
+        """Nothing: BART has a PAD of its own."""
+
+    def pairs(
+        self, sources: Sequence[str], targets: Sequence[str], tuned: TunedBase
+    ) -> tuple[list[Pair], int]:
+        from bench.data.encoding import frame
+
+        read, short = frame(self.tokenizer, sources, self.spec["max_source_tokens"])
+        written, shorter = frame(self.tokenizer, targets, self.spec["max_target_tokens"])
+        cut = sum(one or other for one, other in zip(short, shorter, strict=True))
+        return list(zip(read, written, strict=True)), cut
+
+    def prompts(self, sources: Sequence[str]) -> list[list[int]]:
+        from bench.data.encoding import frame
+
+        return frame(self.tokenizer, sources, self.spec["max_source_tokens"])[0]
+
+    def check_room(self, prompts: Sequence[Sequence[int]], tuned: TunedBase) -> None:
+        room = tuned.positions - tuned.reserved_positions
+        # The decoder reads the start token and every generated one but the last.
+        for name in ("max_source_tokens", "max_target_tokens", "max_new_tokens"):
+            if self.spec[name] > room:
+                raise UserError(
+                    f"--{name.replace('_', '-')} {self.spec[name]}: the model has {room} positions on either "
+                    f"side (without the method's own); expected at most {room}"
+                )
+
+    def rules(self) -> BeamRules:
+        from bench.decoding.generation import seq2seq_rules
+
+        names = ["beams", "max_new_tokens", "min_new_tokens", "length_penalty"]
+        names += ["no_repeat_ngram", "early_stopping"]
+        return seq2seq_rules(self.spec.protocol, self.tokenizer, {name: self.spec[name] for name in names})
+
+    def text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
+        from bench.decoding.postprocessing import summary_text
+
+        return summary_text(self.spec.protocol, self.tokenizer, output)
+
+    def references(self, item: Item) -> tuple[str, ...]:
+        """The item's, or (authors' code) what is left of them as labels: cut, and decoded again."""
+        from bench.data.encoding import frame
+        from bench.decoding.postprocessing import summary_text
+
+        longest = self.spec["max_reference_tokens"]
+        if longest is None:
+            return item.references
+        labels, _ = frame(self.tokenizer, item.references, longest)
+        return tuple(summary_text(self.spec.protocol, self.tokenizer, label) for label in labels)

@@ -1,0 +1,145 @@
+"""From a request to a record: what was asked for, what it needs, and carrying it out.
+
+The same request continues a killed run, and a finished one is found. A failure is recorded as what
+it was; a request that can be seen to be wrong before any work leaves nothing behind. The stages
+themselves are in ``bench.runs.stages``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import metrics
+from bench.config.request import Request, specify
+from bench.errors import UserError
+from bench.metrics import downloads
+from bench.runs import rescoring
+from bench.runs.failures import is_interrupt
+from bench.runs.job_context import Place
+from bench.runs.stages import Attempt, is_intact
+from bench.scoring import evaluation, golden
+from bench.store.run_dir import RunDir
+from bench.store.store import Store
+from bench.system.devices import pick_device, rank
+from bench.system.files import StorageError
+from bench.system.progress import say
+from bench.task import Task
+
+MINI_NOTE = (
+    "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
+    "machinery works and how methods compare here; they are not the paper's and never stand beside them."
+)
+
+
+def run(request: Request, place: Place | None = None) -> dict[str, Any] | None:
+    """Carry a request out, or find it done; the record. Raises what went wrong, after recording it.
+
+    In a launch of many processes the first one keeps the run's folder; the others only take part in
+    the training and return None. ``place`` is the scheduler's job that this runs in, if any.
+    """
+    specified = specify(request)
+    spec = specified.spec
+    folder = Store(request.common.runs).run(spec.run_id)
+    done = folder.done_record()
+    if done is not None and is_intact(specified, folder):
+        if not (names := to_score_again(specified.task, done)):
+            say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
+            return done
+        if rank() == 0:
+            say(f"{spec.run_id} is done, scoring it again for {', '.join(names)}")
+            outcome = rescoring.again(folder, specified.task)
+            if "error" in outcome:
+                raise UserError(f"{spec.run_id}: {outcome['error']}")
+        return folder.done_record()
+    if done is not None:
+        say(f"{spec.run_id} is done, but a product is gone or damaged")
+    pick_device(spec["device"], spec["precision"])
+    if rank() > 0:
+        Attempt(specified, folder, place=place).take_part()
+        return None
+    with folder.claim() as claim:
+        folder.write_spec(spec.to_json())
+        attempt = Attempt(specified, folder, beat=claim.beat, place=place)
+        try:
+            may_fetch = spec.scale == "paper" and not request.common.offline
+            with attempt.stopping.listening(), downloads.only_if(may_fetch):
+                record = attempt.record("done", attempt.carry_out())
+        except BaseException as error:
+            interrupted = is_interrupt(error)
+            status = "cancelled" if interrupted else "failed"
+            keep(folder, attempt.record(status, {"error": attempt.described(error)}))
+            if interrupted:
+                raise KeyboardInterrupt(
+                    f"{str(error) or 'stopped'}; the same command continues from there: {specified.command}"
+                ) from error
+            raise
+        folder.write_record(record)
+        discard_checkpoints(folder)
+    return folder.done_record()
+
+
+def to_score_again(task: Task, record: Mapping[str, Any]) -> list[str]:
+    """The scores of a finished run that are missing and can be computed by now, or whose scorer changed."""
+    again = (evaluation.NOT_YET, evaluation.FAILED)
+    scores = record["scores"]["all"]
+    missing = [
+        name
+        for name in evaluation.names(task)
+        if metrics.find(task.name, name) is not None
+        and (name not in scores or str(scores[name].get("reason", "")).startswith(again))
+    ]
+    return missing + [name for name in golden.changed(task.name, record["scores"]) if name not in missing]
+
+
+def failed_scores(record: Mapping[str, Any]) -> list[str]:
+    """The scores that should have been computed and were not: the run is kept and the command fails."""
+    scores = record["scores"]["all"]
+    return [name for name, one in scores.items() if (one.get("reason") or "").startswith(evaluation.FAILED)]
+
+
+def keep(folder: RunDir, record: Mapping[str, Any]) -> None:
+    """Write the record of a failure; where even that fails (a full disk), say so and let the cause be seen."""
+    try:
+        folder.write_record(record)
+    except StorageError as error:
+        say(f"the failure could not be recorded: {error}", important=True)
+
+
+def discard_checkpoints(folder: RunDir) -> None:
+    """The training state is of no use any more once the run is done; it can be large."""
+    from bench.training.loop import BEST_FILE
+
+    folder.checkpoint.unlink(missing_ok=True)
+    (folder.path / BEST_FILE).unlink(missing_ok=True)
+
+
+def show(record: Mapping[str, Any], runs: Path) -> None:
+    """A finished run as a person reads it, on standard output."""
+    import click
+
+    training, parameters = record["training"], record["parameters"]
+    click.echo(f"\n{record['method']} on {record['task']}, {record['model']}, seed {record['seed']}")
+    share = 100 * parameters["stored"] / parameters["backbone"]
+    click.echo(f"  stored parameters  {parameters['stored']:,} ({share:.3g} % of the backbone)")
+    if training is not None:
+        click.echo(f"  training           {training['updates']} updates, {training['seconds']:.0f} s")
+    decoding = record["decoding"]
+    click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
+    for group, scores in record["scores"].items():
+        variants = metrics.VARIANTS.get(record["task"], ())
+        shown = [
+            f"{name.upper()} {one['value']:.4g}"
+            for name, one in scores.items()
+            if one["value"] is not None and name not in variants
+        ]
+        click.echo(f"  {group:<18} {', '.join(shown) or 'no score'}")
+    missing = [name for name, one in record["scores"]["all"].items() if one["value"] is None]
+    if missing:
+        click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
+    click.echo(f"  kept in            {runs / record['run_id']}")
+    if record["data_origin"] == "mini" and record["model"].startswith("mini-"):
+        click.echo(MINI_NOTE)
+    elif record["not_comparable"]:
+        click.echo("No number of the paper can be compared with this: " + "; ".join(record["not_comparable"]))

@@ -1,0 +1,69 @@
+"""One training for all runs that differ only in what they decode and how: Table 2's test items and Table 9's dev
+items come out of the same parameters, as in the paper.
+
+The first run of these trains. A later one takes its parameters and its report of the training, and the
+record says from which run (``training.taken_from``): times and memory of that training were another job's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bench.config.request import Specified
+from bench.config.specification import RunSpec, of_training
+from bench.data import dataset
+from bench.store.run_dir import RunDir
+from bench.store.store import Store
+from bench.system.files import replacing, sha256_text
+from bench.system.json_files import canonical_json, write_jsonl_atomic
+
+
+def training_key(specified: Specified) -> str:
+    """Hash of all that the trained parameters depend on: the run's identity without what only decoding reads."""
+    identity = specified.spec.identity()
+    settings = of_training(identity["settings"])
+    files = dataset.fingerprint_of(specified.data, training_splits(specified))
+    return sha256_text(canonical_json({**identity, "settings": settings, "data": files}))
+
+
+def training_splits(specified: Specified) -> tuple[str, ...]:
+    """The splits that training reads."""
+    spec = specified.spec
+    if not spec.trains:
+        return ()
+    return (spec["train_split"], *(["dev"] if spec["eval_every"] is not None else []))
+
+
+def take(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | None:
+    """Put the parameters of another run with this training into ``folder``; what is known of the training.
+
+    None where there is no such run, or where its parameters are no longer what its training left.
+    """
+    for other in Store(folder.path.parent).runs():
+        same_name = other.run_id.startswith(f"{spec.task}-{spec.method}-{spec.model}-s{spec.seed}-")
+        if not same_name or other.run_id == folder.run_id:
+            continue
+        facts = other.stage_facts("train", key)
+        if facts is None or facts["training"] is None:  # nothing was trained: building it is as quick
+            continue
+        with replacing(folder.parameters) as temporary:
+            link(other.parameters, temporary)
+        write_jsonl_atomic(folder.log, other.read_log())
+        training = {**facts["training"], "taken_from": facts["training"]["taken_from"] or other.run_id}
+        return {**facts, "training": training}
+    return None
+
+
+def link(existing: Path, new: Path) -> None:
+    """The same file under a second name, so that a fine-tuned model is on the disk once; else a copy.
+
+    Stored parameters are only ever replaced as a whole, never written into.
+    """
+    new.unlink(missing_ok=True)
+    try:
+        os.link(existing, new)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(existing, new)

@@ -1,0 +1,295 @@
+"""The stages of a run: train, decode, score. Each leaves its product and is skipped when it is there.
+
+A product counts only if it was made from the same inputs (hashes, see ``bench.store.run_dir``). Decoding reads
+the stored parameters, never what training left in memory, so what is scored is what was kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bench.config.request import Specified
+from bench.config.specification import RunSpec
+from bench.runs.failures import describe_error
+from bench.runs.inputs import Inputs
+from bench.runs.job_context import Place
+from bench.runs.shared_training import take, training_key
+from bench.runs.stopping import Stopping
+from bench.store.run_dir import RunDir
+from bench.system import provenance
+from bench.system.devices import make_accelerator, pick_device, processes, rank
+from bench.system.files import sha256_text
+from bench.system.json_files import canonical_json
+from bench.system.progress import say, track
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from bench.models.adapted import TunedBase
+
+
+def decode_key(spec: RunSpec, folder: RunDir) -> str:
+    """Hash of what the outputs are made from: the specification and the stored parameters."""
+    return sha256_text(canonical_json([spec.key, folder.product_sha256("train")]))
+
+
+def is_intact(specified: Specified, folder: RunDir) -> bool:
+    """Whether the products of a finished run are there and are what the run left."""
+    if not folder.stage_done("train", training_key(specified)):
+        return False
+    return folder.stage_done("decode", decode_key(specified.spec, folder))
+
+
+class Attempt:
+    """One go at a run: the stages in order, and what they cost."""
+
+    def __init__(
+        self,
+        specified: Specified,
+        folder: RunDir,
+        beat: Callable[[], None] = lambda: None,
+        place: Place | None = None,
+    ) -> None:
+        self.specified = specified
+        self.spec = specified.spec
+        self.folder = folder
+        self.beat = beat
+        self.place = place
+        self.inputs = Inputs(specified)
+        self.training_key = training_key(specified)
+        self.stopping = Stopping(place)
+        self.started = provenance.now()
+        self.clock = time.monotonic()
+        self.durations: dict[str, float] = {}
+
+    # -- the record -----------------------------------------------------------------------------
+
+    def record(self, status: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything that somebody who reads the number later needs to know."""
+        return {
+            **self.spec.to_json(),
+            "status": status,
+            "command": self.specified.command,
+            "model_origin": self.specified.model.origin,
+            "not_comparable": self.specified.not_comparable,
+            "started": self.started,
+            "ended": provenance.now(),
+            "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
+            "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
+            "packages": provenance.package_versions(),
+            "hardware": provenance.hardware(),
+            "peak_memory_bytes": provenance.peak_memory(),
+            **({"job": dict(self.place.facts)} if self.place is not None else {}),
+            **facts,
+        }
+
+    def described(self, error: BaseException) -> dict[str, Any]:
+        """What went wrong, and what a job's log says about it."""
+        facts: dict[str, Any] = dict(describe_error(error))
+        if self.place is not None:
+            facts |= self.place.cause(facts) or {}
+            stopped_by = self.place.stopped_by
+            facts["signal"] = None if stopped_by is None else stopped_by.name
+            facts["log_tail"] = self.place.log_tail()
+        return facts
+
+    # -- the stages -----------------------------------------------------------------------------
+
+    def carry_out(self) -> dict[str, Any]:
+        from bench.models.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(self.specified.model.path)
+        facts: dict[str, Any] = {}
+        with self.timed("train"):
+            facts["training"], facts["parameters"] = self.train(tokenizer)
+        if self.stopping.asked:  # at the last update: all that was trained is kept
+            raise KeyboardInterrupt
+        with self.timed("decode"):
+            facts["decoding"] = self.decode(tokenizer)
+        with self.timed("score"):
+            facts["scores"] = self.score()
+        return facts
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.durations[stage] = round(time.monotonic() - started, 3)
+
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> TunedBase:
+        """The backbone with the method's parts, as the protocol wants it, untrained."""
+        from bench.models.loading import check_vocabulary, load_backbone
+
+        backbone = load_backbone(self.specified.model)
+        check_vocabulary(backbone, tokenizer, self.specified.model.path)
+        vocabulary = int(backbone.config.vocab_size)
+        self.inputs.coding(tokenizer).prepare(backbone)
+        tuned = self.specified.method.build(backbone, tokenizer, self.spec.option_values, self.spec.seed)
+        tuned.decode_vocab = vocabulary
+        tuned.backbone_dropout = self.spec["backbone_dropout"]
+        return tuned
+
+    def take_part(self) -> None:
+        """The share of a further process in a launch of many: its part of the training, nothing else."""
+        from bench.models.loading import load_tokenizer
+        from bench.training.loop import Interrupted
+
+        if not self.folder.stage_done("train", self.training_key):
+            tokenizer = load_tokenizer(self.specified.model.path)
+            try:
+                with self.stopping.listening():
+                    self.fit(tokenizer, self.build(tokenizer))
+            except Interrupted as error:
+                raise KeyboardInterrupt(str(error)) from error
+
+    def train(self, tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Train, and leave ``parameters.safetensors``; (report, parameter counts)."""
+        from bench.training import checkpoint
+
+        key = self.training_key
+        if (facts := self.folder.stage_facts("train", key)) is not None:
+            say("training: done already")
+            return facts["training"], facts["parameters"]
+        tuned = self.build(tokenizer)
+        self.inputs.coding(tokenizer).check_room(self.inputs.prompts(tokenizer), tuned)
+        # The processes of a launch of many must all do the same, and only the first one sees the folder.
+        facts = take(self.folder, self.spec, key) if processes() == 1 else None
+        if facts is not None:
+            say(f"training: taken from {facts['training']['taken_from']}, which trained the same")
+        else:
+            facts = {"training": self.fit(tokenizer, tuned), "parameters": counts(tuned)}
+            checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
+        self.folder.finish_stage("train", key, facts)
+        return facts["training"], facts["parameters"]
+
+    def fit(self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase) -> dict[str, Any] | None:
+        """Train ``tuned`` in place; the report, or None where there is nothing to train."""
+        from bench.models.adapted import freeze_check
+        from bench.training.loop import TrainSettings, train
+
+        if not tuned.trained_state():  # prompt, or a prefix of length 0
+            return None
+        inputs, watching = self.inputs, self.spec["eval_every"] is not None
+        pairs, truncated = inputs.pairs(tokenizer, tuned, inputs.train_rows())
+        dev, _ = inputs.pairs(tokenizer, tuned, inputs.dev_rows()) if watching else ([], 0)
+        settings = TrainSettings(**{name: self.spec[name] for name in TrainSettings.__dataclass_fields__})
+        frozen = freeze_check(tuned)
+        with self.watch(len(pairs), settings) as on_update, self.stopping.after_update():
+            report = train(
+                tuned,
+                pairs,
+                dev,
+                settings,
+                seed=self.spec.seed,
+                key=self.spec.key,
+                folder=self.folder.path,
+                accelerator=make_accelerator(self.spec["device"], self.spec["precision"]),
+                on_update=on_update,
+                stop=lambda: self.stopping.asked,
+            )
+        if freeze_check(tuned) != frozen:
+            raise AssertionError("a frozen parameter changed in training: the method is not what it says")
+        rate = round(report.target_tokens / max(report.seconds, 1e-9), 1)
+        sizes = {"rows": len(pairs), "truncated_rows": truncated, "dev_rows": len(dev)}
+        return {**asdict(report), **sizes, "target_tokens_per_second": rate, "taken_from": None}
+
+    @contextlib.contextmanager
+    def watch(self, rows: int, settings: Any) -> Iterator[Any]:
+        """Progress of the training on the screen, in the log file and in the claim's heartbeat."""
+        from bench.training.loop import planned_updates
+
+        total = planned_updates(rows, settings)
+        every = max(1, total // 200)
+        tracker: Any = None
+
+        def on_update(step: int, facts: dict[str, Any]) -> None:
+            nonlocal tracker
+            if rank() > 0:
+                return
+            if tracker is None:
+                tracker = track(total, "training", "updates", start=step - 1)
+                # Lines of an attempt that got further than its last checkpoint come again.
+                self.folder.trim_log(lambda line: line["step"] < step)
+            tracker.note(f"loss {facts['loss']:.3f}")
+            tracker.advance()
+            self.beat()
+            if step % every == 0 or step == total or "dev_loss" in facts:
+                self.folder.append_log({"step": step, **facts})
+
+        try:
+            yield on_update
+        finally:
+            if tracker is not None:
+                tracker.close(finished=tracker.done >= total)
+
+    def decode(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """Decode with what is stored, never with what training left in memory: generations.jsonl."""
+        from bench.decoding.generation import decode
+        from bench.training import checkpoint
+
+        key = decode_key(self.spec, self.folder)
+        if (facts := self.folder.stage_facts("decode", key)) is not None:
+            say("decoding: done already")
+            return facts
+        tuned = self.build(tokenizer)
+        tuned.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
+        tuned.to(pick_device(self.spec["device"]))
+        items, sources = self.inputs.items, self.inputs.prompts(tokenizer)
+        between = self.inputs.coding(tokenizer)
+        started = time.monotonic()
+        with track(len(sources), "decoding", "sentences") as tracker:
+
+            def on_done(done: int) -> None:
+                tracker.advance(done - tracker.done)
+                self.beat()
+
+            outputs = decode(tuned, sources, between.rules(), self.spec["decode_batch"], on_done)
+        seconds = time.monotonic() - started
+        rows = [
+            {
+                "id": item.id,
+                "output": between.text(source, tokens),
+                "references": list(between.references(item)),
+                "groups": list(item.groups),
+                "category": item.category,
+                "source": item.source,
+                "facts": [list(fact) for fact in item.facts],
+                "tokens": len(tokens),
+            }
+            for item, source, tokens in zip(items, sources, outputs, strict=True)
+        ]
+        self.folder.write_generations(rows)
+        facts = {
+            "items": len(items),
+            "generated_tokens": sum(len(tokens) for tokens in outputs),
+            "seconds": round(seconds, 3),
+            "seconds_per_item": round(seconds / max(1, len(items)), 4),
+        }
+        self.folder.finish_stage("decode", key, facts)
+        return facts
+
+    def score(self) -> dict[str, Any]:
+        """Score what is stored in generations.jsonl."""
+        from bench.scoring import evaluation
+
+        items, outputs = evaluation.of_rows(self.folder.read_generations())
+        scores = evaluation.score(self.specified.task, items, outputs)
+        evaluation.warn_of_gate(scores)
+        self.folder.write_scores(scores)
+        self.folder.finish_stage("score", str(self.folder.product_sha256("decode")))
+        return scores
+
+
+def counts(tuned: TunedBase) -> dict[str, int]:
+    """Parameters trained, kept afterwards, and of the backbone."""
+    return {
+        "trained": sum(p.numel() for p in tuned.parameters() if p.requires_grad),
+        "stored": sum(t.numel() for t in tuned.stored_state().values()),
+        "backbone": sum(p.numel() for p in tuned.backbone.parameters()),
+    }

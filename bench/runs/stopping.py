@@ -1,0 +1,62 @@
+"""Stopping an attempt when somebody asks for it, as soon as nothing is lost by it.
+
+Ctrl-C, SIGTERM and a scheduler's signals ask. Training stops after the current update, with a checkpoint;
+everything else stops at once, as its stage begins again anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from bench.runs.job_context import Place
+from bench.system.progress import say
+
+
+class Stopping:
+    """Whether this attempt was asked to stop. ``place``: the scheduler's job that it runs in, if any."""
+
+    def __init__(self, place: Place | None = None) -> None:
+        self.place = place
+        self.asked = False
+        self.waits_for_update = False
+
+    @contextlib.contextmanager
+    def after_update(self) -> Iterator[None]:
+        """Where the work itself looks at ``asked`` after every update."""
+        self.waits_for_update = True
+        try:
+            yield
+        finally:
+            self.waits_for_update = False
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM stop after the current update, with a checkpoint; a second one at once.
+
+        A scheduler sends several for one wish: in a job the later ones change nothing.
+        """
+        wanted = (signal.SIGINT, signal.SIGTERM, *(self.place.signals if self.place else ()))
+        try:
+            old = {number: signal.signal(number, self.ask) for number in wanted}
+        except ValueError:  # not in the main thread, where signals cannot be caught
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def ask(self, number: int, frame: object) -> None:
+        """The handler of these signals."""
+        place = self.place
+        asked_before, self.asked = self.asked, True
+        if place is not None:
+            place.stopped_by = place.stopped_by or signal.Signals(number)
+            if asked_before and number != signal.SIGINT:
+                return
+        if asked_before or not self.waits_for_update:
+            raise KeyboardInterrupt
+        say("stopping after this update" + ("" if place else "; once more to stop at once"))

@@ -1,0 +1,179 @@
+"""One worker at a time on a run: numbered claim files, without a lock that a dead process could keep.
+
+The highest number holds. Taking over means taking the next number, so nothing is removed to win, and
+two processes cannot both win. A claim whose process is gone, or that gave no sign of life for long, is
+stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.errors import DataError, UserError
+from bench.system import files, json_files, processes, provenance
+
+STALE_AFTER = 600.0  # seconds without a sign of life before another machine may take a run over
+BEAT_EVERY = 30.0  # seconds between signs of life
+JOB_VARIABLE = "BENCH_JOB"  # a scheduler's job says here which one it is; a requeued job keeps its number
+_NUMBERED = re.compile(r"(\d{4,})\.json")
+
+
+class Busy(UserError):
+    """Somebody else works on it. ``holder``: host, pid, since, silent_s, file."""
+
+    def __init__(self, message: str, holder: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+def numbers(directory: Path) -> list[int]:
+    """The numbers in use in ``directory``, ascending. Temporaries and strangers do not count."""
+    try:
+        names = os.listdir(directory)  # noqa: PTH208 - thousands of runs: names only
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
+
+
+def numbered(directory: Path, number: int) -> Path:
+    return directory / f"{number:04d}.json"
+
+
+class Claim:
+    """The right to work on something alone, held in a numbered file.
+
+    The holder is the highest number. Claims are never removed to take over, only outnumbered: two
+    processes that judge the same claim stale both try for the next number, and one gets it. Releasing
+    empties the file, which needs no disk space and keeps the number.
+    """
+
+    def __init__(self, directory: Path, number: int, what: str, content: str) -> None:
+        self.path = numbered(directory, number)
+        self.content = content
+        self.lost = False
+        self._number, self._what, self._pid = number, what, os.getpid()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    def take(cls, directory: Path, what: str, stale_after: float) -> Claim:
+        """Become the holder, or say who is."""
+        started = processes.process_started(os.getpid())
+        owner = {"host": socket.gethostname(), "machine": processes.machine(), "pid": os.getpid()}
+        owner |= {"started": started, "since": provenance.now(), "token": secrets.token_hex(8)}
+        owner["job"] = os.environ.get(JOB_VARIABLE)
+        for _ in range(1000):
+            highest = max(numbers(directory), default=0)
+            if highest and (holder := holder_of(directory, highest, stale_after)):
+                raise Busy(
+                    f"{what} is being worked on by pid {holder['pid']} on {holder['host']} (last sign of "
+                    f"life {holder['silent_s']:.0f} s ago). Wait for it, or, if you know that it is gone, "
+                    f"remove {holder['file']} and try again.",
+                    holder,
+                )
+            claim = cls(directory, highest + 1, what, json_files.to_json(owner, indent=2) + "\n")
+            try:
+                files.create_new(claim.path, claim.content)
+            except files.Taken:
+                continue  # somebody was quicker: look again
+            if max(numbers(directory), default=0) == highest + 1:
+                claim._remove_lower()
+                return claim
+            # Our number had been used, left and outnumbered while we looked at the one before it.
+            claim.path.unlink(missing_ok=True)
+        raise UserError(f"too many processes want to work on {what} at once; start one")
+
+    def beat(self) -> None:
+        """Give a sign of life; UserError if the claim was taken over or removed meanwhile."""
+        self.lost = self.lost or not self._held()
+        if self.lost:
+            raise UserError(
+                f"this process no longer holds {self._what}: it gave no sign of life for too long, or "
+                f"{self.path} was removed. Issue the same command again."
+            )
+        os.utime(self.path)
+
+    def _held(self) -> bool:
+        """Whether the file is still ours: once removed by hand, its number can be another's."""
+        try:
+            ours = self.path.read_bytes() == self.content.encode()
+        except FileNotFoundError:
+            return False
+        return ours and max(numbers(self.path.parent), default=0) == self._number
+
+    def start_beating(self, every: float) -> None:
+        """Give signs of life from a thread, whatever else the process is busy with."""
+
+        def beat_on() -> None:
+            while not self._stop.wait(every):
+                # A hiccup of the file system must not end the signs; a lost claim does.
+                with contextlib.suppress(OSError):
+                    try:
+                        self.beat()
+                    except UserError:
+                        return
+
+        self._thread = threading.Thread(target=beat_on, name="claim", daemon=True)
+        self._thread.start()
+
+    def release(self) -> None:
+        """Let others work on it. A forked child that leaves the block does not release for its parent."""
+        if os.getpid() != self._pid:
+            return
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        with contextlib.suppress(OSError):  # a full disk: a dead process's claim is taken over anyway
+            if self._held():
+                os.truncate(self.path, 0)
+
+    def _remove_lower(self) -> None:
+        for number in numbers(self.path.parent):
+            if number < self._number:
+                with contextlib.suppress(OSError):
+                    numbered(self.path.parent, number).unlink()
+        files.remove_leftovers(self.path.parent)
+
+
+def holder_of(directory: Path, number: int, stale_after: float) -> dict[str, Any] | None:
+    """Who holds claim ``number`` and since how many seconds it has been silent; None if nobody alive."""
+    path = numbered(directory, number)
+    try:
+        with path.open("rb") as file:  # opening makes a network file system look again
+            content, beaten = file.read(), os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        return None  # its successor has just removed it
+    if not content:
+        return None  # released
+    try:
+        owner = json_files.parse_json(path, content)
+        who = {name: owner[name] for name in ("host", "pid", "since")}
+        here, started = owner["machine"] == processes.machine(), owner["started"]
+        if not here and owner.get("job") is not None and owner["job"] == os.environ.get(JOB_VARIABLE):
+            return None  # this very job, before the scheduler ended it there and started it again here
+    except (DataError, KeyError, TypeError):  # damaged: its age decides
+        who, here, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
+    silent = max(0.0, file_system_time(directory) - beaten)
+    alive = processes.process_started(who["pid"]) == started if here else silent <= stale_after
+    return {**who, "silent_s": silent, "file": str(path)} if alive else None
+
+
+def file_system_time(directory: Path) -> float:
+    """The present by the clock that stamps files: a server's clock may differ from ours."""
+    probe = files.temporary_name(directory / "clock")
+    try:
+        probe.touch(exist_ok=False)
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()

@@ -1,0 +1,259 @@
+"""What one run leaves in its directory: records, products, notes on the stages, and who works on it.
+
+The files and their names are listed in ``bench.store``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.errors import DataError, UserError
+from bench.store.lease import BEAT_EVERY, STALE_AFTER, Claim, holder_of, numbered, numbers
+from bench.store.record import FORMAT, STATUSES, problem
+from bench.system import files, json_files, provenance
+
+Record = dict[str, Any]
+Stage = Literal["train", "decode", "score"]
+
+PRODUCTS: dict[Stage, str] = {
+    "train": "parameters.safetensors",
+    "decode": "generations.jsonl",
+    "score": "scores.json",
+}
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A record that could not be read, and why: ``str`` names both."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not readable: {self.path}: {self.reason}"
+
+
+class RunDir:
+    """What one run has left so far. Naming a run creates nothing; writing does."""
+
+    def __init__(self, root: Path, run_id: str) -> None:
+        if not RUN_ID.fullmatch(run_id):
+            raise UserError(
+                f"{run_id!r} cannot name a run; expected letters, digits and . _ + = - "
+                "(as in webnlg-prefix-mini-gpt2-s101-1a2b3c4d5e6f)"
+            )
+        self.run_id = run_id
+        self.path = root / run_id
+        self.spec = self.path / "spec.json"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.parameters = self.path / PRODUCTS["train"]
+        self.generations = self.path / PRODUCTS["decode"]
+        self.scores = self.path / PRODUCTS["score"]
+        self.log = self.path / "log.jsonl"
+
+    def __repr__(self) -> str:
+        return f"RunDir({str(self.path)!r})"
+
+    # --- records
+
+    def write_record(self, record: Mapping[str, Any]) -> Path:
+        """Add the record of one attempt, whole and for good; returns its file.
+
+        ``format``, ``run_id``, ``attempt`` and ``recorded`` are filled in. Attempts count up without
+        gaps, so a number can only be taken after the one before it: order of numbers is order of time.
+        """
+        if record.get("status") not in STATUSES:
+            raise ValueError(f"status {record.get('status')!r} is none of {', '.join(STATUSES)}")
+        if record["status"] == "failed" and not record.get("error"):
+            raise ValueError("a failed record must hold the error")
+        content = provenance.without_names(dict(record))
+        directory = self.path / "records"
+        taken = 0
+        while True:
+            number = max([taken, *numbers(directory)]) + 1
+            # The time is taken after the number before was seen, and anew for each try.
+            own: Record = {"format": FORMAT, "run_id": self.run_id, "attempt": number}
+            own["recorded"] = provenance.now()
+            path = numbered(directory, number)
+            try:
+                files.create_new(path, json_files.to_json(own | content | own, indent=2) + "\n")
+            except files.Taken:
+                taken = number
+            else:
+                return path
+
+    def read_records(
+        self, damaged: list[Damage], newest: int | None = None, status: str | None = None
+    ) -> list[Record]:
+        """Attempts in order of time, or the ``newest`` few.
+
+        What is unreadable goes to ``damaged``, and so does a record that lacks what readers rely on.
+        """
+        found: list[Record] = []
+        directory = self.path / "records"
+        for number in reversed(numbers(directory)):
+            if newest is not None and len(found) == newest:
+                break
+            path = numbered(directory, number)
+            try:
+                record = json_files.read_json(path)
+                why = problem(record, self.run_id)
+            except DataError as error:
+                why = str(error).removeprefix(f"{path} ").removeprefix("is ")
+            if why is not None:
+                damaged.append(Damage(path, why))
+                continue
+            if status is None or record["status"] == status:
+                found.append(record)
+        return found[::-1]
+
+    def records(self) -> list[Record]:
+        """Every readable attempt, in order of time."""
+        return self.read_records([])
+
+    def latest_record(self) -> Record | None:
+        """The latest readable attempt, whatever its status."""
+        return next(iter(self.read_records([], 1)), None)
+
+    def done_record(self) -> Record | None:
+        """The latest attempt that is done, even if a later one failed or was cancelled."""
+        return next(iter(self.read_records([], 1, "done")), None)
+
+    # --- products
+
+    def write_spec(self, spec: Mapping[str, Any]) -> None:
+        """Keep the specification beside what it leads to."""
+        json_files.write_json_atomic(self.spec, dict(spec))
+
+    def read_spec(self) -> Record:
+        """The specification as written."""
+        return _mapping(self.spec)
+
+    def write_generations(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Keep decoded items, all or nothing; returns how many."""
+        return json_files.write_jsonl_atomic(self.generations, rows)
+
+    def read_generations(self) -> list[Record]:
+        """Decoded items in their order."""
+        return json_files.read_jsonl(self.generations)
+
+    def write_scores(self, scores: Mapping[str, Any]) -> None:
+        """Keep the scores."""
+        json_files.write_json_atomic(self.scores, dict(scores))
+
+    def read_scores(self) -> Record:
+        """The scores as written."""
+        return _mapping(self.scores)
+
+    def append_log(self, line: Mapping[str, Any]) -> None:
+        """Add one line to the training log. A kill can tear the last line; readers leave it out."""
+        text = json_files.to_json(dict(line)) + "\n"
+        files.append(self.log, text)
+
+    def read_log(self) -> list[Record]:
+        """The training log's whole lines; empty before the first."""
+        return json_files.read_jsonl(self.log, forgive_torn=True) if self.log.exists() else []
+
+    def trim_log(self, keep: Callable[[Record], bool]) -> None:
+        """Drop lines written after the checkpoint that training resumes from: they will come again."""
+        lines = self.read_log()
+        kept = [line for line in lines if keep(line)]
+        if len(kept) != len(lines):
+            json_files.write_jsonl_atomic(self.log, kept)
+
+    # --- stages
+
+    def finish_stage(self, stage: Stage, key: str, facts: Mapping[str, Any] | None = None) -> str:
+        """Note that the stage's product, already written, was made from inputs with hash ``key``.
+
+        ``facts`` (durations, counts) are kept with the note for the record of a later attempt.
+
+        Written after the product: a kill between the two means doing the stage again, never trusting
+        a product of unknown origin. Returns the product's fingerprint, an input of the next stage.
+        """
+        product = self.path / PRODUCTS[stage]
+        fingerprint = files.sha256_file(product)
+        note: Record = {"stage": stage, "key": key, "product": product.name, "sha256": fingerprint}
+        note |= {"bytes": product.stat().st_size, "recorded": provenance.now()}
+        note["facts"] = dict(facts or {})
+        json_files.write_json_atomic(self._note(stage), note)
+        return fingerprint
+
+    def why_not_done(self, stage: Stage, key: str) -> str | None:
+        """Why the stage must be (re)done for these inputs, in words; None if its product is good."""
+        product = self.path / PRODUCTS[stage]
+        if not self._note(stage).exists():
+            return "not finished yet"
+        try:
+            note = _mapping(self._note(stage))
+        except DataError as error:
+            return str(error)
+        if note.get("key") != key:
+            return "its inputs have changed since"
+        if not product.is_file():
+            return f"{product.name} is missing"
+        # The size first: it saves reading a large file that is known to differ.
+        if product.stat().st_size != note.get("bytes") or files.sha256_file(product) != note.get("sha256"):
+            return f"{product.name} is not the file that the stage left"
+        return None
+
+    def stage_done(self, stage: Stage, key: str) -> bool:
+        """Whether the stage's product is there, unchanged, and made from inputs with hash ``key``."""
+        return self.why_not_done(stage, key) is None
+
+    def stage_facts(self, stage: Stage, key: str) -> dict[str, Any] | None:
+        """What ``finish_stage`` was given, if the stage is done for these inputs; else None."""
+        if not self.stage_done(stage, key):
+            return None
+        return dict(_mapping(self._note(stage))["facts"])
+
+    def product_sha256(self, stage: Stage) -> str | None:
+        """Fingerprint of the stage's product as the stage left it; None before that."""
+        try:
+            return str(_mapping(self._note(stage))["sha256"])
+        except (DataError, KeyError):
+            return None
+
+    def _note(self, stage: Stage) -> Path:
+        return self.path / "stages" / f"{stage}.json"
+
+    # --- one worker at a time
+
+    def worker(self, stale_after: float = STALE_AFTER) -> dict[str, Any] | None:
+        """Who works on this run now: host, pid, since, silent_s, file; None if nobody does."""
+        highest = max(numbers(self.path / "claims"), default=0)
+        return holder_of(self.path / "claims", highest, stale_after) if highest else None
+
+    @contextlib.contextmanager
+    def claim(
+        self, stale_after: float = STALE_AFTER, beat_every: float | None = BEAT_EVERY
+    ) -> Iterator[Claim]:
+        """Work on this run alone: UserError while another process does.
+
+        A claim whose process was killed is taken over at once on the same machine, and after
+        ``stale_after`` seconds without a sign of life elsewhere. A thread gives these signs, unless
+        ``beat_every`` is None; a long loop should call ``beat`` now and then to learn of a lost claim.
+        """
+        claim = Claim.take(self.path / "claims", f"run {self.run_id}", stale_after)
+        try:
+            for directory in (self.path, self.path / "records", self.path / "stages"):
+                files.remove_leftovers(directory)
+            if beat_every is not None:
+                claim.start_beating(beat_every)
+            yield claim
+        finally:
+            claim.release()
+
+
+def _mapping(path: Path) -> Record:
+    value = json_files.read_json(path)
+    if not isinstance(value, dict):
+        raise DataError(f"{path} is damaged; expected one JSON object")
+    return value

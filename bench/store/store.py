@@ -1,0 +1,128 @@
+"""The store of runs: one directory per run, safe for hundreds of jobs on one shared file system.
+
+    <runs>/<run_id>/spec.json               the specification, each setting with its origin
+                    checkpoint.safetensors  while training
+                    parameters.safetensors  what was trained, and nothing else
+                    generations.jsonl       one decoded item per line
+                    scores.json             every metric with its signature
+                    log.jsonl               the training log
+                    stages/train.json ...   which inputs a product was made from, and its fingerprint
+                    records/0001.json ...   one per attempt, never changed: done, failed or cancelled
+                    claims/0001.json        who is working on the run right now
+    <runs>/launches/                        what was submitted to a cluster (``bench.cluster``)
+
+There is no database and no file that two runs share, so nothing has to be locked, migrated or repaired;
+copying a run's directory copies the run. As a table, in one line:
+
+    pandas.json_normalize(bench.store.Store("runs").records())
+
+or without this package:
+
+    pandas.json_normalize([json.loads(p.read_text()) for p in Path("runs").glob("*/records/*.json")])
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import DataError, UserError, unknown
+from bench.store.run_dir import RUN_ID, Damage, Record, RunDir
+
+LAUNCHES = "launches"
+"""The folder beside the runs where ``bench submit`` keeps what it submitted; no run has that name."""
+
+
+def default_root() -> Path:
+    """Where runs are kept unless ``--runs`` says otherwise: BENCH_RUNS, or ``runs`` here."""
+    return Path(os.environ.get("BENCH_RUNS") or "runs")
+
+
+def lookup(record: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, ``lookup(record, "spec.task")``; None where there is none."""
+    value: Any = record
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return value
+
+
+def is_called(run_id: str, name: str) -> bool:
+    """Whether ``name`` is the run's name or the beginning or end of it: the end is its hash.
+
+    Nothing is called by an empty name, which an unset variable of a shell leaves.
+    """
+    return name != "" and (run_id.startswith(name) or run_id.endswith(name))
+
+
+class Store:
+    """All runs below one directory."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root) if root is not None else default_root()
+        self.damaged: list[Damage] = []  # what the latest reading of records had to leave out
+
+    def run(self, run_id: str) -> RunDir:
+        """The run with that name, whether or not anything of it exists yet."""
+        return RunDir(self.root, run_id)
+
+    def runs(self) -> list[RunDir]:
+        """Every run that has left anything, by name."""
+        try:
+            names = sorted(e.name for e in os.scandir(self.root) if e.is_dir() and e.name != LAUNCHES)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DataError(f"cannot read the runs in {self.root}: {error.strerror}") from error
+        return [RunDir(self.root, name) for name in names if RUN_ID.fullmatch(name)]
+
+    def find(self, name: str) -> RunDir:
+        """The existing run called ``name``, or the only one whose name starts or ends so.
+
+        For verbs that act on one run; those that act on several choose with ``bench.runs.rescoring.chosen`` (from
+        what is stored) or ``bench.cluster.select`` (from what was submitted, too).
+        """
+        by_name = {run.run_id: run for run in self.runs()}
+        near = [name] if name in by_name else [n for n in by_name if is_called(n, name)]
+        if len(near) == 1:
+            return by_name[near[0]]
+        if near:
+            raise UserError(f"{name!r} fits {len(near)} runs: {', '.join(near)}; type more of it")
+        raise unknown("run", name, by_name, f"runs are read from {self.root}; see --runs")
+
+    def records(self, latest: bool = True) -> list[Record]:
+        """The records of all runs: each run's latest attempt, or all attempts in their order.
+
+        Unreadable ones are left out and listed in ``damaged``; the attempt before one takes its place.
+        """
+        return self._gather(lambda run, damaged: run.read_records(damaged, 1 if latest else None))
+
+    def done_records(self) -> list[Record]:
+        """Each run's latest attempt that is done, even if a later one failed or was cancelled."""
+        return self._gather(lambda run, damaged: run.read_records(damaged, 1, status="done"))
+
+    def select(
+        self, where: Mapping[str, Any] | Callable[[Record], bool], latest: bool = True
+    ) -> list[Record]:
+        """Records that fit: ``select({"spec.task": "webnlg", "status": ["done", "failed"]})``."""
+        return [record for record in self.records(latest) if _fits(record, where)]
+
+    def _gather(self, read: Callable[[RunDir, list[Damage]], list[Record]]) -> list[Record]:
+        damaged: list[Damage] = []
+        records = [record for run in self.runs() for record in read(run, damaged)]
+        self.damaged = damaged
+        return records
+
+
+def _fits(record: Record, where: Mapping[str, Any] | Callable[[Record], bool]) -> bool:
+    if not isinstance(where, Mapping):
+        return where(record)
+    for path, wanted in where.items():
+        value = lookup(record, path)
+        several = isinstance(wanted, list | tuple | set | frozenset)
+        if value not in wanted if several else value != wanted:
+            return False
+    return True

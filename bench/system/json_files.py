@@ -1,0 +1,115 @@
+"""JSON and JSON lines: one spelling for hashing, whole files for keeping, damage told by place.
+
+NaN, infinities and names that are not text are refused: JSON has none of them, and what ``json`` makes of
+them another reader rejects or takes for something else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.errors import DataError
+from bench.system.files import read_bytes, replacing, write_atomic
+
+
+def _check(value: Any, where: str) -> None:
+    """Refuse what JSON would change silently: NaN, infinities, names that are not text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} at {where or 'the top'}: JSON has no such number; use null")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"name {key!r} at {where or 'the top'} is not text")
+            _check(inner, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            _check(inner, f"{where}[{index}]")
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """``value`` as JSON in its own order, text readable; NaN and infinities are refused by place."""
+    _check(value, "")
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, as in an undecodable file name
+        text = json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False)
+    return text
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of ``value``, for hashing: names sorted, no blanks, ASCII."""
+    _check(value, "")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def write_json_atomic(path: Path | str, value: Any) -> None:
+    """Write ``value`` for people and programs: indented, UTF-8, ending in a line break."""
+    write_atomic(path, to_json(value, indent=2) + "\n")
+
+
+def write_jsonl_atomic(path: Path | str, rows: Iterable[Any]) -> int:
+    """Write one JSON document per line, all or nothing; returns how many."""
+    count = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(to_json(row) + "\n")
+            count += 1
+    return count
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names differ: of two values for one name ``json`` would keep the last."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f'"{name}" is given twice in one object')
+        found[name] = value
+    return found
+
+
+def parse_json(path: Path, content: bytes, line: int | None = None, distinct: bool = False) -> Any:
+    """``content`` of ``path`` as a value; damage is a DataError that names the file and the place.
+
+    ``distinct`` refuses an object that gives a name twice: for what people and other programs write.
+    """
+    place = f"{path}" if line is None else f"{path}, line {line}"
+    if not content.strip():
+        raise DataError(f"{place} is empty; expected one JSON document")
+    try:
+        return json.loads(
+            content, parse_constant=_refuse_constant, object_pairs_hook=_distinct if distinct else None
+        )
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place} is damaged; expected one JSON document: {error}") from error
+
+
+def read_json(path: Path | str) -> Any:
+    """The value in ``path``; a missing or damaged file is a DataError that names it."""
+    return parse_json(Path(path), read_bytes(Path(path)))
+
+
+def read_jsonl(path: Path | str, forgive_torn: bool = False) -> list[Any]:
+    """The values in ``path``, one per line; ``forgive_torn`` leaves out lines that a kill cut short."""
+    path = Path(path)
+    lines = read_bytes(path).split(b"\n")  # only this: text may hold other characters that end lines
+    if lines.pop().strip() and not forgive_torn:
+        raise DataError(f"{path} is damaged: it ends in the middle of line {len(lines) + 1}")
+    values = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            values.append(parse_json(path, line, number))
+        except DataError:
+            if not forgive_torn:
+                raise
+    return values

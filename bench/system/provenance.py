@@ -1,0 +1,252 @@
+"""Where a number came from: the code, the packages and the machine behind a record.
+
+Every function here answers with what it can find out and never fails: a missing git, package or
+accelerator must not cost anybody a finished run. Nothing uses the network, nothing imports torch, and
+`without_names` keeps home directories and user names out of files that are meant to be published.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SCORED_BY = ("bench", "tasks", "baselines")  # the folders whose code can move a score
+
+# Packages whose version can move a score, a parameter or a duration: of the dependencies in pyproject.toml
+# all but those that only show something or guard against hostile files.
+PACKAGES = (
+    "prefix-bench",
+    "accelerate",
+    "huggingface-hub",
+    "nltk",
+    "numpy",
+    "pyarrow",
+    "pycocoevalcap",
+    "rapidfuzz",
+    "rouge-score",
+    "sacrebleu",
+    "safetensors",
+    "scipy",
+    "text-unidecode",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def now() -> str:
+    """This instant, ISO 8601 in UTC: ``2026-01-31T12:00:00.000000+00:00``. Sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+# --- code
+
+
+def git(root: Path, *arguments: str) -> bytes:
+    # A hook or a rebase sets GIT_DIR and the like for another repository; and hundreds of jobs that
+    # only ask must not fight for the index's lock.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    return subprocess.run(  # noqa: S603 - a fixed program with fixed arguments
+        ["git", "-C", str(root), *arguments],  # noqa: S607 - the user's own git, wherever it is
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        timeout=30,
+    ).stdout
+
+
+SNAPSHOT_FILE = "SNAPSHOT.json"
+"""In a copy of the source that queued jobs run (``bench.cluster.snapshot``): what it is a copy of."""
+
+
+def code_state(root: Path = ROOT) -> dict[str, Any] | None:
+    """The commit that ``root`` is at and what differs from it; None outside git or without git.
+
+    ``changed`` lists tracked files that differ from the commit and Python files of the harness that
+    git does not know yet (a new method counts); ``changes_sha256`` fingerprints their content, so two
+    dirty trees can be told apart. An installed copy inside somebody else's repository is outside git.
+    A snapshot answers with what it is a copy of, and its own fingerprint as ``snapshot``.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        copied = json.loads((root / SNAPSHOT_FILE).read_text())
+        state: dict[str, Any] = {**(copied["code"] or {}), "snapshot": copied["snapshot"]}
+        return state
+    try:
+        top = Path(os.fsdecode(git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+        probe = Path(__file__).resolve().relative_to(ROOT)
+        git(root, "ls-files", "--error-unmatch", "--", str(probe))
+        commit = git(root, "rev-parse", "--verify", "HEAD").decode().strip()
+        differing = ("--name-only", "--no-ext-diff", "--no-renames", "--no-relative", "-z", "HEAD")
+        unknown = ("--others", "--exclude-standard", "--full-name", "-z", "--")
+        names = git(root, "diff", *differing)
+        names += git(root, "ls-files", *unknown, *(f"{part}/*.py" for part in SCORED_BY))
+    except (OSError, subprocess.SubprocessError, UnicodeError):
+        return None
+    changed = sorted({os.fsdecode(name) for name in names.split(b"\0") if name})
+    return {
+        "commit": commit,
+        "dirty": bool(changed),
+        "changed": [name.encode(errors="backslashreplace").decode() for name in changed[:20]],
+        "changes_sha256": _content_sha256(top, changed) if changed else None,
+    }
+
+
+def source_sha256(root: Path = ROOT) -> str:
+    """Fingerprint of the Python files that can move a score, for copies that git does not track."""
+    found = [path for part in SCORED_BY for path in (root / part).rglob("*.py")]
+    return _content_sha256(root, sorted(path.relative_to(root).as_posix() for path in found))
+
+
+def _content_sha256(root: Path, names: Iterable[str]) -> str:
+    total = hashlib.sha256()
+    for name in names:
+        try:
+            content = hashlib.sha256((root / name).read_bytes()).hexdigest()
+        except OSError:
+            content = "gone"
+        total.update(os.fsencode(name) + b"\0" + content.encode() + b"\0")
+    return total.hexdigest()
+
+
+def package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Versions of Python and of the installed packages among ``names``; missing ones are absent."""
+    versions = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            version = importlib.metadata.version(name)
+            if version:  # a damaged installation has None
+                versions[name] = version
+    return versions
+
+
+# --- machine
+
+
+def hardware() -> dict[str, Any]:
+    """Host, processor, usable cores, memory and (if torch is already loaded) accelerators."""
+    return {
+        "host": socket.gethostname(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": _cpu_model(),
+        "cores": usable_cores(),
+        "memory_bytes": _memory(),
+        "accelerators": accelerators(),
+    }
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        # x86 has a model name; the arm kernels name only some of these.
+        for label in ("model name", "Model", "Hardware", "cpu model"):
+            if found := re.search(rf"^{label}\s*:\s*(.+)$", text, re.MULTILINE):
+                return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: a job's share of the node, not the node."""
+    with contextlib.suppress(AttributeError, OSError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> int | None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def accelerators() -> list[dict[str, Any]]:
+    """Name and memory of each accelerator; empty where torch is not loaded: loading it takes seconds."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return []
+    try:
+        if torch.cuda.is_available():
+            found = (torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count()))
+            return [{"name": one.name, "memory_bytes": one.total_memory} for one in found]
+        if torch.backends.mps.is_available():
+            return [{"name": "Apple MPS", "memory_bytes": None}]
+    except (RuntimeError, AssertionError, AttributeError):
+        pass  # a broken driver
+    return []
+
+
+def peak_memory() -> dict[str, int | None]:
+    """The most memory this process has held so far, in bytes: of the machine and of the accelerator."""
+    peak: dict[str, int | None] = {"process_bytes": _peak_process(), "accelerator_bytes": None}
+    torch = sys.modules.get("torch")
+    with contextlib.suppress(RuntimeError, AssertionError, AttributeError):
+        if torch is not None and torch.cuda.is_initialized():
+            devices = range(torch.cuda.device_count())
+            peak["accelerator_bytes"] = max(torch.cuda.max_memory_allocated(i) for i in devices)
+    return peak
+
+
+def _peak_process() -> int | None:
+    with contextlib.suppress(OSError):
+        # Not getrusage first: what it reports outlives exec, so a small program started by a large
+        # one would answer for its parent.
+        if found := re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M):
+            return int(found[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+# --- privacy
+
+
+def without_names(value: Any) -> Any:
+    """``value`` with the home directory and the user's name in paths replaced by $HOME and $USER.
+
+    Recorded commands stay valid where they came from: a shell puts the names back.
+    """
+    return _replaced(value, _private())
+
+
+def _private() -> list[tuple[re.Pattern[str], str]]:
+    patterns = []
+    with contextlib.suppress(RuntimeError, OSError):
+        home = Path.home()
+        for spelling in sorted({str(home), str(home.resolve())}, key=len, reverse=True):
+            if len(spelling) > 2:  # a container's home can be "/"
+                bounded = rf"(?<![\w.-]){re.escape(spelling)}(?![\w.-])"
+                patterns.append((re.compile(bounded), "$HOME"))
+    with contextlib.suppress(KeyError, OSError, ImportError):  # a container's user may have no name
+        user = getpass.getuser()
+        if len(user) > 2 and user != "root":
+            patterns.append((re.compile(rf"(?<=/){re.escape(user)}(?=/|$|[\s'\":])"), "$USER"))
+    return patterns
+
+
+def _replaced(value: Any, patterns: list[tuple[re.Pattern[str], str]]) -> Any:
+    if isinstance(value, str):
+        for pattern, replacement in patterns:
+            value = pattern.sub(replacement, value)  # "$" is plain text here
+        return value
+    if isinstance(value, dict):
+        return {_replaced(k, patterns): _replaced(v, patterns) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(inner, patterns) for inner in value]
+    return value

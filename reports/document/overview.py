@@ -1,0 +1,80 @@
+"""How far everything is: runs by experiment, verdicts, claims."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from reports.document.schema import ClaimView, Overview, Progress, Table
+from reports.judgement.claims import tally
+from reports.judgement.verdicts import VERDICTS
+from reports.records.runs import latest
+from reports.records.values import Record
+
+SCALES = ("paper", "mini")
+
+
+def make(
+    records: Sequence[Record],
+    names: Sequence[str],
+    tables: Sequence[Table],
+    checked: Sequence[ClaimView],
+    damaged: Sequence[str],
+    plan: bool,
+) -> Overview:
+    """Counts of all that was asked for; ``plan``: also how much of the experiments is done."""
+    runs = latest(records)
+    verdicts: Counter[str] = Counter()
+    for table in tables:
+        verdicts.update(table.verdicts)
+    return Overview(
+        records=len(records),
+        runs=dict(sorted(Counter(run.status for run in runs).items())),
+        damaged=tuple(damaged),
+        progress=progress([run.record for run in runs], names) if plan else (),
+        verdicts={verdict: verdicts[verdict] for verdict in VERDICTS},
+        claims=tally(one.records.outcome for one in checked),
+        claims_on_paper=tally(one.on_paper.outcome for one in checked),
+    )
+
+
+def progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Progress, ...]:
+    """Of every experiment among ``names``: its runs at both scales, and how many of them there are."""
+    from bench.experiments.expansion import expand
+    from bench.experiments.expansion import names as known
+
+    found = [(name, scale, expand(name, scale)) for name in known() if name in names for scale in SCALES]
+    wanted = {
+        (run.wanted.task, run.wanted.method, run.wanted.model, scale, run.wanted.seed)
+        for _, scale, expansion in found
+        for run in expansion.runs
+    }
+    states = states_of(record for record in records if identity(record) in wanted)
+    made = []
+    for name, scale, expansion in found:
+        own = [states.get(run.key) for run in expansion.runs if run.request is not None]
+        if expansion.runs:
+            counts = Counter(own)
+            missing = len(expansion.unavailable)
+            made.append(Progress(name, scale, len(expansion.runs), counts["done"], counts["failed"], missing))
+    return tuple(made)
+
+
+def identity(record: Record) -> tuple[object, ...]:
+    """What is cheap to compare of a run."""
+    return tuple(record.get(name) for name in ("task", "method", "model", "scale", "seed"))
+
+
+def states_of(records: Iterable[Record]) -> dict[str, str]:
+    """Outline key (``bench.config.run_key``) -> status; a run that is done once is done."""
+    from bench.config import run_key
+
+    states: dict[str, str] = {}
+    for record in records:
+        try:
+            key = run_key.record_key(record)
+        except (KeyError, TypeError):
+            continue  # a record of another version, without all that an outline needs
+        if states.get(key) != "done":
+            states[key] = str(record["status"])
+    return states

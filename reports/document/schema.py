@@ -1,0 +1,308 @@
+"""What a report consists of: plain dataclasses without behaviour, in the order of a page.
+
+Texts in them are as they were found. Outputs of models, messages of errors and the like are untrusted;
+every renderer escapes them for its own format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from reports.paper.published import PaperNumber
+
+
+@dataclass(frozen=True)
+class RunValue:
+    """One run behind a number; ``value`` in the printed unit."""
+
+    run_id: str
+    seed: int
+    data_seed: int | None
+    value: float
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a number of ours rests on. Commands, code and machines are in the report's list of runs."""
+
+    runs: tuple[RunValue, ...] = ()
+    signatures: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    """Options and settings of these runs that the paper and the authors' code leave open."""
+    deviations: tuple[int, ...] = ()
+    """Numbers of the ledger's entries that touch these runs."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our number in the printed unit: the mean over ``n`` units and what its interval is over."""
+
+    text: str
+    """``54.8 ± 0.4``; without ± where there is no interval."""
+    mean: float
+    low: float | None
+    high: float | None
+    over: str
+    note: str
+    n: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class View:
+    """What stands in one place of a table; a page links to it by ``id``."""
+
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellView(PaperNumber, View):
+    """One number of the paper and what is known of it here."""
+
+    paper_text: str
+    """As printed; a range where the paper has only a drawing."""
+    note: str | None
+    elsewhere: tuple[Mapping[str, Any], ...] = ()
+    """What other accounts print here: source, printed, value, note."""
+    ours: Ours | None = None
+    verdict: str | None = None
+    label: str = ""
+    reason: str = ""
+    difference: float | None = None
+    lineage: Lineage = field(default_factory=Lineage)
+
+
+@dataclass(frozen=True)
+class MiniView(View):
+    """A number at scale mini: it has no number of the paper beside it, and no place in its cells."""
+
+    ours: Ours
+    lineage: Lineage
+
+
+@dataclass(frozen=True)
+class Row:
+    label: str
+    cells: tuple[CellView | MiniView | None, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    label: str | None
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Sections with the same columns. ``groups``: (label, number of columns) of a second head row above."""
+
+    columns: tuple[str, ...]
+    groups: tuple[tuple[str, int], ...]
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    id: str
+    title: str
+    source: str
+    caption: str
+    notes: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    facts: tuple[Mapping[str, Any], ...]
+    """Settings that only the paper's text has: sentence, source."""
+    verdicts: Mapping[str, int]
+    """Of its results; settings and cited numbers without a method here are not counted."""
+    mini: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve in the printed unit; without a mean a gap, and ``label`` says why."""
+
+    x: float | str
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+    over: str = ""
+    n: int = 0
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    label: str
+    method: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One vertical axis. ``reading``: (x, low, high) of the paper's drawing, from its printed ticks."""
+
+    id: str
+    task: str
+    title: str
+    metric: str
+    x: str
+    x_values: tuple[float | str, ...]
+    ticks: tuple[float, ...]
+    reading: tuple[tuple[float | str, float, float], ...]
+    better: str
+    series: tuple[Series, ...]
+    mini: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    id: str
+    title: str
+    source: str
+    caption: str
+    notes: tuple[str, ...]
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a claim comes to on one source of numbers."""
+
+    outcome: str
+    label: str
+    explanation: str
+    numbers: tuple[Mapping[str, Any], ...]
+    """label, value, low, high, method, runs."""
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    id: str
+    sentence: str
+    source: str
+    note: str
+    records: Finding
+    mini: Finding
+    on_paper: Finding
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of ours with what its words say of the item's facts (``reports.document.fact_check``)."""
+
+    label: str
+    run_id: str | None
+    text: str | None
+    """None: there is none, and ``gap`` says why."""
+    gap: str = ""
+    missing: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+    """Words of the text that the facts do not have."""
+    paper: str = ""
+    """What the paper's printed output omits or gets wrong, by our reading; its text is not repeated."""
+
+
+@dataclass(frozen=True)
+class Example:
+    label: str
+    item: str
+    group: str
+    facts: tuple[tuple[str, ...], ...]
+    outputs: tuple[Output, ...]
+    """``facts`` are empty where no run has left the item."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    id: str
+    title: str
+    source: str
+    scale: str
+    notes: tuple[str, ...]
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Deviation:
+    number: int
+    what: str
+    original: str
+    here: str
+    why: str
+    applies: str
+    """``all``, or what it touches: ``task e2e``, ``method prefix``."""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run by the attempt that counts."""
+
+    run_id: str
+    task: str
+    method: str
+    """With the options that somebody chose: ``prefix[length=10]``."""
+    model: str
+    scale: str
+    seed: int
+    data_seed: int | None
+    status: str
+    failure: str
+    """Kind and message of what ended a run that was never done."""
+    not_comparable: tuple[str, ...]
+    score: str
+    seconds: float | None
+    attempts: int
+    ended: str
+    command: str
+    code: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An experiment's runs at one scale, by state."""
+
+    experiment: str
+    scale: str
+    planned: int
+    done: int
+    failed: int
+    unavailable: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    records: int
+    runs: Mapping[str, int]
+    """Status -> runs."""
+    damaged: tuple[str, ...]
+    progress: tuple[Progress, ...]
+    verdicts: Mapping[str, int]
+    claims: Mapping[str, int]
+    claims_on_paper: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Report:
+    """``names``: the tables and figures asked for, in the paper's order."""
+
+    names: tuple[str, ...]
+    paper_only: bool
+    overview: Overview
+    tables: tuple[Table, ...]
+    figures: tuple[Figure, ...]
+    claims: tuple[ClaimView, ...]
+    examples: tuple[Examples, ...]
+    deviations: tuple[Deviation, ...]
+    runs: tuple[RunView, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain lists and dictionaries."""
+        return asdict(self)
+
+    def table(self, name: str) -> Table:
+        """The table (also a figure's or the efficiency figures' numbers) by its name."""
+        return next(table for table in self.tables if table.id == name)

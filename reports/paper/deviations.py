@@ -1,0 +1,66 @@
+"""The deviation ledger: ``docs/deviations.md``, whose tables are its one place, read into entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import results
+from reports.document.schema import Deviation
+from reports.records.values import Record, plain
+
+FILE = Path(results.__file__ or "").parents[1] / "docs" / "deviations.md"
+COLUMNS = {"what": "what", "the original": "original", "here": "here", "why": "why", "touches": "applies"}
+EVERYTHING = "all"
+
+
+@cache
+def read(path: Path = FILE) -> tuple[Deviation, ...]:
+    """The entries in their order; none where the documents are not installed beside the package."""
+    return parse(path.read_text(encoding="utf-8")) if path.is_file() else ()
+
+
+def parse(text: str) -> tuple[Deviation, ...]:
+    """Entries of the text's tables whose head row has the columns ``what``, ``here`` and ``why``."""
+    found: list[Deviation] = []
+    names: list[str] | None = None
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            names = None
+            continue
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if names is None:
+            names = [COLUMNS.get(cell, "") for cell in cells]
+        elif {"what", "here", "why"} <= set(names) and not set("".join(cells)) <= set("-: "):
+            fields = {name: cell for name, cell in zip(names, cells, strict=False) if name}
+            defaults = {"original": "", "applies": EVERYTHING}
+            found.append(Deviation(number=len(found) + 1, **{**defaults, **fields}))
+    return tuple(found)
+
+
+def touching(entries: Sequence[Deviation], record: Record) -> tuple[int, ...]:
+    """The numbers of the entries that say of themselves that they touch such a run."""
+    return tuple(entry.number for entry in entries if touches(entry.applies, record))
+
+
+def touches(applies: str, record: Record) -> bool:
+    """``all``; ``task e2e``; ``method prefix, prompt``; ``option init=random``; ``low data``; joined by ``;``."""
+    if applies == EVERYTHING:
+        return True
+    settings, options = record.get("settings") or {}, record.get("options") or {}
+    for part in applies.split(";"):
+        kind, _, rest = part.strip().partition(" ")
+        values = [value.strip() for value in rest.split(",")]
+        if kind in ("task", "method", "model"):
+            fits = str(record.get(kind)) in values
+        elif kind in ("option", "setting"):
+            name, _, wanted = rest.partition("=")
+            value = plain((options if kind == "option" else settings).get(name))
+            fits = str(value) == wanted if wanted else value is not None
+        else:
+            fits = True  # an unknown word hides nothing
+        if not fits:
+            return False
+    return True

@@ -1,0 +1,78 @@
+"""The table of settings: what wins, what is refused, and that every value knows where it comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.config.settings import BY_NAME, ENCODER_DECODER, PLAIN, TABLE, resolve
+from bench.errors import UserError
+
+
+def test_names_are_unique_and_defaults_parse() -> None:
+    assert len(BY_NAME) == len(TABLE)
+    for known in TABLE:
+        assert known.parse(known.default) == known.default
+        assert known.origin
+        assert known.help
+
+
+def test_the_last_layer_wins_and_keeps_its_origin() -> None:
+    layers = [{"lr": (1e-3, "method")}, {"lr": (2e-3, "task"), "epochs": (3, "task")}]
+    resolved = resolve(layers, "original", {"epochs": "4"})
+    assert (resolved["lr"].value, resolved["lr"].origin) == (2e-3, "task")
+    assert (resolved["epochs"].value, resolved["epochs"].origin) == (4, "command line")
+    assert resolved["batch_size"].origin == "paper §5.3, default"
+
+
+def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
+    layers = [{"objective": ("sum", "method")}]
+    assert resolve(layers, "original", {})["objective"].value == "sum"
+    assert resolve(layers, "plain", {})["objective"].value == PLAIN["objective"][0] == "mean"
+    assert resolve(layers, "plain", {"objective": "sum"})["objective"].value == "sum"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lr": "fast"}, r"--lr fast: expected float"),
+        ({"lr": "nan"}, r"--lr nan: expected a finite number"),
+        ({"lr": "inf"}, r"--lr inf: expected a finite number"),
+        ({"length_penalty": "nan"}, r"--length-penalty nan: expected a finite number"),
+        ({"lr": -1}, r"--lr -1: expected at least 0"),
+        ({"epochs": "2.5"}, r"--epochs 2.5: expected int"),
+        ({"batch_size": 0}, r"--batch-size 0: expected at least 1"),
+        ({"objective": "men"}, r"'men'; did you mean 'mean'\?"),
+        ({"pad_row": "maybe"}, r"--pad-row maybe: expected yes or no"),
+        ({"epochs": None}, r"--epochs: expected int .* got nothing"),
+        ({"learning_rate": 1}, r"unknown setting 'learning_rate'"),
+        ({"keep": "best"}, r"need --eval-every"),
+        ({"patience": 2}, r"need --eval-every"),
+        ({"keep": "best", "eval_every": 5, "train_split": "dev"}, r"it is the training split"),
+        ({"train_subset": 5, "train_share": 0.5}, r"expected one of them"),
+        ({"train_share": 1.5}, r"--train-share 1.5: expected a share above 0 and up to 1"),
+        ({"train_share": 0}, r"expected a share above 0"),
+        ({"dev_subset": 5}, r"--dev-subset needs --eval-every"),
+        ({"data_seed": 1}, r"--data-seed 1: nothing is drawn"),
+    ],
+)
+def test_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        resolve([], "original", given)
+
+
+def test_optional_settings_take_none() -> None:
+    resolved = resolve([{"max_steps": (5, "method")}], "original", {"max_steps": "none", "clip_norm": "none"})
+    assert resolved["max_steps"].value is None
+    assert resolved["clip_norm"].value is None
+
+
+def test_a_draw_has_a_seed_even_if_none_is_given() -> None:
+    assert resolve([], "original", {})["data_seed"].value is None
+    assert resolve([], "original", {"train_subset": 5})["data_seed"].value == 0
+    assert resolve([], "original", {"train_subset": 5, "data_seed": 3})["data_seed"].value == 3
+
+
+def test_an_output_may_end_before_it_is_cut() -> None:
+    with pytest.raises(UserError, match="--min-new-tokens 10 with --max-new-tokens 5"):
+        resolve([], "original", {"max_new_tokens": 5}, ENCODER_DECODER)
+    assert resolve([], "original", {"max_new_tokens": 10}, ENCODER_DECODER)["max_new_tokens"].value == 10

@@ -1,0 +1,144 @@
+"""Loading backbones: nothing is filled in silently, and errors say what is wrong with a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import BartConfig, BartForConditionalGeneration, BartModel, GPT2Config, GPT2LMHeadModel
+
+from bench.errors import DataError
+from bench.models.catalogue import kind_of_model, locate
+from bench.models.loading import (
+    add_pad_row,
+    check_vocabulary,
+    load_backbone,
+    load_tokenizer,
+    model_class,
+    model_config,
+)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    config = GPT2Config(n_layer=1, n_embd=8, n_head=2, n_positions=16, vocab_size=20)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("gpt2-medium", 354_823_168), ("gpt2-large", 774_030_080), ("bart-large", 406_291_456)],
+)
+def test_architectures_have_the_papers_size(name: str, count: int) -> None:
+    with torch.device("meta"):
+        model = model_class(kind_of_model(name))(model_config(name))
+    assert sum(p.numel() for p in model.parameters()) == count
+
+
+def test_torn_weights_and_foreign_configurations_are_refused(checkpoint: Path) -> None:
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(DataError, match="cannot be read"):
+        load_backbone(locate(str(checkpoint)))
+    (checkpoint / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(DataError, match="expected 'gpt2'"):
+        locate(str(checkpoint))
+    (checkpoint / "config.json").write_text("not json")
+    with pytest.raises(DataError, match="not a model configuration"):
+        locate(str(checkpoint))
+
+
+def rewrite(checkpoint: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
+    weights = checkpoint / "model.safetensors"
+    save_file(change(load_file(weights)), weights, {"format": "pt"})
+
+
+def test_missing_weights_are_not_filled_with_random_ones(checkpoint: Path) -> None:
+    rewrite(
+        checkpoint,
+        lambda state: {n: t for n, t in state.items() if ".h.0.attn" not in n and "h.0.attn" not in n},
+    )
+    with pytest.raises(DataError, match=r"lacks transformer\.h\.0\.attn.* and \d+ more"):
+        load_backbone(locate(str(checkpoint)))
+
+
+def test_a_configuration_of_other_weights_is_refused(checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps(config | {"n_embd": 16}))
+    with pytest.raises(DataError, match="has another shape for"):
+        load_backbone(locate(str(checkpoint)))
+
+
+def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(
+    checkpoint: Path, tiny_model: Path
+) -> None:
+    with pytest.raises(DataError, match="257 tokens and the model 20"):
+        check_vocabulary(load_backbone(locate(str(checkpoint))), load_tokenizer(tiny_model), checkpoint)
+
+
+def test_a_directory_without_a_tokenizer_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(DataError, match="tokenizer"):
+        load_tokenizer(checkpoint)
+
+
+def test_pad_row_is_seeded_tied_and_leaves_the_rest(checkpoint: Path) -> None:
+    first, second = (load_backbone(locate(str(checkpoint))) for _ in range(2))
+    ids = torch.tensor([[1, 2, 3]])
+    before = first(ids).logits
+    add_pad_row(first, seed=5)
+    add_pad_row(second, seed=6)
+    after = first(ids).logits
+    assert after.shape[-1] == 21
+    torch.testing.assert_close(after[..., :20], before)
+    assert first.lm_head.weight is first.transformer.wte.weight
+    assert not torch.equal(first.lm_head.weight[20], second.lm_head.weight[20])
+
+
+# -- encoder-decoders ---------------------------------------------------------------------------
+
+
+def small_bart() -> BartConfig:
+    sides = {"layers": 1, "attention_heads": 2, "ffn_dim": 8}
+    sizes = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in sides.items()}
+    return BartConfig(**sizes, d_model=8, max_position_embeddings=16, vocab_size=20)
+
+
+def test_the_hubs_layout_of_bart_is_read(tmp_path: Path) -> None:
+    """Half precision, a base model without head and bias, and the word embedding under three names."""
+    torch.manual_seed(0)
+    base = BartModel(small_bart())
+    base.save_pretrained(tmp_path / "hub")
+    state = {name: tensor.half().contiguous().clone() for name, tensor in base.state_dict().items()}
+    assert {"shared.weight", "encoder.embed_tokens.weight"} <= set(state)
+    save_file(state, tmp_path / "hub" / "model.safetensors", {"format": "pt"})
+    loaded = load_backbone(locate(str(tmp_path / "hub")))
+    assert loaded.dtype == torch.float32
+    assert loaded.lm_head.weight is loaded.model.shared.weight
+    assert not loaded.final_logits_bias.any()
+    own = loaded.model.state_dict()
+    assert all(torch.equal(own[name], tensor.float()) for name, tensor in state.items())
+    assert sum(p.numel() for p in loaded.parameters()) == sum(p.numel() for p in base.parameters())
+
+
+def test_a_bart_with_missing_weights_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "bart"
+    BartForConditionalGeneration(small_bart()).save_pretrained(folder)
+    rewrite(folder, lambda state: {n: t for n, t in state.items() if "encoder_attn.k_proj" not in n})
+    with pytest.raises(DataError, match=r"lacks model\.decoder\.layers\.0\.encoder_attn\.k_proj"):
+        load_backbone(locate(str(folder)))
+
+
+def test_a_tokenizer_with_other_special_tokens_is_refused(tiny_bart: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bart"
+    shutil.copytree(tiny_bart, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"decoder_start_token_id": 0}))
+    with pytest.raises(DataError, match="decoder_start_token_id is 0"):
+        check_vocabulary(load_backbone(locate(str(folder))), load_tokenizer(folder), folder)

@@ -1,0 +1,142 @@
+"""The document: everything of the paper is in it, ours beside, gaps as gaps, mini apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+from made_site import NASTY, generations, records, report, webnlg
+from made_up import failed, record
+
+from bench.errors import DataError, UserError
+from reports.document import builder
+from reports.document.schema import CellView, MiniView, Table
+from reports.paper import published
+
+
+def cells(table: Table) -> list[CellView]:
+    return [
+        cell
+        for block in table.blocks
+        for section in block.sections
+        for row in section.rows
+        for cell in row.cells
+        if isinstance(cell, CellView)
+    ]
+
+
+def the(table: Table, **fields: object) -> CellView:
+    (found,) = [cell for cell in cells(table) if all(getattr(cell, n) == v for n, v in fields.items())]
+    return found
+
+
+@pytest.mark.parametrize("name", published.WITH_CELLS)
+def test_every_cell_of_the_paper_stands_in_its_table_once(name: str) -> None:
+    found = cells(report().table(name))
+    assert sorted((c.section or "", c.row, c.column) for c in found) == sorted(
+        (c.section or "", c.row, c.column) for c in published.cells(name)
+    )
+    assert len({cell.id for cell in found}) == len(found)
+
+
+def test_a_cell_has_both_numbers_its_interval_and_what_stands_behind() -> None:
+    cell = the(report().table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium")
+    assert cell.printed == "55.0" and cell.verdict == "reproduced"
+    assert cell.ours is not None and cell.ours.n == 3
+    assert cell.ours.text == "55.2 ± 0.5" and "between seeds" in cell.ours.note
+    assert [value.seed for value in cell.lineage.runs] == [1, 2, 3]
+    assert cell.lineage.signatures and cell.lineage.deviations
+    assert any(account["printed"] == "55.1" for account in cell.elsewhere)  # arXiv v1
+    known = {run.run_id: run for run in report().runs}
+    assert all(known[value.run_id].command.startswith("bench run") for value in cell.lineage.runs)
+
+
+def test_one_seed_has_no_interval_and_says_so() -> None:
+    cell = the(report().table("table2"), column="WebNLG BLEU A", row="FT-TOP2")
+    assert cell.ours is not None and cell.ours.low is None and "±" not in cell.ours.text
+    assert "one seed" in cell.ours.note
+
+
+def test_failures_are_gaps() -> None:
+    cell = the(report().table("table2"), column="DART BLEU", row="FT-FULL", section="GPT-2 Medium")
+    assert cell.label == "not run (1 failed: out-of-memory)" and cell.ours is None
+
+
+def test_mini_never_stands_in_a_cell_of_the_paper() -> None:
+    only_mini = builder.build(
+        [webnlg(1, "prefix", 66.0, model="mini-gpt2", scale="mini")], ["table2"], plan=False
+    )
+    table = only_mini.table("table2")
+    assert all(cell.ours is None for cell in cells(table))
+    beside = [c for b in table.mini for s in b.sections for r in s.rows for c in r.cells if c]
+    assert beside and all(isinstance(cell, MiniView) for cell in beside)
+
+
+def test_nothing_run_is_a_report_too() -> None:
+    empty = builder.build([], ["all"], generations=generations)
+    assert set(empty.overview.verdicts) >= {"reproduced", "not run"}
+    assert empty.overview.verdicts["reproduced"] == 0 and empty.runs == ()
+    assert all(one.records.outcome == "not run" for one in empty.claims)
+    assert empty.overview.claims_on_paper["supported"] > 10
+    assert any(one.experiment == "table2" and one.planned > 10 for one in empty.overview.progress)
+    assert all(
+        output.text is None for group in empty.examples for e in group.examples for output in e.outputs
+    )
+
+
+def test_progress_counts_an_experiments_own_runs() -> None:
+    from bench.experiments.expansion import expand
+
+    request = expand("table5", "mini").requests[0]
+    options = {name: one[0] for name, one in request.preset.items() if name in ("length", "size")}
+    made = record(request.method.name, "e2e", request.seed, options=options, model="mini-gpt2", scale="mini")
+    found = builder.build([made, failed(method="ft-full")], ["table5"]).overview.progress
+    assert [(one.scale, one.done) for one in found] == [("paper", 0), ("mini", 1)]
+
+
+def test_paper_only_has_nothing_of_ours() -> None:
+    found = builder.build(records(), ["table2", "figure3", "claims"], paper_only=True)
+    assert found.runs == () and found.examples == ()
+    assert all(cell.verdict is None and cell.ours is None for cell in cells(found.table("table2")))
+    assert all(one.on_paper.outcome and not one.records.outcome for one in found.claims)
+
+
+def test_names_are_checked_and_put_in_order() -> None:
+    assert builder.chosen(["figure3", "table2", "table2"]) == ("table2", "figure3")
+    assert builder.chosen([]) == builder.chosen(["all"])
+    with pytest.raises(UserError, match="table2"):
+        builder.chosen(["tabel2"])
+
+
+def test_it_is_plain_data_and_the_same_for_the_same_records() -> None:
+    first = json.dumps(report().as_json(), allow_nan=False)
+    again = builder.build(records_of_report(), ["all"], generations=generations, damaged=[NASTY[0]])
+    assert len(json.dumps(again.as_json(), allow_nan=False)) == len(first)
+
+
+def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
+    cell = the(report().table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium")
+    place = ["id", "table", "section", "row", "column", "task", "group", "metric", "model", "method"]
+    printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
+    ours = ["ours", "verdict", "label", "reason", "difference", "lineage"]
+    assert list(asdict(cell)) == [*place, *printed, *ours]
+
+
+def records_of_report() -> list[dict[str, object]]:
+    return records()
+
+
+def test_examples_show_ours_with_marks_and_survive_damage() -> None:
+    table10 = next(group for group in report().examples if group.id == "table10")
+    first = table10.examples[0]
+    assert [output.label for output in first.outputs] == ["Prefix-tuning, seed 1", "Fine-tuning, seed 1"]
+    assert "A Place | leader | A Person" in first.outputs[0].missing
+    assert first.outputs[1].paper.startswith("leaves out fact 2, 4")
+    assert table10.examples[-1].outputs[0].gap == "the run has no item " + table10.examples[-1].item
+
+    def torn(run_id: str) -> list[dict[str, object]]:
+        raise DataError("generations.jsonl is damaged")
+
+    broken = builder.build(records(), ["table10"], generations=torn, plan=False)
+    assert "damaged" in broken.examples[0].examples[0].outputs[0].gap

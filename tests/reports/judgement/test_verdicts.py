@@ -1,0 +1,242 @@
+"""The rules for verdicts: examples of each, and what must hold for any numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import cell, failed, record, scores, seeds, webnlg_prefix
+
+from reports.document.table1 import exactly
+from reports.judgement.verdicts import (
+    ABOVE,
+    BELOW,
+    NOT_COMPARABLE,
+    NOT_RUN,
+    REPRODUCED,
+    RULES,
+    SCIENTIFIC,
+    VERDICTS,
+    WITHIN_NOISE,
+    Judgement,
+    half_unit,
+    judge,
+    tally,
+)
+from reports.paper import published
+from reports.records.index import Found, Index, collect
+from reports.stats.intervals import ONE_SEED
+
+CELL = webnlg_prefix()  # 55.0
+ORDER = {REPRODUCED: 0, WITHIN_NOISE: 1, ABOVE: 2, BELOW: 2}
+
+
+def of(values: list[float], where: published.Cell = CELL) -> Judgement:
+    return judge(where, Found("paper", {(None, seed): value for seed, value in enumerate(values)}))
+
+
+def on(records: list[dict[str, Any]], where: published.Cell = CELL, scale: str = "paper") -> Judgement:
+    return judge(where, collect(Index(records), where, scale))
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([55.2, 54.9, 55.4], REPRODUCED),
+        ([55.54], REPRODUCED),  # half a point and the rounding of 55.0
+        ([55.6], WITHIN_NOISE),
+        ([53.5], WITHIN_NOISE),
+        ([52.5], BELOW),
+        ([57.5], ABOVE),
+        ([54.2, 54.25, 54.3], WITHIN_NOISE),  # three seeds that happen to agree do not make the noise vanish
+        (
+            [55.2, 56.3, 55.0, 56.1, 55.5],
+            REPRODUCED,
+        ),  # further off, but the interval holds 55.0 ...
+        ([61.0, 52.0], WITHIN_NOISE),  # ... but not one that would hold anything
+        ([52.4, 52.5, 52.3, 52.4, 52.5], BELOW),
+        ([58.4, 58.5, 58.3, 58.4, 58.5], ABOVE),
+    ],
+)
+def test_examples(values: list[float], verdict: str) -> None:
+    assert of(values).verdict == verdict, of(values)
+
+
+def test_the_judgement_shows_its_numbers() -> None:
+    got = of([57.4, 57.6])
+    assert got.verdict == got.label == ABOVE and got.difference == pytest.approx(2.5)
+    assert got.tolerance == pytest.approx(0.55) and got.noise is not None and got.noise < 2.5
+    assert "57.5" in got.reason and "55.0" in got.reason and "above" in got.reason
+    assert got.summary is not None and "between seeds, n = 2" in got.summary.note
+    alone = of([55.1])
+    assert alone.summary is not None and alone.summary.note == ONE_SEED
+    assert "one seed, judged by the usual spread" in alone.reason
+
+
+def test_values_are_compared_in_the_printed_unit() -> None:
+    meteor = cell(task="e2e", method="prefix", model="gpt2-medium", metric="meteor")  # 46.3, ours 0 to 1
+    assert of([0.463], meteor).verdict == REPRODUCED
+    got = of([0.43], meteor)
+    assert got.verdict == BELOW and got.summary is not None and got.summary.mean == pytest.approx(43.0)
+
+
+@pytest.mark.parametrize(
+    ("records", "verdict", "label"),
+    [
+        ([], NOT_RUN, "not run"),
+        ([failed(), failed(seed=2)], NOT_RUN, "not run (2 failed: out-of-memory)"),
+        ([failed("time-out")], NOT_RUN, "not run (1 failed: time-out)"),
+        ([failed("cancelled")], NOT_RUN, "not run (1 cancelled)"),
+        (
+            [failed(), failed("diverged", seed=2), failed("cancelled", seed=3)],
+            NOT_RUN,
+            "not run (2 failed: 1 out-of-memory, 1 diverged; 1 cancelled)",
+        ),
+        (
+            [record(scores=scores({"bleu": None}, reason="no java"))],
+            NOT_RUN,
+            "not run (not computed: no java)",
+        ),
+        ([record(scores=scores({"bleu": 55.0}, gate="failed: off by 2"))], NOT_COMPARABLE, None),
+        ([record(protocol="plain", not_comparable=["protocol plain"])], NOT_COMPARABLE, None),
+    ],
+)
+def test_gaps_are_never_results(records: list[dict[str, Any]], verdict: str, label: str | None) -> None:
+    got = on(records)
+    assert got.verdict == verdict and (label is None or got.label == label)
+
+
+def test_a_failure_beside_results_is_mentioned() -> None:
+    got = on([*seeds([55.0, 55.1]), failed(seed=3)])
+    assert got.verdict == REPRODUCED and "1 failed: out-of-memory" in got.reason
+
+
+def test_mini_is_shown_and_never_judged() -> None:
+    runs = seeds([55.0, 55.0], scale="mini", model="mini-gpt2")
+    got = on(runs, scale="mini")
+    assert got.verdict == NOT_COMPARABLE and got.label == "not comparable (mini)"
+    assert got.summary is not None and got.summary.mean == 55.0 and got.difference is None
+    assert on(runs).verdict == NOT_RUN
+
+
+def test_what_the_paper_does_not_print_is_not_judged_inside_its_range() -> None:
+    low = published.find(
+        {"table": "figure6", "metric": "bleu", "settings": {"train_share": 0.4}, "method": "prefix"}
+    )[0]
+    assert (low.low, low.high) == (64, 70)
+    assert of([67.0, 67.2], low).verdict == NOT_COMPARABLE
+    assert of([60.0, 60.2], low).verdict == BELOW
+    assert of([74.0, 74.2], low).verdict == ABOVE
+    assert of([70.3], low).verdict == REPRODUCED
+
+
+def test_other_kinds_of_cells() -> None:
+    cited = cell("table2", row="SOTA", column="E2E BLEU")
+    assert judge(cited, Found("paper")).verdict == NOT_COMPARABLE
+    lewis = cell("table3", method="ft-full", metric="rouge1")
+    assert of([0.4514], lewis).verdict == REPRODUCED
+    setting = cell("table6", task="e2e", method="prefix", metric="lr")
+    assert judge(setting, Found("paper")).verdict == NOT_COMPARABLE
+    hours = cell("efficiency", metric="epoch_hours", method="prefix")
+    assert "authors'" in of([0.2], hours).reason and of([0.2], hours).verdict == NOT_COMPARABLE
+    assert of([1.4], cell("efficiency", metric="speed_gain")).verdict == NOT_COMPARABLE
+    stored = cell("efficiency", metric="stored_parameters", task="webnlg")
+    assert of([245_760.0], stored).verdict == REPRODUCED
+    assert of([25_744_896.0], stored).verdict == ABOVE  # the MLP of training counted
+    share = cell("efficiency", metric="stored_share", row="PREFIX(0.1%)", task=None)
+    assert of([0.00069], share).verdict == REPRODUCED and of([0.03], share).verdict == ABOVE
+
+
+def test_statistics_of_the_data() -> None:
+    size = cell("table1", task="e2e", metric="examples")
+    assert judge(size, Found("paper")).label == "not run (the published files were not counted)"
+    assert judge(size, exactly(51_426)).verdict == REPRODUCED
+    assert judge(size, exactly(42_061)).verdict == BELOW
+    length = cell("table1", task="e2e", metric="output_length")
+    assert judge(length, exactly(27.84)).verdict == REPRODUCED
+    assert judge(length, exactly(26.96)).verdict == BELOW  # targets that were not tokenised
+
+
+@pytest.mark.parametrize(
+    ("printed", "half"),
+    [("70.3", 0.05), ("0.46", 0.005), ("2.46", 0.005), ("3.0%", 0.0005), ("1%", 0.005), ("250K", 500.0),
+     ("50K", 500.0), ("1000x", 0.5), ("30", 0.5), ("-0.3", 0.05), (None, 0.0), ("?", 0.0)],
+)  # fmt: skip
+def test_half_a_unit_of_the_last_digit(printed: str | None, half: float) -> None:
+    assert half_unit(printed) == pytest.approx(half)
+
+
+def test_every_score_of_the_paper_has_a_rule_with_a_reason() -> None:
+    measured = {
+        c.metric
+        for n in published.WITH_CELLS
+        for c in published.cells(n)
+        if c.kind in ("measured", "read off")
+    }
+    assert measured <= RULES.keys()
+    assert all(rule.why and rule.tolerance > 0 for rule in RULES.values())
+
+
+def test_all_cells_get_a_verdict_without_records() -> None:
+    every = [one for name in published.WITH_CELLS for one in published.cells(name)]
+    index = Index([])
+    counts = tally(judge(one, collect(index, one)).verdict for one in every)
+    assert list(counts) == list(VERDICTS) and sum(counts.values()) == len(every)
+    assert not any(counts[verdict] for verdict in SCIENTIFIC)
+
+
+# --- for any numbers
+
+SPREAD = st.lists(st.floats(-2, 2), min_size=1, max_size=8)
+
+
+@given(SPREAD, st.floats(-8, 8))
+def test_both_directions_alike(spread: list[float], shift: float) -> None:
+    centred = [value - sum(spread) / len(spread) for value in spread]
+    up = of([55.0 + shift + value for value in centred])
+    down = of([55.0 - shift - value for value in centred])
+    turned = {ABOVE: BELOW, BELOW: ABOVE}
+    assert down.verdict == turned.get(up.verdict, up.verdict)
+
+
+@given(SPREAD, st.floats(0, 8), st.floats(0, 8), st.booleans())
+def test_moving_away_never_helps(spread: list[float], near: float, step: float, up: bool) -> None:
+    centred = [value - sum(spread) / len(spread) for value in spread]
+    way = 1 if up else -1
+    closer = of([55.0 + way * near + value for value in centred])
+    further = of([55.0 + way * (near + step) + value for value in centred])
+    assert ORDER[further.verdict] >= ORDER[closer.verdict]
+
+
+@given(SPREAD, st.integers(0, 4), st.integers(0, 4))
+def test_failures_never_change_a_verdict(spread: list[float], memory: int, cancelled: int) -> None:
+    values = {(None, seed): 55.0 + value for seed, value in enumerate(spread)}
+    with_failures = Found("paper", values, failures={"out-of-memory": memory, "cancelled": cancelled})
+    assert judge(CELL, with_failures).verdict == judge(CELL, Found("paper", values)).verdict
+    alone = judge(CELL, replace(with_failures, replicates={}))
+    assert alone.verdict == NOT_RUN
+
+
+@given(st.floats(0, 100), st.sampled_from(["mini", "plain", "limit", "typed"]))
+def test_what_is_not_comparable_gets_no_other_verdict(bleu: float, what: str) -> None:
+    if what == "mini":
+        made = record(bleu=bleu, scale="mini", model="mini-gpt2")
+        assert on([made], scale="mini").verdict == NOT_COMPARABLE
+    elif what == "plain":
+        made = record(bleu=bleu, protocol="plain", not_comparable=["protocol plain"])
+    elif what == "typed":
+        made = record(bleu=bleu, not_comparable=["settings from the command line: lr"])
+        made["settings"]["lr"] = {"value": 1e-3, "origin": "command line"}
+    else:
+        made = record(bleu=bleu)
+        made["settings"]["limit"] = {"value": 10, "origin": "command line"}
+    assert on([made]).verdict in (NOT_COMPARABLE, NOT_RUN)
+
+
+@given(SPREAD)
+def test_scale_mini_never_reaches_a_verdict_whatever_the_values(spread: list[float]) -> None:
+    got = judge(CELL, Found("mini", {(None, seed): 55 + value for seed, value in enumerate(spread)}))
+    assert got.verdict == NOT_COMPARABLE

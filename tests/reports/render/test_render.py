@@ -1,0 +1,224 @@
+"""Every format: all of the document is there, and no text from outside is more than text."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import io
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_site import NASTY, report
+from markdown_it import MarkdownIt
+
+from reports.document import builder
+from reports.render import csv_table, html_page, latex, markdown, output_files
+from reports.render.html_text import h
+
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Reader(html.parser.HTMLParser):
+    """Elements with attributes and all text; fails where an element is not closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, (tag, self.open[-5:])
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def page() -> Reader:
+    reader = Reader()
+    reader.feed(html_page.page(report()))
+    assert reader.open == []
+    return reader
+
+
+def test_html_is_one_page_with_one_script_and_no_address(page: Reader) -> None:
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("script") == 1 and "img" not in tags and "iframe" not in tags
+    for tag, attributes in page.elements:
+        assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+        for name in ("src", "href", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:,", "figures/")), attributes
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("text", NASTY[:6])
+def test_html_shows_bad_texts_as_they_are(page: Reader, text: str) -> None:
+    assert any(text in shown for shown in page.texts)
+
+
+def test_html_has_every_part(page: Reader) -> None:
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    parts = {*report().names, "overview", "claims", "examples", "deviations", "runs"}
+    assert parts <= ids
+    for anchor in (attributes["href"] for tag, attributes in page.elements if tag == "a"):
+        assert anchor is not None and anchor[1:] in ids, anchor
+
+
+def test_html_names_what_the_rows_are() -> None:
+    text = html_page.page(builder.build([], ["table1", "table2"], plan=False))
+    one, other = (text[text.index(f'<section id="{name}"') :] for name in ("table1", "table2"))
+    first = re.compile(r'data-column="0"><button type="button" class="sort">([^<]*)')
+    assert [first.findall(part)[0] for part in (one, other)] == ["Data set", "System"]
+
+
+def test_html_escapes_quotes_and_forbidden_characters() -> None:
+    assert h("\"'<>&\x00\x1b") == "&quot;&#x27;&lt;&gt;&amp;��"
+
+
+# --- Markdown
+
+
+def test_markdown_reads_as_tables_with_nothing_active() -> None:
+    parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
+    parser.disable("linkify")
+    tokens = parser.parse(markdown.page(report()))
+    inline = [child for token in tokens for child in token.children or ()]
+    kinds = {token.type for token in [*tokens, *inline]}
+    assert not kinds & {"html_block", "html_inline", "link_open", "image"}, kinds
+    text = "".join(child.content for child in inline if child.type in ("text", "text_special"))
+    assert NASTY[0] in text and "=cmd|' /C calc'!A0" in text
+    # Every table has as many cells in each row as in its head.
+    widths: list[int] = []
+    for token in tokens:
+        if token.type == "tr_open":
+            widths.append(0)
+        if token.type in ("th_open", "td_open"):
+            widths[-1] += 1
+        if token.type == "table_close":
+            assert len(set(widths)) == 1, widths
+            widths = []
+
+
+@pytest.mark.parametrize("text", [*NASTY, "1. a list", "- a list", "a\n\n# b", "www.example.org", "$$x$$"])
+def test_markdown_texts_are_one_line_without_markup(text: str) -> None:
+    shown = markdown.m(text)
+    assert "\n" not in shown
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", shown)  # without what a backslash makes plain
+    assert not re.search(r"[\n|`<>*\[\]$]|://|www\.|^\s*([-+#]|\d+[.)])\s", bare)
+
+
+@given(st.text(st.sampled_from("""ab1 .)#-+=|`*_[](){}<>&!~$@:/\\"'^\n"""), max_size=12))
+def test_markdown_shows_every_text_as_it_is(text: str) -> None:
+    parser = MarkdownIt("gfm-like", {"html": True, "linkify": False}).disable("linkify")
+    flat = " ".join(text.split())
+    shown = markdown.m(text)
+    table = f"| x | {shown} |\n| --- | --- |\n| {shown} | y |"
+    for page, times in ((f"{shown} (end)", 1), (f"## {shown}", 1), (f"- {shown}", 1), (table, 2)):
+        found = parser.parse(page)
+        contents = [
+            "".join(part.content for part in one.children or ()) for one in found if one.type == "inline"
+        ]
+        kinds = {part.type for one in found for part in one.children or ()}
+        assert kinds <= {"text", "text_special"}, page
+        if flat:
+            assert sum(content.removesuffix(" (end)") == flat for content in contents) == times, page
+
+
+def test_markdown_escapes_only_what_could_act() -> None:
+    assert markdown.m("embedding[length=10]") == r"embedding\[length=10\]"
+    assert markdown.m('the authors\' #1: "x = 2^3" (50%!)') == 'the authors\' #1: "x = 2^3" (50%!)'
+    assert markdown.m("asks for >= 0") == r"asks for \>= 0"
+
+
+def test_markdown_code_cannot_be_ended_from_inside() -> None:
+    fenced = markdown.fenced(["a ```` b", "c\n```"])
+    assert fenced.splitlines()[0] == fenced.splitlines()[-1] == "`````" and len(fenced.splitlines()) == 4
+
+
+# --- LaTeX
+
+
+def test_tex_is_balanced_and_every_row_has_its_cells() -> None:
+    text = latex.page(report(), {"figure3": "figures/figure3.pdf"})
+    body = text.replace(r"\\", "").replace(r"\{", "").replace(r"\}", "")
+    depth = 0
+    for character in body:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        assert depth >= 0
+    assert depth == 0
+    stack = []
+    for what, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if what == "begin":
+            stack.append(name)
+        else:
+            assert stack.pop() == name
+    assert stack == [] and text.count(r"\end{document}") == 1
+    for table in re.findall(r"\\begin\{tabular\}\{@\{\}(\w+)@\{\}\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        for row in table[1].split(r"\\")[1:-1]:
+            if "multicolumn" not in row:
+                plain = re.sub(r"\\(top|mid|bottom)rule|\\cmidrule\(lr\)\{[\d-]+\}", "", row)
+                assert len(re.findall(r"(?<!\\)&", plain)) == len(table[0]) - 1, row
+    assert r"\includegraphics" in text and "55.2 $\\pm$ 0.5" in text
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_tex_texts_hold_no_command_of_theirs(text: str) -> None:
+    shown = latex.t(text)
+    assert not re.search(r"\\(input|end)(?![a-z])", shown)
+    assert not re.search(r"(?<!\\)[%#&_]", shown)
+    assert not shown.startswith(("[", "*"))
+    # All that pdfLaTeX cannot set is spelled by number.
+    assert all(ord(c) < 128 or c in latex.ACCENTED for c in shown)
+
+
+# --- CSV
+
+
+def test_csv_has_one_line_per_number_and_no_formula() -> None:
+    rows = list(csv.reader(io.StringIO(output_files.text(report(), "csv"))))
+    assert rows[0] == list(csv_table.COLUMNS)
+    for row in rows:
+        for value in row:
+            assert not value.startswith(("=", "+", "@", "\t", "\r")), value
+            assert not value.startswith("-") or re.fullmatch(r"-[\d.]+(e-?\d+)?", value), value
+    line = next(r for r in rows if r[2] == "PREFIX(0.1%)" and r[3] == "WebNLG BLEU A")
+    named = dict(zip(rows[0], line, strict=True))
+    assert (named["paper"], named["n"], named["verdict"]) == ("55", "3", "reproduced")
+    assert float(named["ours"]) == pytest.approx(55.2)
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1+2", "@SUM(A1)", "\t=1", " =1", "\n=1"])
+def test_csv_guards_what_a_spreadsheet_would_evaluate(text: str) -> None:
+    assert csv_table.guarded(text).startswith("'")
+
+
+def test_csv_numbers_stay_numbers() -> None:
+    assert csv_table.guarded(-1.5) == "-1.5" and csv_table.guarded(None) == "" and csv_table.guarded(3) == "3"
+
+
+# --- JSON, and all of them without runs
+
+
+def test_json_is_the_document() -> None:
+    read = json.loads(output_files.text(report(), "json"))
+    assert read["names"] == list(report().names) and len(read["claims"]) == len(report().claims)
+
+
+@pytest.mark.parametrize("form", output_files.FORMATS)
+@pytest.mark.parametrize("paper_only", [True, False])
+def test_every_format_works_with_nothing_run(form: str, paper_only: bool) -> None:
+    empty = builder.build([], ["table2", "figure5", "claims"], paper_only, plan=False)
+    text = output_files.text(empty, form)
+    assert "55.0" in text
+    assert ("reproduced" in text) or paper_only or form == "csv"

@@ -1,0 +1,188 @@
+"""Runs that differ in what they decode share one training, and say so; all others train by themselves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.config.request import Common, Specified, expand, specify
+from bench.runs import runner, shared_training, stages
+from bench.runs.stages import Attempt
+from bench.store.store import Store
+from reports.records.values import measure
+
+QUICK: dict[str, object] = {
+    "max_steps": 2,
+    "limit": 4,
+    "beams": 1,
+    "max_new_tokens": 4,
+    "device": "cpu",
+}
+
+
+def request(runs: Path, model: Path, method: str = "prefix[length=2,hidden=4]", **given: object) -> Any:
+    common = Common(model=str(model), runs=runs, given={**QUICK, **given})
+    [made] = expand(methods=method, tasks="webnlg", seeds="1", common=common)
+    return made
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def done(record: dict[str, Any] | None) -> dict[str, Any]:
+    assert record is not None and record["status"] == "done"
+    return record
+
+
+def test_another_split_comes_out_of_the_same_parameters(
+    runs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = done(runner.run(request(runs, tiny_model)))
+    alone = done(runner.run(request(runs.with_name("alone"), tiny_model, test_split="dev", beams=2)))
+    with monkeypatch.context() as patched:
+        patched.setattr(Attempt, "fit", lambda *_: pytest.fail("trained once more"))
+        other = done(runner.run(request(runs, tiny_model, test_split="dev", beams=2)))
+    assert f"training: taken from {first['run_id']}" in capsys.readouterr().err
+    assert first["run_id"] != other["run_id"] == alone["run_id"]
+    assert first["training"]["taken_from"] is alone["training"]["taken_from"] is None
+    assert other["training"] == {**first["training"], "taken_from": first["run_id"]}
+    assert other["parameters"] == alone["parameters"]
+    # What comes out is what a training of its own gives, byte for byte.
+    mine, own = (Store(root).run(other["run_id"]) for root in (runs, runs.with_name("alone")))
+    assert mine.read_generations() == own.read_generations()
+    assert other["scores"] == alone["scores"]
+    assert [line["loss"] for line in mine.read_log()] == [line["loss"] for line in own.read_log()]
+    # A third one names who trained, not who passed it on.
+    third = done(runner.run(request(runs, tiny_model, test_split="train")))
+    assert third["training"]["taken_from"] == first["run_id"]
+
+
+def test_the_file_is_on_the_disk_once_and_outlives_the_run_that_trained(runs: Path, tiny_model: Path) -> None:
+    first = Store(runs).run(done(runner.run(request(runs, tiny_model)))["run_id"])
+    again = request(runs, tiny_model, test_split="dev")
+    other = Store(runs).run(done(runner.run(again))["run_id"])
+    assert first.parameters.samefile(other.parameters)
+    shutil.rmtree(first.path)
+    record = done(runner.run(again))
+    assert record["attempt"] == 1, "still done: nothing of it is gone"
+
+
+def test_where_files_cannot_have_two_names_they_are_copied(
+    runs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Store(runs).run(done(runner.run(request(runs, tiny_model)))["run_id"])
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.link", refuse)
+        folder = Store(runs).run("copied")
+        spec = specify(request(runs, tiny_model))
+        taken = shared_training.take(folder, spec.spec, shared_training.training_key(spec))
+    assert taken is not None
+    assert folder.parameters.read_bytes() == first.parameters.read_bytes()
+    assert not first.parameters.samefile(folder.parameters)
+
+
+def key(runs: Path, model: Path, **given: object) -> str:
+    method = str(given.pop("method", "prefix[length=2,hidden=4]"))
+    return shared_training.training_key(specify(request(runs, model, method, **given)))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"test_split": "dev"},
+        {"beams": 3},
+        {"length_penalty": 0.5},
+        {"max_new_tokens": 9},
+        {"test_subset": 2},
+        {"test_subset": 2, "data_seed": 3},
+        {"decode_batch": 1},
+    ],
+)
+def test_what_decoding_alone_reads_does_not_make_another_training(
+    runs: Path, tiny_model: Path, given: dict[str, object]
+) -> None:
+    assert key(runs, tiny_model, **given) == key(runs, tiny_model)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_steps": 3},
+        {"lr": 1e-3},
+        {"limit": 3},
+        {"train_split": "dev"},
+        {"objective": "mean"},
+        {"eval_every": 1},
+        {"batch_size": 2},
+        {"backbone_dropout": "yes"},
+        {"train_subset": 3},
+        {"method": "prefix[length=3,hidden=4]"},
+        {"method": "embedding[length=2,hidden=4]"},
+    ],
+)
+def test_what_training_reads_does(runs: Path, tiny_model: Path, given: dict[str, object]) -> None:
+    usual = key(runs, tiny_model)
+    assert key(runs, tiny_model, **given) != usual
+
+
+def test_a_draw_of_the_training_rows_is_part_of_it(runs: Path, tiny_model: Path) -> None:
+    one, two = (key(runs, tiny_model, train_subset=3, data_seed=seed) for seed in (0, 1))
+    assert one != two
+    with_test = key(runs, tiny_model, train_subset=3, data_seed=0, test_split="dev")
+    assert with_test == one
+
+
+def test_other_training_files_make_another_training(runs: Path, tiny_model: Path, tmp_path: Path) -> None:
+    def found(training: str) -> Specified:
+        specified = specify(request(runs, tiny_model))
+        hashes = {path: training if "train" in path else h for path, h in specified.data.hashes.items()}
+        data = type(specified.data)(**{**vars(specified.data), "hashes": hashes})
+        return type(specified)(**{**vars(specified), "data": data})
+
+    assert shared_training.training_key(found("a" * 64)) != shared_training.training_key(found("b" * 64))
+
+
+def test_damaged_or_unfinished_parameters_are_not_taken(
+    runs: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = Store(runs).run(done(runner.run(request(runs, tiny_model)))["run_id"])
+    first.parameters.write_bytes(first.parameters.read_bytes()[:-1] + b"?")
+    other = done(runner.run(request(runs, tiny_model, test_split="dev")))
+    assert other["training"]["taken_from"] is None
+    assert "taken from" not in capsys.readouterr().err
+
+
+def test_nothing_is_taken_in_a_launch_of_many(
+    runs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(runner.run(request(runs, tiny_model)))
+    specified = specify(request(runs, tiny_model, test_split="dev"))
+    folder = Store(runs).run(specified.spec.run_id)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(stages, "take", lambda *_: pytest.fail("others would train and wait"))
+    monkeypatch.setattr(Attempt, "fit", lambda *_: {"taken_from": None})
+    from bench.models.loading import load_tokenizer
+
+    training, _ = Attempt(specified, folder).train(load_tokenizer(specified.model.path))
+    assert training == {"taken_from": None}
+
+
+def test_times_and_memory_of_another_job_are_no_measurements_of_this_one(
+    runs: Path, tiny_model: Path
+) -> None:
+    first = done(runner.run(request(runs, tiny_model)))
+    other = done(runner.run(request(runs, tiny_model, test_split="dev")))
+    assert measure(first, "all", "epoch_hours").value is not None
+    found = measure(other, "all", "epoch_hours")
+    assert found.value is None and "another run" in found.reason
+    assert json.dumps(other["training"])
