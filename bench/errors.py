@@ -9,6 +9,30 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """What an attempt at a run failed of, as records, jobs and listings have it."""
+
+    OUT_OF_MEMORY = "out-of-memory"
+    DISK_FULL = "disk-full"
+    STORAGE = "storage"
+    DIVERGED = "diverged"
+    UNAVAILABLE = "unavailable"
+    UNREADABLE_DATA = "unreadable-data"
+    REQUEST = "request"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+    # Of jobs, where the run itself could not say it.
+    TIME_OUT = "time-out"
+    NODE_FAILURE = "node-failure"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    KILLED = "killed"
+    VANISHED = "vanished"
+    NO_RECORD = "no-record"
+    NOT_SUBMITTED = "not-submitted"
 
 
 class UserError(Exception):
@@ -18,7 +42,14 @@ class UserError(Exception):
 
 
 class DataError(UserError):
-    """An input file is not what its format promises: names the file, the place and what was expected."""
+    """An input file is not what its format promises: names the file, the place and what was expected.
+
+    ``problem``: what is wrong without the file's name, where the raiser says it.
+    """
+
+    def __init__(self, message: str, problem: str | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem
 
 
 class UnavailableError(UserError):

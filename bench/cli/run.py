@@ -111,7 +111,7 @@ def command(
             continue
         if record is None:  # a further process of a launch of many; the first one reports
             continue
-        outcomes.append(record)
+        outcomes.append(dict(record))
         if broken := runner.failed_scores(record):
             click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
             failed += 1

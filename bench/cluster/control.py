@@ -79,8 +79,8 @@ def log_path(runs: Path, row: Row, process: int = 0) -> Path | None:
 
 def recorded_tail(runs: Path, row: Row) -> str:
     """The end of the log as the latest record has it."""
-    record = Store(runs).run(row.run_id).latest_record() or {}
-    error = record.get("error") or {}
+    record = Store(runs).run(row.run_id).latest_record()
+    error = {} if record is None else record.get("error") or {}
     return str(error.get("log_tail") or error.get("traceback") or "") if isinstance(error, dict) else ""
 
 

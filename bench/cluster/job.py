@@ -24,6 +24,7 @@ from typing import Any
 
 from bench.cluster.launches import Launch, read
 from bench.cluster.ranks import Siblings
+from bench.config.comparability import UNFINISHED
 from bench.runs.job_context import Place
 from bench.store import lease
 from bench.store.run_dir import RunDir
@@ -109,7 +110,7 @@ class Job:
         siblings.end("done")
         return {"run_id": self.run_id, "status": "done" if record is not None else "took part"}
 
-    def carry_out(self, place: Place) -> dict[str, Any] | None:
+    def carry_out(self, place: Place) -> Mapping[str, Any] | None:
         """The run itself; a holder that seems dead on another machine is waited for."""
         from bench.config.request import from_json, specify
         from bench.errors import UserError
@@ -266,7 +267,8 @@ def write_failure(
             **content,
             "status": status,
             "command": row["command"],
-            "not_comparable": ["the run did not finish"],
+            "not_comparable": [UNFINISHED.text],
+            "incomparable": [UNFINISHED.to_json()],
             "error": error,
             "job": dict(job),
             "ended": provenance.now(),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cluster import local
 from bench.cluster.scheduler import State
-from bench.store.run_dir import Record, RunDir
+from bench.store.record import Record
+from bench.store.run_dir import RunDir
 from bench.system.files import StorageError
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from bench.cluster.post_mortem import WORDS, belongs, ending, how_it_died
 from bench.cluster.post_mortem import log_name as log_name
 from bench.cluster.post_mortem import write_end as write_end
 from bench.cluster.scheduler import KINDS, State
-from bench.store.run_dir import Record, RunDir
+from bench.store.record import Record
+from bench.store.run_dir import RunDir
 from bench.store.store import Store
 
 STATES = (
@@ -145,7 +146,8 @@ def collect(runs: Path, only: Iterable[str] | None = None, repair: bool = True) 
             judge(row, record, one, state, one.launch.id not in silent, broken, folder)
             if repair and needs_record(row, record, one):
                 write_end(row, one, folder, state.end if state else None)
-                row.attempts = (folder.latest_record() or {}).get("attempt", row.attempts)
+                written = folder.latest_record()
+                row.attempts = row.attempts if written is None else written.attempt
         rows.append(row)
     return Status(rows, not silent, told.accounting, told.broken)
 

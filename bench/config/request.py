@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench.config.comparability import Incomparable, IncomparableKind
 from bench.config.settings import BY_NAME, parse_given
 from bench.config.specification import PROTOCOLS, SCALES, Resolved, RunSpec, make_spec, resolve_run
 from bench.data import subsets
@@ -142,27 +143,35 @@ class Specified:
     """The command line that asks for this run again."""
     strict: bool = True
     """Whether every split was required to have its published size."""
+    experiment: str | None = None
+    """The experiment that the run was asked for by."""
 
     @property
-    def not_comparable(self) -> list[str]:
+    def incomparable(self) -> list[Incomparable]:
         """Why no number of the paper can stand beside this run's; empty where one can."""
         spec = self.spec
         reasons = []
         if spec.scale != "paper":
-            reasons.append(f"scale {spec.scale}")
+            reasons.append(Incomparable(IncomparableKind.SCALE, f"scale {spec.scale}"))
         if spec.protocol != "original":
-            reasons.append(f"protocol {spec.protocol}")
+            reasons.append(Incomparable(IncomparableKind.PROTOCOL, f"protocol {spec.protocol}"))
         if self.data.origin == "mini":
-            reasons.append("data of an invented world")
+            reasons.append(Incomparable(IncomparableKind.INVENTED_DATA, "data of an invented world"))
         if not self.strict:
-            reasons.append("the splits' sizes were not required to be the published ones")
+            text = "the splits' sizes were not required to be the published ones"
+            reasons.append(Incomparable(IncomparableKind.ROW_COUNTS, text))
         if not (self.model.origin == "BENCH_MODELS" or self.model.origin.startswith("hub ")):
-            reasons.append(f"backbone: {self.model.origin}")
-        typed = [name for name, one in spec.settings.items() if one.origin == "command line"]
-        typed = [name for name in typed if BY_NAME[name].identity]
+            reasons.append(Incomparable(IncomparableKind.BACKBONE, f"backbone: {self.model.origin}"))
+        typed = [name for name, setting in spec.settings.items() if setting.typed and BY_NAME[name].identity]
         if typed:
-            reasons.append(f"settings from the command line: {', '.join(typed)}")
+            text = f"settings from the command line: {', '.join(typed)}"
+            reasons.append(Incomparable(IncomparableKind.TYPED_SETTINGS, text))
         return reasons
+
+    @property
+    def not_comparable(self) -> list[str]:
+        """``incomparable`` in words."""
+        return [reason.text for reason in self.incomparable]
 
 
 def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request]:
@@ -289,4 +298,6 @@ def specified(request: Request, model: Located, data: Prepared) -> Specified:
         command += " --any-row-count"
     if common.runs != Path("runs"):
         command += f" --runs {shlex.quote(str(common.runs))}"
-    return Specified(spec, request.task, request.method, data, model, command, common.strict)
+    return Specified(
+        spec, request.task, request.method, data, model, command, common.strict, request.experiment
+    )

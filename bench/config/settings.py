@@ -10,18 +10,44 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from bench.errors import UserError, unknown
 from bench.method import DECODER_ONLY, ENCODER_DECODER
 
 
+class SettingLayer(StrEnum):
+    """Which layer of the resolution decided a value, weakest first."""
+
+    DEFAULT = "default"
+    MODEL_KIND = "model-kind"
+    SCALE = "scale"
+    METHOD = "method"
+    TASK = "task"
+    EXPERIMENT = "experiment"
+    PROTOCOL = "protocol"
+    COMMAND_LINE = "command-line"
+    OPTION = "option"
+    """Another option of the method decides it."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A resolved value and where it comes from."""
+    """A resolved value and where it comes from: in words, and as the layer that decided it."""
 
     value: Any
     origin: str
+    layer: SettingLayer = SettingLayer.DEFAULT
+
+    @property
+    def typed(self) -> bool:
+        """Whether it was typed on the command line."""
+        return self.layer is SettingLayer.COMMAND_LINE
+
+    def to_json(self) -> dict[str, Any]:
+        """As records have it."""
+        return {"value": self.value, "origin": self.origin, "layer": self.layer.value}
 
 
 @dataclass(frozen=True)
@@ -78,6 +104,8 @@ def typed(value: object) -> str:
     return str(value)
 
 
+COMMAND_LINE = "command line"
+"""The origin, in words, of what was typed."""
 DEFAULT, CODE, LIBRARY, OURS = (
     "paper §5.3, default",
     "authors' code",
@@ -185,36 +213,38 @@ def parse_given(given: Mapping[str, object]) -> dict[str, Any]:
 
 
 def resolve(
-    layers: Iterable[Mapping[str, tuple[object, str]]],
+    layers: Iterable[tuple[SettingLayer, Mapping[str, tuple[object, str]]]],
     protocol: str,
     given: Mapping[str, object],
     kind: str = DECODER_ONLY,
 ) -> dict[str, Setting]:
-    """Every setting that a ``kind`` of model has, with its origin. ``layers``: of method, task and experiment,
-    weakest first.
+    """Every setting that a ``kind`` of model has, with its origin and the layer that decided it.
+
+    ``layers``: of scale, method, task and experiment, weakest first.
 
     Raises ``UserError`` for a name that is not in the table or not for this kind, or a bad value.
     """
     own = {known.name for known in TABLE if kind in known.kinds}
     resolved = {known.name: Setting(known.default, known.origin) for known in TABLE if known.name in own}
-    decided = [KIND[kind], *layers]
+    decided = [(SettingLayer.MODEL_KIND, KIND[kind]), *layers]
     if protocol == "plain":
-        decided.append({name: entry for name, entry in PLAIN.items() if name in own})
+        plain = {name: entry for name, entry in PLAIN.items() if name in own}
+        decided.append((SettingLayer.PROTOCOL, plain))
     for name in given:
         if name in BY_NAME and name not in own:
             raise UserError(
                 f"--{name.replace('_', '-')} is for {' and '.join(BY_NAME[name].kinds)} models; "
                 f"this run's is {kind}"
             )
-    for layer in decided:
-        for name, (value, origin) in layer.items():
+    for layer, entries in decided:
+        for name, (value, origin) in entries.items():
             if name not in own:
                 raise unknown(
                     f"setting of {kind} models", name, own, "declared by a method, task or experiment"
                 )
-            resolved[name] = Setting(BY_NAME[name].parse(value), origin)
+            resolved[name] = Setting(BY_NAME[name].parse(value), origin, layer)
     for name, value in parse_given(given).items():
-        resolved[name] = Setting(value, "command line")
+        resolved[name] = Setting(value, COMMAND_LINE, SettingLayer.COMMAND_LINE)
     values = {name: setting.value for name, setting in resolved.items()}
     if values["eval_every"] is not None and values["train_split"] == "dev":
         raise UserError("--eval-every watches the dev split; it is the training split here")

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.config import settings as known
-from bench.config.settings import Setting, resolve
+from bench.config.settings import Setting, SettingLayer, resolve
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, Method, Settings
 from bench.system.files import sha256_text
@@ -83,7 +83,7 @@ class RunSpec:
         """Everything, with origins, for ``spec.json`` and the record."""
 
         def origins(table: Mapping[str, Setting]) -> dict[str, Any]:
-            return {name: {"value": s.value, "origin": s.origin} for name, s in table.items()}
+            return {name: setting.to_json() for name, setting in table.items()}
 
         return {
             "run_id": self.run_id,
@@ -116,7 +116,7 @@ class RunSpec:
         import shlex
 
         def is_typed(name: str, setting: Setting) -> bool:
-            return setting.origin == "command line" or name in selecting
+            return setting.typed or name in selecting
 
         selector = self.method
         typed = [f"{n}={s.value}" for n, s in self.options.items() if is_typed(n, s)]
@@ -192,12 +192,14 @@ def resolve_run(
     chosen: dict[str, Setting] = {}
     for option in method.options:
         if option.name in options:
-            chosen[option.name] = Setting(parsed[option.name], "command line")
+            chosen[option.name] = Setting(parsed[option.name], known.COMMAND_LINE, SettingLayer.COMMAND_LINE)
         elif option.name in prescribed:
-            chosen[option.name] = Setting(parsed[option.name], preset[option.name][1])
+            chosen[option.name] = Setting(
+                parsed[option.name], preset[option.name][1], SettingLayer.EXPERIMENT
+            )
         elif option.name in table:
             value, origin = table[option.name]
-            chosen[option.name] = Setting(option.parse(value, method.name), origin)
+            chosen[option.name] = Setting(option.parse(value, method.name), origin, SettingLayer.METHOD)
         else:
             chosen[option.name] = Setting(option.default, "method default")
     settled = method.settle({name: setting.value for name, setting in chosen.items()})
@@ -205,12 +207,12 @@ def resolve_run(
         if value != chosen[name].value:
             if name in options or name in prescribed:
                 raise UserError(f"{method.name}[{name}={parsed[name]}]: another option given decides this")
-            chosen[name] = Setting(value, "decided by another option")
-    layers: list[Settings] = [
-        known.MINI if scale == "mini" else {},
-        {name: entry for name, entry in table.items() if name not in chosen},
-        task.settings.get(scale, {}),
-        {name: entry for name, entry in preset.items() if name not in names},
+            chosen[name] = Setting(value, "decided by another option", SettingLayer.OPTION)
+    layers: list[tuple[SettingLayer, Settings]] = [
+        (SettingLayer.SCALE, known.MINI if scale == "mini" else {}),
+        (SettingLayer.METHOD, {name: entry for name, entry in table.items() if name not in chosen}),
+        (SettingLayer.TASK, task.settings.get(scale, {})),
+        (SettingLayer.EXPERIMENT, {name: entry for name, entry in preset.items() if name not in names}),
     ]
     return Resolved(chosen, resolve(layers, protocol, given, kind))
 

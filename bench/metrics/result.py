@@ -4,6 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ScoreStatus(StrEnum):
+    """Whether a score has a value, or why not."""
+
+    COMPUTED = "computed"
+    UNAVAILABLE = "unavailable"
+    """Something from outside (weights, a package) could not be had."""
+    FAILED = "failed"
+    """The scorer broke."""
+    NOT_IMPLEMENTED = "not-implemented"
+    EMPTY = "empty"
+    """The group has no items."""
+    NO_REFERENCES = "no-references"
+
+
+class GateStatus(StrEnum):
+    """How a scorer did on the golden outputs."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_COMPUTED = "not-computed"
+    ABSENT = "absent"
+    """There are no golden outputs for it."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from bench.runs.failures import is_interrupt
 from bench.runs.job_context import Place
 from bench.runs.stages import Attempt, is_intact
 from bench.scoring import evaluation, golden
+from bench.store.record import Record
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system.devices import pick_device, rank
@@ -33,7 +34,7 @@ MINI_NOTE = (
 )
 
 
-def run(request: Request, place: Place | None = None) -> dict[str, Any] | None:
+def run(request: Request, place: Place | None = None) -> Record | None:
     """Carry a request out, or find it done; the record. Raises what went wrong, after recording it.
 
     In a launch of many processes the first one keeps the run's folder; the others only take part in

@@ -76,6 +76,8 @@ class Attempt:
             "command": self.specified.command,
             "model_origin": self.specified.model.origin,
             "not_comparable": self.specified.not_comparable,
+            "incomparable": [reason.to_json() for reason in self.specified.incomparable],
+            "experiment": self.specified.experiment,
             "started": self.started,
             "ended": provenance.now(),
             "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},

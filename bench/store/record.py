@@ -1,48 +1,69 @@
-"""What readers of a record rely on, checked in one place, where records are read.
+"""The record of one attempt at a run: one typed document, the same for those who write it and those who read it.
 
-A record is written once and read for years, by other versions and after other programs and people touched
-it. Reports, plans and lists take its fields as they are; what they take is listed here, so that an odd record
-is left out with its reason (``bench.store.run_dir.Damage``) and never stops the reading of all the others. Fields
-that nobody computes with may be anything.
+A record is written once and read for years, by other versions and after other programs and people touched it.
+What readers rely on is declared here (``docs/record.schema.json`` is made from it); fields that nobody computes
+with may be anything and stay in the document. An odd record is left out of a listing with its reason
+(``bench.store.run_dir.Damage``) and never stops the reading of the others.
+
+    record = parse_record(document, run_id)     # raises RecordError with the place and what was expected
+    record.status is RunStatus.DONE
+    record.scores["all"]["bleu"].value
+    record["scores"]["all"]["bleu"]["value"]    # the same in the stored document
+
+Records of older versions lack what was added since; ``bench.store.legacy`` fills it in when they are read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Mapping
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from bench.config.comparability import IncomparableKind
+from bench.config.settings import SettingLayer
+from bench.errors import FailureKind
+from bench.metrics.result import GateStatus, ScoreStatus
+from bench.store import legacy
 
 FORMAT = 1  # of a record; raised when a field changes its meaning
-STATUSES = ("done", "failed", "cancelled")
-
-Check = Callable[[Any], str | None]
-"""What is wrong with a value: `` is null, expected text``, `` has no origin``, `` `` after its name; else None."""
 LARGEST = 1e18
 """No time, size, count or score comes near it, and its square is still a number."""
 
 
-def problem(record: object, run_id: str) -> str | None:
-    """Why ``record`` cannot be taken for one of an attempt at the run ``run_id``; None if it can."""
-    if not isinstance(record, dict):
-        return "not a record: expected one JSON object"
-    written: Any = record.get("format")
-    if is_whole(written) and written > FORMAT:
-        return f"written by a newer version: format {written}, this one reads up to {FORMAT}"
-    if not is_whole(written) or written < 1:
-        return f"not a record: its format is {shown(written)}, expected a whole number from 1 to {FORMAT}"
-    status = record.get("status")
-    if status not in STATUSES:
-        return f"not a record: its status is {shown(status)}, expected one of {', '.join(STATUSES)}"
-    if record.get("run_id") != run_id:
-        return f"its run_id is {shown(record.get('run_id'))}, and its folder's name is {run_id}"
-    wrong = BY_STATUS[status](record)
-    return None if wrong is None else f"it{wrong}" if wrong.startswith(" has no ") else f"its {wrong[1:]}"
+class RunStatus(StrEnum):
+    """How an attempt at a run ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+STATUSES = tuple(status.value for status in RunStatus)
+
+
+class RecordError(ValueError):
+    """A document that cannot be taken for the record of an attempt: says the place and what was expected."""
 
 
 # --- single values
 
 
-def shown(value: object) -> str:
+def abbreviate_json(value: object) -> str:
     """A value as the file has it, cut where it is long."""
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:59] + "…"
@@ -54,12 +75,15 @@ def is_whole(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
+    """Whether it is a number that can be computed with: finite, and its square too."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
 
 
 def is_plain(value: object) -> bool:
-    """Whether it can be the value of a setting: text, a number, yes or no, or nothing."""
-    return value is None or isinstance(value, str | bool) or is_number(value)
+    """Whether it can be the value of a setting: text, any number that a float can hold, yes or no, or nothing."""
+    if isinstance(value, int | float):
+        return isinstance(value, bool) or -sys.float_info.max <= value <= sys.float_info.max
+    return value is None or isinstance(value, str)
 
 
 def is_name(value: object) -> bool:
@@ -67,136 +91,348 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def value_of(words: str, fits: Callable[[Any], bool]) -> Check:
-    return lambda value: None if fits(value) else f" is {shown(value)}, expected {words}"
+def _require(expected: str, fits: Callable[[Any], bool], json_type: Any) -> PlainValidator:
+    """A validator that takes what ``fits`` as it is; ``expected`` says in words what that is."""
+
+    def validate(value: Any) -> Any:
+        if not fits(value):
+            raise PydanticCustomError("expected", "{expected}", {"expected": expected})
+        return value
+
+    return PlainValidator(validate, json_schema_input_type=json_type)
 
 
-NAME = value_of("text", is_name)
-TEXT = value_of("text", lambda value: isinstance(value, str))
-NUMBER = value_of(f"a number below {LARGEST:g}", is_number)
-WHOLE = value_of("a whole number", is_whole)
-COUNT = value_of("a whole number from 1", lambda value: is_whole(value) and value > 0)
-PLAIN = value_of("text, a number, true, false or null", is_plain)
+def _optional(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
 
 
-# --- mappings and lists
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
-def or_none(check: Check) -> Check:
-    return lambda value: None if value is None else check(value)
+_NUMBER = f"a number below {LARGEST:g}"
+Name = Annotated[str, _require("text", is_name, str)]
+Text = Annotated[str, _require("text", _is_text, str)]
+MaybeText = Annotated[str | None, _require("text", _optional(_is_text), str | None)]
+Number = Annotated[float, _require(_NUMBER, is_number, float)]
+MaybeNumber = Annotated[float | None, _require(_NUMBER, _optional(is_number), float | None)]
+Whole = Annotated[int, _require("a whole number", is_whole, int)]
+Count = Annotated[
+    int, _require("a whole number from 1", lambda value: is_whole(value) and value > 0, int), Field(ge=1)
+]
+PlainValue = Annotated[
+    Any, _require("text, a number, true, false or null", is_plain, str | float | bool | None)
+]
+Names: TypeAlias = dict[Name, Any]
 
 
-def fields(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """A mapping that has the ``required`` fields; the ``optional`` ones fit where they are there."""
-    checks = [(name, check, True) for name, check in required.items()]
-    checks += [(name, check, False) for name, check in (optional or {}).items()]
+class _Document(BaseModel):
+    """A part of a record: immutable, and what it does not declare is kept beside."""
 
-    def check_all(value: Any) -> str | None:
-        if not isinstance(value, dict):
-            return f" is {shown(value)}, expected fields with values"
-        for name, check, needed in checks:
-            if name in value:
-                if (wrong := check(value[name])) is not None:
-                    return inside(name, wrong)
-            elif needed:
-                return f" has no {name}"
-        return None
-
-    return check_all
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
 
-def each(check: Check, known: Mapping[str, Check] | None = None) -> Check:
-    """A mapping from any names; ``known``: names with a check of their own."""
-
-    def check_all(value: Any) -> str | None:
-        if not isinstance(value, dict):
-            return f" is {shown(value)}, expected names with values"
-        for name, one in value.items():
-            if not is_name(name):
-                return f" has the name {shown(name)}, expected text"
-            if (wrong := (known or {}).get(name, check)(one)) is not None:
-                return inside(name, wrong)
-        return None
-
-    return check_all
+# --- parts of a record
 
 
-def list_of(check: Check) -> Check:
-    def check_all(value: Any) -> str | None:
-        if not isinstance(value, list):
-            return f" is {shown(value)}, expected a list"
-        found = (inside(str(number), wrong) for number, one in enumerate(value) if (wrong := check(one)))
-        return next(found, None)
+class SettingEntry(_Document):
+    """An option or setting with where its value comes from: ``origin`` in words, ``layer`` as a value."""
 
-    return check_all
+    value: PlainValue
+    origin: Text
+    layer: SettingLayer | None = None
 
-
-def inside(name: str, wrong: str) -> str:
-    """`` is null, expected text`` of the field ``name`` -> `` name is null, ...``, `` name.inner is null, ...``."""
-    return f" {name}{wrong}" if wrong.startswith((" is ", " has ")) else f" {name}.{wrong[1:]}"
+    @property
+    def typed(self) -> bool:
+        """Whether it was typed on the command line."""
+        return self.layer is SettingLayer.COMMAND_LINE
 
 
-# --- the fields
+class ScoreEntry(_Document):
+    """One score of one group of items; ``reason`` says in words why there is no value."""
 
-MAYBE_TEXT, MAYBE_NUMBER = or_none(TEXT), or_none(NUMBER)
+    value: MaybeNumber
+    signature: MaybeText = None
+    reason: MaybeText = None
+    gate: MaybeText = None
+    status: ScoreStatus | None = None
+    gate_status: GateStatus | None = None
+
+    @property
+    def failed_gate(self) -> bool:
+        """Whether its scorer gave wrong values for the golden outputs: the value must not be believed."""
+        return self.gate_status is GateStatus.FAILED
 
 
-def set_to(value: Check) -> Check:
-    """An option or setting: its value and where that comes from."""
-    return fields({"value": value, "origin": TEXT})
+class IncomparableEntry(_Document):
+    """Why no number of the paper can stand beside a run's: a value to decide by, and the sentence to show."""
+
+    kind: IncomparableKind
+    text: Text
 
 
-OPTIONS = each(set_to(PLAIN))
-SETTINGS = each(set_to(PLAIN), {"batch_size": set_to(COUNT), "data_seed": set_to(or_none(WHOLE))})
-SCORE = fields({"value": MAYBE_NUMBER}, dict.fromkeys(("signature", "reason", "gate"), MAYBE_TEXT))
-GROUPS = each(each(SCORE))
-ERROR = fields({}, {"kind": MAYBE_TEXT, "message": MAYBE_TEXT})
-TRAINING = fields(
-    {"updates": NUMBER, "rows": NUMBER, "seconds": NUMBER}, {"processes": NUMBER, "taken_from": MAYBE_TEXT}
-)
-DECODING = fields({"items": NUMBER, "seconds": NUMBER}, {"seconds_per_item": NUMBER})
-PARAMETERS = fields({"trained": NUMBER, "stored": NUMBER, "backbone": NUMBER})
-HARDWARE = fields({}, {"accelerators": list_of(fields({}, {"memory_bytes": MAYBE_NUMBER}))})
-SECONDS = each(NUMBER)
+class Failure(_Document):
+    """What an attempt failed of."""
 
-ALWAYS: Mapping[str, Check] = {
-    "attempt": COUNT,
-    "recorded": TEXT,
-    **dict.fromkeys(("task", "method", "model", "scale", "protocol", "ended"), NAME),
-    "seed": WHOLE,
-    "options": OPTIONS,
-    "settings": SETTINGS,
+    kind: MaybeText = None
+    message: MaybeText = None
+
+    @property
+    def failure_kind(self) -> FailureKind:
+        """``kind`` as a value; kinds that this version does not know count as errors."""
+        try:
+            return FailureKind(self.kind or "")
+        except ValueError:
+            return FailureKind.ERROR
+
+
+class TrainingReport(_Document):
+    """What training did: ``seconds`` of wall time, losses in nats."""
+
+    updates: Number
+    rows: Number
+    seconds: Number
+    processes: Number = 1
+    taken_from: MaybeText = None
+
+
+class DecodingReport(_Document):
+    """What decoding did: ``seconds`` of wall time."""
+
+    items: Number
+    seconds: Number
+    seconds_per_item: MaybeNumber = None
+
+
+class ParameterCounts(_Document):
+    """Numbers of parameters: trained, kept afterwards, and of the backbone."""
+
+    trained: Number
+    stored: Number
+    backbone: Number
+
+
+class Accelerator(_Document):
+    """One GPU: memory in bytes."""
+
+    memory_bytes: MaybeNumber = None
+
+
+class Hardware(_Document):
+    """The machine; all but the accelerators is for reading only."""
+
+    accelerators: list[Accelerator] = []
+
+
+Options: TypeAlias = dict[Name, SettingEntry]
+Scores: TypeAlias = dict[Name, dict[Name, ScoreEntry]]
+"""Group of items (``all``, ``seen``, …) -> metric -> score."""
+
+
+class _CountEntry(SettingEntry):
+    value: Count
+
+
+class _MaybeWholeEntry(SettingEntry):
+    value: Annotated[int | None, _require("a whole number", _optional(is_whole), int | None)]
+
+
+# --- the record
+
+
+class Record(_Document, Mapping[str, Any]):
+    """What an attempt leaves for good. Indexed by name it is the stored document."""
+
+    attempt: Count
+    recorded: Text
+    task: Name
+    method: Name
+    model: Name
+    scale: Name
+    protocol: Name
+    ended: Name
+    seed: Whole
+    options: Options
+    settings: Options
+    format: Whole
+    run_id: Text
+    status: RunStatus
+    started: MaybeText = None
+    experiment: MaybeText = None
+    not_comparable: list[Text] | None = None
+    incomparable: list[IncomparableEntry] | None = None
+    hardware: Hardware | None = None
+    peak_memory_bytes: dict[Name, MaybeNumber] = {}
+    code: Names | None = None
+    job: Names | None = None
+    error: Failure | None = None
+    seconds: dict[Name, Number] = {}
+    scores: Scores = {}
+    training: TrainingReport | None = None
+    decoding: DecodingReport | None = None
+    parameters: ParameterCounts | None = None
+
+    _document: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_special_settings(self) -> Record:
+        for name, entry_type in (("batch_size", _CountEntry), ("data_seed", _MaybeWholeEntry)):
+            if name in self.settings:
+                _validate_at(entry_type, self.settings[name], ("settings", name))
+        return self
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The record as it is stored: plain JSON values."""
+        return self._document
+
+    # As a mapping it is its document: ``{**record}`` and ``record["task"]`` are what the file has.
+
+    def __getitem__(self, name: str) -> Any:
+        return self._document[name]
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+
+class DoneRecord(Record):
+    """A finished run: what `bench run`, `bench score`, `bench check` and reports take from it."""
+
+    status: Literal[RunStatus.DONE]
+    scores: Scores
+    training: TrainingReport | None
+    parameters: ParameterCounts
+    decoding: DecodingReport
+    seconds: dict[Name, Number]
+
+    @model_validator(mode="after")
+    def _check_groups(self) -> DoneRecord:
+        if "all" not in self.scores:
+            raise PydanticCustomError("lacks", "all", {"loc": ("scores",), "name": "all"})
+        return self
+
+
+class FailedRecord(Record):
+    """An attempt that failed, with what it failed of."""
+
+    status: Literal[RunStatus.FAILED]
+    error: Failure
+
+
+class CancelledRecord(Record):
+    """An attempt that somebody stopped."""
+
+    status: Literal[RunStatus.CANCELLED]
+
+
+MODELS: Mapping[RunStatus, type[Record]] = {
+    RunStatus.DONE: DoneRecord,
+    RunStatus.FAILED: FailedRecord,
+    RunStatus.CANCELLED: CancelledRecord,
 }
-WHERE_THERE: Mapping[str, Check] = {
-    "started": MAYBE_TEXT,
-    "not_comparable": or_none(list_of(TEXT)),
-    "hardware": HARDWARE,
-    "peak_memory_bytes": each(MAYBE_NUMBER),
-    "code": or_none(each(lambda _: None)),
-    "job": or_none(each(lambda _: None)),
-    "error": or_none(ERROR),
-    "seconds": SECONDS,
-    "scores": GROUPS,
-    "training": or_none(TRAINING),
-    "decoding": or_none(DECODING),
-    "parameters": or_none(PARAMETERS),
-}
 
 
-def without(names: Container[str]) -> Mapping[str, Check]:
-    return {name: check for name, check in WHERE_THERE.items() if name not in names}
+def parse_record(document: object, run_id: str) -> Record:
+    """The record in ``document``, of an attempt at the run ``run_id``; ``RecordError`` where it is none."""
+    if not isinstance(document, dict):
+        raise RecordError("not a record: expected one JSON object")
+    written: Any = document.get("format")
+    if is_whole(written) and written > FORMAT:
+        raise RecordError(f"written by a newer version: format {written}, this one reads up to {FORMAT}")
+    if not is_whole(written) or written < 1:
+        raise RecordError(
+            f"not a record: its format is {abbreviate_json(written)}, expected a whole number from 1 to {FORMAT}"
+        )
+    status = document.get("status")
+    if status not in STATUSES:
+        raise RecordError(
+            f"not a record: its status is {abbreviate_json(status)}, expected one of {', '.join(STATUSES)}"
+        )
+    if document.get("run_id") != run_id:
+        raise RecordError(
+            f"its run_id is {abbreviate_json(document.get('run_id'))}, and its folder's name is {run_id}"
+        )
+    return make_record(document, RunStatus(status))
 
 
-DONE: Mapping[str, Check] = {
-    "scores": lambda value: GROUPS(value) or (None if "all" in value else " has no all"),
-    "training": or_none(TRAINING),
-    "parameters": PARAMETERS,
-    "decoding": DECODING,
-    "seconds": SECONDS,
-}
-"""What `bench run`, `bench score` and `bench check` take from a finished run."""
-BY_STATUS: Mapping[str, Check] = {
-    "done": fields({**ALWAYS, **DONE}, without(DONE)),
-    "failed": fields({**ALWAYS, "error": ERROR}, without(("error",))),
-    "cancelled": fields(ALWAYS, WHERE_THERE),
-}
+def make_record(document: Mapping[str, Any], status: RunStatus) -> Record:
+    """The typed record of a document; ``RecordError`` says which field is not as declared."""
+    content = dict(document)
+    try:
+        record = MODELS[status].model_validate(legacy.upgrade_record(content))
+    except ValidationError as error:
+        raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
+    object.__setattr__(record, "_document", content)
+    return record
+
+
+def find_problem(document: object, run_id: str) -> str | None:
+    """Why ``document`` cannot be taken for a record of the run ``run_id``; None if it can."""
+    try:
+        parse_record(document, run_id)
+    except RecordError as error:
+        return str(error)
+    return None
+
+
+def build_schema() -> dict[str, Any]:
+    """The JSON schema of records (``docs/record.schema.json``)."""
+    union: TypeAdapter[Any] = TypeAdapter(
+        Annotated[DoneRecord | FailedRecord | CancelledRecord, Field(discriminator="status")]
+    )
+    schema = union.json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Record of one attempt at a run",
+        "description": "RUNS/<run_id>/records/0001.json, one per attempt. Fields that are not listed may be there.",
+        **schema,
+    }
+
+
+# --- what is wrong, in words
+
+
+def _validate_at(entry_type: type[_Document], entry: _Document, place: tuple[str, ...]) -> None:
+    try:
+        entry_type.model_validate(entry.model_dump())
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise PydanticCustomError(
+            "expected",
+            "{expected}",
+            {"expected": detail["ctx"]["expected"], "loc": (*place, "value"), "input": detail["input"]},
+        ) from None
+
+
+@cache
+def _expectations() -> dict[str, str]:
+    """pydantic's kinds of errors -> what was expected, in our words."""
+    return {
+        "dict_type": "names with values",
+        "model_type": "fields with values",
+        "model_attributes_type": "fields with values",
+        "list_type": "a list",
+    }
+
+
+def _describe_problem(error: ErrorDetails) -> str:
+    """``its scores.all.bleu is 55.0, expected fields with values`` of pydantic's account of an error."""
+    context = error.get("ctx") or {}
+    place = [str(part) for part in context.get("loc") or error["loc"]]
+    value = context.get("input", error["input"])
+    if error["type"] in ("missing", "lacks"):
+        name = context.get("name") or place.pop()
+        return f"{_describe_place(place)} has no {name}"
+    if place and place[-1] == "[key]":
+        name = json.dumps(value)
+        return f"{_describe_place(place[:-2])} has the name {name}, expected text"
+    expected = context.get("expected") if error["type"] == "expected" else None
+    expected = expected or _expectations().get(error["type"]) or error["msg"]
+    return f"{_describe_place(place)} is {abbreviate_json(value)}, expected {expected}"
+
+
+def _describe_place(place: list[str]) -> str:
+    return f"its {'.'.join(place)}" if place else "it"

@@ -6,6 +6,7 @@ The files and their names are listed in ``bench.store``.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from typing import Any, Literal
 
 from bench.errors import DataError, UserError
 from bench.store.lease import BEAT_EVERY, STALE_AFTER, Claim, holder_of, numbered, numbers
-from bench.store.record import FORMAT, STATUSES, problem
+from bench.store.record import FORMAT, STATUSES, Record, RecordError, RunStatus, make_record, parse_record
 from bench.system import files, json_files, provenance
 
-Record = dict[str, Any]
+Document = dict[str, Any]
+"""A JSON object as it is stored."""
 Stage = Literal["train", "decode", "score"]
 
 PRODUCTS: dict[Stage, str] = {
@@ -68,10 +70,12 @@ class RunDir:
 
         ``format``, ``run_id``, ``attempt`` and ``recorded`` are filled in. Attempts count up without
         gaps, so a number can only be taken after the one before it: order of numbers is order of time.
+        Raises ``ValueError`` for a document that readers would refuse: nothing is written then.
         """
-        if record.get("status") not in STATUSES:
-            raise ValueError(f"status {record.get('status')!r} is none of {', '.join(STATUSES)}")
-        if record["status"] == "failed" and not record.get("error"):
+        status = record.get("status")
+        if status not in STATUSES:
+            raise ValueError(f"status {status!r} is none of {', '.join(STATUSES)}")
+        if status == RunStatus.FAILED and not record.get("error"):
             raise ValueError("a failed record must hold the error")
         content = provenance.without_names(dict(record))
         directory = self.path / "records"
@@ -79,52 +83,60 @@ class RunDir:
         while True:
             number = max([taken, *numbers(directory)]) + 1
             # The time is taken after the number before was seen, and anew for each try.
-            own: Record = {"format": FORMAT, "run_id": self.run_id, "attempt": number}
-            own["recorded"] = provenance.now()
+            header: Document = {"format": FORMAT, "run_id": self.run_id, "attempt": number}
+            header["recorded"] = provenance.now()
+            document = header | content | header
+            text = json_files.to_json(document, indent=2)
+            make_record(json.loads(text), RunStatus(document["status"]))
             path = numbered(directory, number)
             try:
-                files.create_new(path, json_files.to_json(own | content | own, indent=2) + "\n")
+                files.create_new(path, text + "\n")
             except files.Taken:
                 taken = number
             else:
                 return path
 
-    def read_records(
+    def read_attempts(
         self, damaged: list[Damage], newest: int | None = None, status: str | None = None
     ) -> list[Record]:
         """Attempts in order of time, or the ``newest`` few.
 
         What is unreadable goes to ``damaged``, and so does a record that lacks what readers rely on.
         """
-        found: list[Record] = []
+        records: list[Record] = []
         directory = self.path / "records"
         for number in reversed(numbers(directory)):
-            if newest is not None and len(found) == newest:
+            if newest is not None and len(records) == newest:
                 break
             path = numbered(directory, number)
             try:
-                record = json_files.read_json(path)
-                why = problem(record, self.run_id)
+                record = parse_record(json_files.read_json(path), self.run_id)
+            except RecordError as error:
+                damaged.append(Damage(path, str(error)))
             except DataError as error:
-                why = str(error).removeprefix(f"{path} ").removeprefix("is ")
-            if why is not None:
-                damaged.append(Damage(path, why))
-                continue
-            if status is None or record["status"] == status:
-                found.append(record)
-        return found[::-1]
+                damaged.append(Damage(path, error.problem or str(error)))
+            else:
+                if status is None or record.status == status:
+                    records.append(record)
+        return records[::-1]
 
-    def records(self) -> list[Record]:
-        """Every readable attempt, in order of time."""
+    def read_records(
+        self, damaged: list[Damage], newest: int | None = None, status: str | None = None
+    ) -> list[Document]:
+        """``read_attempts`` as they are stored."""
+        return [record.document for record in self.read_attempts(damaged, newest, status)]
+
+    def records(self) -> list[Document]:
+        """Every readable attempt as it is stored, in order of time."""
         return self.read_records([])
 
     def latest_record(self) -> Record | None:
         """The latest readable attempt, whatever its status."""
-        return next(iter(self.read_records([], 1)), None)
+        return next(iter(self.read_attempts([], 1)), None)
 
     def done_record(self) -> Record | None:
         """The latest attempt that is done, even if a later one failed or was cancelled."""
-        return next(iter(self.read_records([], 1, "done")), None)
+        return next(iter(self.read_attempts([], 1, RunStatus.DONE)), None)
 
     # --- products
 
@@ -132,7 +144,7 @@ class RunDir:
         """Keep the specification beside what it leads to."""
         json_files.write_json_atomic(self.spec, dict(spec))
 
-    def read_spec(self) -> Record:
+    def read_spec(self) -> Document:
         """The specification as written."""
         return _mapping(self.spec)
 
@@ -140,7 +152,7 @@ class RunDir:
         """Keep decoded items, all or nothing; returns how many."""
         return json_files.write_jsonl_atomic(self.generations, rows)
 
-    def read_generations(self) -> list[Record]:
+    def read_generations(self) -> list[Document]:
         """Decoded items in their order."""
         return json_files.read_jsonl(self.generations)
 
@@ -148,7 +160,7 @@ class RunDir:
         """Keep the scores."""
         json_files.write_json_atomic(self.scores, dict(scores))
 
-    def read_scores(self) -> Record:
+    def read_scores(self) -> Document:
         """The scores as written."""
         return _mapping(self.scores)
 
@@ -157,11 +169,11 @@ class RunDir:
         text = json_files.to_json(dict(line)) + "\n"
         files.append(self.log, text)
 
-    def read_log(self) -> list[Record]:
+    def read_log(self) -> list[Document]:
         """The training log's whole lines; empty before the first."""
         return json_files.read_jsonl(self.log, forgive_torn=True) if self.log.exists() else []
 
-    def trim_log(self, keep: Callable[[Record], bool]) -> None:
+    def trim_log(self, keep: Callable[[Document], bool]) -> None:
         """Drop lines written after the checkpoint that training resumes from: they will come again."""
         lines = self.read_log()
         kept = [line for line in lines if keep(line)]
@@ -180,7 +192,7 @@ class RunDir:
         """
         product = self.path / PRODUCTS[stage]
         fingerprint = files.sha256_file(product)
-        note: Record = {"stage": stage, "key": key, "product": product.name, "sha256": fingerprint}
+        note: Document = {"stage": stage, "key": key, "product": product.name, "sha256": fingerprint}
         note |= {"bytes": product.stat().st_size, "recorded": provenance.now()}
         note["facts"] = dict(facts or {})
         json_files.write_json_atomic(self._note(stage), note)
@@ -252,7 +264,7 @@ class RunDir:
             claim.release()
 
 
-def _mapping(path: Path) -> Record:
+def _mapping(path: Path) -> Document:
     value = json_files.read_json(path)
     if not isinstance(value, dict):
         raise DataError(f"{path} is damaged; expected one JSON object")

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError, UserError, unknown
-from bench.store.run_dir import RUN_ID, Damage, Record, RunDir
+from bench.store.record import Record, RunStatus
+from bench.store.run_dir import RUN_ID, Damage, Document, RunDir
 
 LAUNCHES = "launches"
 """The folder beside the runs where ``bench submit`` keeps what it submitted; no run has that name."""
@@ -93,20 +94,28 @@ class Store:
             raise UserError(f"{name!r} fits {len(near)} runs: {', '.join(near)}; type more of it")
         raise unknown("run", name, by_name, f"runs are read from {self.root}; see --runs")
 
-    def records(self, latest: bool = True) -> list[Record]:
-        """The records of all runs: each run's latest attempt, or all attempts in their order.
+    def read(self, latest: bool = True) -> list[Record]:
+        """The records of all runs, typed: each run's latest attempt, or all attempts in their order.
 
         Unreadable ones are left out and listed in ``damaged``; the attempt before one takes its place.
         """
-        return self._gather(lambda run, damaged: run.read_records(damaged, 1 if latest else None))
+        return self._gather(lambda run, damaged: run.read_attempts(damaged, 1 if latest else None))
 
-    def done_records(self) -> list[Record]:
-        """Each run's latest attempt that is done, even if a later one failed or was cancelled."""
-        return self._gather(lambda run, damaged: run.read_records(damaged, 1, status="done"))
+    def read_done(self) -> list[Record]:
+        """Each run's latest attempt that is done, even if a later one failed or was cancelled; typed."""
+        return self._gather(lambda run, damaged: run.read_attempts(damaged, 1, RunStatus.DONE))
+
+    def records(self, latest: bool = True) -> list[Document]:
+        """``read`` as plain JSON values, as they are stored: for pandas and other programs."""
+        return [record.document for record in self.read(latest)]
+
+    def done_records(self) -> list[Document]:
+        """``read_done`` as plain JSON values."""
+        return [record.document for record in self.read_done()]
 
     def select(
-        self, where: Mapping[str, Any] | Callable[[Record], bool], latest: bool = True
-    ) -> list[Record]:
+        self, where: Mapping[str, Any] | Callable[[Document], bool], latest: bool = True
+    ) -> list[Document]:
         """Records that fit: ``select({"spec.task": "webnlg", "status": ["done", "failed"]})``."""
         return [record for record in self.records(latest) if _fits(record, where)]
 
@@ -117,7 +126,7 @@ class Store:
         return records
 
 
-def _fits(record: Record, where: Mapping[str, Any] | Callable[[Record], bool]) -> bool:
+def _fits(record: Document, where: Mapping[str, Any] | Callable[[Document], bool]) -> bool:
     if not isinstance(where, Mapping):
         return where(record)
     for path, wanted in where.items():

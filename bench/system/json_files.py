@@ -83,13 +83,15 @@ def parse_json(path: Path, content: bytes, line: int | None = None, distinct: bo
     """
     place = f"{path}" if line is None else f"{path}, line {line}"
     if not content.strip():
-        raise DataError(f"{place} is empty; expected one JSON document")
+        problem = "empty; expected one JSON document"
+        raise DataError(f"{place} is {problem}", problem)
     try:
         return json.loads(
             content, parse_constant=_refuse_constant, object_pairs_hook=_distinct if distinct else None
         )
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{place} is damaged; expected one JSON document: {error}") from error
+        problem = f"damaged; expected one JSON document: {error}"
+        raise DataError(f"{place} is {problem}", problem) from error
 
 
 def read_json(path: Path | str) -> Any:

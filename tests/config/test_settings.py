@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.config.settings import BY_NAME, ENCODER_DECODER, PLAIN, TABLE, resolve
+from bench.config.settings import BY_NAME, ENCODER_DECODER, PLAIN, TABLE, SettingLayer, resolve
 from bench.errors import UserError
 
 
@@ -17,15 +17,24 @@ def test_names_are_unique_and_defaults_parse() -> None:
 
 
 def test_the_last_layer_wins_and_keeps_its_origin() -> None:
-    layers = [{"lr": (1e-3, "method")}, {"lr": (2e-3, "task"), "epochs": (3, "task")}]
+    layers = [
+        (SettingLayer.METHOD, {"lr": (1e-3, "method")}),
+        (SettingLayer.TASK, {"lr": (2e-3, "task"), "epochs": (3, "task")}),
+    ]
     resolved = resolve(layers, "original", {"epochs": "4"})
     assert (resolved["lr"].value, resolved["lr"].origin) == (2e-3, "task")
     assert (resolved["epochs"].value, resolved["epochs"].origin) == (4, "command line")
     assert resolved["batch_size"].origin == "paper §5.3, default"
+    layers_by_name = {name: resolved[name].layer for name in ("lr", "epochs", "batch_size")}
+    assert layers_by_name == {
+        "lr": SettingLayer.TASK,
+        "epochs": SettingLayer.COMMAND_LINE,
+        "batch_size": SettingLayer.DEFAULT,
+    }
 
 
 def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
-    layers = [{"objective": ("sum", "method")}]
+    layers = [(SettingLayer.METHOD, {"objective": ("sum", "method")})]
     assert resolve(layers, "original", {})["objective"].value == "sum"
     assert resolve(layers, "plain", {})["objective"].value == PLAIN["objective"][0] == "mean"
     assert resolve(layers, "plain", {"objective": "sum"})["objective"].value == "sum"
@@ -61,7 +70,11 @@ def test_refused(given: dict[str, object], message: str) -> None:
 
 
 def test_optional_settings_take_none() -> None:
-    resolved = resolve([{"max_steps": (5, "method")}], "original", {"max_steps": "none", "clip_norm": "none"})
+    resolved = resolve(
+        [(SettingLayer.METHOD, {"max_steps": (5, "method")})],
+        "original",
+        {"max_steps": "none", "clip_norm": "none"},
+    )
     assert resolved["max_steps"].value is None
     assert resolved["clip_norm"].value is None
 

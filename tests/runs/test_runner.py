@@ -57,7 +57,7 @@ def test_a_run_leaves_a_whole_record_and_only_trained_parameters(tmp_path: Path,
     assert record["parameters"]["trained"] > record["parameters"]["stored"]
     for name in ("code", "packages", "hardware", "peak_memory_bytes", "data_fingerprint", "command"):
         assert record[name], name
-    assert record["settings"]["limit"] == {"value": 6, "origin": "command line"}
+    assert record["settings"]["limit"] == {"value": 6, "origin": "command line", "layer": "command-line"}
     assert not list(folder.path.glob("*checkpoint*"))
 
 

@@ -17,7 +17,7 @@ from bench.cli import main
 from bench.cli.listing import stored
 from bench.experiments.expansion import Select, expand
 from bench.experiments.planning import plan
-from bench.store.record import FORMAT, STATUSES, problem
+from bench.store.record import FORMAT, STATUSES, find_problem
 from bench.store.store import Store
 from reports.document.builder import build
 from reports.render import output_files
@@ -160,14 +160,14 @@ def test_half_a_character_stops_no_report(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_said(place: Place, value: Any, why: str) -> None:
     one = {**whole(), "run_id": "RUN"}
-    assert problem(one, "RUN") is None
-    assert problem(changed(one, place, value), "RUN") == why
+    assert find_problem(one, "RUN") is None
+    assert find_problem(changed(one, place, value), "RUN") == why
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: f"{one['status']}-{one['scale']}")
 def test_what_the_harness_writes_is_read(template: dict[str, Any]) -> None:
-    assert problem(template, template["run_id"]) is None
-    assert problem([template], template["run_id"]) == "not a record: expected one JSON object"
+    assert find_problem(template, template["run_id"]) is None
+    assert find_problem([template], template["run_id"]) == "not a record: expected one JSON object"
 
 
 def test_one_odd_record_is_named_and_the_rest_is_reported(

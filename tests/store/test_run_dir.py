@@ -61,7 +61,7 @@ def test_records_that_say_too_little_or_nonsense_are_refused(runs: Store, record
 def test_no_home_directory_in_a_record(runs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     error = {"kind": "ValueError", "trace": ['File "/home/somebody/bench/x.py"']}
-    path = runs.run(RUN).write_record({"status": "failed", "error": error})
+    path = runs.run(RUN).write_record(least("failed", error=error))
     assert "somebody" not in path.read_text()
 
 
