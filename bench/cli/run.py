@@ -77,7 +77,8 @@ def command(
                 )
         requests = asked.expand(methods=str(methods), tasks=str(tasks), seeds=seeds or "101", common=common)
     if dry_run:
-        plans = [asked.specify(request) for request in requests]
+        resolver = asked.Resolver()
+        plans = [resolver.specify(request) for request in requests]
         if as_json:
             print_json([{**plan.spec.to_json(), "command": plan.command} for plan in plans])
         else:
@@ -85,13 +86,14 @@ def command(
                 show_plan(plan.spec, plan.command)
         return 0
     alone = len(requests) == 1 and not lacking
+    resolver = asked.Resolver()
     outcomes: list[Any] = [*lacking]
     failed = len(lacking)
     for number, request in enumerate(requests, 1):
         if len(requests) > 1:
             click.echo(f"[{number}/{len(requests)}] {request.describe()}", err=True)
         try:
-            record = runner.run(request)
+            record = runner.run(request, resolver=resolver)
         except UserError as error:
             # One wrong or failed run of a list does not cancel the others.
             if alone:

@@ -17,7 +17,7 @@ from typing import Any
 from bench.cluster import budget, launches, site, snapshot, status, submit_lock
 from bench.cluster.arrays import arranged, hand_over, interrupted, run_here
 from bench.cluster.launches import Launch
-from bench.config.request import Request, Specified, specify
+from bench.config.request import Request, Resolver, Specified
 from bench.errors import UnavailableError, UserError, unknown
 from bench.system import provenance
 
@@ -103,7 +103,7 @@ def plan(
     ``before``: the resources that each request had, which it has again. ``fetch``: download what is missing;
     without, such runs are told apart, and cost something all the same.
     """
-    found: dict[tuple[object, ...], Any] = {}
+    resolver = Resolver()
     specified: dict[str, tuple[Request, Specified]] = {}
     had: dict[str, Mapping[str, Any]] = {}
     wrong: list[tuple[str, str]] = []
@@ -112,7 +112,7 @@ def plan(
     for number, one in enumerate(map(absolute, requests)):
         look = one if fetch else replace(one, common=replace(one.common, offline=True))
         try:
-            needed = specify(look, found)
+            needed = resolver.specify(look)
         except UserError as error:  # the others can still be submitted
             lacks = not fetch and isinstance(error, UnavailableError)
             (missing if lacks else wrong).append((one.describe(), str(error)))

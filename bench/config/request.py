@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,8 @@ class Specified:
     """Whether every split was required to have its published size."""
     experiment: str | None = None
     """The experiment that the run was asked for by."""
+    common: Common = field(default_factory=Common)
+    """What the run shares with the others of its command: where runs are kept, whether the network may be asked."""
 
     @property
     def incomparable(self) -> list[Incomparable]:
@@ -223,48 +225,67 @@ def check_fit(task: Task, model: str) -> None:
         )
 
 
-Found = MutableMapping[tuple[object, ...], Any]
-"""Data and backbones that were found and hashed already, for the many requests of one command."""
+class Resolver:
+    """Finds data and backbones for the many runs of one command or job, each once.
 
-
-def specify(request: Request, found: Found | None = None) -> Specified:
-    """Find data and backbone, and resolve every setting. Nothing is written.
-
-    ``found`` keeps what was found from one call to the next, so that files that many requests share are
-    hashed once; and what was not, so that a network that does not answer is waited for once.
+    Files that runs share are looked for and hashed once, and so is what cannot be had: a network that does not
+    answer is waited for once. One resolver belongs to one command: later changes of the files are not seen.
     """
-    common = request.common
-    check_fit(request.task, request.model)
-    found = {} if found is None else found
-    weights = (request.model, common.offline)
-    model: Located = once(found, weights, lambda: locate(request.model, allow_download=not common.offline))
-    splits = splits_of(request, request.resolve(model.name))
-    files = (request.task.name, common.data_dir, common.offline, common.scale, splits, common.strict)
-    data: Prepared = once(
-        found,
-        files,
-        lambda: prepare(
-            request.task,
-            common.data_dir,
-            allow_download=not common.offline,
-            scale=common.scale,
-            splits=splits,
-            strict=common.strict,
-        ),
-    )
-    return specified(request, model, data)
+
+    def __init__(self) -> None:
+        self._results: dict[tuple[object, ...], Any] = {}
+
+    def specify(self, request: Request) -> Specified:
+        """Find data and backbone, and resolve every setting. Nothing is written.
+
+        Raises ``UserError``: an unknown or unfit model, data or weights that cannot be had, a bad setting.
+        """
+        check_fit(request.task, request.model)
+        model = self.locate_model(request)
+        resolved = request.resolve(model.name)
+        data = self.prepare_data(request, splits_of(request, resolved))
+        return specified(request, model, data, resolved)
+
+    def locate_model(self, request: Request) -> Located:
+        """The request's backbone, hashed."""
+        offline = request.common.offline
+        result: Located = self._once(
+            ("model", request.model, offline), lambda: locate(request.model, allow_download=not offline)
+        )
+        return result
+
+    def prepare_data(self, request: Request, splits: tuple[str, ...]) -> Prepared:
+        """The files of ``splits``, hashed and counted."""
+        common = request.common
+        key = (request.task.name, common.data_dir, common.offline, common.scale, splits, common.strict)
+        result: Prepared = self._once(
+            ("data", *key),
+            lambda: prepare(
+                request.task,
+                common.data_dir,
+                allow_download=not common.offline,
+                scale=common.scale,
+                splits=splits,
+                strict=common.strict,
+            ),
+        )
+        return result
+
+    def _once(self, key: tuple[object, ...], find: Callable[[], Any]) -> Any:
+        """What ``find`` returns or refuses, the same for every request with this ``key``."""
+        if key not in self._results:
+            try:
+                self._results[key] = find()
+            except UserError as error:
+                self._results[key] = error
+        if isinstance(self._results[key], UserError):
+            raise self._results[key].with_traceback(None)
+        return self._results[key]
 
 
-def once(found: Found, key: tuple[object, ...], find: Callable[[], Any]) -> Any:
-    """What ``find`` returns or refuses, the same for every request with this ``key``."""
-    if key not in found:
-        try:
-            found[key] = find()
-        except UserError as error:
-            found[key] = error
-    if isinstance(found[key], UserError):
-        raise found[key].with_traceback(None)
-    return found[key]
+def specify(request: Request, resolver: Resolver | None = None) -> Specified:
+    """``Resolver.specify`` for a single run."""
+    return (resolver or Resolver()).specify(request)
 
 
 def splits_of(request: Request, resolved: Resolved) -> tuple[str, ...]:
@@ -272,14 +293,15 @@ def splits_of(request: Request, resolved: Resolved) -> tuple[str, ...]:
     return resolved.splits if request.method.trains else (resolved.settings["test_split"].value,)
 
 
-def specified(request: Request, model: Located, data: Prepared) -> Specified:
-    """The request with a backbone and data that were found."""
+def specified(
+    request: Request, model: Located, data: Prepared, resolved: Resolved | None = None
+) -> Specified:
+    """The request with a backbone and data that were found; ``resolved``: its settings, if at hand."""
     common = request.common
     spec = make_spec(
         request.task,
         request.method,
-        options=request.options,
-        given=common.given,
+        resolved or request.resolve(model.name),
         model=model.name,
         model_fingerprint=model.fingerprint,
         scale=common.scale,
@@ -287,8 +309,6 @@ def specified(request: Request, model: Located, data: Prepared) -> Specified:
         seed=request.seed,
         data_origin=data.origin,
         data_fingerprint=data.fingerprint,
-        kind=model.kind,
-        preset=request.preset,
     )
     if request.method.trains:
         subsets.check_sizes(spec.settings, data.expected, request.task.name)
@@ -299,5 +319,5 @@ def specified(request: Request, model: Located, data: Prepared) -> Specified:
     if common.runs != Path("runs"):
         command += f" --runs {shlex.quote(str(common.runs))}"
     return Specified(
-        spec, request.task, request.method, data, model, command, common.strict, request.experiment
+        spec, request.task, request.method, data, model, command, common.strict, request.experiment, common
     )

@@ -220,9 +220,8 @@ def resolve_run(
 def make_spec(
     task: Task,
     method: Method,
+    resolved: Resolved,
     *,
-    options: Mapping[str, object],
-    given: Mapping[str, object],
     model: str,
     model_fingerprint: str,
     scale: str,
@@ -230,13 +229,10 @@ def make_spec(
     seed: int,
     data_origin: str,
     data_fingerprint: str,
-    kind: str = DECODER_ONLY,
-    preset: Settings = MappingProxyType({}),
 ) -> RunSpec:
-    """The specification of a run whose data and backbone were found."""
+    """The specification of a run whose settings are resolved and whose data and backbone were found."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed {seed}: expected a whole number from 0 to {2**31 - 1}")
-    resolved = resolve_run(task, method, options, given, model, scale, protocol, kind, preset)
     return RunSpec(
         task=task.name,
         method=method.name,

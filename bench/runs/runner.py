@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import metrics
-from bench.config.request import Request, specify
+from bench.config.request import Request, Resolver, Specified
 from bench.errors import UserError
 from bench.metrics import downloads
 from bench.runs import rescoring
@@ -20,7 +20,7 @@ from bench.runs.failures import is_interrupt
 from bench.runs.job_context import Place
 from bench.runs.stages import Attempt, is_intact
 from bench.scoring import evaluation, golden
-from bench.store.record import Record
+from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system.devices import pick_device, rank
@@ -34,51 +34,69 @@ MINI_NOTE = (
 )
 
 
-def run(request: Request, place: Place | None = None) -> Record | None:
+def run(request: Request, place: Place | None = None, resolver: Resolver | None = None) -> Record | None:
     """Carry a request out, or find it done; the record. Raises what went wrong, after recording it.
+
+    ``resolver``: of the command that this is a part of, so that data and backbones are hashed once.
+    """
+    return run_specified((resolver or Resolver()).specify(request), place)
+
+
+def run_specified(specified: Specified, place: Place | None = None) -> Record | None:
+    """Carry a specified run out, or find it done; the record. Raises what went wrong, after recording it.
 
     In a launch of many processes the first one keeps the run's folder; the others only take part in
     the training and return None. ``place`` is the scheduler's job that this runs in, if any.
     """
-    specified = specify(request)
-    spec = specified.spec
-    folder = Store(request.common.runs).run(spec.run_id)
+    folder = Store(specified.common.runs).run(specified.spec.run_id)
     done = folder.done_record()
     if done is not None and is_intact(specified, folder):
-        if not (names := to_score_again(specified.task, done)):
-            say(f"{spec.run_id} is done already ({folder.path}); nothing to do")
-            return done
-        if rank() == 0:
-            say(f"{spec.run_id} is done, scoring it again for {', '.join(names)}")
-            outcome = rescoring.again(folder, specified.task)
-            if "error" in outcome:
-                raise UserError(f"{spec.run_id}: {outcome['error']}")
-        return folder.done_record()
+        return score_again_where_needed(specified, folder, done)
     if done is not None:
-        say(f"{spec.run_id} is done, but a product is gone or damaged")
-    pick_device(spec["device"], spec["precision"])
+        say(f"{specified.spec.run_id} is done, but a product is gone or damaged")
+    pick_device(specified.spec["device"], specified.spec["precision"])
     if rank() > 0:
         Attempt(specified, folder, place=place).take_part()
         return None
     with folder.claim() as claim:
-        folder.write_spec(spec.to_json())
+        folder.write_spec(specified.spec.to_json())
         attempt = Attempt(specified, folder, beat=claim.beat, place=place)
         try:
-            may_fetch = spec.scale == "paper" and not request.common.offline
+            may_fetch = specified.spec.scale == "paper" and not specified.common.offline
             with attempt.stopping.listening(), downloads.only_if(may_fetch):
-                record = attempt.record("done", attempt.carry_out())
+                record = attempt.record(RunStatus.DONE, attempt.carry_out())
         except BaseException as error:
-            interrupted = is_interrupt(error)
-            status = "cancelled" if interrupted else "failed"
-            keep(folder, attempt.record(status, {"error": attempt.described(error)}))
-            if interrupted:
-                raise KeyboardInterrupt(
-                    f"{str(error) or 'stopped'}; the same command continues from there: {specified.command}"
-                ) from error
+            record_failure(attempt, folder, error)
             raise
         folder.write_record(record)
         discard_checkpoints(folder)
     return folder.done_record()
+
+
+def score_again_where_needed(specified: Specified, folder: RunDir, done: Record) -> Record | None:
+    """The record of a finished run, after scoring it for what can be scored by now."""
+    run_id = specified.spec.run_id
+    names = to_score_again(specified.task, done)
+    if not names:
+        say(f"{run_id} is done already ({folder.path}); nothing to do")
+        return done
+    if rank() == 0:
+        say(f"{run_id} is done, scoring it again for {', '.join(names)}")
+        outcome = rescoring.again(folder, specified.task)
+        if "error" in outcome:
+            raise UserError(f"{run_id}: {outcome['error']}")
+    return folder.done_record()
+
+
+def record_failure(attempt: Attempt, folder: RunDir, error: BaseException) -> None:
+    """Keep the record of an attempt that did not finish; raises ``KeyboardInterrupt`` if it was stopped."""
+    interrupted = is_interrupt(error)
+    status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
+    keep(folder, attempt.record(status, {"error": attempt.described(error)}))
+    if interrupted:
+        raise KeyboardInterrupt(
+            f"{str(error) or 'stopped'}; the same command continues from there: {attempt.specified.command}"
+        ) from error
 
 
 def to_score_again(task: Task, record: Mapping[str, Any]) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench.cli import main
-from bench.config.request import Common, expand, specify
+from bench.config.request import Common, Resolver, expand
 from bench.data import sources
 from bench.errors import UnavailableError
 from tests.cluster.conftest import Bench
@@ -51,10 +50,10 @@ def test_what_cannot_be_had_is_looked_for_once(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr("bench.config.request.locate", none)
     requests = expand("prefix,ft-full", "webnlg,e2e", "1,2", Common(scale="paper", runs=tmp_path))
-    found: dict[Any, Any] = {}
+    resolver = Resolver()
     for request in requests:
         with pytest.raises(UnavailableError, match="no gpt2-medium"):
-            specify(request, found)
+            resolver.specify(request)
     assert asked == [("gpt2-medium", True)]
 
 

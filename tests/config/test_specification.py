@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.config.specification import RunSpec, make_spec
+from bench.config.specification import RunSpec, make_spec, resolve_run
 from bench.errors import UserError
 from bench.registry import get_method, get_task
 
@@ -26,7 +26,12 @@ def spec(**changes: Any) -> RunSpec:
         "data_origin": "directory",
         "data_fingerprint": "d" * 64,
     }
-    return make_spec(task, method, options=options, given=given, **{**base, **changes})
+    facts = {**base, **changes}
+    more = {name: facts.pop(name) for name in ("kind", "preset") if name in facts}
+    resolved = resolve_run(
+        task, method, options, given, facts["model"], facts["scale"], facts["protocol"], **more
+    )
+    return make_spec(task, method, resolved, **facts)
 
 
 def test_paper_settings_are_table_6_with_their_origin() -> None:

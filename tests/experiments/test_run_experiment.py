@@ -56,7 +56,11 @@ def test_selectors_narrow_and_the_record_says_how_to_repeat_it(
     assert record == printed
     assert record["command"].startswith(f"bench run {trial} --method ft-top2 --task dart --model mini-gpt2")
     assert "--train-subset 30" in record["command"]
-    assert record["settings"]["train_subset"] == {"value": 30, "origin": f"experiment {trial}: our choice"}
+    assert record["settings"]["train_subset"] == {
+        "value": 30,
+        "origin": f"experiment {trial}: our choice",
+        "layer": "experiment",
+    }
     assert record["settings"]["max_steps"]["origin"] == "command line"
     assert record["training"]["rows"] == 4  # --limit takes of the 30 that were drawn
     assert record["training"]["dev_rows"] == 0
@@ -67,7 +71,7 @@ def test_a_failure_does_not_cancel_the_others_and_again_does_only_what_is_open(
 ) -> None:
     real, seen = runner.run, []
 
-    def second_fails(request: Any) -> Any:
+    def second_fails(request: Any, **_: Any) -> Any:
         seen.append(request.describe())
         if len(seen) == 2:
             raise RuntimeError("no luck")
@@ -100,7 +104,7 @@ def test_an_interrupted_experiment_continues(
     real = runner.run
     stopped: list[str] = []
 
-    def interrupted(request: Any) -> Any:
+    def interrupted(request: Any, **_: Any) -> Any:
         if request.method.name == "ft-top2" and not stopped:
             stopped.append(request.describe())
             raise KeyboardInterrupt("stopped; the same command continues from there")
@@ -124,7 +128,7 @@ def test_what_is_not_available_is_said_and_the_rest_runs(
     monkeypatch.setattr(files, "FOLDER", tmp_path)
     done: list[str] = []
 
-    def pretend(request: Any) -> None:
+    def pretend(request: Any, **_: Any) -> None:
         done.append(request.describe())
 
     monkeypatch.setattr("bench.runs.runner.run", pretend)

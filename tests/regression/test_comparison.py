@@ -35,7 +35,10 @@ def shipped(found: dict[str, Any]) -> set[str]:
     )
     files = set(asked.stdout.split()) if asked.returncode == 0 else set()
     module = {name: type(one).__module__ for name, one in found.items()}
-    return {name for name in found if not files or f"{module[name].replace('.', '/')}.py" in files}
+    places = {name: module[name].replace(".", "/") for name in found}
+    return {
+        name for name, place in places.items() if not files or files & {f"{place}.py", f"{place}/__init__.py"}
+    }
 
 
 @pytest.fixture(autouse=True)
