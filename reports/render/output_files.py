@@ -25,7 +25,7 @@ def text(report: Report, form: str) -> str:
     if form == "csv":
         both = [csv_table.page(report)] if report.tables else []
         return "\r\n".join([*both, *([csv_table.claims(report)] if report.claims else [])])
-    return {"md": markdown.page, "tex": latex.page, "html": html_page.page}[form](report)
+    return {"md": markdown.page, "tex": latex.render_latex, "html": html_page.render_html}[form](report)
 
 
 def make(report: Report, form: str) -> dict[str, bytes]:
@@ -45,10 +45,10 @@ def make(report: Report, form: str) -> dict[str, bytes]:
     if form == "html":
         inline = {name: plots.inline(svg, name) for name, svg in drawn.items()}
         paths = {name: [f"figures/{name}.{ext}" for ext in plots.FORMATS] for name in drawn}
-        return {**made, "index.html": html_page.page(report, inline, paths).encode()}
+        return {**made, "index.html": html_page.render_html(report, inline, paths).encode()}
     if form == "tex":
         pdfs = {name: f"figures/{name}.pdf" for name in drawn}
-        return {**made, "report.tex": latex.page(report, pdfs).encode()}
+        return {**made, "report.tex": latex.render_latex(report, pdfs).encode()}
     images = {name: f"figures/{name}.svg" for name in drawn}
     return {**made, "report.md": markdown.page(report, images).encode()}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import html.parser
 import io
 import json
@@ -11,12 +13,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from made_site import NASTY, report
 from markdown_it import MarkdownIt
 
 from reports.document import builder
 from reports.render import csv_table, html_page, latex, markdown, output_files
-from reports.render.html_text import h
+from reports.render.templates import make_html_environment, make_latex_environment
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 
@@ -46,7 +49,7 @@ class Reader(html.parser.HTMLParser):
 @pytest.fixture(scope="module")
 def page() -> Reader:
     reader = Reader()
-    reader.feed(html_page.page(report()))
+    reader.feed(html_page.render_html(report()))
     assert reader.open == []
     return reader
 
@@ -76,14 +79,39 @@ def test_html_has_every_part(page: Reader) -> None:
 
 
 def test_html_names_what_the_rows_are() -> None:
-    text = html_page.page(builder.build([], ["table1", "table2"], plan=False))
+    text = html_page.render_html(builder.build([], ["table1", "table2"], plan=False))
     one, other = (text[text.index(f'<section id="{name}"') :] for name in ("table1", "table2"))
     first = re.compile(r'data-column="0"><button type="button" class="sort">([^<]*)')
     assert [first.findall(part)[0] for part in (one, other)] == ["Data set", "System"]
 
 
 def test_html_escapes_quotes_and_forbidden_characters() -> None:
-    assert h("\"'<>&\x00\x1b") == "&quot;&#x27;&lt;&gt;&amp;��"
+    template = make_html_environment().from_string("{{ text }}")
+    assert template.render(text="\"'<>&\x00\x1b") == "&#34;&#39;&lt;&gt;&amp;��"
+
+
+def test_templates_escape_each_text_once_and_refuse_unknown_names() -> None:
+    """Through macros too, which is how the page and the document are made."""
+    html = make_html_environment().from_string(
+        "{% macro twice(text) %}{{ text }}{{ text }}{% endmacro %}{{ twice(text) }}"
+    )
+    assert html.render(text="<&\x00") == "&lt;&amp;�" * 2
+    tex = make_latex_environment(latex.escape_latex).from_string(
+        "<% macro twice(text) %><< text >><< text >><% endmacro %><< twice(text) >>"
+    )
+    assert tex.render(text=r"\input{x} <b>") == r"\textbackslash{}input\{x\} \textless{}b\textgreater{}" * 2
+    for template in (html, tex):
+        with pytest.raises(UndefinedError, match="text"):
+            template.render()
+
+
+def test_html_allows_its_one_script_by_hash_and_loads_nothing(page: Reader) -> None:
+    (policy,) = [a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(html_page.read_asset("report.js").encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 # --- Markdown
@@ -150,7 +178,7 @@ def test_markdown_code_cannot_be_ended_from_inside() -> None:
 
 
 def test_tex_is_balanced_and_every_row_has_its_cells() -> None:
-    text = latex.page(report(), {"figure3": "figures/figure3.pdf"})
+    text = latex.render_latex(report(), {"figure3": "figures/figure3.pdf"})
     body = text.replace(r"\\", "").replace(r"\{", "").replace(r"\}", "")
     depth = 0
     for character in body:
@@ -174,7 +202,7 @@ def test_tex_is_balanced_and_every_row_has_its_cells() -> None:
 
 @pytest.mark.parametrize("text", NASTY)
 def test_tex_texts_hold_no_command_of_theirs(text: str) -> None:
-    shown = latex.t(text)
+    shown = latex.escape_latex(text)
     assert not re.search(r"\\(input|end)(?![a-z])", shown)
     assert not re.search(r"(?<!\\)[%#&_]", shown)
     assert not shown.startswith(("[", "*"))
