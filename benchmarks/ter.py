@@ -152,12 +152,12 @@ def made_up(outputs: int) -> tuple[list[str], list[list[str]]]:
 
 
 def from_file(name: str, outputs: int) -> tuple[list[str], list[list[str]]]:
-    from bench.metrics import preprocess
+    from bench.metrics import _preprocess
 
     with gzip.open(name, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines][:outputs]
-    hypotheses = [preprocess.webnlg_hypothesis(row["hyp"]) for row in rows]
-    return hypotheses, [[preprocess.webnlg_reference(text) for text in row["refs"][:3]] for row in rows]
+    hypotheses = [_preprocess.webnlg_hypothesis(row["hyp"]) for row in rows]
+    return hypotheses, [[_preprocess.webnlg_reference(text) for text in row["refs"][:3]] for row in rows]
 
 
 def main() -> None:

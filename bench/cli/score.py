@@ -109,9 +109,9 @@ def command(
             f"what to score: {' and '.join(chosen) or 'nothing'} given; expected one of {', '.join(MODES)}"
         )
     refuse_idle(context, chosen[0])
-    from bench.metrics import downloads
+    from bench.system import hub
 
-    with downloads.only_if(not offline):
+    with hub.only_if(not offline):
         if self_test:
             return show_self_test(task, only, as_json)
         if run is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.metric import Measured
 from bench.metrics import bertscore, bleu, bleurt, coco, meteor, moverscore, nist, rouge, ter
-from bench.metrics.result import Measured
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.metrics import neural, preprocess
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics import _neural, _preprocess
 from bench.models.catalogue import ModelEntry
 from bench.system.progress import track
 
@@ -39,10 +39,10 @@ def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Meas
     """DART: first three references (missing ones are empty lines there, which score 0), texts lower-cased
     and split as its reference files are. ``UnavailableError`` where roberta-large cannot be had.
     """
-    checkpoint = neural.locate(MODEL.name, MODEL)
+    checkpoint = _neural.locate(MODEL.name, MODEL)
     return score(
-        [preprocess.dart(text) for text in hypotheses],
-        [[*map(preprocess.dart, refs[:REFERENCES]), "", ""][:REFERENCES] for refs in references],
+        [_preprocess.dart(text) for text in hypotheses],
+        [[*map(_preprocess.dart, refs[:REFERENCES]), "", ""][:REFERENCES] for refs in references],
         checkpoint,
         LAYER,
         notes="lower|split:nonword|refs:first3,best|blank-refs:0",
@@ -52,7 +52,7 @@ def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Meas
 def score(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    checkpoint: neural.Checkpoint,
+    checkpoint: _neural.Checkpoint,
     layer: int,
     batch: int = 32,
     notes: str = "refs:best",
@@ -61,7 +61,7 @@ def score(
 
     Texts beyond the model's longest input are cut there. A text without tokens scores 0.
     """
-    encoder = neural.load(checkpoint, KINDS, layer)
+    encoder = _neural.load(checkpoint, KINDS, layer)
     values: list[float] = []
     with track(len(hypotheses), "BERTScore", "items") as bar:
         for first in range(0, len(hypotheses), ITEMS_AT_ONCE):
@@ -79,13 +79,13 @@ def score(
             bar.advance(len(rows))
     signature = (
         f"bertscore|model:{checkpoint.name}|layer:{layer}|idf:no|rescale:no|f1:mean|"
-        f"max-tokens:{encoder.limit},cut|{notes}|{neural.identity(checkpoint.path)}|"
-        f"{neural.versions('torch', 'transformers', 'tokenizers')}"
+        f"max-tokens:{encoder.limit},cut|{notes}|{_neural.identity(checkpoint.path)}|"
+        f"{_neural.versions('torch', 'transformers', 'tokenizers')}"
     )
     return Measured(sum(values) / len(values), signature, {"bertscore": values})
 
 
-def unit_vectors(encoder: neural.Encoder, texts: Sequence[str], batch: int) -> dict[str, torch.Tensor]:
+def unit_vectors(encoder: _neural.Encoder, texts: Sequence[str], batch: int) -> dict[str, torch.Tensor]:
     """A matrix per text: a vector of length 1 for each token, the opening and the closing one included."""
     from torch.nn.functional import normalize
 

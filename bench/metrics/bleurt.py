@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnavailableError, first_line
-from bench.metrics import neural, preprocess
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics import _neural, _preprocess
 
 if TYPE_CHECKING:
     import torch
@@ -48,12 +48,12 @@ def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Meas
 
     ``UnavailableError`` where the checkpoint is absent, or is not the one that DART uses.
     """
-    checkpoint = neural.locate(NAME, how=HOW)
+    checkpoint = _neural.locate(NAME, how=HOW)
     scorer = load(checkpoint.path)
     check_known(scorer, checkpoint.path)
     return score(
-        [preprocess.dart(text) for text in hypotheses],
-        [preprocess.dart(refs[0]) for refs in references],
+        [_preprocess.dart(text) for text in hypotheses],
+        [_preprocess.dart(refs[0]) for refs in references],
         checkpoint,
         scorer,
         notes="known-scores:yes|lower|split:nonword|refs:first1",
@@ -74,7 +74,7 @@ class Scorer:
 def score(
     hypotheses: Sequence[str],
     references: Sequence[str],
-    checkpoint: neural.Checkpoint,
+    checkpoint: _neural.Checkpoint,
     scorer: Scorer | None = None,
     batch: int = 64,
     notes: str = "refs:1",
@@ -85,8 +85,8 @@ def score(
     weights = VARIABLES if (checkpoint.path / VARIABLES).is_file() else "*.safetensors"
     signature = (
         f"bleurt|checkpoint:{checkpoint.name}|{notes}|max-tokens:{MAX_TOKENS},longer-cut|"
-        f"{neural.identity(checkpoint.path, weights, words(checkpoint.path))}|"
-        f"{neural.versions('torch', 'transformers', 'tokenizers')}"
+        f"{_neural.identity(checkpoint.path, weights, words(checkpoint.path))}|"
+        f"{_neural.versions('torch', 'transformers', 'tokenizers')}"
     )
     return Measured(sum(values) / len(values), signature, {"bleurt": values})
 
@@ -109,9 +109,9 @@ def predict(scorer: Scorer, references: Sequence[str], hypotheses: Sequence[str]
     rows = [pair(scorer, *texts) for texts in zip(references, hypotheses, strict=True)]
     values = [math.nan] * len(rows)
     with torch.inference_mode():
-        for places in neural.batches([len(ids) for ids, _ in rows], batch):
-            ids, mask = neural.padded([rows[place][0] for place in places], 0)
-            segments, _ = neural.padded([rows[place][1] for place in places], 0)
+        for places in _neural.batches([len(ids) for ids, _ in rows], batch):
+            ids, mask = _neural.padded([rows[place][0] for place in places], 0)
+            segments, _ = _neural.padded([rows[place][1] for place in places], 0)
             found = scorer.model(
                 input_ids=ids.to(scorer.device),
                 attention_mask=mask.to(scorer.device),
@@ -125,7 +125,7 @@ def predict(scorer: Scorer, references: Sequence[str], hypotheses: Sequence[str]
 def pair(scorer: Scorer, reference: str, hypothesis: str) -> tuple[list[int], list[int]]:
     """Tokens and segment numbers of one input: [CLS] reference [SEP] hypothesis [SEP]."""
     first, second = (
-        scorer.tokenizer.encode(neural.clean(text), add_special_tokens=False).ids
+        scorer.tokenizer.encode(_neural.clean(text), add_special_tokens=False).ids
         for text in (reference, hypothesis)
     )
     n, m = cut(len(first), len(second), MAX_TOKENS - 3)
@@ -151,24 +151,24 @@ def load(path: Path) -> Scorer:
 
     model: Any
     if (path / VARIABLES).is_file():
-        config = configuration(neural.read_json(path / "bert_config.json"))
+        config = configuration(_neural.read_json(path / "bert_config.json"))
         with torch.random.fork_rng(devices=[]):
             model = BertForSequenceClassification(config)
         model.load_state_dict(read_variables(path / VARIABLES, config))
     else:
-        config = configuration(neural.read_config(path, ["bert"]))
-        model = neural.pretrained(BertForSequenceClassification, path, config=config)
+        config = configuration(_neural.read_config(path, ["bert"]))
+        model = _neural.pretrained(BertForSequenceClassification, path, config=config)
     file = words(path)
-    tokenizer = neural.read_tokenizer(file, longest_word=200)
-    start, end = neural.token_ids(tokenizer, neural.SPECIAL["bert"], file)
-    neural.check_vocabulary(tokenizer, config.vocab_size, file)
+    tokenizer = _neural.read_tokenizer(file, longest_word=200)
+    start, end = _neural.token_ids(tokenizer, _neural.SPECIAL["bert"], file)
+    _neural.check_vocabulary(tokenizer, config.vocab_size, file)
     device = pick_device("auto")
     return Scorer(model.eval().to(device), tokenizer, start, end, device)
 
 
 def words(path: Path) -> Path:
     """The tokenizer's file: BLEURT's own ``vocab.txt`` before a converted one."""
-    return path / "vocab.txt" if (path / "vocab.txt").is_file() else neural.tokenizer_file(path)
+    return path / "vocab.txt" if (path / "vocab.txt").is_file() else _neural.tokenizer_file(path)
 
 
 def configuration(raw: Mapping[str, Any]) -> BertConfig:

@@ -1,6 +1,6 @@
 """ROUGE-L and CIDEr as coco-caption computes them, for E2E. ROUGE-L is 0 to 1, CIDEr 0 to 10.
 
-Restated from their definitions on the tokens of ``bench.metrics.ptb``, and equal to pycocoevalcap's
+Restated from their definitions on the tokens of ``bench.metrics._ptb``, and equal to pycocoevalcap's
 classes, which take many times longer. ROUGE-L takes the best precision and the best recall over the
 references independently. CIDEr (Vedantam et al., 2015; the clipped variant with a length penalty)
 weighs n-grams by the references of the set that is scored, so it cannot be compared between sets or
@@ -15,8 +15,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.metrics import ngrams, ptb
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics import _ngrams, _ptb
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,12 +49,12 @@ def tokens(
 ) -> tuple[list[str], list[list[str]]]:
     """Both sides tokenised, without blank references."""
     kept = [[text for text in refs if text.strip()] or [""] for refs in references]
-    flat = iter(ptb.tokenize_all([text for refs in kept for text in refs]))
-    return ptb.tokenize_all(hypotheses), [[next(flat) for _ in refs] for refs in kept]
+    flat = iter(_ptb.tokenize_all([text for refs in kept for text in refs]))
+    return _ptb.tokenize_all(hypotheses), [[next(flat) for _ in refs] for refs in kept]
 
 
 def signature(notes: str) -> str:
-    return f"impl:bench|version:{VERSION}|like:coco-caption|{ptb.signature()}|{notes}|refs:nonblank"
+    return f"impl:bench|version:{VERSION}|like:coco-caption|{_ptb.signature()}|{notes}|refs:nonblank"
 
 
 def _rouge_l(output: str, references: Sequence[str]) -> float:
@@ -100,25 +100,25 @@ def _cider(outputs: Sequence[list[str]], references: Sequence[Sequence[list[str]
     )  # the length, in bigrams
     penalty = np.exp(-((pairs[item] - pairs) ** 2) / (2 * SIGMA**2))
     similar = np.zeros(len(texts))
-    for grams in ngrams.numbered(texts, ORDER):
+    for grams in _ngrams.numbered(texts, ORDER):
         similar += _similarity(grams, item, len(outputs)) * penalty
     total = np.bincount(item[len(outputs) :], weights=similar[len(outputs) :], minlength=len(outputs))
     values: list[float] = (10 * total / ORDER / np.array(many)).tolist()
     return values
 
 
-def _similarity(grams: ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndarray:
+def _similarity(grams: _ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndarray:
     """Of every text: the clipped cosine between its weights and its item's output's, for one n."""
     import numpy as np
 
-    text, number, count = ngrams.counted(grams.text, grams)
+    text, number, count = _ngrams.counted(grams.text, grams)
     keys = item[text] * grams.kinds + number
     mine = text < outputs
     spread = np.unique(keys[~mine])
     items_with = np.bincount(spread % max(1, grams.kinds), minlength=grams.kinds)
     weight = count * (math.log(max(1, outputs)) - np.log(np.maximum(1, items_with)))[number]
     norm = np.sqrt(np.bincount(text, weights=weight**2, minlength=len(item)))
-    other, place = ngrams.positions(keys, keys[mine])
+    other, place = _ngrams.positions(keys, keys[mine])
     product = np.minimum(weight[other], weight[mine][place]) * weight[other]
     dot = np.bincount(text[other], weights=product, minlength=len(item))
     both = norm * norm[item]

@@ -21,9 +21,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.metrics import neural, pool, preprocess
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics import _neural, _preprocess
 from bench.models.catalogue import ModelEntry
+from bench.system import process_pool
 from bench.system.progress import track
 
 MODEL = ModelEntry(
@@ -46,10 +47,10 @@ def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Meas
 
     ``UnavailableError`` where distilbert-base-uncased cannot be had.
     """
-    checkpoint = neural.locate(MODEL.name, MODEL)
+    checkpoint = _neural.locate(MODEL.name, MODEL)
     return score(
-        [preprocess.dart(text) for text in hypotheses],
-        [preprocess.dart(refs[0]) for refs in references],
+        [_preprocess.dart(text) for text in hypotheses],
+        [_preprocess.dart(refs[0]) for refs in references],
         checkpoint,
         notes="lower|split:nonword|refs:first1",
     )
@@ -58,12 +59,12 @@ def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Meas
 def score(
     hypotheses: Sequence[str],
     references: Sequence[str],
-    checkpoint: neural.Checkpoint,
+    checkpoint: _neural.Checkpoint,
     batch: int = 32,
     notes: str = "refs:1",
 ) -> Measured:
     """Mean of one minus the earth mover's distance between each text and its reference."""
-    encoder = neural.load(checkpoint, KINDS)
+    encoder = _neural.load(checkpoint, KINDS)
     ours = [encoder.ids(text) for text in hypotheses]
     theirs = [encoder.ids(text) for text in references]
     our_idf, their_idf = idf(ours), idf(theirs)
@@ -78,13 +79,13 @@ def score(
                 b, y = words(encoder, hypothesis, our_idf, states[len(left) + place])
                 rows.append((a, b, distances(x, y)))
             bar.advance(len(left))
-    values = [1.0 - moved for moved in pool.each(earth_movers_distance, rows)]
+    values = [1.0 - moved for moved in process_pool.each(earth_movers_distance, rows)]
     empty = sum(not a or not b for a, b, _ in rows)
     signature = (
         f"moverscore|as:v2-2020|model:{checkpoint.name}|layer:last|ngram:1|idf:own-side|"
         f"subwords:dropped|punctuation:dropped|value:1-emd|max-tokens:{encoder.limit},cut|{notes}|"
-        f"no-words:1,{empty}of{len(rows)}|{neural.identity(checkpoint.path)}|"
-        f"{neural.versions('torch', 'transformers', 'tokenizers', 'scipy')}"
+        f"no-words:1,{empty}of{len(rows)}|{_neural.identity(checkpoint.path)}|"
+        f"{_neural.versions('torch', 'transformers', 'tokenizers', 'scipy')}"
     )
     return Measured(sum(values) / len(values), signature, {"moverscore": values})
 
@@ -96,7 +97,7 @@ def idf(documents: Sequence[Sequence[int]]) -> dict[int, float]:
 
 
 def words(
-    encoder: neural.Encoder, ids: Sequence[int], weights: Mapping[int, float], state: Any
+    encoder: _neural.Encoder, ids: Sequence[int], weights: Mapping[int, float], state: Any
 ) -> tuple[list[float], Any]:
     """Masses (they sum to 1) and unit vectors of the tokens that count."""
     kept = [

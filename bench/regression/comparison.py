@@ -221,7 +221,7 @@ def timed(case: Case, seed: int, runs: Path) -> tuple[Values, float, str]:
 
 def measured(wanted: Sequence[tuple[Case, int]], processes: int) -> list[Values]:
     """The values of every (case, seed), over several processes; none where the run failed, which is said."""
-    from bench.metrics.pool import scratch, workers
+    from bench.system.process_pool import scratch, workers
 
     found: dict[int, Values] = {}
 

@@ -14,7 +14,6 @@ from typing import Any
 from bench import metrics
 from bench.config.request import Request, Resolver, Specified
 from bench.errors import UserError
-from bench.metrics import downloads
 from bench.runs import rescoring
 from bench.runs.failures import is_interrupt
 from bench.runs.job_context import Place
@@ -23,6 +22,7 @@ from bench.scoring import evaluation, golden
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
+from bench.system import hub
 from bench.system.devices import pick_device, rank
 from bench.system.files import StorageError
 from bench.system.progress import say
@@ -63,7 +63,7 @@ def run_specified(specified: Specified, place: Place | None = None) -> Record | 
         attempt = Attempt(specified, folder, beat=claim.beat, place=place)
         try:
             may_fetch = specified.spec.scale == "paper" and not specified.common.offline
-            with attempt.stopping.listening(), downloads.only_if(may_fetch):
+            with attempt.stopping.listening(), hub.only_if(may_fetch):
                 record = attempt.record(RunStatus.DONE, attempt.carry_out())
         except BaseException as error:
             record_failure(attempt, folder, error)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.metrics.bleu_counts import COUNTS
+from bench.metrics.bleu.counting import COUNTS
 from reports.stats.intervals import ITEMS, LEVEL, RESAMPLES, Interval, bootstrap_limits
 
 if TYPE_CHECKING:

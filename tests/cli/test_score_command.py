@@ -14,9 +14,9 @@ import pytest
 from bench import metrics, mini
 from bench.cli import main
 from bench.errors import UnavailableError
-from bench.metrics import downloads
-from bench.metrics.result import Measured
+from bench.metric import Measured
 from bench.scoring import evaluation, golden
+from bench.system import hub
 from bench.system.files import StorageError
 
 ROW = {
@@ -267,7 +267,7 @@ def test_offline_is_meant_for_scorers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def asked(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-        raise UnavailableError(f"may download: {downloads.allowed.get()}")
+        raise UnavailableError(f"may download: {hub.allowed.get()}")
 
     monkeypatch.setitem(metrics.SCORERS, ("dart", "bleurt"), asked)
     words = ("score", "--task", "dart", "--pairs", pairs(tmp_path / "p.jsonl", ROW), "--metric", "bleurt")

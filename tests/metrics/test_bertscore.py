@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from tiny_encoders import AWKWARD, VOCABULARY, sentences, write_bert, write_distilbert, write_roberta
 
 from bench.errors import UnavailableError
-from bench.metrics import bertscore, neural
-from bench.metrics.neural import Checkpoint
+from bench.metrics import _neural, bertscore
+from bench.metrics._neural import Checkpoint
 
 HYPOTHESES = sentences(11)
 REFERENCES = [[text, other] for text, other in zip(sentences(12)[1:], sentences(22)[11:], strict=True)]
@@ -83,7 +83,7 @@ def test_equals_the_package(kind: str, request: pytest.FixtureRequest) -> None:
 def test_roberta_reads_the_first_word_after_a_blank(roberta: tuple[Checkpoint, Any], tmp_path: Path) -> None:
     """As in 2020; its published tokenizer does not put the blank there itself."""
     write_roberta(tmp_path, prefix=False)
-    encoders = [neural.load(Checkpoint("x", path), ["roberta"]) for path in (tmp_path, roberta[0].path)]
+    encoders = [_neural.load(Checkpoint("x", path), ["roberta"]) for path in (tmp_path, roberta[0].path)]
     for encoder in encoders:
         tokens = [encoder.tokenizer.id_to_token(i) for i in encoder.ids("ab c")]
         assert tokens == ["<s>", "Ġ", "a", "b", "Ġ", "c", "</s>"]
@@ -171,7 +171,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
 
     asked: list[tuple[str, float]] = []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(neural, "_unreachable", {})
+    monkeypatch.setattr(_neural, "_unreachable", {})
     monkeypatch.setattr(
         "huggingface_hub.get_session", lambda: type("Session", (), {"head": staticmethod(refuse)})
     )
@@ -181,18 +181,18 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     for again in (False, True):
         with pytest.raises(UnavailableError, match="does not answer: no route") as caught:
-            neural.locate("roberta-large", bertscore.MODEL)
+            _neural.locate("roberta-large", bertscore.MODEL)
         assert ("not tried again" in str(caught.value)) == again
         assert f"no folder {tmp_path}" in str(caught.value) and "hf download" in str(caught.value)
-    assert asked == [(constants.ENDPOINT, neural.PROBE_SECONDS)]
+    assert asked == [(constants.ENDPOINT, _neural.PROBE_SECONDS)]
 
 
 def test_the_cache_serves_and_half_a_cache_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("bench.models.catalogue.from_hub", lambda entry, allow_download: tmp_path)
     with pytest.raises(UnavailableError, match="HF_HUB_OFFLINE"):
-        neural.locate("roberta-large", bertscore.MODEL)
+        _neural.locate("roberta-large", bertscore.MODEL)
     (tmp_path / "model.safetensors").touch()
-    assert neural.locate("roberta-large", bertscore.MODEL).path == tmp_path
+    assert _neural.locate("roberta-large", bertscore.MODEL).path == tmp_path
 
 
 def test_unusable_checkpoints_are_refused_with_the_reason(
@@ -239,17 +239,17 @@ def test_unusable_checkpoints_are_refused_with_the_reason(
 
 def test_a_vocabulary_alone_is_the_same_tokenizer(bert: tuple[Checkpoint, Any]) -> None:
     file = bert[0].path / "tokenizer.json"
-    one, other = neural.read_tokenizer(file), neural.read_tokenizer(file.with_name("vocab.txt"))
+    one, other = _neural.read_tokenizer(file), _neural.read_tokenizer(file.with_name("vocab.txt"))
     for text in [*HYPOTHESES, *AWKWARD[:5], "Walking CAFÉ, the cat's mat [PAD]"]:
         assert one.encode(text, add_special_tokens=False).ids == other.encode(text).ids
 
 
 def test_batches_hold_every_row_once_and_bound_the_tokens() -> None:
     lengths = [5, 500, 3, 500, 500, 7] * 10
-    found = list(neural.batches(lengths, 32))
+    found = list(_neural.batches(lengths, 32))
     assert sorted(place for places in found for place in places) == list(range(len(lengths)))
-    assert all(len(places) * max(lengths[i] for i in places) <= neural.TOKENS_AT_ONCE for places in found)
-    assert list(neural.batches([9000], 4)) == [[0]]
+    assert all(len(places) * max(lengths[i] for i in places) <= _neural.TOKENS_AT_ONCE for places in found)
+    assert list(_neural.batches([9000], 4)) == [[0]]
 
 
 def test_importing_the_scores_imports_nothing_heavy() -> None:
@@ -264,11 +264,11 @@ def test_importing_the_scores_imports_nothing_heavy() -> None:
 def test_a_mini_run_downloads_no_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
-    from bench.metrics import downloads
+    from bench.system import hub
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with (
-        downloads.only_if(False),
+        hub.only_if(False),
         pytest.raises(UnavailableError, match="mini and --offline runs download no"),
     ):
         bertscore.dart(["a"], [["a"]])

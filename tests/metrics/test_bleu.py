@@ -9,7 +9,7 @@ import pytest
 from real_outputs import DART, E2E, WEBNLG, read
 
 from bench import metrics
-from bench.metrics import bleu, preprocess
+from bench.metrics import _preprocess, bleu
 
 ALL = [bleu.mteval, bleu.webnlg, bleu.webnlg_no_blank, bleu.dart, bleu.dart_no_blank]
 CAT = "the cat sat on the mat today"
@@ -178,8 +178,8 @@ def test_an_output_of_a_million_characters_is_scored(scorer: metrics.Scorer, tex
 )
 def test_preparation_of_webnlg_texts(text: str, hypothesis: str, reference: str) -> None:
     """The last row shows the order: a hypothesis is transliterated before it is split, a reference after."""
-    assert preprocess.webnlg_hypothesis(text) == hypothesis
-    assert preprocess.webnlg_reference(text) == reference
+    assert _preprocess.webnlg_hypothesis(text) == hypothesis
+    assert _preprocess.webnlg_reference(text) == reference
 
 
 def test_dart_is_not_transliterated_and_webnlg_is() -> None:

@@ -14,7 +14,7 @@ from tiny_encoders import AWKWARD, VOCABULARY, sentences, write_bert
 
 from bench.errors import UnavailableError
 from bench.metrics import bleurt
-from bench.metrics.neural import Checkpoint
+from bench.metrics._neural import Checkpoint
 
 HYPOTHESES = sentences(11)
 REFERENCES = sentences(12)[1:]

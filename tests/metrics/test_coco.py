@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from real_outputs import E2E, read
 
-from bench.metrics import coco, ptb
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics import _ptb, coco
 
 HYPOTHESES = [
     "The Crooked Kettle is a cheap tea house by the harbour.",
@@ -35,9 +35,9 @@ def library(
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
 
-    flat = iter(ptb.tokenize_all([text for refs in references for text in refs]))
+    flat = iter(_ptb.tokenize_all([text for refs in references for text in refs]))
     wanted = {i: [next(flat) for _ in refs] for i, refs in enumerate(references)}
-    said = {i: [text] for i, text in enumerate(ptb.tokenize_all(hypotheses))}
+    said = {i: [text] for i, text in enumerate(_ptb.tokenize_all(hypotheses))}
     rouge, rouges = Rouge().compute_score(wanted, said)
     cider, ciders = Cider().compute_score(wanted, said)
     return (float(rouge), list(map(float, rouges))), (float(cider), list(map(float, ciders)))

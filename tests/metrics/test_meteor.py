@@ -18,10 +18,11 @@ from real_outputs import DART, E2E, WEBNLG, read
 
 from bench import metrics
 from bench.errors import UnavailableError, UserError
-from bench.metrics import meteor, meteor_align, meteor_data, meteor_java, meteor_match
-from bench.metrics.meteor_stem import stem
-from bench.metrics.meteor_text import java_hash, tokens
-from bench.metrics.official import METEOR_JAR, java_available
+from bench.metrics import meteor
+from bench.metrics._official import METEOR_JAR, java_available
+from bench.metrics.meteor import alignment, java, matching, resources
+from bench.metrics.meteor.stemmer import stem
+from bench.metrics.meteor.text import java_hash, tokens
 
 TABLE = [
     ("in the middle of", "amid"),
@@ -64,8 +65,8 @@ def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(table_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The small table instead of the real one."""
-    table = meteor_data.parse_index(meteor_data.build_index(table_file))
-    monkeypatch.setattr(meteor_data, "paraphrases", lambda: table)
+    table = resources.parse_index(resources.build_index(table_file))
+    monkeypatch.setattr(resources, "paraphrases", lambda: table)
     monkeypatch.delenv("BENCH_JAVA", raising=False)
 
 
@@ -74,7 +75,7 @@ def real_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The real table, indexed once for all tests that use it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", os.environ.get("BENCH_CACHE") or str(tmp_path_factory.mktemp("cache")))
-        meteor_data.paraphrases()
+        resources.paraphrases()
         yield
 
 
@@ -122,7 +123,7 @@ def test_stems_are_those_of_the_stemmer_of_2015(word: str, expected: str) -> Non
     ],
 )
 def test_texts_are_read_as_the_official_program_reads_them(text: str, expected: str) -> None:
-    assert " ".join(tokens(text, meteor_data.words().abbreviations)) == expected
+    assert " ".join(tokens(text, resources.words().abbreviations)) == expected
 
 
 def test_words_are_compared_by_javas_hash() -> None:
@@ -131,7 +132,7 @@ def test_words_are_compared_by_javas_hash() -> None:
 
 
 def test_synonyms_count_for_base_forms_too() -> None:
-    words = meteor_data.words()
+    words = resources.words()
     for one, other in (("cars", "automobile"), ("oxen", "ox"), ("women", "woman"), ("bigger", "large")):
         assert words.meanings(one) & words.meanings(other)
     assert words.base_forms("boxes") == ["box"]
@@ -220,14 +221,14 @@ def test_a_million_characters(unit: str) -> None:
 def test_many_places_and_early_pruning_change_nothing(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs, truths = perturbed(60, seed=3)
     expected = meteor.plain(outputs, truths)
-    monkeypatch.setattr(meteor_align, "MANY", -1)
+    monkeypatch.setattr(alignment, "MANY", -1)
     assert meteor.plain(outputs, truths) == expected
-    monkeypatch.setattr(meteor_align, "CUT", 1 << 60)
+    monkeypatch.setattr(alignment, "CUT", 1 << 60)
     assert meteor.plain(outputs, truths) == expected
-    monkeypatch.setattr(meteor_match, "BLOCK", 3)
-    meteor_match.places.cache_clear()
+    monkeypatch.setattr(matching, "BLOCK", 3)
+    matching.places.cache_clear()
     assert meteor.plain(outputs, truths) == expected
-    meteor_match.places.cache_clear()
+    matching.places.cache_clear()
 
 
 def perturbed(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
@@ -262,7 +263,7 @@ def test_every_item_equals_the_official_program(table_file: Path) -> None:
     needs_java()
     outputs, truths = perturbed(700, seed=1)
     value, segments = meteor.meteor_here(outputs, truths)
-    official_value, official = meteor_java.meteor_java(outputs, truths, table_file)
+    official_value, official = java.meteor_java(outputs, truths, table_file)
     assert segments == pytest.approx(official, abs=1e-12)
     assert value == pytest.approx(official_value, abs=1e-12)
     assert len(set(segments)) > 500
@@ -304,7 +305,7 @@ def test_real_outputs_have_the_official_scores(case: str, scorer: metrics.Scorer
 
 
 def test_the_index_finds_what_the_table_says(table_file: Path) -> None:
-    table = meteor_data.parse_index(meteor_data.build_index(table_file))
+    table = resources.parse_index(resources.build_index(table_file))
     assert list(table.rows) == list(dict.fromkeys(phrase for phrase, _ in TABLE))
     assert table.of("a lot of") == ["many", "lots of"]
     assert table.of("one of the") == ["the"]
@@ -317,9 +318,9 @@ def test_a_damaged_index_is_built_again(
     damage: object, table_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(meteor_data, "package_file", lambda name: table_file)
-    monkeypatch.setattr(meteor_data, "table_hash", lambda: "0" * 64)
-    load = meteor_data.paraphrases.__wrapped__
+    monkeypatch.setattr(resources, "package_file", lambda name: table_file)
+    monkeypatch.setattr(resources, "table_hash", lambda: "0" * 64)
+    load = resources.paraphrases.__wrapped__
     whole = load()
     (path,) = (tmp_path / "meteor").iterdir()
     good = path.read_bytes()
@@ -328,7 +329,7 @@ def test_a_damaged_index_is_built_again(
     path.write_bytes(damage(good))
     assert load().rows == whole.rows
     assert path.read_bytes() == good
-    monkeypatch.setattr(meteor_data, "table_hash", lambda: "1" * 64)
+    monkeypatch.setattr(resources, "table_hash", lambda: "1" * 64)
     assert load().rows == whole.rows
     assert len(list(path.parent.iterdir())) == 2
 
@@ -337,9 +338,9 @@ def test_builders_at_the_same_time_and_a_folder_that_cannot_be_written(
     table_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "new"))
-    monkeypatch.setattr(meteor_data, "package_file", lambda name: table_file)
-    monkeypatch.setattr(meteor_data, "table_hash", lambda: "0" * 64)
-    load = meteor_data.paraphrases.__wrapped__
+    monkeypatch.setattr(resources, "package_file", lambda name: table_file)
+    monkeypatch.setattr(resources, "table_hash", lambda: "0" * 64)
+    load = resources.paraphrases.__wrapped__
     with ThreadPoolExecutor(8) as pool:
         tables = list(pool.map(lambda _: load(), range(8)))
     assert {table.of("she")[0] for table in tables} == {"the woman"}
@@ -352,7 +353,7 @@ def test_builders_at_the_same_time_and_a_folder_that_cannot_be_written(
 def test_without_the_package_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match="pip install pycocoevalcap"):
-        meteor_data.package_file(METEOR_JAR)
+        resources.package_file(METEOR_JAR)
 
 
 @pytest.mark.usefixtures("small")
@@ -361,7 +362,7 @@ def test_what_bench_java_says(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="BENCH_JAVA=yes"):
         meteor.plain(["a"], [["a"]])
     monkeypatch.setenv("BENCH_JAVA", "1")
-    monkeypatch.setattr(meteor_java, "java_available", lambda: False)
+    monkeypatch.setattr(java, "java_available", lambda: False)
     with pytest.raises(UnavailableError, match="needs Java"):
         meteor.plain(["a"], [["a"]])
     monkeypatch.setenv("BENCH_JAVA", "0")

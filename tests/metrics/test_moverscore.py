@@ -14,9 +14,9 @@ import torch
 from tiny_encoders import AWKWARD, VOCABULARY, sentences, write_bert, write_distilbert
 
 from bench.errors import UnavailableError
-from bench.metrics import moverscore, neural
+from bench.metrics import _neural, moverscore
+from bench.metrics._neural import Checkpoint
 from bench.metrics.moverscore import distances, earth_movers_distance
-from bench.metrics.neural import Checkpoint
 
 HYPOTHESES = sentences(11)
 REFERENCES = sentences(12)[1:]
@@ -135,7 +135,7 @@ def test_idf_of_what_is_everywhere_is_zero() -> None:
 
 
 def test_continuations_and_punctuation_do_not_count(distil: tuple[Checkpoint, Any]) -> None:
-    encoder = neural.load(distil[0], moverscore.KINDS)
+    encoder = _neural.load(distil[0], moverscore.KINDS)
     ids = encoder.ids("walking , the - cat")
     assert [encoder.tokenizer.id_to_token(i) for i in ids[1:-1]] == ["walk", "##ing", ",", "the", "-", "cat"]
     state = torch.arange(8.0).repeat(3, 1).T

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UnavailableError
-from bench.metrics import official, ptb, ptb_lexer, ptb_tables
+from bench.metrics import _official, _ptb
+from bench.metrics._ptb import lexer, tables
 
 needs_java = pytest.mark.skipif(
     shutil.which("java") is None,
@@ -107,19 +108,19 @@ def mixtures(seed: int, number: int) -> list[str]:
 
 @pytest.mark.parametrize(("text", "expected"), OFFICIAL)
 def test_tokens(text: str, expected: str) -> None:
-    assert ptb.tokenize(text) == expected
+    assert _ptb.tokenize(text) == expected
 
 
 @needs_java
 def test_the_table_is_the_official_programs() -> None:
     texts, expected = zip(*OFFICIAL, strict=True)
-    assert ptb.tokenize_java(texts) == list(expected)
+    assert _ptb.tokenize_java(texts) == list(expected)
 
 
 @needs_java
 def test_mixtures_of_everything_are_tokenised_as_by_the_official_program() -> None:
     texts = mixtures(seed=1, number=4000)
-    ours, theirs = ptb.tokenize_all(texts), ptb.tokenize_java(texts)
+    ours, theirs = _ptb.tokenize_all(texts), _ptb.tokenize_java(texts)
     different = [(text, a, b) for text, a, b in zip(texts, ours, theirs, strict=True) if a != b]
     assert not different, different[:5]
 
@@ -127,8 +128,8 @@ def test_mixtures_of_everything_are_tokenised_as_by_the_official_program() -> No
 def test_pieces_are_tokenised_as_in_their_text() -> None:
     """A text is cut into pieces that are remembered; that must not change what comes out."""
     for text in [*mixtures(seed=2, number=1000), *(text for text, _ in OFFICIAL)]:
-        whole = " ".join(token.lower() for token in ptb_lexer.tokens(text))
-        assert ptb.tokenize(text) == whole, text
+        whole = " ".join(token.lower() for token in lexer.tokens(text))
+        assert _ptb.tokenize(text) == whole, text
 
 
 @pytest.mark.parametrize(
@@ -143,13 +144,13 @@ def test_pieces_are_tokenised_as_in_their_text() -> None:
     ],
 )
 def test_the_next_line_decides_over_a_last_full_stop(text: str, following: str | None, expected: str) -> None:
-    assert ptb.tokenize(text, following) == expected
+    assert _ptb.tokenize(text, following) == expected
     lines = [text] if following is None else [text, following]
-    assert ptb.tokenize_all([*lines])[0] == expected
+    assert _ptb.tokenize_all([*lines])[0] == expected
 
 
 def test_blank_lines_do_not_hide_the_next_one() -> None:
-    assert ptb.tokenize_all(["Serie B.", "", "The team", ""]) == ["serie b", "", "the team", ""]
+    assert _ptb.tokenize_all(["Serie B.", "", "The team", ""]) == ["serie b", "", "the team", ""]
 
 
 AWKWARD = [
@@ -179,64 +180,64 @@ TOKENISED = [
 
 
 def test_no_text_can_shift_the_others() -> None:
-    assert ptb.tokenize_all(AWKWARD) == TOKENISED
-    assert ptb.tokenize_all([]) == []
+    assert _ptb.tokenize_all(AWKWARD) == TOKENISED
+    assert _ptb.tokenize_all([]) == []
 
 
 @needs_java
 def test_no_text_can_shift_the_official_programs_lines() -> None:
-    assert ptb.tokenize_java(AWKWARD) == TOKENISED
-    assert ptb.tokenize_java([]) == []
+    assert _ptb.tokenize_java(AWKWARD) == TOKENISED
+    assert _ptb.tokenize_java([]) == []
 
 
 @pytest.mark.parametrize("unit", ["a", "a,", "é´.", "<!a", "\U0001f600"])
 def test_long_texts_come_to_an_end(unit: str) -> None:
     # About a second; minutes, if every place were searched to the end of the text.
-    assert len(ptb.tokenize(unit * (50_000 // len(unit))).split()) <= 50_000
+    assert len(_ptb.tokenize(unit * (50_000 // len(unit))).split()) <= 50_000
 
 
 def test_java_is_used_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BENCH_JAVA", raising=False)
-    monkeypatch.setattr(ptb, "tokenize_java", lambda texts: ["from java"] * len(texts))
-    assert ptb.tokenize_all(["only here"]) == ["only here"]
-    assert "ptb:bench" in ptb.signature()
+    monkeypatch.setattr(_ptb, "tokenize_java", lambda texts: ["from java"] * len(texts))
+    assert _ptb.tokenize_all(["only here"]) == ["only here"]
+    assert "ptb:bench" in _ptb.signature()
     monkeypatch.setenv("BENCH_JAVA", "1")
-    assert ptb.tokenize_all(["only here"]) == ["from java"]
-    assert "ptb:jar-2fcb91bb" in ptb.signature()
+    assert _ptb.tokenize_all(["only here"]) == ["from java"]
+    assert "ptb:jar-2fcb91bb" in _ptb.signature()
 
 
 def test_without_java_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(ptb, "jar", lambda: tmp_path / ptb.JAR)
+    monkeypatch.setattr(_ptb, "jar", lambda: tmp_path / _ptb.JAR)
     with pytest.raises(UnavailableError, match=r"BENCH_JAVA=1 .* no `java`"):
-        ptb.tokenize_java(["x"])
+        _ptb.tokenize_java(["x"])
 
 
 @needs_java
 def test_a_failing_program_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(ptb, "jar", lambda: tmp_path / "empty.jar")
+    monkeypatch.setattr(_ptb, "jar", lambda: tmp_path / "empty.jar")
     with pytest.raises(UnavailableError, match=r"the official tokeniser failed: .*PTBTokenizer"):
-        ptb.tokenize_java(["x"])
+        _ptb.tokenize_java(["x"])
 
 
 def test_without_the_jar_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(official, "package_folders", lambda: [tmp_path])
-    with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {tmp_path}.*/{ptb.JAR}, which this"):
-        ptb.jar()
-    monkeypatch.setattr(official, "package_folders", list)
-    with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {ptb.JAR}: pip install pycocoevalcap"):
-        ptb.jar()
+    monkeypatch.setattr(_official, "package_folders", lambda: [tmp_path])
+    with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {tmp_path}.*/{_ptb.JAR}, which this"):
+        _ptb.jar()
+    monkeypatch.setattr(_official, "package_folders", list)
+    with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {_ptb.JAR}: pip install pycocoevalcap"):
+        _ptb.jar()
 
 
 def test_the_jar_is_the_one_that_was_compared() -> None:
     import hashlib
 
-    assert hashlib.sha256(ptb.jar().read_bytes()).hexdigest() == ptb.SHA256
+    assert hashlib.sha256(_ptb.jar().read_bytes()).hexdigest() == _ptb.SHA256
 
 
 def test_character_classes() -> None:
-    assert ptb_tables.chars("61-63 7a") == set("abcz")
-    assert ptb_tables.inside(set("abcz")) == r"\u0061-\u0063\u007a-\u007a"
+    assert tables.chars("61-63 7a") == set("abcz")
+    assert tables.inside(set("abcz")) == r"\u0061-\u0063\u007a-\u007a"
 
 
 @needs_java
@@ -252,6 +253,6 @@ def test_real_texts_are_tokenised_as_by_the_official_program(shared: Path) -> No
                 texts.update(dict.fromkeys([row["hyp"], *row["refs"]]))
     listed = list(texts)
     assert len(listed) > 50_000
-    ours, theirs = ptb.tokenize_all(listed), ptb.tokenize_java(listed)
+    ours, theirs = _ptb.tokenize_all(listed), _ptb.tokenize_java(listed)
     different = [(text, a, b) for text, a, b in zip(listed, ours, theirs, strict=True) if a != b]
     assert not different, different[:5]

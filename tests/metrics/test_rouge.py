@@ -14,7 +14,8 @@ from rouge_score.scoring import BootstrapAggregator
 
 from bench import metrics
 from bench.errors import UnavailableError
-from bench.metrics import irregular, porter, rouge
+from bench.metrics import rouge
+from bench.metrics.rouge import irregular, porter
 
 LIBRARY = {kind: rouge.SCORERS[kind] for kind in rouge.KINDS}
 STEMMED = {kind: rouge.SCORERS[f"{kind}_155m"] for kind in rouge.KINDS}
@@ -191,7 +192,7 @@ def test_without_the_lists_the_reason_says_what_to_install(
 ) -> None:
     for cached in (irregular.bases, irregular.content, rouge.all_kinds):
         cached.cache_clear()
-    monkeypatch.setattr("bench.metrics.official.METEOR_JAR", Path("no", "such.jar"))
+    monkeypatch.setattr("bench.metrics._official.METEOR_JAR", Path("no", "such.jar"))
     with pytest.raises(UnavailableError, match=r"pip install pycocoevalcap==1\.2"):
         STEMMED["rouge1"](["a text held"], [["a text hold"]])
     damaged = tmp_path / "damaged.jar"

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_outputs import DART, WEBNLG, read
 
-from bench.metrics import ter, ter_path
+from bench.metrics import ter
+from bench.metrics.ter import edit_path
 from benchmarks.ter import Limits, plain_edits, table
 
 
@@ -85,9 +86,9 @@ def test_the_beam_keeps_a_good_start_even_if_it_ends_badly() -> None:
     """
     reference = [chr(number) for number in range(100, 200)]
     hypothesis = "".join(reference[10:60] + reference)
-    assert ter_path.find_path(hypothesis, "".join(reference)).edits == 70
-    with patch.object(ter_path, "BEAM", 60):
-        assert ter_path.find_path(hypothesis, "".join(reference)).edits == 50
+    assert edit_path.find_path(hypothesis, "".join(reference)).edits == 70
+    with patch.object(edit_path, "BEAM", 60):
+        assert edit_path.find_path(hypothesis, "".join(reference)).edits == 50
 
 
 @st.composite
@@ -119,7 +120,7 @@ def test_a_plain_restatement_gives_the_same_within_narrow_limits(
     words, reference = pair
     with (
         patch.multiple(ter, BEAM=beam, MAX_DISTANCE=far, MAX_WORDS=most),
-        patch.object(ter_path, "BEAM", beam),
+        patch.object(edit_path, "BEAM", beam),
     ):
         found = edits(" ".join(words), " ".join(reference))
     assert found == plain_edits(words, reference, Limits(beam, far, most))
@@ -131,8 +132,8 @@ def test_every_step_of_the_path_is_that_of_a_plain_table(
     pair: tuple[list[str], list[str]], beam: int
 ) -> None:
     words, reference = "".join(pair[0]), "".join(pair[1])
-    with patch.object(ter_path, "BEAM", beam):
-        path = ter_path.find_path(words, reference)
+    with patch.object(edit_path, "BEAM", beam):
+        path = edit_path.find_path(words, reference)
     wanted_edits, steps = table(words, reference, Limits(beam))
     passed, place = 0, []
     for step in steps:

@@ -17,7 +17,7 @@ from bench.cli import main
 from bench.config import settings
 from bench.errors import UserError
 from bench.method import Method
-from bench.metrics import preprocess
+from bench.metrics import _preprocess
 from bench.regression import comparison, references
 from bench.scoring import golden
 from bench.system import progress, provenance
@@ -313,7 +313,7 @@ def test_an_off_by_one_in_position_ids_is_caught(
 def test_a_scorer_that_stops_lower_casing_is_caught(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(preprocess, "webnlg_hypothesis", preprocess.split_words)
+    monkeypatch.setattr(_preprocess, "webnlg_hypothesis", _preprocess.split_words)
     golden.outcome.cache_clear()
     assert "bleu" in moved("webnlg prefix", monkeypatch, capsys)
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench import metrics
 from bench.errors import UserError
-from bench.metrics.result import Measured
+from bench.metric import Measured
 from bench.registry import get_task
 from bench.scoring import golden
 from bench.scoring.evaluation import score, unanswered

@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import accumulate, compress
 from typing import NamedTuple
 
-from bench.metrics import meteor_data
-from bench.metrics.meteor_stem import stem
-from bench.metrics.meteor_text import java_hash
+from bench.metrics.meteor import resources
+from bench.metrics.meteor.stemmer import stem
+from bench.metrics.meteor.text import java_hash
 
 EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
 LONGEST_PHRASE = 7
@@ -60,7 +60,7 @@ class Sentence:
 class Lexicon:
     """The sentences of one evaluation and what matches what in them."""
 
-    def __init__(self, texts: Iterable[Sequence[str]], data: meteor_data.Words) -> None:
+    def __init__(self, texts: Iterable[Sequence[str]], data: resources.Words) -> None:
         self.data = data
         self.sentences: dict[tuple[str, ...], Sentence] = {}
         for text in texts:
@@ -68,7 +68,7 @@ class Lexicon:
             if words not in self.sentences:
                 self.sentences[words] = self._sentence(words)
         self._index_words()
-        self._index_phrases(meteor_data.paraphrases())
+        self._index_phrases(resources.paraphrases())
 
     def _sentence(self, words: tuple[str, ...]) -> Sentence:
         places: dict[str, list[int]] = {}
@@ -102,7 +102,7 @@ class Lexicon:
             self.alike[word] = found
         return found
 
-    def _index_phrases(self, table: meteor_data.Paraphrases) -> None:
+    def _index_phrases(self, table: resources.Paraphrases) -> None:
         """Note the phrases of the evaluation's sentences that have paraphrases in it, and these."""
         seen: set[str] = set()
         for words in self.sentences:
@@ -196,4 +196,4 @@ def stem_hash_of(word: str) -> int:
 
 @lru_cache(maxsize=1 << 17)
 def meanings_of(word: str) -> frozenset[str]:
-    return meteor_data.words().meanings(word)
+    return resources.words().meanings(word)

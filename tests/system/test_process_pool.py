@@ -12,24 +12,26 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from bench.metrics import pool
+from bench.system import process_pool
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_results_come_in_the_rows_order(processes: int) -> None:
     rows = [float(number % 37) for number in range(200)]
-    assert pool.each(math.sqrt, rows, at_least=100, processes=processes) == [math.sqrt(row) for row in rows]
+    assert process_pool.each(math.sqrt, rows, at_least=100, processes=processes) == [
+        math.sqrt(row) for row in rows
+    ]
 
 
 def test_few_rows_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", None)
-    assert pool.each(math.sqrt, [4.0] * 99, at_least=100, processes=2) == [2.0] * 99
-    assert pool.each(math.sqrt, []) == []
+    monkeypatch.setattr(process_pool, "ProcessPoolExecutor", None)
+    assert process_pool.each(math.sqrt, [4.0] * 99, at_least=100, processes=2) == [2.0] * 99
+    assert process_pool.each(math.sqrt, []) == []
 
 
 ENDLESS = """
 import os, signal, time
-from bench.metrics.pool import scratch, workers
+from bench.system.process_pool import scratch, workers
 
 def work(number):
     os.write(1, b"begun\\n")  # in one piece, beside the other worker's
@@ -75,5 +77,5 @@ def test_nothing_is_left_of_interrupted_work(number: signal.Signals, tmp_path: P
 
 def test_an_error_ends_the_others_work(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="math domain"):
-        pool.each(math.sqrt, [-1.0] * 200, at_least=100, processes=2)
+        process_pool.each(math.sqrt, [-1.0] * 200, at_least=100, processes=2)
     assert capfd.readouterr().err == ""

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UnavailableError
-from bench.metrics import official, ptb_lexer
+from bench.metrics import _official
+from bench.metrics._ptb import lexer
 
 JAR = "stanford-corenlp-3.4.1.jar"
 SHA256 = "2fcb91bb7a111f93d71e264f4ee0e3afd19ba0dde6d21b38605088df9e940399"
@@ -45,12 +46,12 @@ def tokenize(text: str, following: str | None = None) -> str:
 
 def tokenize_all(texts: Sequence[str]) -> list[str]:
     """Every text tokenised, as lines of one file; by the official jar where ``BENCH_JAVA`` is 1."""
-    return list(_all(tuple(texts), official.asked_for()))
+    return list(_all(tuple(texts), _official.asked_for()))
 
 
 def signature() -> str:
     """What made the tokens, for the signatures of scores."""
-    made = f"jar-{SHA256[:8]}" if official.asked_for() else f"bench-{VERSION}"
+    made = f"jar-{SHA256[:8]}" if _official.asked_for() else f"bench-{VERSION}"
     return f"case:lc|tok:ptb-corenlp-3.4.1-nopunct|ptb:{made}"
 
 
@@ -78,7 +79,7 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
             ran = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - the jar
         except FileNotFoundError as error:
             raise UnavailableError(
-                f"{official.JAVA}=1 asks for the official tokeniser, but there is no `java`"
+                f"{_official.JAVA}=1 asks for the official tokeniser, but there is no `java`"
             ) from error
         except subprocess.CalledProcessError as error:
             last = error.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
@@ -86,18 +87,18 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
     found = ran.stdout.decode("utf-8").split("\n")[: len(texts)]
     if len(found) != len(texts):
         raise UnavailableError(f"the official tokeniser gave {len(found)} lines for {len(texts)} texts")
-    return [" ".join(w for w in line.rstrip().split(" ") if w not in ptb_lexer.PUNCTUATION) for line in found]
+    return [" ".join(w for w in line.rstrip().split(" ") if w not in lexer.PUNCTUATION) for line in found]
 
 
 def jar() -> Path:
     """The Stanford tokeniser that pycocoevalcap brings along."""
     name = Path("tokenizer", JAR)
-    if (found := official.package_file(name)) is not None:
+    if (found := _official.package_file(name)) is not None:
         return found
-    if not (folders := official.package_folders()):
-        raise UnavailableError(f"{official.JAVA}=1 needs {JAR}: pip install pycocoevalcap")
+    if not (folders := _official.package_folders()):
+        raise UnavailableError(f"{_official.JAVA}=1 needs {JAR}: pip install pycocoevalcap")
     raise UnavailableError(
-        f"{official.JAVA}=1 needs {folders[0] / name}, which this pycocoevalcap does not have"
+        f"{_official.JAVA}=1 needs {folders[0] / name}, which this pycocoevalcap does not have"
     )
 
 
@@ -112,7 +113,7 @@ def _all(texts: tuple[str, ...], java: bool) -> list[str]:
         line = lines[place]
         found[place] = _tokenize(line, following)
         if line.strip():
-            following = line if following is None else line[: ptb_lexer.WINDOW] + "\n"
+            following = line if following is None else line[: lexer.WINDOW] + "\n"
         elif following is None:
             following = "\n"
     return found
@@ -145,4 +146,4 @@ def _short(piece: str, following: str | None) -> str:
 
 
 def _written(text: str, following: str | None) -> str:
-    return " ".join(token.lower() for token in ptb_lexer.tokens(text, following))
+    return " ".join(token.lower() for token in lexer.tokens(text, following))

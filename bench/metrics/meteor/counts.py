@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.metrics.meteor_align import Alignment
-from bench.metrics.meteor_match import Sentence
+from bench.metrics.meteor.alignment import Alignment
+from bench.metrics.meteor.matching import Sentence
 
 WEIGHTS = (1.0, 0.6, 0.8, 0.6)
 """Of exact, stem, synonym and paraphrase matches (English, task "rank")."""

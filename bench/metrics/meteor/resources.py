@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.errors import UnavailableError
-from bench.metrics import official
-from bench.metrics.meteor_text import ALWAYS, BEFORE_NUMBERS
+from bench.metrics import _official
+from bench.metrics.meteor.text import ALWAYS, BEFORE_NUMBERS
 from bench.system.files import StorageError, sha256_file, sha256_text, write_atomic
 
 PARAPHRASES = Path("meteor", "data", "paraphrase-en.gz")
@@ -37,7 +37,7 @@ ENDINGS = (
 
 def package_file(name: Path) -> Path:
     """A file of the installed pycocoevalcap, or ``UnavailableError`` saying what to type."""
-    if (found := official.package_file(name)) is not None:
+    if (found := _official.package_file(name)) is not None:
         return found
     raise UnavailableError(
         f"METEOR needs the data of the package pycocoevalcap ({name.name} is not here): "
@@ -77,7 +77,7 @@ class Words:
 @cache
 def words() -> Words:
     """Function words, abbreviations and synonyms out of the jar."""
-    with zipfile.ZipFile(package_file(official.METEOR_JAR)) as jar:
+    with zipfile.ZipFile(package_file(_official.METEOR_JAR)) as jar:
 
         def lines(name: str) -> list[str]:
             return jar.read(name).decode("utf-8").splitlines()
@@ -131,7 +131,7 @@ def table_hash() -> str:
 @cache
 def fingerprint() -> str:
     """Short SHA-256 over the jar and the paraphrase table."""
-    return sha256_text(sha256_file(package_file(official.METEOR_JAR)) + table_hash())[:8]
+    return sha256_text(sha256_file(package_file(_official.METEOR_JAR)) + table_hash())[:8]
 
 
 @cache

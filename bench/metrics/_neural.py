@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnavailableError, first_line
-from bench.metrics import downloads
 from bench.models import catalogue
+from bench.system import hub
 from bench.system.files import sha256_file
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def from_hub(entry: catalogue.ModelEntry) -> Path:
             return path
     if constants.HF_HUB_OFFLINE:
         raise UnavailableError("not in its cache, and HF_HUB_OFFLINE forbids a download")
-    if not downloads.allowed.get():
+    if not hub.allowed.get():
         raise UnavailableError(
             "not in its cache; mini and --offline runs download no scorer (bench score --run does)"
         )

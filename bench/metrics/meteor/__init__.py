@@ -10,13 +10,14 @@ import contextlib
 import gc
 from collections.abc import Callable, Iterator, Sequence
 
-from bench.metrics import meteor_data, official, preprocess
-from bench.metrics.meteor_align import Alignment, align
-from bench.metrics.meteor_java import meteor_java
-from bench.metrics.meteor_match import EXACT, Lexicon, Match, Sentence
-from bench.metrics.meteor_score import Counts, count, total
-from bench.metrics.meteor_text import tokens
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics import _official, _preprocess
+from bench.metrics.meteor import resources
+from bench.metrics.meteor.alignment import Alignment, align
+from bench.metrics.meteor.counts import Counts, count, total
+from bench.metrics.meteor.java import meteor_java
+from bench.metrics.meteor.matching import EXACT, Lexicon, Match, Sentence
+from bench.metrics.meteor.text import tokens
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
@@ -29,7 +30,7 @@ def e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measu
     The texts are tokenised as lines of one file, as the official script does: what follows can decide
     whether a final "B." keeps its full stop.
     """
-    from bench.metrics import coco, ptb
+    from bench.metrics import _ptb, coco
 
     outputs, refs = coco.tokens(hypotheses, references)
 
@@ -39,15 +40,15 @@ def e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measu
     return measured(
         [apart(text) for text in outputs],
         [[apart(text) for text in kept] for kept in refs],
-        f"{ptb.signature()}|refs:all",
+        f"{_ptb.signature()}|refs:all",
     )
 
 
 def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """WebNLG 2017: on transliterated lower-case text split at non-word characters, three references."""
     return measured(
-        [preprocess.webnlg_hypothesis(text) for text in hypotheses],
-        first_three(references, preprocess.webnlg_reference),
+        [_preprocess.webnlg_hypothesis(text) for text in hypotheses],
+        first_three(references, _preprocess.webnlg_reference),
         "ascii:text-unidecode|split:nonword|refs:first3",
     )
 
@@ -55,8 +56,8 @@ def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Me
 def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """DART: on lower-case text split at non-word characters, three references."""
     return measured(
-        [preprocess.dart(text) for text in hypotheses],
-        first_three(references, preprocess.dart),
+        [_preprocess.dart(text) for text in hypotheses],
+        first_three(references, _preprocess.dart),
         "split:nonword|refs:first3",
     )
 
@@ -82,9 +83,9 @@ def measured(hypotheses: Sequence[str], references: Sequence[Sequence[str]], not
     """The score of prepared texts, with a signature that says who computed it from which data."""
     outputs = [one_line(text) for text in hypotheses]
     truths = [[one_line(text) for text in refs] for refs in references]
-    use_jar = official.asked_for()
+    use_jar = _official.asked_for()
     value, segments = (meteor_java if use_jar else meteor_here)(outputs, truths)
-    signature = f"{SETTINGS}|{notes}|impl:{'jar' if use_jar else 'bench'}|data:{meteor_data.fingerprint()}"
+    signature = f"{SETTINGS}|{notes}|impl:{'jar' if use_jar else 'bench'}|data:{resources.fingerprint()}"
     return Measured(value, signature, {"meteor": segments})
 
 
@@ -98,7 +99,7 @@ def meteor_here(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) 
 
     Raises ``UnavailableError`` without pycocoevalcap's data.
     """
-    words = meteor_data.words()
+    words = resources.words()
     texts = dict.fromkeys([*hypotheses, *(text for refs in references for text in refs)])
     with uncollected():
         read = {text: tokens(text, words.abbreviations) for text in texts}

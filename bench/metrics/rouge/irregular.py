@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.errors import UnavailableError
-from bench.metrics import official
+from bench.metrics import _official
 
 MEMBER = "synonym/english.exceptions"
 CORRECTIONS: dict[str, str | None] = {
@@ -75,7 +75,7 @@ def content() -> bytes:
 
 def jar() -> Path:
     """Where METEOR's jar is."""
-    if (found := official.package_file(official.METEOR_JAR)) is not None:
+    if (found := _official.package_file(_official.METEOR_JAR)) is not None:
         return found
     raise UnavailableError(
         "ROUGE-1.5.5's irregular forms are read from METEOR's jar in the package pycocoevalcap, which is not "

@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Callable
 
-from bench.metrics import ptb_tables
+from bench.metrics._ptb import tables
 
 WINDOW = 500
 """Patterns that can look far see so many characters: tokens longer than this may be cut, work stays linear."""
@@ -93,11 +93,11 @@ def _telephone(token: str) -> list[str]:
 
 def _quotes(token: str) -> list[str]:
     """Directed quotes as backquotes and apostrophes; an odd pair stays one word of them."""
-    return [token.translate(ptb_tables.QUOTES)]
+    return [token.translate(tables.QUOTES)]
 
 
 def _apostrophe(token: str) -> list[str]:
-    return [token.replace("&apos;", "'").translate(ptb_tables.QUOTES)]
+    return [token.replace("&apos;", "'").translate(tables.QUOTES)]
 
 
 def _soft(token: str) -> list[str]:
@@ -108,7 +108,7 @@ def _soft(token: str) -> list[str]:
 # Each: the kinds of first characters (Letter, Number, Quote, Ampersand, Sign), the pattern, how to write it.
 FACE = r"[\^x=~<>'\-]"
 WORDS: Listed = [
-    *(("L", f"(?i:({word}))", _cut(at)) for word, at in ptb_tables.SPLIT.items()),
+    *(("L", f"(?i:({word}))", _cut(at)) for word, at in tables.SPLIT.items()),
     ("Q", r"(?i:('t)(?:is|was))", _keep),
     ("QA", r"(?i:(<apostrophe>(?:n<apostrophe>?|em|till?|cause)))", _keep),
     (
@@ -161,7 +161,7 @@ NUMBERS: Listed = [
         r"[0-9]{3,4}[\- \xa0]?[0-9]{3,5}|(?:(?:\+\+?)?[0-9]{2,4}\.)?[0-9]{2,4}\.[0-9]{3,4}\.[0-9]{3,5})",
         _telephone,
     ),
-    *(("S", f"({sign})", _as(written)) for sign, written in ptb_tables.FRACTIONS.items()),
+    *(("S", f"({sign})", _as(written)) for sign, written in tables.FRACTIONS.items()),
     ("LS", r"([A-Z]*\$|#+)", _keep),
     ("S", r"(\xa2)", _as("cents")),
     ("S", r"(\xa3)", _as("#")),
@@ -181,7 +181,7 @@ COMPOUNDS: Listed = [
     ("LNA", r"(<lettered>++(?:\.<lettered>+)*\.(?:<files>))(?:<blank>|[.?!,])", _keep),
 ]
 SIGNS: Listed = [
-    *(("S", rf"(\{sign})", _as(f"-{name}-")) for sign, name in ptb_tables.BRACKETS.items()),
+    *(("S", rf"(\{sign})", _as(f"-{name}-")) for sign, name in tables.BRACKETS.items()),
     ("S", r"([<>]?[:;=][\-o*']?[(){|\\\[\]@DOPdp])[^A-Za-z0-9]", _bracketed),
     ("LQS", rf"({FACE}_{FACE}|\({FACE}[_.]?{FACE}\)|\([\^x=~<>']-[\^x=~<>']\))", _bracketed),
     ("L", r"([oO]<quote>[oO])", _keep),
@@ -198,7 +198,7 @@ SIGNS: Listed = [
 @functools.cache
 def _kind(character: str) -> str:
     """Which of the kinds a first character is of."""
-    names = ptb_tables.named()
+    names = tables.named()
     kinds = {"L": names["marked"], "N": names["digit"], "Q": r"['`\x91\x92\u2018\u2019\u201b]", "A": "&"}
     return next((kind for kind, pattern in kinds.items() if re.match(pattern, character)), "S")
 
@@ -206,9 +206,9 @@ def _kind(character: str) -> str:
 @functools.cache
 def _rules() -> dict[str, tuple[Rule, ...]]:
     """(pattern, how to write the token) by the kind of the first character; what follows group 1 looks ahead."""
-    names = ptb_tables.named()
+    names = tables.named()
     listed = [
-        (kinds, re.compile(ptb_tables.fill(pattern, names)), write)
+        (kinds, re.compile(tables.fill(pattern, names)), write)
         for kinds, pattern, write in (*WORDS, *MARKUP, *NUMBERS, *COMPOUNDS, *SIGNS)
     ]
     return {kind: tuple((rule, write) for kinds, rule, write in listed if kind in kinds) for kind in "LNQAS"}
@@ -217,5 +217,5 @@ def _rules() -> dict[str, tuple[Rule, ...]]:
 @functools.cache
 def _runs() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Blanks, and letters and digits together."""
-    names = ptb_tables.named()
+    names = tables.named()
     return re.compile(rf"[ \t\n]{names['blank']}*"), re.compile(names["lettered"] + "+")

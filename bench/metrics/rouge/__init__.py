@@ -24,9 +24,9 @@ from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from bench.metrics import porter
-from bench.metrics.irregular import base_form, source
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics.rouge import porter
+from bench.metrics.rouge.irregular import base_form, source
 
 if TYPE_CHECKING:
     import numpy as np

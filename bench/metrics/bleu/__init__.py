@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.metrics import preprocess
-from bench.metrics.result import Measured
+from bench.metric import Measured
+from bench.metrics import _preprocess
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
@@ -19,7 +19,7 @@ def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Me
     Blank references are none here, as in the official script, which pads with them. Unlike that perl
     script, this lower-cases all letters, and is 0 where no output has four words or no word is matched.
     """
-    from bench.metrics.bleu_counts import CountingBLEU
+    from bench.metrics.bleu.counting import CountingBLEU
 
     metric = CountingBLEU(lowercase=True, force=True)
     streams = columns([without_blanks(refs) for refs in references], fill=None)
@@ -39,8 +39,8 @@ def webnlg_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str
 
 def webnlg_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> Measured:
     return multi_bleu(
-        [preprocess.webnlg_hypothesis(text) for text in hypotheses],
-        [[preprocess.webnlg_reference(text) for text in refs[:MAX_REFERENCES]] for refs in references],
+        [_preprocess.webnlg_hypothesis(text) for text in hypotheses],
+        [[_preprocess.webnlg_reference(text) for text in refs[:MAX_REFERENCES]] for refs in references],
         "lower|ascii:text-unidecode|split:nonword",
         blank,
     )
@@ -58,8 +58,8 @@ def dart_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 
 def dart_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> Measured:
     return multi_bleu(
-        [preprocess.dart(text) for text in hypotheses],
-        [[preprocess.dart(text) for text in refs[:MAX_REFERENCES]] for refs in references],
+        [_preprocess.dart(text) for text in hypotheses],
+        [[_preprocess.dart(text) for text in refs[:MAX_REFERENCES]] for refs in references],
         "lower|split:nonword",
         blank,
     )
@@ -74,7 +74,7 @@ def multi_bleu(
     which weakens the brevity penalty wherever the real ones are at least twice as long as the output.
     ``blank`` says whether to do the same (``BLANK_COUNTS``) or not; the signature names it.
     """
-    from bench.metrics.bleu_counts import CountingBLEU
+    from bench.metrics.bleu.counting import CountingBLEU
 
     metric = CountingBLEU(tokenize="none", force=True, smooth_method="none")
     if blank == BLANK_COUNTS:

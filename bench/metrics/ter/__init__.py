@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
-from bench.metrics import preprocess
-from bench.metrics.result import Measured
-from bench.metrics.ter_path import BEAM, Path, find_path
+from bench.metric import Measured
+from bench.metrics import _preprocess
+from bench.metrics.ter.edit_path import BEAM, Path, find_path
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
@@ -34,15 +34,15 @@ def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Me
     return tercom(
         hypotheses,
         references,
-        preprocess.webnlg_hypothesis,
-        preprocess.webnlg_reference,
+        _preprocess.webnlg_hypothesis,
+        _preprocess.webnlg_reference,
         "ascii:text-unidecode|split:nonword",
     )
 
 
 def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
     """DART: lower-cased text, split at non-word characters, nothing transliterated."""
-    return tercom(hypotheses, references, preprocess.dart, preprocess.dart, "split:nonword")
+    return tercom(hypotheses, references, _preprocess.dart, _preprocess.dart, "split:nonword")
 
 
 def tercom(
@@ -79,7 +79,7 @@ def tercom(
 
 def normal(text: str) -> str:
     """Lower-cased words with one blank between them."""
-    return preprocess.squeeze(text.strip(EDGES).lower())
+    return _preprocess.squeeze(text.strip(EDGES).lower())
 
 
 @lru_cache(maxsize=50_000)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UnavailableError
-from bench.metrics.meteor_data import PARAPHRASES, package_file
-from bench.metrics.official import JAVA, METEOR_JAR, java_available
+from bench.metrics._official import JAVA, METEOR_JAR, java_available
+from bench.metrics.meteor.resources import PARAPHRASES, package_file
 
 HEAP = "-Xmx2G"
 """What the official scripts give it; the paraphrase table alone takes more than half."""

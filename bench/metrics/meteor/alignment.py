@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from bench.metrics.meteor_match import EXACT, Match
+from bench.metrics.meteor.matching import EXACT, Match
 
 BEAM = 40
 CHUNK = 1 << 64
