@@ -62,14 +62,19 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def unknown(kind: str, given: str, valid: Iterable[str], hint: str = "") -> UserError:
-    """An error for a name that is not one of ``valid``: nearest matches, all choices, what to type.
+class UnknownNameError(UserError):
+    """A name that is not one of ``valid``: nearest matches, all choices, what to type.
 
-    >>> print(unknown("task", "webnl", ["e2e", "webnlg"], "see `bench list tasks`"))
+    ``kind`` says what was named (``task``), ``name`` what was given.
+
+    >>> print(UnknownNameError("task", "webnl", ["e2e", "webnlg"], "see `bench list tasks`"))
     unknown task 'webnl'; did you mean 'webnlg'? Valid: e2e, webnlg (see `bench list tasks`)
     """
-    choices = sorted(valid)
-    near = difflib.get_close_matches(given, choices, n=2, cutoff=0.5)
-    guess = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else "."
-    shown = ", ".join(choices) if choices else "none"
-    return UserError(f"unknown {kind} {given!r}{guess} Valid: {shown}" + (f" ({hint})" if hint else ""))
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str], hint: str = "") -> None:
+        self.kind, self.name = kind, name
+        choices = sorted(valid)
+        nearest = difflib.get_close_matches(name, choices, n=2, cutoff=0.5)
+        guess = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else "."
+        listing = ", ".join(choices) if choices else "none"
+        super().__init__(f"unknown {kind} {name!r}{guess} Valid: {listing}" + (f" ({hint})" if hint else ""))

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -74,7 +74,9 @@ class Option:
                 f"{method}[{self.name}={given}]: expected {self.kind.__name__} ({self.help})"
             ) from None
         if self.choices is not None and value not in self.choices:
-            raise unknown(f"value of {method}[{self.name}]", str(value), map(str, self.choices), self.help)
+            raise UnknownNameError(
+                f"value of {method}[{self.name}]", str(value), map(str, self.choices), self.help
+            )
         if self.minimum is not None and value < self.minimum:
             raise UserError(
                 f"{method}[{self.name}={given}]: expected at least {self.minimum:g} ({self.help})"
@@ -179,7 +181,7 @@ class Method(ABC):
         known = {option.name: option for option in self.options}
         for name in given:
             if name not in known:
-                raise unknown(f"option of method {self.name}", name, known, "bench list methods")
+                raise UnknownNameError(f"option of method {self.name}", name, known, "bench list methods")
         return {
             name: option.parse(given[name], self.name) if name in given else option.default
             for name, option in known.items()

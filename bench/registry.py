@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 from bench.method import Method
 from bench.task import Task
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Found(Generic[T]):
+class Discovery(Generic[T]):
     """What one kind of plug-in came to: usable ones by name, and (file or entry point, cause)."""
 
     usable: dict[str, T] = field(default_factory=dict)
@@ -52,31 +52,31 @@ def tasks() -> dict[str, Task]:
 
 def broken(kind: Literal["methods", "tasks"] | None = None) -> list[tuple[str, str]]:
     """(file or entry point, cause in one line) of every method and task that cannot be used."""
-    own: dict[str, Callable[[], Found[Any]]] = {"methods": _methods, "tasks": _tasks}
+    own: dict[str, Callable[[], Discovery[Any]]] = {"methods": _methods, "tasks": _tasks}
     return [entry for name in own if kind in (None, name) for entry in own[name]().broken]
 
 
 def get_method(name: str) -> Method:
     """The method ``name``; ``UserError`` with the nearest names, or with the cause if it is broken."""
-    return pick("method", name, _methods())
+    return get_plugin("method", name, _methods())
 
 
 def get_task(name: str) -> Task:
     """The task ``name``; ``UserError`` as for methods."""
-    return pick("task", name, _tasks())
+    return get_plugin("task", name, _tasks())
 
 
 @cache
-def _methods() -> Found[Method]:
-    return discover("baselines", Method, "bench.methods")
+def _methods() -> Discovery[Method]:
+    return discover_plugins("baselines", Method, "bench.methods")
 
 
 @cache
-def _tasks() -> Found[Task]:
-    return discover("tasks", Task, "bench.tasks")
+def _tasks() -> Discovery[Task]:
+    return discover_plugins("tasks", Task, "bench.tasks")
 
 
-def pick(kind: str, name: str, found: Found[T]) -> T:
+def get_plugin(kind: str, name: str, found: Discovery[T]) -> T:
     """``found.usable[name]``, or the error that helps."""
     if name in found.usable:
         return found.usable[name]
@@ -84,12 +84,12 @@ def pick(kind: str, name: str, found: Found[T]) -> T:
         # A file is named after its method: ft-full is in ft_full.py.
         if Path(where).stem == name.replace("-", "_") or where.split(" = ")[0] == name:
             raise UserError(f"{kind} {name!r} cannot be used: {where} is broken: {cause}")
-    raise unknown(kind, name, found.usable, f"bench list {kind}s")
+    raise UnknownNameError(kind, name, found.usable, f"bench list {kind}s")
 
 
-def discover(package: str, base: type, group: str) -> Found[Any]:
+def discover_plugins(package: str, base: type, group: str) -> Discovery[Any]:
     """Import every file of ``package`` and every entry point of ``group``; keep those of ``base``."""
-    found: Found[Any] = Found()
+    found: Discovery[Any] = Discovery()
     sources: list[tuple[str, _File | _Entry]] = [*_files(package), *_entry_points(group)]
     for where, load in sources:
         try:
@@ -107,7 +107,7 @@ def discover(package: str, base: type, group: str) -> Found[Any]:
     return found
 
 
-def _add(found: Found[Any], cls: type, where: str) -> None:
+def _add(found: Discovery[Any], cls: type, where: str) -> None:
     name = getattr(cls, "name", None)
     if not isinstance(name, str):
         raise LookupError(f"class {cls.__name__} has no `name`")

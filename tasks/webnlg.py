@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from bench.errors import DataError, unknown
+from bench.errors import DataError, UnknownNameError
 from bench.task import Item, Protocol, Row, RowCount, Task
 from tasks._triples import Entry, parts, xml_entries
 from tasks._webnlg_files import published_files
@@ -45,7 +45,7 @@ def group_of(category: str | None, place: str) -> str:
         return "unseen"
     if category is None:
         raise DataError(f"{place}: no category; expected one of {', '.join((*SEEN, *UNSEEN))}")
-    raise DataError(f"{place}: {unknown('category', str(category), (*SEEN, *UNSEEN))}")
+    raise DataError(f"{place}: {UnknownNameError('category', str(category), (*SEEN, *UNSEEN))}")
 
 
 class WebNLG(Task):

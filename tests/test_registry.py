@@ -27,7 +27,7 @@ GOOD = """
 
 def package(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, files: dict[str, str]
-) -> registry.Found[Method]:
+) -> registry.Discovery[Method]:
     """What is discovered in a new package with these files."""
     where = folder / name
     where.mkdir()
@@ -35,7 +35,7 @@ def package(
     for file, text in files.items():
         (where / file).write_text(textwrap.dedent(text))
     monkeypatch.syspath_prepend(folder)
-    return registry.discover(name, Method, "no.such.group")
+    return registry.discover_plugins(name, Method, "no.such.group")
 
 
 def test_one_new_file_is_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,9 +89,9 @@ def test_a_broken_file_does_not_stop_the_others(
 def test_asking_for_a_broken_one_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"good.py": GOOD.replace("NAME", "good"), "my_method.py": "import nobody_wrote_this"}
     found = package(tmp_path, monkeypatch, "plugins_asked", files)
-    assert registry.pick("method", "good", found).name == "good"
+    assert registry.get_plugin("method", "good", found).name == "good"
     with pytest.raises(UserError, match=r"'my-method' cannot be used: plugins_asked/my_method.py is broken"):
-        registry.pick("method", "my-method", found)
+        registry.get_plugin("method", "my-method", found)
 
 
 def test_entry_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_entry_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("e", "absent_package:Good", group),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    found = registry.discover("baselines", Method, group)
+    found = registry.discover_plugins("baselines", Method, group)
     assert {"theirs", "others", "prefix", "ft-full"} <= set(found.usable)
     causes = dict(found.broken)
     assert list(causes) == [
@@ -119,7 +119,7 @@ def test_entry_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert causes["d = pathlib:Path"] == "TypeError: pathlib:Path is not a Method"
     assert "needs the package 'absent_package'" in causes["e = absent_package:Good"]
     with pytest.raises(UserError, match="method 'e' cannot be used"):
-        registry.pick("method", "e", found)
+        registry.get_plugin("method", "e", found)
 
 
 def test_unknown_names_get_the_nearest() -> None:

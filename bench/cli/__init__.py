@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import click
 
 from bench import __version__
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 
 VERBS = {
     "run": ("bench.cli.run", "Train, decode and score: one run, several or an experiment's, here and now."),
@@ -57,7 +57,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise unknown("verb", args[0], VERBS, "bench --help")
+            raise UnknownNameError("verb", args[0], VERBS, "bench --help")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

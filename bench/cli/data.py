@@ -35,11 +35,11 @@ def chosen(tasks: str, scale: str | None, default: str) -> tuple[list[Any], str]
     """The tasks by name, and a scale that exists."""
     from bench import registry
     from bench.config.specification import SCALES
-    from bench.errors import unknown
+    from bench.errors import UnknownNameError
 
     scale = scale or default
     if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
+        raise UnknownNameError("scale", scale, SCALES)
     return [registry.get_task(name.strip()) for name in tasks.split(",")], scale
 
 
@@ -103,10 +103,10 @@ def stats_(
     """Row counts and average lengths per split, the paper's Table 1 beside."""
     from bench.config.specification import PROTOCOLS
     from bench.data.dataset import find_tokenizer, stats
-    from bench.errors import unknown
+    from bench.errors import UnknownNameError
 
     if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
+        raise UnknownNameError("protocol", protocol, PROTOCOLS)
     found = here(tasks, data_dir, scale)
     try:
         words = find_tokenizer(tokenizer)

@@ -8,7 +8,7 @@ import click
 
 from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 
 TARGETS = ("peft",)
 
@@ -27,7 +27,7 @@ def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None
     from bench.store.store import Store
 
     if target not in TARGETS:
-        raise unknown("export target", target, TARGETS)
+        raise UnknownNameError("export target", target, TARGETS)
     if out.exists():
         raise UserError(f"--out {out}: exists already; expected a directory that does not")
     written = to_peft(Store(runs).find(run), out)

@@ -9,7 +9,7 @@ import click
 
 from bench.cli import print_json, print_table
 from bench.cli.options import json_option, runs_option
-from bench.errors import unknown
+from bench.errors import UnknownNameError
 
 KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "runs")
 
@@ -29,7 +29,7 @@ Examples:
 def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
     """List tasks, methods, models, experiments, metrics, claims or runs."""
     if kind not in KINDS:
-        raise unknown("list", kind, KINDS)
+        raise UnknownNameError("list", kind, KINDS)
     rows: list[dict[str, Any]]
     if kind == "tasks":
         rows = tasks()
@@ -114,7 +114,7 @@ def audited(model: str) -> list[dict[str, Any]]:
     from bench.models.catalogue import MODELS, is_path
 
     if model not in MODELS and not is_path(model):
-        raise unknown("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
+        raise UnknownNameError("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
     rows: list[dict[str, Any]] = []
     for method in registry.methods().values():
         for variant in parameter_count.variants(method, model):
@@ -138,17 +138,17 @@ def models() -> list[dict[str, Any]]:
 
 def experiments() -> list[dict[str, Any]]:
     """Each with its number of runs per scale; those that are not available here included."""
-    from bench.experiments.files import load, names, wanted
+    from bench.experiments.files import list_experiments, list_prescribed_runs, load_experiment
 
     return [
         {
             "name": name,
-            "runs (paper)": len(wanted(name, "paper")),
-            "runs (mini)": len(wanted(name, "mini")),
-            "source": load(name)["source"],
-            "title": load(name)["title"],
+            "runs (paper)": len(list_prescribed_runs(name, "paper")),
+            "runs (mini)": len(list_prescribed_runs(name, "mini")),
+            "source": load_experiment(name)["source"],
+            "title": load_experiment(name)["title"],
         }
-        for name in names()
+        for name in list_experiments()
     ]
 
 

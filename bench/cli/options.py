@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.config.settings import TABLE, typed
+from bench.config.settings import DEFINITIONS, format_value
 
 if TYPE_CHECKING:
-    from bench.config.request import Common
+    from bench.config.request import CommonOptions
 
 runs_option = click.option(
     "--runs",
@@ -76,7 +76,7 @@ experiment_options = all_of(
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     """One flag for every row of the table of settings."""
     flags = []
-    for known in TABLE:
+    for known in DEFINITIONS:
         choices = f" ({', '.join(known.choices)})" if known.choices else ""
         told = f"{known.help[0].upper()}{known.help[1:]}{choices}"
         flags.append(
@@ -85,22 +85,22 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 known.name,
                 default=None,
                 metavar="yes|no" if known.kind is bool else known.kind.__name__.upper(),
-                help=f"{told}; otherwise as the method or task has it, or {typed(known.default)}.",
+                help=f"{told}; otherwise as the method or task has it, or {format_value(known.default)}.",
             )
         )
     return all_of(*flags)(function)
 
 
-def common_of(values: Mapping[str, Any], experiments: bool) -> Common:
+def common_of(values: Mapping[str, Any], experiments: bool) -> CommonOptions:
     """What all requests of a command share, from the values of its options by name.
 
     They are those of ``experiment_options`` and ``with_settings``, and of ``offline_option`` and
     ``any_row_count_option`` where the verb has them. ``experiments``: they name the models, and the flag
     selects among these.
     """
-    from bench.config.request import Common
+    from bench.config.request import CommonOptions
 
-    return Common(
+    return CommonOptions(
         model=None if experiments else values["model"],
         scale=values["scale"],
         protocol=values["protocol"],
@@ -108,5 +108,5 @@ def common_of(values: Mapping[str, Any], experiments: bool) -> Common:
         runs=values["runs"],
         offline=values.get("offline", False),
         strict=not values.get("any_row_count", False),
-        given={one.name: values[one.name] for one in TABLE if values[one.name] is not None},
+        given={one.name: values[one.name] for one in DEFINITIONS if values[one.name] is not None},
     )

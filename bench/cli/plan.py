@@ -11,7 +11,7 @@ from bench.cli.options import common_of, experiment_options, json_option, with_s
 from bench.cli.run import selection
 
 if TYPE_CHECKING:
-    from bench.experiments.planning import Plan, Planned
+    from bench.experiments.planning import ExperimentPlan, PlannedRun
 
 
 @click.command(
@@ -39,25 +39,25 @@ def command(
     **values: Any,
 ) -> None:
     """List the runs of experiments: settings with origins, state, cost. Needs no data, weights or network."""
-    from bench.experiments.expansion import expand
-    from bench.experiments.planning import document, plan
+    from bench.experiments.expansion import expand_experiments
+    from bench.experiments.planning import document, plan_runs
     from bench.store.store import Store
 
     common = common_of(values, experiments=True)
     chosen = selection(tasks, methods, values["model"], seeds)
-    made = plan(expand(experiments, common.scale, chosen, common), Store(common.runs))
+    made = plan_runs(expand_experiments(experiments, common.scale, chosen, common), Store(common.runs))
     if as_json:
         print_json(document(made))
     else:
         show(made, all_settings)
 
 
-def show(plan: Plan, all_settings: bool) -> None:
+def show(plan: ExperimentPlan, all_settings: bool) -> None:
     """The plan for people: per experiment a table, then what it comes to."""
-    from bench.experiments.planning import about
+    from bench.experiments.planning import describe_experiment
 
     for name in plan.expansion.names:
-        told = about(name)
+        told = describe_experiment(name)
         click.echo(f"{name} ({plan.expansion.scale}): {told['title']} [{told['source']}]")
         if told["note"]:
             click.echo(f"  {told['note']}")
@@ -75,18 +75,18 @@ def show(plan: Plan, all_settings: bool) -> None:
     show_totals(plan, all_settings)
 
 
-def show_table(runs: list[Planned]) -> None:
+def show_table(runs: list[PlannedRun]) -> None:
     """One line per run: what it is, the settings that differ between these runs, its state and cost."""
-    from bench.config.settings import typed
+    from bench.config.settings import format_value
     from bench.experiments.cost_model import in_words
-    from bench.experiments.planning import differing, settings_of
+    from bench.experiments.planning import list_differing_settings, list_settings
 
-    names = differing(runs)
+    names = list_differing_settings(runs)
     rows = []
     for run in runs:
-        wanted, values = run.candidate.wanted, settings_of(run, "settings")
+        wanted, values = run.candidate.wanted, list_settings(run, "settings")
         cost = f"{in_words(run.estimate.seconds)} ({run.estimate.basis})" if run.estimate else "-"
-        shown = [typed(values[name]["value"]) if name in values else "-" for name in names]
+        shown = [format_value(values[name]["value"]) if name in values else "-" for name in names]
         state = f"{run.state}: {run.detail}" if run.detail else run.state
         rows.append(
             [
@@ -103,31 +103,31 @@ def show_table(runs: list[Planned]) -> None:
     print_table(["task", "model", "method", "seed", *names, "state", "estimate", "run"], rows)
 
 
-def show_prescribed(runs: list[Planned]) -> None:
+def show_prescribed(runs: list[PlannedRun]) -> None:
     """What the experiment decides, each with its origin; everything else is the method's and the task's."""
-    from bench.config.settings import typed
-    from bench.experiments.planning import prescribed
+    from bench.config.settings import format_value
+    from bench.experiments.planning import list_prescribed_values
 
-    for name, values, origin in prescribed(runs):
-        shown = ", ".join(typed(value) for value in values)
+    for name, values, origin in list_prescribed_values(runs):
+        shown = ", ".join(format_value(value) for value in values)
         click.echo(f"  {name} = {shown}  [{origin.partition(': ')[2]}]")
 
 
-def show_settings(run: Planned) -> None:
+def show_settings(run: PlannedRun) -> None:
     """A run with every option and setting and where each comes from."""
-    from bench.experiments.planning import settings_of
+    from bench.experiments.planning import list_settings
 
     wanted = run.candidate.wanted
     click.echo(
         f"{wanted.task}, {wanted.model}, {wanted.selector}, seed {wanted.seed}: {run.state} {run.detail}".rstrip()
     )
-    rows = [*settings_of(run, "options").items(), *settings_of(run, "settings").items()]
+    rows = [*list_settings(run, "options").items(), *list_settings(run, "settings").items()]
     width = max((len(name) for name, _ in rows), default=0)
     for name, one in rows:
         click.echo(f"    {name:<{width}}  {one['value']!s:<14}  {one['origin']}")
 
 
-def show_totals(plan: Plan, all_settings: bool) -> None:
+def show_totals(plan: ExperimentPlan, all_settings: bool) -> None:
     from bench.experiments.cost_model import in_words
 
     states = ", ".join(f"{number} {state}" for state, number in plan.count().items() if number)

@@ -50,12 +50,12 @@ def command(
     as_json: bool,
 ) -> None:
     """The paper's numbers with ours beside, a verdict each, and what stands behind it."""
-    from bench.errors import unknown
+    from bench.errors import UnknownNameError
     from reports.document.builder import chosen
     from reports.render import output_files
 
     if form not in FORMATS:
-        raise unknown("format", form, FORMATS)
+        raise UnknownNameError("format", form, FORMATS)
     wanted = chosen(names)
     if out is None and form == "json" and paper_only:
         print_paper(wanted)

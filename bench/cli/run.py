@@ -18,8 +18,8 @@ from bench.cli.options import (
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.config.request import Common, Request
-    from bench.experiments.expansion import Select
+    from bench.config.request import CommonOptions, RunRequest
+    from bench.experiments.expansion import RunSelection
 
 STAGES = {"train": "Training", "data": "Data", "decode": "Decoding", "work": "How the work is done"}
 
@@ -75,7 +75,9 @@ def command(
                 raise click.UsageError(
                     f"Missing option '{flag}', or the name of an experiment (bench list experiments)."
                 )
-        requests = asked.expand(methods=str(methods), tasks=str(tasks), seeds=seeds or "101", common=common)
+        requests = asked.expand_requests(
+            methods=str(methods), tasks=str(tasks), seeds=seeds or "101", common=common
+        )
     if dry_run:
         resolver = asked.Resolver()
         plans = [resolver.specify(request) for request in requests]
@@ -114,7 +116,7 @@ def command(
         if record is None:  # a further process of a launch of many; the first one reports
             continue
         outcomes.append(dict(record))
-        if broken := runner.failed_scores(record):
+        if broken := runner.list_failed_scores(record):
             click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
             failed += 1
         if not as_json:
@@ -124,9 +126,9 @@ def command(
     return 1 if failed else 0
 
 
-def selection(tasks: str | None, methods: str | None, model: str | None, seeds: str | None) -> Select:
+def selection(tasks: str | None, methods: str | None, model: str | None, seeds: str | None) -> RunSelection:
     """The typed selectors for runs of an experiment."""
-    from bench.experiments.expansion import Select
+    from bench.experiments.expansion import RunSelection
     from bench.models.catalogue import MODELS, is_path
 
     for one in (model or "").split(","):
@@ -136,20 +138,22 @@ def selection(tasks: str | None, methods: str | None, model: str | None, seeds: 
                 f"of one, put it into DIR/NAME, NAME one of {', '.join(MODELS)}, and set BENCH_MODELS=DIR; or "
                 "name no experiment: bench run --method METHOD --task TASK --model DIRECTORY"
             )
-    return Select(tasks, methods, model, seeds)
+    return RunSelection(tasks, methods, model, seeds)
 
 
 def of_experiments(
-    names: tuple[str, ...], chosen: Select, common: Common
-) -> tuple[list[Request], list[dict[str, str]]]:
+    names: tuple[str, ...], chosen: RunSelection, common: CommonOptions
+) -> tuple[list[RunRequest], list[dict[str, str]]]:
     """The requests of experiments, and the runs that are not available here, which are said aloud."""
-    from bench.experiments.expansion import expand
-    from bench.experiments.files import load
+    from bench.experiments.expansion import expand_experiments
+    from bench.experiments.files import load_experiment
 
-    expansion = expand(names, common.scale, chosen, common)
+    expansion = expand_experiments(names, common.scale, chosen, common)
     if not expansion.runs:
         for name in expansion.names:
-            click.echo(f"{name} has no runs of its own. {load(name).get('note', '')}".rstrip(), err=True)
+            click.echo(
+                f"{name} has no runs of its own. {load_experiment(name).get('note', '')}".rstrip(), err=True
+            )
     lacking = []
     for one in expansion.unavailable:
         wanted = one.wanted

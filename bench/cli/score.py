@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from bench.cli import print_json, print_table
 from bench.cli.options import data_dir_option, json_option, offline_option, runs_option
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 
 MODES = ("--pairs", "--predictions", "--run", "--self-test")
 BELONGS = {
@@ -253,10 +253,10 @@ def score_again(pattern: str, runs: Path, only: Sequence[str], as_json: bool) ->
     names = split_names(only, known)
     for name in names:
         if name not in known:
-            raise unknown("metric", name, known, "bench list metrics")
+            raise UnknownNameError("metric", name, known, "bench list metrics")
     outcomes, failed = [], 0
-    for folder in rescoring.chosen(Store(runs), pattern):
-        outcome = rescoring.again(folder, only=names)
+    for folder in rescoring.select_runs(Store(runs), pattern):
+        outcome = rescoring.rescore_run(folder, only=names)
         record = folder.done_record()
         failed += "error" in outcome or (
             record is not None and exit_code(folder.run_id, record["scores"], names)
@@ -284,7 +284,7 @@ def show_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
     from bench.scoring import golden
 
     if task is not None and task not in golden.tasks():
-        raise unknown("task with golden outputs", task, golden.tasks())
+        raise UnknownNameError("task with golden outputs", task, golden.tasks())
     tested = [
         (name, metric)
         for name in ([task] if task is not None else golden.tasks())

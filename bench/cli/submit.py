@@ -24,7 +24,7 @@ from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.cluster.submit import Plan
-    from bench.config.request import Request
+    from bench.config.request import RunRequest
 
 EXAMPLES = """\b
 Examples:
@@ -49,7 +49,7 @@ def with_site(function: Any) -> Any:
     )(function)  # fmt: skip
 
 
-def requests_of(values: dict[str, Any]) -> list[Request]:
+def requests_of(values: dict[str, Any]) -> list[RunRequest]:
     """The requests of an experiment, narrowed by the flags, or the product of the flags' lists."""
     from bench.config import request as asked
 
@@ -60,7 +60,7 @@ def requests_of(values: dict[str, Any]) -> list[Request]:
             raise UserError(
                 "what to submit? Name an experiment, or give --method and --task as for bench run"
             )
-        return asked.expand(methods=methods, tasks=tasks, seeds=seeds or "101", common=common)
+        return asked.expand_requests(methods=methods, tasks=tasks, seeds=seeds or "101", common=common)
     found, lacking = of_experiments((experiment,), selection(tasks, methods, values["model"], seeds), common)
     if lacking and not found:
         raise UserError(f"no run of {experiment} is available here; bench plan {experiment} says why")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.config.request import Request
-from bench.config.settings import BY_NAME
+from bench.config.request import RunRequest
+from bench.config.settings import DEFINITIONS_BY_NAME
 from bench.config.specification import RunSpec
 from bench.experiments.cost_model import History
 from bench.store.store import Store
@@ -82,7 +82,7 @@ class Past:
             key = alike(record, options, settings)
             self.seconds.setdefault(key, []).append(spent)
 
-    def cost(self, request: Request, spec: RunSpec | None = None) -> Cost | None:
+    def cost(self, request: RunRequest, spec: RunSpec | None = None) -> Cost | None:
         """Median of the runs that differ in seed and subset only, or else the guess of `bench plan`.
 
         ``spec``: the run, where its data and weights are here.
@@ -105,7 +105,11 @@ def alike(
     run: Mapping[str, Any], options: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> tuple[object, ...]:
     """The same for runs that take equally long: what is run, of whichever size; not how its work is cut."""
-    told = {name: value for name, value in settings.items() if name in BY_NAME and BY_NAME[name].identity}
+    told = {
+        name: value
+        for name, value in settings.items()
+        if name in DEFINITIONS_BY_NAME and DEFINITIONS_BY_NAME[name].identity
+    }
     sizes = sorted((n, repr(v)) for n, v in told.items() if n not in REPEATS and v is not None)
     names = [run[name] for name in ("task", "method", "model", "scale", "protocol")]
     return (*names, *sorted((n, repr(v)) for n, v in options.items()), *sizes)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.cluster import local, scheduler, status
 from bench.cluster.status import Row
-from bench.config.request import Request, from_json
+from bench.config.request import RunRequest, read_request
 from bench.store.store import Store
 
 ENDED_BADLY = ("failed", "vanished", "cancelled")
@@ -47,7 +47,7 @@ def cancel(runs: Path, rows: Sequence[Row]) -> list[Row]:
 class Again:
     """A run as it was submitted last: the request, and what its job had."""
 
-    request: Request
+    request: RunRequest
     resources: Mapping[str, Any]
     cluster: str
 
@@ -58,7 +58,7 @@ def again(runs: Path, rows: Sequence[Row]) -> dict[str, Again]:
     found = {}
     for row in rows:
         if (one := jobs.get(row.run_id)) is not None:
-            request = from_json(one.row["request"])
+            request = read_request(one.row["request"])
             request = replace(request, common=replace(request.common, runs=runs))
             array = one.launch.content["arrays"][one.row["array"]]
             resources = dict(array["resources"])

@@ -99,7 +99,7 @@ class Job:
                 raise
             siblings.end("stopped")
             return self.stopped(place, requeue, siblings)
-        except lease.Busy as busy:
+        except lease.LeaseHeldError as busy:
             return self.left(busy, launch, siblings)
         except BaseException as error:
             siblings.end("failed", described := described_here(error, place))
@@ -112,12 +112,12 @@ class Job:
 
     def carry_out(self, place: Place) -> Mapping[str, Any] | None:
         """The run itself; a holder that seems dead on another machine is waited for."""
-        from bench.config.request import from_json, specify
+        from bench.config.request import read_request, specify_run
         from bench.errors import UserError
         from bench.runs import runner
 
-        request = from_json(self.request)
-        found = specify(request).spec.run_id
+        request = read_request(self.request)
+        found = specify_run(request).spec.run_id
         if found != self.run_id:
             raise UserError(
                 f"{self.run_id} was submitted and is {found} here: the data, the backbone or a default is "
@@ -126,7 +126,7 @@ class Job:
         while True:
             try:
                 return runner.run(request, place)
-            except lease.Busy as busy:
+            except lease.LeaseHeldError as busy:
                 if busy.holder["silent_s"] < SILENT:
                     raise
                 print(f"bench: waiting: {busy}", file=sys.stderr, flush=True)
@@ -180,7 +180,7 @@ class Job:
 
     # -- after a failure ------------------------------------------------------------------------
 
-    def left(self, busy: lease.Busy, launch: Launch, siblings: Siblings) -> dict[str, Any]:
+    def left(self, busy: lease.LeaseHeldError, launch: Launch, siblings: Siblings) -> dict[str, Any]:
         """Somebody else makes the run: this job has nothing to record, and nobody may record it as failed."""
         from bench.system.files import StorageError
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DataError, UserError, unknown
+from bench.errors import DataError, UnknownNameError, UserError
 from bench.store.store import LAUNCHES
 from bench.system import files, json_files, processes
 from bench.system.progress import say
@@ -135,7 +135,9 @@ def load(runs: Path, launch_id: str) -> Launch:
         launch_id = known[-1]
     near = [one for one in known if launch_id and one.startswith(launch_id)]
     if len(near) != 1:
-        raise unknown("launch", launch_id, [*known, "latest"], f"launches are read from {runs / LAUNCHES}")
+        raise UnknownNameError(
+            "launch", launch_id, [*known, "latest"], f"launches are read from {runs / LAUNCHES}"
+        )
     return read(runs, near[0])
 
 

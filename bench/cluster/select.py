@@ -12,8 +12,8 @@ import click
 from bench import registry
 from bench.cluster.post_mortem import WORDS
 from bench.cluster.status import STATES, Row
-from bench.errors import UserError, unknown
-from bench.store.store import is_called
+from bench.errors import UnknownNameError, UserError
+from bench.store.store import matches_run_name
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ class Selector:
             if not name.strip():  # an unset variable, most likely
                 raise UserError("an empty name of a run was given; type a name, or leave it out")
             if not any(named(row, name) for row in rows):
-                raise unknown("run", name, [row.run_id for row in rows], "bench status lists the runs")
+                raise UnknownNameError(
+                    "run", name, [row.run_id for row in rows], "bench status lists the runs"
+                )
         for field, values in self.fields:
             if field in KNOWN:
                 valid = {*KNOWN[field](), *(str(name) for row in rows if (name := getattr(row, field)))}
                 for value in values:
                     if value not in valid:
-                        raise unknown(field, value, valid)
+                        raise UnknownNameError(field, value, valid)
         return [row for row in rows if self.fits(row)]
 
     def fits(self, row: Row) -> bool:
@@ -54,7 +56,7 @@ class Selector:
 
 def named(row: Row, name: str) -> bool:
     """By the run's name, its beginning or end, a pattern with ``*``, or the job's number."""
-    return is_called(row.run_id, name) or fnmatch.fnmatch(row.run_id, name) or row.job == name
+    return matches_run_name(row.run_id, name) or fnmatch.fnmatch(row.run_id, name) or row.job == name
 
 
 def kinds() -> Iterable[str]:
@@ -105,7 +107,7 @@ def from_flags(
             if name == "state":
                 for value in values:
                     if value not in STATES:
-                        raise unknown("state", value, STATES)
+                        raise UnknownNameError("state", value, STATES)
             fields.append((name, values))
     launch = launches.load(runs, launch).id if launch is not None else None
     return Selector(names, launch, tuple(fields), everything)

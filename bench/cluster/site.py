@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DataError, UserError, unknown
+from bench.errors import DataError, UnknownNameError, UserError
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def shape(table: dict[str, Any], where: str) -> tuple[dict[str, str], dict[str, 
 
 def known(name: str, where: str, also: tuple[str, ...] = ()) -> Key:
     if name not in BY_NAME:
-        raise unknown("site setting", name, [*BY_NAME, *also, *([] if also else ["shape"])], where)
+        raise UnknownNameError("site setting", name, [*BY_NAME, *also, *([] if also else ["shape"])], where)
     return BY_NAME[name]
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from bench.cluster import budget, launches, site, snapshot, status, submit_lock
 from bench.cluster.arrays import arranged, hand_over, interrupted, run_here
 from bench.cluster.launches import Launch
-from bench.config.request import Request, Resolver, Specified
-from bench.errors import UnavailableError, UserError, unknown
+from bench.config.request import Resolver, RunRequest, SpecifiedRun
+from bench.errors import UnavailableError, UnknownNameError, UserError
 from bench.system import provenance
 
 CLUSTERS = ("slurm", "local", "debug")
@@ -29,8 +29,8 @@ SUBMIT, SKIP = "submit", "leave"
 class Step:
     """What happens with one request."""
 
-    request: Request
-    specified: Specified
+    request: RunRequest
+    specified: SpecifiedRun
     state: str
     """What the run is now: new, done, queued, running, failed, vanished or cancelled."""
     action: str
@@ -90,7 +90,7 @@ class Plan:
 
 
 def plan(
-    requests: Sequence[Request],
+    requests: Sequence[RunRequest],
     where: site.Site,
     retry_failed: bool = False,
     smaller: bool = True,
@@ -104,7 +104,7 @@ def plan(
     without, such runs are told apart, and cost something all the same.
     """
     resolver = Resolver()
-    specified: dict[str, tuple[Request, Specified]] = {}
+    specified: dict[str, tuple[RunRequest, SpecifiedRun]] = {}
     had: dict[str, Mapping[str, Any]] = {}
     wrong: list[tuple[str, str]] = []
     missing: list[tuple[str, str]] = []
@@ -162,7 +162,7 @@ def decide(row: status.Row | None, retry_failed: bool) -> tuple[str, str]:
     return SUBMIT, f"goes on: {row.state}"
 
 
-def with_less_memory(one: Request, needed: Specified, row: status.Row) -> tuple[Request, str]:
+def with_less_memory(one: RunRequest, needed: SpecifiedRun, row: status.Row) -> tuple[RunRequest, str]:
     """The same run in smaller pieces: the same batch per update in twice as many micro-batches."""
     before = int(row.settings.get("micro_split", needed.spec["micro_split"]))
     cuts, batch = before * 2 * needed.spec["accumulation"], needed.spec["batch_size"]
@@ -173,7 +173,7 @@ def with_less_memory(one: Request, needed: Specified, row: status.Row) -> tuple[
     return replace(one, common=replace(one.common, given=given)), because
 
 
-def absolute(one: Request) -> Request:
+def absolute(one: RunRequest) -> RunRequest:
     """The request as it holds in any working directory."""
     common = one.common
     model = common.model
@@ -183,7 +183,7 @@ def absolute(one: Request) -> Request:
     return replace(one, common=replace(common, model=model, data_dir=folder, runs=common.runs.resolve()))
 
 
-def describe(needed: Specified) -> dict[str, Any]:
+def describe(needed: SpecifiedRun) -> dict[str, Any]:
     spec = needed.spec
     return {
         "task": spec.task,
@@ -269,7 +269,7 @@ def begun(
 
 def check_name(cluster: str) -> None:
     if cluster not in CLUSTERS:
-        raise unknown("cluster", cluster, CLUSTERS)
+        raise UnknownNameError("cluster", cluster, CLUSTERS)
 
 
 def check(cluster: str, steps: Sequence[Step]) -> None:

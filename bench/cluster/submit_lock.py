@@ -24,9 +24,9 @@ def alone(runs: Path) -> Iterator[None]:
     until = time.monotonic() + 3 * HOLDS
     while True:
         try:
-            claim = lease.Claim.take(folder, f"the list of launches in {runs}", HOLDS)
+            claim = lease.Lease.take(folder, f"the list of launches in {runs}", HOLDS)
             break
-        except lease.Busy:
+        except lease.LeaseHeldError:
             if time.monotonic() > until:
                 raise
             time.sleep(0.05)

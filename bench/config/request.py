@@ -11,11 +11,18 @@ from typing import Any
 
 from bench import registry
 from bench.config.comparability import Incomparable, IncomparableKind
-from bench.config.settings import BY_NAME, parse_given
-from bench.config.specification import PROTOCOLS, SCALES, Resolved, RunSpec, make_spec, resolve_run
+from bench.config.settings import DEFINITIONS_BY_NAME, parse_typed_settings
+from bench.config.specification import (
+    PROTOCOLS,
+    SCALES,
+    ResolvedSettings,
+    RunSpec,
+    make_spec,
+    resolve_run_settings,
+)
 from bench.data import subsets
 from bench.data.dataset import prepare
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 from bench.method import Method, Settings
 from bench.models.catalogue import FITS, MODELS, Located, kind_of_model, locate
 from bench.task import Prepared, Protocol, Task
@@ -28,7 +35,7 @@ DEFAULT_MODEL = {
 
 
 @dataclass(frozen=True)
-class Common:
+class CommonOptions:
     """What all runs of one command share."""
 
     model: str | None = None
@@ -42,14 +49,14 @@ class Common:
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """One run that was asked for."""
 
     task: Task
     method: Method
     options: Mapping[str, object]
     seed: int
-    common: Common
+    common: CommonOptions
     preset: Settings = field(default_factory=dict)
     """Options and settings that an experiment prescribes, each with its origin; the command line wins."""
     experiment: str | None = None
@@ -61,9 +68,9 @@ class Request:
         """The backbone's name or directory."""
         return self.common.model or DEFAULT_MODEL[self.task.kind][self.common.scale]
 
-    def resolve(self, model: str) -> Resolved:
+    def resolve(self, model: str) -> ResolvedSettings:
         """Options and settings with their origins; ``model``: the backbone's name. Looks for nothing."""
-        return resolve_run(
+        return resolve_run_settings(
             self.task,
             self.method,
             self.options,
@@ -84,7 +91,7 @@ class Request:
         return ", ".join([*parts, f"seed {self.seed}"])
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data from which ``from_json`` makes the request again, on another machine too."""
+        """Plain data from which ``read_request`` makes the request again, on another machine too."""
         common = self.common
         return {
             "task": self.task.name,
@@ -105,9 +112,9 @@ class Request:
         }
 
 
-def from_json(data: Mapping[str, Any]) -> Request:
+def read_request(data: Mapping[str, Any]) -> RunRequest:
     """The inverse of ``Request.to_json``."""
-    common = Common(
+    common = CommonOptions(
         model=data["model"],
         scale=data["scale"],
         protocol=data["protocol"],
@@ -118,7 +125,7 @@ def from_json(data: Mapping[str, Any]) -> Request:
         given=data["given"],
     )
     task, method = registry.get_task(data["task"]), registry.get_method(data["method"])
-    return Request(
+    return RunRequest(
         task,
         method,
         data["options"],
@@ -131,7 +138,7 @@ def from_json(data: Mapping[str, Any]) -> Request:
 
 
 @dataclass(frozen=True)
-class Specified:
+class SpecifiedRun:
     """A request with everything found that it needs."""
 
     spec: RunSpec
@@ -145,7 +152,7 @@ class Specified:
     """Whether every split was required to have its published size."""
     experiment: str | None = None
     """The experiment that the run was asked for by."""
-    common: Common = field(default_factory=Common)
+    common: CommonOptions = field(default_factory=CommonOptions)
     """What the run shares with the others of its command: where runs are kept, whether the network may be asked."""
 
     @property
@@ -164,7 +171,11 @@ class Specified:
             reasons.append(Incomparable(IncomparableKind.ROW_COUNTS, text))
         if not (self.model.origin == "BENCH_MODELS" or self.model.origin.startswith("hub ")):
             reasons.append(Incomparable(IncomparableKind.BACKBONE, f"backbone: {self.model.origin}"))
-        typed = [name for name, setting in spec.settings.items() if setting.typed and BY_NAME[name].identity]
+        typed = [
+            name
+            for name, setting in spec.settings.items()
+            if setting.typed and DEFINITIONS_BY_NAME[name].identity
+        ]
         if typed:
             text = f"settings from the command line: {', '.join(typed)}"
             reasons.append(Incomparable(IncomparableKind.TYPED_SETTINGS, text))
@@ -176,30 +187,30 @@ class Specified:
         return [reason.text for reason in self.incomparable]
 
 
-def expand(methods: str, tasks: str, seeds: str, common: Common) -> list[Request]:
+def expand_requests(methods: str, tasks: str, seeds: str, common: CommonOptions) -> list[RunRequest]:
     """The product of the lists; every name is checked before anything runs."""
-    check_common(common)
+    check_common_options(common)
     chosen_tasks = [registry.get_task(name.strip()) for name in tasks.split(",")]
     chosen = [(registry.get_method(name), options) for name, options in registry.parse_selector(methods)]
     for method, options in chosen:
         method.resolve_options(options)
     return [
-        Request(task, method, options, seed, common)
+        RunRequest(task, method, options, seed, common)
         for task, (method, options), seed in itertools.product(chosen_tasks, chosen, parse_seeds(seeds))
     ]
 
 
-def check_common(common: Common) -> None:
+def check_common_options(common: CommonOptions) -> None:
     """Refuse a scale, protocol, data directory or setting that cannot be."""
     if common.scale not in SCALES:
-        raise unknown("scale", common.scale, SCALES)
+        raise UnknownNameError("scale", common.scale, SCALES)
     if common.protocol not in PROTOCOLS:
-        raise unknown("protocol", common.protocol, PROTOCOLS)
+        raise UnknownNameError("protocol", common.protocol, PROTOCOLS)
     if common.data_dir is not None and not common.data_dir.is_dir():
         raise UserError(
             f"--data-dir {common.data_dir}: no such directory; expected one with e2e/, webnlg/, dart/ or xsum/"
         )
-    parse_given(common.given)
+    parse_typed_settings(common.given)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -210,7 +221,7 @@ def parse_seeds(text: str) -> list[int]:
         raise UserError(f"--seed {text}: expected whole numbers separated by commas") from None
 
 
-def check_fit(task: Task, model: str) -> None:
+def check_model_fits_task(task: Task, model: str) -> None:
     """Refuse a kind of model that a kind of task is not run on, before its weights are looked for.
 
     The paper has table-to-text on GPT-2 and summarisation on BART only (its footnote 5 drops GPT-2 on
@@ -235,18 +246,18 @@ class Resolver:
     def __init__(self) -> None:
         self._results: dict[tuple[object, ...], Any] = {}
 
-    def specify(self, request: Request) -> Specified:
+    def specify(self, request: RunRequest) -> SpecifiedRun:
         """Find data and backbone, and resolve every setting. Nothing is written.
 
         Raises ``UserError``: an unknown or unfit model, data or weights that cannot be had, a bad setting.
         """
-        check_fit(request.task, request.model)
+        check_model_fits_task(request.task, request.model)
         model = self.locate_model(request)
         resolved = request.resolve(model.name)
-        data = self.prepare_data(request, splits_of(request, resolved))
-        return specified(request, model, data, resolved)
+        data = self.prepare_data(request, list_splits(request, resolved))
+        return build_specified_run(request, model, data, resolved)
 
-    def locate_model(self, request: Request) -> Located:
+    def locate_model(self, request: RunRequest) -> Located:
         """The request's backbone, hashed."""
         offline = request.common.offline
         result: Located = self._once(
@@ -254,7 +265,7 @@ class Resolver:
         )
         return result
 
-    def prepare_data(self, request: Request, splits: tuple[str, ...]) -> Prepared:
+    def prepare_data(self, request: RunRequest, splits: tuple[str, ...]) -> Prepared:
         """The files of ``splits``, hashed and counted."""
         common = request.common
         key = (request.task.name, common.data_dir, common.offline, common.scale, splits, common.strict)
@@ -283,19 +294,19 @@ class Resolver:
         return self._results[key]
 
 
-def specify(request: Request, resolver: Resolver | None = None) -> Specified:
+def specify_run(request: RunRequest, resolver: Resolver | None = None) -> SpecifiedRun:
     """``Resolver.specify`` for a single run."""
     return (resolver or Resolver()).specify(request)
 
 
-def splits_of(request: Request, resolved: Resolved) -> tuple[str, ...]:
+def list_splits(request: RunRequest, resolved: ResolvedSettings) -> tuple[str, ...]:
     """The splits whose files the run reads: untrained methods do not need the training's."""
     return resolved.splits if request.method.trains else (resolved.settings["test_split"].value,)
 
 
-def specified(
-    request: Request, model: Located, data: Prepared, resolved: Resolved | None = None
-) -> Specified:
+def build_specified_run(
+    request: RunRequest, model: Located, data: Prepared, resolved: ResolvedSettings | None = None
+) -> SpecifiedRun:
     """The request with a backbone and data that were found; ``resolved``: its settings, if at hand."""
     common = request.common
     spec = make_spec(
@@ -318,6 +329,6 @@ def specified(
         command += " --any-row-count"
     if common.runs != Path("runs"):
         command += f" --runs {shlex.quote(str(common.runs))}"
-    return Specified(
+    return SpecifiedRun(
         spec, request.task, request.method, data, model, command, common.strict, request.experiment, common
     )

@@ -12,30 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.config.request import Request
-from bench.config.settings import TABLE
-from bench.config.specification import Resolved, decides, of_training
+from bench.config.request import RunRequest
+from bench.config.settings import DEFINITIONS
+from bench.config.specification import ResolvedSettings, is_part_of_identity, select_training_settings
 from bench.models.catalogue import is_path
 from bench.system.files import sha256_text
 from bench.system.json_files import canonical_json
 
 
-def model_name(request: Request) -> str:
+def get_model_name(request: RunRequest) -> str:
     """The backbone's name as it stands in records."""
     return Path(request.model).resolve().name if is_path(request.model) else request.model
 
 
-def key(request: Request, resolved: Resolved | None = None, training: bool = False) -> str:
+def compute_run_key(
+    request: RunRequest, resolved: ResolvedSettings | None = None, training: bool = False
+) -> str:
     """SHA-256 of the outline; ``resolved``: the request's own options and settings, if at hand.
 
     With ``training`` of what the training depends on: runs with the same one share it.
     """
-    resolved = resolved or request.resolve(model_name(request))
+    resolved = resolved or request.resolve(get_model_name(request))
     return _key(
         {
             "task": request.task.name,
             "method": request.method.name,
-            "model": model_name(request),
+            "model": get_model_name(request),
             "scale": request.common.scale,
             "protocol": request.common.protocol,
             "seed": request.seed,
@@ -47,7 +49,7 @@ def key(request: Request, resolved: Resolved | None = None, training: bool = Fal
     )
 
 
-def record_key(record: Mapping[str, Any]) -> str:
+def compute_record_key(record: Mapping[str, Any]) -> str:
     """The same of a record or of a run's ``spec.json``. Settings that it lacks count as at their defaults."""
 
     def values(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,9 +73,11 @@ def _key(
     training: bool = False,
 ) -> str:
     deciding = {
-        known.name: settings.get(known.name, known.default) for known in TABLE if decides(known.name, trains)
+        known.name: settings.get(known.name, known.default)
+        for known in DEFINITIONS
+        if is_part_of_identity(known.name, trains)
     }
     if training:
-        deciding = of_training(deciding)
+        deciding = select_training_settings(deciding)
     outline = {**names, "options": dict(options), "settings": deciding}
     return sha256_text(canonical_json(outline))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 from bench.method import DECODER_ONLY, ENCODER_DECODER
 
 
@@ -51,7 +51,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Known:
+class SettingDefinition:
     """One row of the table. ``identity``: whether changing it makes a different run.
 
     ``kinds``: the kinds of model that have this setting; runs on others know nothing of it.
@@ -89,13 +89,13 @@ class Known:
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{flag} {given}: expected a finite number ({self.help})")
         if self.choices and value not in self.choices:
-            raise unknown(f"value of {flag}", str(value), self.choices, self.help)
+            raise UnknownNameError(f"value of {flag}", str(value), self.choices, self.help)
         if self.minimum is not None and value < self.minimum:
             raise UserError(f"{flag} {given}: expected at least {self.minimum:g} ({self.help})")
         return value
 
 
-def typed(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as one types it on the command line."""
     if value is None:
         return "none"
@@ -114,66 +114,91 @@ DEFAULT, CODE, LIBRARY, OURS = (
 )
 SEQ2SEQ = (ENCODER_DECODER,)
 
-TABLE = (
+DEFINITIONS = (
     # Training.
-    Known("epochs", int, 10, DEFAULT, "passes over the training rows", "train", minimum=0),
-    Known("max_steps", int, None, OURS, "stop after this many updates", "train", minimum=0, optional=True),
-    Known("batch_size", int, 5, DEFAULT, "examples per update", "train", minimum=1),
-    Known("accumulation", int, 1, CODE, "micro-batches per update", "train", minimum=1),
-    Known("lr", float, 5e-5, DEFAULT, "peak learning rate", "train", minimum=0.0),
-    Known("warmup_steps", int, 0, f"{CODE}: 0 in all full-data runs", "linear warm-up", "train", minimum=0),
-    Known("weight_decay", float, 0.0, CODE, "AdamW weight decay", "train", minimum=0.0),
-    Known("clip_norm", float, 1.0, CODE, "largest gradient norm", "train", minimum=0.0, optional=True),
-    Known("objective", str, "mean", CODE, "mean over the target tokens, or sum per example",
+    SettingDefinition("epochs", int, 10, DEFAULT, "passes over the training rows", "train", minimum=0),
+    SettingDefinition("max_steps", int, None, OURS, "stop after this many updates", "train", minimum=0,
+          optional=True),
+    SettingDefinition("batch_size", int, 5, DEFAULT, "examples per update", "train", minimum=1),
+    SettingDefinition("accumulation", int, 1, CODE, "micro-batches per update", "train", minimum=1),
+    SettingDefinition("lr", float, 5e-5, DEFAULT, "peak learning rate", "train", minimum=0.0),
+    SettingDefinition("warmup_steps", int, 0, f"{CODE}: 0 in all full-data runs", "linear warm-up", "train",
+          minimum=0),
+    SettingDefinition("weight_decay", float, 0.0, CODE, "AdamW weight decay", "train", minimum=0.0),
+    SettingDefinition("clip_norm", float, 1.0, CODE, "largest gradient norm", "train", minimum=0.0,
+          optional=True),
+    SettingDefinition("objective", str, "mean", CODE, "mean over the target tokens, or sum per example",
           "train", choices=("mean", "sum")),
-    Known("backbone_dropout", bool, True, f"{CODE}: GPT-2's 0.1", "backbone dropout in training", "train"),
-    Known("pad_row", bool, True, f"{CODE}: [PAD] is added", "a PAD row in training's softmax", "train",
+    SettingDefinition("backbone_dropout", bool, True, f"{CODE}: GPT-2's 0.1", "backbone dropout in training",
+          "train"),
+    SettingDefinition("pad_row", bool, True, f"{CODE}: [PAD] is added", "a PAD row in training's softmax",
+          "train",
           kinds=(DECODER_ONLY,)),
-    Known("precision", str, "fp32", f"{CODE}: fp32", "arithmetic of forward and backward", "train",
+    SettingDefinition("precision", str, "fp32", f"{CODE}: fp32", "arithmetic of forward and backward",
+          "train",
           choices=("fp32", "bf16", "fp16")),
-    Known("keep", str, "last", f"{CODE}: the last one", "parameters to keep", "train", choices=("last", "best")),
-    Known("eval_every", int, None, OURS, "updates between dev losses", "train",
+    SettingDefinition("keep", str, "last", f"{CODE}: the last one", "parameters to keep", "train",
+          choices=("last", "best")),
+    SettingDefinition("eval_every", int, None, OURS, "updates between dev losses", "train",
           minimum=1, optional=True),
-    Known("patience", int, None, OURS, "dev losses without improvement before stopping", "train", minimum=1,
+    SettingDefinition("patience", int, None, OURS, "dev losses without improvement before stopping", "train",
+          minimum=1,
           optional=True),
-    Known("train_subset", int, None, OURS, "rows of the training split to draw and train on", "train", minimum=1,
+    SettingDefinition("train_subset", int, None, OURS, "rows of the training split to draw and train on",
+          "train", minimum=1,
           optional=True),
-    Known("train_share", float, None, OURS, "share of the training split to draw, above 0 and up to 1", "train",
+    SettingDefinition("train_share", float, None, OURS,
+          "share of the training split to draw, above 0 and up to 1", "train",
           minimum=0.0, optional=True),
-    Known("dev_subset", int, None, OURS, "rows of the dev split to draw for --eval-every", "train", minimum=1,
+    SettingDefinition("dev_subset", int, None, OURS, "rows of the dev split to draw for --eval-every",
+          "train", minimum=1,
           optional=True),
-    Known("train_split", str, "train", OURS, "split to train on", "data", choices=("train", "dev", "test")),
-    Known("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train", "dev", "test")),
-    Known("test_subset", int, None, OURS, "items of the test split to draw, decode and score", "data", minimum=1,
+    SettingDefinition("train_split", str, "train", OURS, "split to train on", "data", choices=("train",
+          "dev", "test")),
+    SettingDefinition("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train",
+          "dev", "test")),
+    SettingDefinition("test_subset", int, None, OURS, "items of the test split to draw, decode and score",
+          "data", minimum=1,
           optional=True),
-    Known("data_seed", int, None, f"{OURS}: 0 where something is drawn", "which draw of the four above", "data",
+    SettingDefinition("data_seed", int, None, f"{OURS}: 0 where something is drawn",
+          "which draw of the four above", "data",
           minimum=0, optional=True),
-    Known("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1, optional=True),
-    Known("max_source_tokens", int, 512, f"paper §A.1: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
+    SettingDefinition("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1,
+          optional=True),
+    SettingDefinition("max_source_tokens", int, 512,
+          f"paper §A.1: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
           "longest source to read, <s> and </s> included", "data", minimum=3, kinds=SEQ2SEQ),
-    Known("max_target_tokens", int, 60, f"{CODE}: 60 in training and validation",
+    SettingDefinition("max_target_tokens", int, 60, f"{CODE}: 60 in training and validation",
           "longest target to train on, <s> and </s> included", "train", minimum=3, kinds=SEQ2SEQ),
-    Known("max_reference_tokens", int, 100, f"{CODE}: scores against the decoded labels, cut at 100 in the test",
+    SettingDefinition("max_reference_tokens", int, 100,
+          f"{CODE}: scores against the decoded labels, cut at 100 in the test",
           "references are cut to this many tokens and decoded again", "decode", minimum=3, optional=True,
           kinds=SEQ2SEQ),
     # Decoding.
-    Known("beams", int, 5, "paper §5.3", "beam size", "decode", minimum=1),
-    Known("max_new_tokens", int, 100, f"{CODE}: prompt + 100", "longest output", "decode", minimum=1),
-    Known("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode"),
-    Known("min_new_tokens", int, 10, f"{CODE}: min_length 11, which counts the start token",
+    SettingDefinition("beams", int, 5, "paper §5.3", "beam size", "decode", minimum=1),
+    SettingDefinition("max_new_tokens", int, 100, f"{CODE}: prompt + 100", "longest output", "decode",
+          minimum=1),
+    SettingDefinition("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode"),
+    SettingDefinition("min_new_tokens", int, 10, f"{CODE}: min_length 11, which counts the start token",
           "tokens before </s> is allowed", "decode", minimum=0, kinds=SEQ2SEQ),
-    Known("no_repeat_ngram", int, 3, "facebook/bart-large's configuration; the authors' code leaves it",
+    SettingDefinition("no_repeat_ngram", int, 3,
+          "facebook/bart-large's configuration; the authors' code leaves it",
           "no n-gram of this size twice (0: off)", "decode", minimum=0, kinds=SEQ2SEQ),
-    Known("early_stopping", bool, True, "facebook/bart-large's configuration; the authors' code leaves it",
+    SettingDefinition("early_stopping", bool, True,
+          "facebook/bart-large's configuration; the authors' code leaves it",
           "stop when as many outputs as beams have ended", "decode", kinds=SEQ2SEQ),
     # How the work is done; none of it changes what a run is.
-    Known("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1, identity=False),
-    Known("micro_split", int, 1, OURS, "further cuts of each micro-batch, where memory is short", "work", minimum=1,
+    SettingDefinition("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1,
           identity=False),
-    Known("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work", minimum=0.0, identity=False),
-    Known("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work", identity=False),
+    SettingDefinition("micro_split", int, 1, OURS, "further cuts of each micro-batch, where memory is short",
+          "work", minimum=1,
+          identity=False),
+    SettingDefinition("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work",
+          minimum=0.0, identity=False),
+    SettingDefinition("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work",
+          identity=False),
 )  # fmt: skip
-BY_NAME = {known.name: known for known in TABLE}
+DEFINITIONS_BY_NAME = {known.name: known for known in DEFINITIONS}
 DRAWS = ("train_subset", "train_share", "dev_subset", "test_subset")
 """The settings that draw a part of a split (``bench.data.subsets``); ``data_seed`` says which part."""
 
@@ -204,15 +229,15 @@ PLAIN = {
 """What protocol ``plain`` decides, whatever the method says: today's library defaults."""
 
 
-def parse_given(given: Mapping[str, object]) -> dict[str, Any]:
+def parse_typed_settings(given: Mapping[str, object]) -> dict[str, Any]:
     """What was typed, converted and checked by itself, before anything is looked for."""
     for name in given:
-        if name not in BY_NAME:
-            raise unknown("setting", name, BY_NAME, "bench run --help")
-    return {name: BY_NAME[name].parse(value) for name, value in given.items()}
+        if name not in DEFINITIONS_BY_NAME:
+            raise UnknownNameError("setting", name, DEFINITIONS_BY_NAME, "bench run --help")
+    return {name: DEFINITIONS_BY_NAME[name].parse(value) for name, value in given.items()}
 
 
-def resolve(
+def resolve_settings(
     layers: Iterable[tuple[SettingLayer, Mapping[str, tuple[object, str]]]],
     protocol: str,
     given: Mapping[str, object],
@@ -224,26 +249,28 @@ def resolve(
 
     Raises ``UserError`` for a name that is not in the table or not for this kind, or a bad value.
     """
-    own = {known.name for known in TABLE if kind in known.kinds}
-    resolved = {known.name: Setting(known.default, known.origin) for known in TABLE if known.name in own}
+    own = {known.name for known in DEFINITIONS if kind in known.kinds}
+    resolved = {
+        known.name: Setting(known.default, known.origin) for known in DEFINITIONS if known.name in own
+    }
     decided = [(SettingLayer.MODEL_KIND, KIND[kind]), *layers]
     if protocol == "plain":
         plain = {name: entry for name, entry in PLAIN.items() if name in own}
         decided.append((SettingLayer.PROTOCOL, plain))
     for name in given:
-        if name in BY_NAME and name not in own:
+        if name in DEFINITIONS_BY_NAME and name not in own:
             raise UserError(
-                f"--{name.replace('_', '-')} is for {' and '.join(BY_NAME[name].kinds)} models; "
+                f"--{name.replace('_', '-')} is for {' and '.join(DEFINITIONS_BY_NAME[name].kinds)} models; "
                 f"this run's is {kind}"
             )
     for layer, entries in decided:
         for name, (value, origin) in entries.items():
             if name not in own:
-                raise unknown(
+                raise UnknownNameError(
                     f"setting of {kind} models", name, own, "declared by a method, task or experiment"
                 )
-            resolved[name] = Setting(BY_NAME[name].parse(value), origin, layer)
-    for name, value in parse_given(given).items():
+            resolved[name] = Setting(DEFINITIONS_BY_NAME[name].parse(value), origin, layer)
+    for name, value in parse_typed_settings(given).items():
         resolved[name] = Setting(value, COMMAND_LINE, SettingLayer.COMMAND_LINE)
     values = {name: setting.value for name, setting in resolved.items()}
     if values["eval_every"] is not None and values["train_split"] == "dev":

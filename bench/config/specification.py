@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.config import settings as known
-from bench.config.settings import Setting, SettingLayer, resolve
+from bench.config.settings import Setting, SettingLayer, resolve_settings
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, Method, Settings
 from bench.system.files import sha256_text
@@ -65,7 +65,9 @@ class RunSpec:
             "seed": self.seed,
             "data": self.data_fingerprint,
             "settings": {
-                name: setting.value for name, setting in self.settings.items() if decides(name, self.trains)
+                name: setting.value
+                for name, setting in self.settings.items()
+                if is_part_of_identity(name, self.trains)
             },
         }
 
@@ -127,32 +129,32 @@ class RunSpec:
         words += ["--model", model or self.model]
         words += ["--scale", self.scale, "--protocol", self.protocol, "--seed", str(self.seed)]
         for name, setting in self.settings.items():
-            if is_typed(name, setting) and known.BY_NAME[name].identity:
-                words += ["--" + name.replace("_", "-"), known.typed(setting.value)]
+            if is_typed(name, setting) and known.DEFINITIONS_BY_NAME[name].identity:
+                words += ["--" + name.replace("_", "-"), known.format_value(setting.value)]
         if data_dir is not None:
             words += ["--data-dir", data_dir]
         return shlex.join(words)
 
 
-def decides(name: str, trains: bool) -> bool:
+def is_part_of_identity(name: str, trains: bool) -> bool:
     """Whether another value of a setting makes another run; none of the training does where nothing trains."""
-    one = known.BY_NAME[name]
+    one = known.DEFINITIONS_BY_NAME[name]
     return one.identity and (trains or one.stage != "train")
 
 
-def of_training(settings: Mapping[str, Any]) -> dict[str, Any]:
+def select_training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of a run's settings that its trained parameters depend on; the others say what is decoded, and how."""
     drawn = any(settings.get(name) is not None for name in ("train_subset", "train_share", "dev_subset"))
     decoded = {"test_split", "test_subset", *([] if drawn else ["data_seed"])}
     return {
         name: value
         for name, value in settings.items()
-        if known.BY_NAME[name].stage != "decode" and name not in decoded
+        if known.DEFINITIONS_BY_NAME[name].stage != "decode" and name not in decoded
     }
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedSettings:
     """Options and settings of a run, each with its origin, before data and weights are looked for."""
 
     options: Mapping[str, Setting]
@@ -167,7 +169,7 @@ class Resolved:
         return tuple(dict.fromkeys([*names, self.settings["test_split"].value]))
 
 
-def resolve_run(
+def resolve_run_settings(
     task: Task,
     method: Method,
     options: Mapping[str, object],
@@ -177,7 +179,7 @@ def resolve_run(
     protocol: Protocol,
     kind: str = DECODER_ONLY,
     preset: Settings = MappingProxyType({}),
-) -> Resolved:
+) -> ResolvedSettings:
     """Weakest to strongest: defaults, kind of model, scale, method, task, ``preset``, ``plain``, command line.
 
     ``preset``: what an experiment prescribes, options and settings, each with its origin. Raises
@@ -214,13 +216,13 @@ def resolve_run(
         (SettingLayer.TASK, task.settings.get(scale, {})),
         (SettingLayer.EXPERIMENT, {name: entry for name, entry in preset.items() if name not in names}),
     ]
-    return Resolved(chosen, resolve(layers, protocol, given, kind))
+    return ResolvedSettings(chosen, resolve_settings(layers, protocol, given, kind))
 
 
 def make_spec(
     task: Task,
     method: Method,
-    resolved: Resolved,
+    resolved: ResolvedSettings,
     *,
     model: str,
     model_fingerprint: str,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bench import mini
 from bench.data.encoding import encode_pairs, lengths
 from bench.data.sources import find, missing_files, published_for
-from bench.errors import DataError, UnavailableError, unknown
+from bench.errors import DataError, UnavailableError, UnknownNameError
 from bench.system.files import sha256_file
 from bench.system.progress import say
 from bench.task import SPLITS, Item, Prepared, Protocol, Row, RowCount, Task
@@ -89,7 +89,7 @@ def look(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepa
 def check_split(task: Task, split: str) -> None:
     """Refuse a split that the task does not have."""
     if split not in task.files:
-        raise unknown(f"split of {task.name}", split, task.files, "--train-split, --test-split")
+        raise UnknownNameError(f"split of {task.name}", split, task.files, "--train-split, --test-split")
 
 
 def mini_rows(task: Task) -> Mapping[str, RowCount]:

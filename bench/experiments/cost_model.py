@@ -25,8 +25,8 @@ from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.config.request import Request
-from bench.config.specification import Resolved
+from bench.config.request import RunRequest
+from bench.config.specification import ResolvedSettings
 from bench.data import subsets
 from bench.data.dataset import mini_rows
 
@@ -105,7 +105,7 @@ class _Rates:
     """Those that gave either."""
 
 
-def size_of(request: Request, resolved: Resolved) -> Size | None:
+def size_of(request: RunRequest, resolved: ResolvedSettings) -> Size | None:
     """How much a run trains and decodes; None where the task does not say how large its splits are."""
     task = request.task
     expected = mini_rows(task) if request.common.scale == "mini" else task.expected
@@ -163,7 +163,7 @@ class History:
             if decoded:
                 rates.decoded.add(decoding["seconds"], decoding["items"])
 
-    def estimate(self, request: Request, resolved: Resolved) -> Estimate | None:
+    def estimate(self, request: RunRequest, resolved: ResolvedSettings) -> Estimate | None:
         """Seconds that the run will take; None where nothing is known of its size."""
         options = {name: one.value for name, one in resolved.options.items()}
         settings = {name: one.value for name, one in resolved.settings.items()}
@@ -205,7 +205,7 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def rough(request: Request, size: Size) -> float:
+def rough(request: RunRequest, size: Size) -> float:
     """Seconds from examples, items, parameters and lengths alone; see the module's text."""
     scale, kind = request.common.scale, request.task.kind
     by = (MINI if scale == "mini" else PAPER)[kind]

@@ -1,11 +1,11 @@
 """The experiments: the runs behind each table and figure of the paper, one TOML file each.
 
-    from bench.experiments import expand
-    expand("table5", "mini").requests
+    from bench.experiments.expansion import expand_experiments
+    expand_experiments("table5", "mini").requests
 
 A file names tasks, methods, models, seeds and settings, each setting with where its value comes from;
-``expand`` makes requests of them (``bench.config.request``) that the harness runs like any other. What a file
-prescribes lies between the method's own settings and the command line: it is the paper's, not the
+``expand_experiments`` makes requests of them (``bench.config.request``) that the harness runs like any other.
+What a file prescribes lies between the method's own settings and the command line: it is the paper's, not the
 user's. A run that several experiments need is one run. See ``bench/experiments/table5.toml`` for a short
 file and ``figure3.toml`` for one with subsets; ``bench.experiments.files`` says what a file may hold.
 """
@@ -18,18 +18,26 @@ from typing import Any
 
 from bench import registry
 from bench.config import run_key
-from bench.config.request import Common, Request, check_common, parse_seeds
-from bench.config.settings import BY_NAME, parse_given, typed
-from bench.config.specification import Resolved
-from bench.errors import UserError, unknown
-from bench.experiments.files import Wanted, exists, names, wanted
+from bench.config.request import CommonOptions, RunRequest, check_common_options, parse_seeds
+from bench.config.settings import DEFINITIONS_BY_NAME, format_value, parse_typed_settings
+from bench.config.specification import ResolvedSettings
+from bench.errors import UnknownNameError, UserError
+from bench.experiments.files import PrescribedRun, has_experiment, list_experiments, list_prescribed_runs
 from bench.models.catalogue import MODELS
 
-__all__ = ["Candidate", "Expansion", "Select", "Wanted", "expand", "names", "select"]
+__all__ = [
+    "Expansion",
+    "ExperimentRun",
+    "PrescribedRun",
+    "RunSelection",
+    "expand_experiments",
+    "list_experiments",
+    "select_runs",
+]
 
 
 @dataclass(frozen=True)
-class Select:
+class RunSelection:
     """Which runs of an experiment, as typed on the command line; None: all."""
 
     tasks: str | None = None
@@ -42,12 +50,12 @@ class Select:
 
 
 @dataclass
-class Candidate:
+class ExperimentRun:
     """One run that an experiment wants, and the request for it, or why there is none here."""
 
-    wanted: Wanted
-    request: Request | None = None
-    resolved: Resolved | None = None
+    wanted: PrescribedRun
+    request: RunRequest | None = None
+    resolved: ResolvedSettings | None = None
     reason: str = ""
     key: str = ""
     """Of ``bench.config.run_key``; of the wanted run's own words where it is not available."""
@@ -63,7 +71,7 @@ class Expansion:
 
     names: tuple[str, ...]
     scale: str
-    runs: list[Candidate]
+    runs: list[ExperimentRun]
 
     @property
     def duplicates(self) -> int:
@@ -71,18 +79,21 @@ class Expansion:
         return sum(run.copies - 1 for run in self.runs)
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[RunRequest]:
         """Those that can be asked for here."""
         return [run.request for run in self.runs if run.request is not None]
 
     @property
-    def unavailable(self) -> list[Candidate]:
+    def unavailable(self) -> list[ExperimentRun]:
         """Those whose task, method or model is not part of this installation."""
         return [run for run in self.runs if run.request is None]
 
 
-def expand(
-    experiments: str | Sequence[str], scale: str, chosen: Select | None = None, common: Common | None = None
+def expand_experiments(
+    experiments: str | Sequence[str],
+    scale: str,
+    chosen: RunSelection | None = None,
+    common: CommonOptions | None = None,
 ) -> Expansion:
     """The runs of ``experiments`` (names, or ``all``) at a scale, narrowed by ``chosen``, with its seeds if any.
 
@@ -91,32 +102,36 @@ def expand(
     an unknown experiment (with the nearest names) and for a selection that fits no run.
     """
     asked = [experiments] if isinstance(experiments, str) else list(experiments)
-    asked = list(names()) if "all" in asked else list(dict.fromkeys(asked))
+    asked = list(list_experiments()) if "all" in asked else list(dict.fromkeys(asked))
     for name in asked:
-        if not exists(name):
-            raise unknown("experiment", name, [*names(), "all"], "bench list experiments")
-    base = replace(common or Common(), scale=scale, model=None)
-    check_common(base)
-    chosen = chosen or Select()
-    pieces = [(name, one) for name in asked for one in with_seeds(wanted(name, scale), chosen.seeds)]
+        if not has_experiment(name):
+            raise UnknownNameError("experiment", name, [*list_experiments(), "all"], "bench list experiments")
+    base = replace(common or CommonOptions(), scale=scale, model=None)
+    check_common_options(base)
+    chosen = chosen or RunSelection()
+    pieces = [
+        (name, one)
+        for name in asked
+        for one in replace_seeds(list_prescribed_runs(name, scale), chosen.seeds)
+    ]
     varied = {name for _, one in pieces for name in one.varied}
     narrowing = {name: value for name, value in base.given.items() if name in varied}
     base = replace(base, given={n: v for n, v in base.given.items() if n not in narrowing})
     chosen = replace(chosen, settings={**chosen.settings, **narrowing})
 
-    runs: dict[str, Candidate] = {}
+    runs: dict[str, ExperimentRun] = {}
     for name, one in pieces:
-        candidate = available(one, base)
+        candidate = request_run(one, base)
         kept = runs.setdefault(candidate.key, candidate)
         kept.copies += 1
         if name not in kept.experiments:
             kept.experiments.append(name)
     found = list(runs.values())
     where = ", ".join(asked) if len(asked) <= 3 else "these experiments"
-    return Expansion(tuple(asked), scale, select(found, chosen, where))
+    return Expansion(tuple(asked), scale, select_runs(found, chosen, where))
 
 
-def with_seeds(runs: Sequence[Wanted], typed_seeds: str | None) -> list[Wanted]:
+def replace_seeds(runs: Sequence[PrescribedRun], typed_seeds: str | None) -> list[PrescribedRun]:
     """The runs as the experiment has them, or each once with every seed that was typed."""
     if typed_seeds is None:
         return list(runs)
@@ -125,13 +140,13 @@ def with_seeds(runs: Sequence[Wanted], typed_seeds: str | None) -> list[Wanted]:
     return [replace(one, seed=seed) for one in each.values() for seed in seeds]
 
 
-def available(one: Wanted, base: Common) -> Candidate:
+def request_run(one: PrescribedRun, base: CommonOptions) -> ExperimentRun:
     """The request for a wanted run; where its task, method or model is unknown, the reason."""
     try:
         registry.get_task(one.task)
         if one.model not in MODELS:
-            raise unknown("model", one.model, MODELS)
-        request = Request(
+            raise UnknownNameError("model", one.model, MODELS)
+        request = RunRequest(
             registry.get_task(one.task),
             registry.get_method(one.method),
             options={},
@@ -143,20 +158,20 @@ def available(one: Wanted, base: Common) -> Candidate:
         )
         replace(request, common=replace(request.common, given={})).resolve(one.model)
     except UserError as error:
-        return Candidate(one, reason=_why(error, one), key=repr(one.words()))
+        return ExperimentRun(one, reason=_why(error, one), key=repr(one.words()))
     resolved = request.resolve(one.model)  # what is wrong with typed values is the user's to know
-    return Candidate(one, request, resolved, key=run_key.key(request, resolved))
+    return ExperimentRun(one, request, resolved, key=run_key.compute_run_key(request, resolved))
 
 
-def _why(error: UserError, one: Wanted) -> str:
+def _why(error: UserError, one: PrescribedRun) -> str:
     """The reason in few words; a name that is not here needs no guesses at others."""
     for kind, name in (("task", one.task), ("method", one.method), ("model", one.model)):
-        if str(error).startswith(f"unknown {kind} {name!r}"):
+        if isinstance(error, UnknownNameError) and (error.kind, error.name) == (kind, name):
             return f"{kind} {name} is not part of this installation"
     return str(error)
 
 
-def select(runs: Sequence[Candidate], chosen: Select, where: str) -> list[Candidate]:
+def select_runs(runs: Sequence[ExperimentRun], chosen: RunSelection, where: str) -> list[ExperimentRun]:
     """The runs that fit every selector; ``UserError`` where a selector, or all together, fit none."""
     if not runs:
         return []
@@ -169,16 +184,16 @@ def select(runs: Sequence[Candidate], chosen: Select, where: str) -> list[Candid
             picked = [word.strip() for word in text.split(",")]
             for word in picked:
                 if word not in values:
-                    raise unknown(f"{what} of {where}", word, set(values))
+                    raise UnknownNameError(f"{what} of {where}", word, set(values))
             kept = [run for run in kept if getattr(run.wanted, what) in picked]
     if chosen.methods is not None:
         kept = _by_method(runs, kept, chosen.methods, where)
-    for name, value in parse_given(chosen.settings).items():
+    for name, value in parse_typed_settings(chosen.settings).items():
         have = {_value(run, name) for run in runs}
         if value not in have:
-            shown = ", ".join(sorted((typed(one) for one in have - {None}), key=lambda s: (len(s), s)))
+            shown = ", ".join(sorted((format_value(one) for one in have - {None}), key=lambda s: (len(s), s)))
             flag = "--" + name.replace("_", "-")
-            raise UserError(f"{flag} {typed(value)}: {where} has {shown}; expected one of them")
+            raise UserError(f"{flag} {format_value(value)}: {where} has {shown}; expected one of them")
         kept = [run for run in kept if _value(run, name) == value]
     if not kept:
         raise UserError(f"{where}: no run fits all of these selectors; see bench plan")
@@ -186,14 +201,14 @@ def select(runs: Sequence[Candidate], chosen: Select, where: str) -> list[Candid
 
 
 def _by_method(
-    runs: Sequence[Candidate], kept: Iterable[Candidate], selectors: str, where: str
-) -> list[Candidate]:
+    runs: Sequence[ExperimentRun], kept: Iterable[ExperimentRun], selectors: str, where: str
+) -> list[ExperimentRun]:
     """Those of ``kept`` that fit one of the method selectors, each of which must fit one of ``runs``."""
     parsed = registry.parse_selector(selectors)
     for name, options in parsed:
         same = [run for run in runs if run.wanted.method == name]
         if not same:
-            raise unknown(f"method of {where}", name, {run.wanted.method for run in runs})
+            raise UnknownNameError(f"method of {where}", name, {run.wanted.method for run in runs})
         if not any(_has_options(run, options) for run in same):
             if (method := registry.methods().get(name)) is not None:
                 method.resolve_options(options)  # a misspelt option or a bad value says so
@@ -207,7 +222,7 @@ def _by_method(
     ]
 
 
-def _has_options(run: Candidate, options: Mapping[str, str]) -> bool:
+def _has_options(run: ExperimentRun, options: Mapping[str, str]) -> bool:
     if run.request is None or run.resolved is None:
         return all(str(run.wanted.options.get(n, (None,))[0]) == value for n, value in options.items())
     known = {option.name: option for option in run.request.method.options}
@@ -223,8 +238,10 @@ def _has_options(run: Candidate, options: Mapping[str, str]) -> bool:
     return True
 
 
-def _value(run: Candidate, name: str) -> Any:
+def _value(run: ExperimentRun, name: str) -> Any:
     """A setting of a run, as far as it is known."""
     if run.resolved is not None:
         return run.resolved.settings[name].value if name in run.resolved.settings else None
-    return BY_NAME[name].parse(run.wanted.settings[name][0]) if name in run.wanted.settings else None
+    return (
+        DEFINITIONS_BY_NAME[name].parse(run.wanted.settings[name][0]) if name in run.wanted.settings else None
+    )

@@ -25,9 +25,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.config.settings import BY_NAME
+from bench.config.settings import DEFINITIONS_BY_NAME
 from bench.config.specification import SCALES
-from bench.errors import DataError, unknown
+from bench.errors import DataError, UnknownNameError
 from bench.registry import parse_selector
 
 FOLDER = Path(__file__).parent
@@ -42,7 +42,7 @@ Entry = tuple[object, str]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PrescribedRun:
     """One run as a file words it; whether task, method and model exist is not known yet."""
 
     experiment: str
@@ -69,22 +69,22 @@ class Wanted:
         return (self.scale, self.task, self.method, self.model, self.seed, chosen)
 
 
-def names() -> tuple[str, ...]:
+def list_experiments() -> tuple[str, ...]:
     """All experiments, tables first, by number."""
     found = (path.stem for path in FOLDER.glob("*.toml"))
     return tuple(sorted(found, key=lambda name: (not name.startswith("table"), len(name), name)))
 
 
-def exists(name: str) -> bool:
-    return name in names()
+def has_experiment(name: str) -> bool:
+    return name in list_experiments()
 
 
 @cache
-def load(name: str) -> Mapping[str, Any]:
+def load_experiment(name: str) -> Mapping[str, Any]:
     """The file as it is; ``DataError`` naming what is wrong with it."""
     path = FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise unknown("experiment", name, names(), "bench list experiments")
+        raise UnknownNameError("experiment", name, list_experiments(), "bench list experiments")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -100,7 +100,7 @@ def load(name: str) -> Mapping[str, Any]:
             _check_grid(path, _at(grid, scale), scale)
     for block in content.get("reuse", ()):
         _refuse_unknown(path, block, REUSE)
-        if block.get("experiment") not in names() or block["experiment"] == name:
+        if block.get("experiment") not in list_experiments() or block["experiment"] == name:
             raise DataError(f"{path}: [[reuse]] expected the name of another experiment")
     return content
 
@@ -108,7 +108,7 @@ def load(name: str) -> Mapping[str, Any]:
 def _refuse_unknown(path: Path, table: Mapping[str, Any], known: set[str]) -> None:
     for key in table:
         if key not in known:
-            raise unknown(f"key in {path}", key, known)
+            raise UnknownNameError(f"key in {path}", key, known)
 
 
 def _check_grid(path: Path, grid: Mapping[str, Any], scale: str) -> None:
@@ -118,13 +118,13 @@ def _check_grid(path: Path, grid: Mapping[str, Any], scale: str) -> None:
         if not isinstance(grid.get(key), list) or not grid[key]:
             raise DataError(f"{path}: a [[grid]] has no {key} at scale {scale}")
     for name, entry in grid["settings"].items():
-        if name not in BY_NAME or name in NEVER:
-            raise unknown(f"setting in {path}", name, set(BY_NAME) - set(NEVER))
+        if name not in DEFINITIONS_BY_NAME or name in NEVER:
+            raise UnknownNameError(f"setting in {path}", name, set(DEFINITIONS_BY_NAME) - set(NEVER))
         _refuse_unknown(path, entry, {"value", "values", "per", "origin"})
         if not isinstance(entry.get("origin"), str) or ("value" in entry) == ("values" in entry):
             raise DataError(f"{path}: {name}: expected an origin, and either value or values")
         for value in entry.get("values", [entry.get("value")]):
-            BY_NAME[name].parse(value)
+            DEFINITIONS_BY_NAME[name].parse(value)
         if "per" in entry:
             leader = grid["settings"].get(entry["per"], {})
             if len(leader.get("values", ())) != len(entry.get("values", ())) or "per" in leader:
@@ -139,10 +139,10 @@ def _at(grid: Mapping[str, Any], scale: str) -> dict[str, Any]:
 
 
 @cache
-def wanted(name: str, scale: str) -> tuple[Wanted, ...]:
+def list_prescribed_runs(name: str, scale: str) -> tuple[PrescribedRun, ...]:
     """Every run of an experiment at a scale, as its file words it, in the order of the file."""
-    content = load(name)
-    runs: list[Wanted] = []
+    content = load_experiment(name)
+    runs: list[PrescribedRun] = []
     for grid in content.get("grid", ()):
         if scale in grid.get("scales", SCALES):
             runs += _product(name, content["source"], _at(grid, scale), scale)
@@ -152,7 +152,7 @@ def wanted(name: str, scale: str) -> tuple[Wanted, ...]:
     return tuple(runs)
 
 
-def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Iterator[Wanted]:
+def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Iterator[PrescribedRun]:
     methods = [one for text in grid["methods"] for one in parse_selector(text)]
     combinations = list(_settings(name, grid["settings"]))
     varied = tuple(n for n, entry in grid["settings"].items() if "values" in entry and "per" not in entry)
@@ -162,7 +162,7 @@ def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Ite
         own: dict[str, Entry] = {
             key: (value, f"experiment {name}: {source}") for key, value in options.items()
         }
-        yield Wanted(name, scale, task, method, own, model, seed, settings, varied)
+        yield PrescribedRun(name, scale, task, method, own, model, seed, settings, varied)
 
 
 def _settings(name: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Entry]]:
@@ -179,11 +179,11 @@ def _settings(name: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[dic
         yield chosen
 
 
-def _reused(block: Mapping[str, Any], scale: str) -> Sequence[Wanted]:
+def _reused(block: Mapping[str, Any], scale: str) -> Sequence[PrescribedRun]:
     """The runs of another experiment that a ``[[reuse]]`` names; they keep their experiment."""
     fitting = [
         one
-        for one in wanted(block["experiment"], scale)
+        for one in list_prescribed_runs(block["experiment"], scale)
         # At scale mini one backbone plays the parts of all.
         if (scale == "mini" or one.model in block.get("models", (one.model,)))
         and one.task in block.get("tasks", (one.task,))

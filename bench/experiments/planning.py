@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import run_key
-from bench.config.request import Request, Specified, specified, splits_of
-from bench.config.specification import Resolved
+from bench.config.request import RunRequest, SpecifiedRun, build_specified_run, list_splits
+from bench.config.specification import ResolvedSettings
 from bench.data.dataset import found
 from bench.errors import DataError, UserError
 from bench.experiments.cost_model import Estimate, History
-from bench.experiments.expansion import Candidate, Expansion
-from bench.experiments.files import load
+from bench.experiments.expansion import Expansion, ExperimentRun
+from bench.experiments.files import load_experiment
 from bench.models.catalogue import Located, locate
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
@@ -32,10 +32,10 @@ STATES = ("done", "running", "failed", "interrupted", "to do", "not available")
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """One run of a plan."""
 
-    candidate: Candidate
+    candidate: ExperimentRun
     state: str
     detail: str = ""
     """The kind of a failure; the reason why a run is not available."""
@@ -45,11 +45,11 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """All runs of an expansion."""
 
     expansion: Expansion
-    runs: tuple[Planned, ...]
+    runs: tuple[PlannedRun, ...]
 
     def count(self) -> dict[str, int]:
         """How many runs are in each state."""
@@ -72,31 +72,33 @@ class Plan:
         """How many trainings the open runs need; those that differ only in what they decode share one."""
         return len(
             {
-                run_key.key(run.candidate.request, run.candidate.resolved, training=True)
+                run_key.compute_run_key(run.candidate.request, run.candidate.resolved, training=True)
                 for run in self._open()
                 if run.candidate.request is not None and run.candidate.request.method.trains
             }
         )
 
-    def _open(self) -> list[Planned]:
+    def _open(self) -> list[PlannedRun]:
         return [run for run in self.runs if run.state not in ("done", "not available")]
 
 
-def plan(expansion: Expansion, store: Store) -> Plan:
+def plan_runs(expansion: Expansion, store: Store) -> ExperimentPlan:
     """Where every run of ``expansion`` stands, and its cost."""
     known = Known(store)
-    finder = Finder()
-    return Plan(expansion, tuple(_planned(candidate, known, finder) for candidate in expansion.runs))
+    finder = LocalInputs()
+    return ExperimentPlan(
+        expansion, tuple(_planned(candidate, known, finder) for candidate in expansion.runs)
+    )
 
 
-def _planned(candidate: Candidate, known: Known, finder: Finder) -> Planned:
+def _planned(candidate: ExperimentRun, known: Known, finder: LocalInputs) -> PlannedRun:
     if candidate.request is None or candidate.resolved is None:
-        return Planned(candidate, "not available", candidate.reason)
+        return PlannedRun(candidate, "not available", candidate.reason)
     there = finder.find(candidate.request, candidate.resolved)
     run_id = there.spec.run_id if there else None
     state, detail, seen = known.state(candidate.key, run_id)
     estimate = known.history.estimate(candidate.request, candidate.resolved)
-    return Planned(candidate, state, detail, run_id or seen, estimate)
+    return PlannedRun(candidate, state, detail, run_id or seen, estimate)
 
 
 class Known:
@@ -140,23 +142,23 @@ def _state(folder: RunDir, record: Mapping[str, Any] | None) -> tuple[str, str]:
 def _key_of(folder: RunDir, record: Mapping[str, Any] | None) -> str | None:
     """The outline's key of a stored run; None where it has left nothing to tell it by."""
     try:
-        return run_key.record_key(record if record is not None else read_json(folder.spec))
+        return run_key.compute_record_key(record if record is not None else read_json(folder.spec))
     except (DataError, OSError, KeyError, TypeError):
         return None
 
 
-class Finder:
+class LocalInputs:
     """Finds data and weights that are on this machine, each once; names runs by them."""
 
     def __init__(self) -> None:
         self._data: dict[tuple[str, Path | None, str, tuple[str, ...]], Prepared | None] = {}
         self._models: dict[str, Located | None] = {}
 
-    def find(self, request: Request, resolved: Resolved) -> Specified | None:
+    def find(self, request: RunRequest, resolved: ResolvedSettings) -> SpecifiedRun | None:
         """The request with what it needs, or None where that is not here."""
         model = self._model(request.model)
-        data = self._prepared(request, splits_of(request, resolved)) if model else None
-        return specified(request, model, data) if model and data else None
+        data = self._prepared(request, list_splits(request, resolved)) if model else None
+        return build_specified_run(request, model, data) if model and data else None
 
     def _model(self, name: str) -> Located | None:
         if name not in self._models:
@@ -166,7 +168,7 @@ class Finder:
                 self._models[name] = None
         return self._models[name]
 
-    def _prepared(self, request: Request, splits: tuple[str, ...]) -> Prepared | None:
+    def _prepared(self, request: RunRequest, splits: tuple[str, ...]) -> Prepared | None:
         common = request.common
         key = (request.task.name, common.data_dir, common.scale, splits)
         if key not in self._data:
@@ -180,11 +182,11 @@ class Finder:
 # --- as plain data
 
 
-def document(plan: Plan) -> dict[str, Any]:
+def document(plan: ExperimentPlan) -> dict[str, Any]:
     """The plan as one JSON document: experiments, runs with every setting and its origin, totals."""
     return {
         "scale": plan.expansion.scale,
-        "experiments": [about(name) for name in plan.expansion.names],
+        "experiments": [describe_experiment(name) for name in plan.expansion.names],
         "runs": [_as_json(run) for run in plan.runs],
         "totals": {
             "runs": len(plan.runs),
@@ -197,13 +199,13 @@ def document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def about(name: str) -> dict[str, Any]:
+def describe_experiment(name: str) -> dict[str, Any]:
     """What an experiment's file says of itself."""
-    content = load(name)
+    content = load_experiment(name)
     return {"name": name, "title": content["title"], "source": content["source"], "note": content.get("note")}
 
 
-def _as_json(run: Planned) -> dict[str, Any]:
+def _as_json(run: PlannedRun) -> dict[str, Any]:
     wanted, estimate = run.candidate.wanted, run.estimate
     return {
         "experiments": run.candidate.experiments,
@@ -216,12 +218,12 @@ def _as_json(run: Planned) -> dict[str, Any]:
         "state": run.state,
         "detail": run.detail,
         "estimate": {"seconds": round(estimate.seconds, 1), "basis": estimate.basis} if estimate else None,
-        "options": settings_of(run, "options"),
-        "settings": settings_of(run, "settings"),
+        "options": list_settings(run, "options"),
+        "settings": list_settings(run, "settings"),
     }
 
 
-def settings_of(run: Planned, which: str) -> dict[str, dict[str, Any]]:
+def list_settings(run: PlannedRun, which: str) -> dict[str, dict[str, Any]]:
     """``options`` or ``settings`` of a run with values and origins; what the file prescribes if not resolved."""
     resolved = run.candidate.resolved
     if resolved is not None:
@@ -232,7 +234,7 @@ def settings_of(run: Planned, which: str) -> dict[str, dict[str, Any]]:
     return {name: {"value": value, "origin": origin} for name, (value, origin) in entries.items()}
 
 
-def prescribed(runs: Sequence[Planned]) -> list[tuple[str, list[object], str]]:
+def list_prescribed_values(runs: Sequence[PlannedRun]) -> list[tuple[str, list[object], str]]:
     """What the experiment's file decides for these runs: (option or setting, its values, origin)."""
     found: dict[tuple[str, str], list[object]] = {}
     for run in runs:
@@ -244,10 +246,10 @@ def prescribed(runs: Sequence[Planned]) -> list[tuple[str, list[object], str]]:
     return [(name, values, origin) for (name, origin), values in found.items()]
 
 
-def differing(runs: Sequence[Planned]) -> list[str]:
+def list_differing_settings(runs: Sequence[PlannedRun]) -> list[str]:
     """The settings whose values differ between these runs, in the table's order."""
     values: dict[str, set[str]] = {}
     for run in runs:
-        for name, one in settings_of(run, "settings").items():
+        for name, one in list_settings(run, "settings").items():
             values.setdefault(name, set()).add(repr(one["value"]))
     return [name for name, found in values.items() if len(found) > 1]

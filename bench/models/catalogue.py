@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import DataError, UnavailableError, first_line, unknown
+from bench.errors import DataError, UnavailableError, UnknownNameError, first_line
 from bench.method import DECODER_ONLY, ENCODER_DECODER
 
 
@@ -106,7 +106,7 @@ def kind_of_model(model: str) -> str:
         check_files(path)
         return check_kind(path)
     if model not in MODELS:
-        raise unknown("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
+        raise UnknownNameError("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
     return MODELS[model].kind
 
 

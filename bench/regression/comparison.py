@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 from bench.system import progress
 from bench.system.json_files import read_json
 
@@ -120,11 +120,11 @@ def fitting(only: Iterable[str], among: Sequence[Case]) -> list[Case]:
     for name in chosen:
         task, blank, method = name.partition(" ")
         if not blank and name not in tasks | methods:
-            raise unknown("task or method", name, tasks | methods, "bench check --only")
+            raise UnknownNameError("task or method", name, tasks | methods, "bench check --only")
         if blank and task not in tasks:
-            raise unknown("task", task, tasks, f"bench check --only '{name}'")
+            raise UnknownNameError("task", task, tasks, f"bench check --only '{name}'")
         if blank and method not in methods:
-            raise unknown("method", method, methods, f"bench check --only '{name}'")
+            raise UnknownNameError("method", method, methods, f"bench check --only '{name}'")
     return [one for one in among if not chosen or any(one.fits(name) for name in chosen)]
 
 
@@ -133,12 +133,12 @@ def refusal(case: Case) -> str | None:
 
     The task or method is not here, it is not for this kind of model, or the mini suite has no data for it.
     """
-    from bench.config.request import Common, expand
+    from bench.config.request import CommonOptions, expand_requests
     from bench.data.sources import mini_root
 
     try:
-        common = Common(given=given(case.task))
-        [request] = expand(methods=case.method, tasks=case.task, seeds=str(SEED), common=common)
+        common = CommonOptions(given=given(case.task))
+        [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(SEED), common=common)
         request.resolve(request.model)
         mini_root(request.task)
     except UserError as error:
@@ -172,12 +172,12 @@ def in_short(refused: Mapping[Case, str]) -> str:
 
 def measure(case: Case, seed: int, runs: Path) -> Values:
     """Run one case afresh below ``runs`` and take its values: scores of all items, losses, counts."""
-    from bench.config.request import Common, expand
+    from bench.config.request import CommonOptions, expand_requests
     from bench.runs.runner import run
     from bench.system.progress import quietly
 
-    common = Common(runs=runs, offline=True, given=given(case.task))
-    [request] = expand(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
+    common = CommonOptions(runs=runs, offline=True, given=given(case.task))
+    [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
     with quietly(), mini_data():
         record = run(request)
     assert record is not None

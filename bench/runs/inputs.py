@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from bench.config.request import Specified
+from bench.config.request import SpecifiedRun
 from bench.data import subsets
 from bench.data.dataset import load_items, load_rows
 from bench.runs.formats import Coding, coding
@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Inputs:
     """The data of one specified run."""
 
-    def __init__(self, specified: Specified) -> None:
+    def __init__(self, specified: SpecifiedRun) -> None:
         self.specified = specified
         self.spec = specified.spec
 

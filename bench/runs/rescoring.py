@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 from bench.registry import get_task
 from bench.scoring import evaluation
 from bench.store.run_dir import RunDir
@@ -22,7 +22,7 @@ from bench.system.progress import say
 from bench.task import Task
 
 
-def chosen(store: Store, pattern: str) -> list[RunDir]:
+def select_runs(store: Store, pattern: str) -> list[RunDir]:
     """The runs whose name is, starts with, or (with ``*``) fits ``pattern``; ``UserError`` if none does."""
     if not pattern.strip():  # an unset variable in a script; every name starts so
         raise UserError(
@@ -38,11 +38,13 @@ def chosen(store: Store, pattern: str) -> list[RunDir]:
     if not found:
         if not folders:
             raise UserError(f"--run {pattern}: there is no run in {store.root} (--runs DIR, BENCH_RUNS)")
-        raise unknown("run", pattern, list(folders)[:20], "bench list runs; a pattern with * chooses several")
+        raise UnknownNameError(
+            "run", pattern, list(folders)[:20], "bench list runs; a pattern with * chooses several"
+        )
     return [folders[name] for name in found]
 
 
-def again(folder: RunDir, task: Task | None = None, only: Sequence[str] = ()) -> dict[str, Any]:
+def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = ()) -> dict[str, Any]:
     """Score one run again: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``.
 
     ``task``: where it is no registered one. ``only``: these metrics; the others stay as the record has them.
@@ -73,8 +75,8 @@ def again(folder: RunDir, task: Task | None = None, only: Sequence[str] = ()) ->
                 told = "; ".join(dict.fromkeys(str(one["reason"]) for one in scores["all"].values()))
                 return {"run": folder.run_id, "error": f"no score: {told}; the record stays as it is"}
             else:
-                scores = keeping(record["scores"], scores)
-            differing = difference(record["scores"], scores)
+                scores = keep_unavailable_scores(record["scores"], scores)
+            differing = find_changed_scores(record["scores"], scores)
             if differing:
                 folder.write_scores(scores)
                 folder.finish_stage("score", sha256)
@@ -104,7 +106,7 @@ def again(folder: RunDir, task: Task | None = None, only: Sequence[str] = ()) ->
     return {"run": folder.run_id, "changed": differing, "values": values}
 
 
-def keeping(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def keep_unavailable_scores(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """``new``, with the old values of scores that cannot be had here: absent weights take no value away.
 
     A scorer that broke is another matter, and stands as it is.
@@ -124,7 +126,7 @@ def keeping(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def find_changed_scores(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """The metrics that differ in any group: in value, signature, reason or gate."""
     return [
         name

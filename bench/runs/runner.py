@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import metrics
-from bench.config.request import Request, Resolver, Specified
+from bench.config.request import Resolver, RunRequest, SpecifiedRun
 from bench.errors import UserError
 from bench.runs import rescoring
 from bench.runs.failures import is_interrupt
 from bench.runs.job_context import Place
-from bench.runs.stages import Attempt, is_intact
+from bench.runs.stages import Attempt, are_products_intact
 from bench.scoring import evaluation, golden
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
@@ -34,7 +34,7 @@ MINI_NOTE = (
 )
 
 
-def run(request: Request, place: Place | None = None, resolver: Resolver | None = None) -> Record | None:
+def run(request: RunRequest, place: Place | None = None, resolver: Resolver | None = None) -> Record | None:
     """Carry a request out, or find it done; the record. Raises what went wrong, after recording it.
 
     ``resolver``: of the command that this is a part of, so that data and backbones are hashed once.
@@ -42,7 +42,7 @@ def run(request: Request, place: Place | None = None, resolver: Resolver | None 
     return run_specified((resolver or Resolver()).specify(request), place)
 
 
-def run_specified(specified: Specified, place: Place | None = None) -> Record | None:
+def run_specified(specified: SpecifiedRun, place: Place | None = None) -> Record | None:
     """Carry a specified run out, or find it done; the record. Raises what went wrong, after recording it.
 
     In a launch of many processes the first one keeps the run's folder; the others only take part in
@@ -50,7 +50,7 @@ def run_specified(specified: Specified, place: Place | None = None) -> Record | 
     """
     folder = Store(specified.common.runs).run(specified.spec.run_id)
     done = folder.done_record()
-    if done is not None and is_intact(specified, folder):
+    if done is not None and are_products_intact(specified, folder):
         return score_again_where_needed(specified, folder, done)
     if done is not None:
         say(f"{specified.spec.run_id} is done, but a product is gone or damaged")
@@ -73,16 +73,16 @@ def run_specified(specified: Specified, place: Place | None = None) -> Record | 
     return folder.done_record()
 
 
-def score_again_where_needed(specified: Specified, folder: RunDir, done: Record) -> Record | None:
+def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Record) -> Record | None:
     """The record of a finished run, after scoring it for what can be scored by now."""
     run_id = specified.spec.run_id
-    names = to_score_again(specified.task, done)
+    names = list_stale_scores(specified.task, done)
     if not names:
         say(f"{run_id} is done already ({folder.path}); nothing to do")
         return done
     if rank() == 0:
         say(f"{run_id} is done, scoring it again for {', '.join(names)}")
-        outcome = rescoring.again(folder, specified.task)
+        outcome = rescoring.rescore_run(folder, specified.task)
         if "error" in outcome:
             raise UserError(f"{run_id}: {outcome['error']}")
     return folder.done_record()
@@ -92,14 +92,14 @@ def record_failure(attempt: Attempt, folder: RunDir, error: BaseException) -> No
     """Keep the record of an attempt that did not finish; raises ``KeyboardInterrupt`` if it was stopped."""
     interrupted = is_interrupt(error)
     status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
-    keep(folder, attempt.record(status, {"error": attempt.described(error)}))
+    write_failure_record(folder, attempt.record(status, {"error": attempt.described(error)}))
     if interrupted:
         raise KeyboardInterrupt(
             f"{str(error) or 'stopped'}; the same command continues from there: {attempt.specified.command}"
         ) from error
 
 
-def to_score_again(task: Task, record: Mapping[str, Any]) -> list[str]:
+def list_stale_scores(task: Task, record: Mapping[str, Any]) -> list[str]:
     """The scores of a finished run that are missing and can be computed by now, or whose scorer changed."""
     again = (evaluation.NOT_YET, evaluation.FAILED)
     scores = record["scores"]["all"]
@@ -112,13 +112,13 @@ def to_score_again(task: Task, record: Mapping[str, Any]) -> list[str]:
     return missing + [name for name in golden.changed(task.name, record["scores"]) if name not in missing]
 
 
-def failed_scores(record: Mapping[str, Any]) -> list[str]:
+def list_failed_scores(record: Mapping[str, Any]) -> list[str]:
     """The scores that should have been computed and were not: the run is kept and the command fails."""
     scores = record["scores"]["all"]
     return [name for name, one in scores.items() if (one.get("reason") or "").startswith(evaluation.FAILED)]
 
 
-def keep(folder: RunDir, record: Mapping[str, Any]) -> None:
+def write_failure_record(folder: RunDir, record: Mapping[str, Any]) -> None:
     """Write the record of a failure; where even that fails (a full disk), say so and let the cause be seen."""
     try:
         folder.write_record(record)

@@ -12,8 +12,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bench.config.request import Specified
-from bench.config.specification import RunSpec, of_training
+from bench.config.request import SpecifiedRun
+from bench.config.specification import RunSpec, select_training_settings
 from bench.data import dataset
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
@@ -21,15 +21,15 @@ from bench.system.files import replacing, sha256_text
 from bench.system.json_files import canonical_json, write_jsonl_atomic
 
 
-def training_key(specified: Specified) -> str:
+def compute_training_key(specified: SpecifiedRun) -> str:
     """Hash of all that the trained parameters depend on: the run's identity without what only decoding reads."""
     identity = specified.spec.identity()
-    settings = of_training(identity["settings"])
-    files = dataset.fingerprint_of(specified.data, training_splits(specified))
+    settings = select_training_settings(identity["settings"])
+    files = dataset.fingerprint_of(specified.data, list_training_splits(specified))
     return sha256_text(canonical_json({**identity, "settings": settings, "data": files}))
 
 
-def training_splits(specified: Specified) -> tuple[str, ...]:
+def list_training_splits(specified: SpecifiedRun) -> tuple[str, ...]:
     """The splits that training reads."""
     spec = specified.spec
     if not spec.trains:
@@ -37,7 +37,7 @@ def training_splits(specified: Specified) -> tuple[str, ...]:
     return (spec["train_split"], *(["dev"] if spec["eval_every"] is not None else []))
 
 
-def take(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | None:
+def reuse_training(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | None:
     """Put the parameters of another run with this training into ``folder``; what is known of the training.
 
     None where there is no such run, or where its parameters are no longer what its training left.
@@ -50,14 +50,14 @@ def take(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | None:
         if facts is None or facts["training"] is None:  # nothing was trained: building it is as quick
             continue
         with replacing(folder.parameters) as temporary:
-            link(other.parameters, temporary)
+            link_or_copy(other.parameters, temporary)
         write_jsonl_atomic(folder.log, other.read_log())
         training = {**facts["training"], "taken_from": facts["training"]["taken_from"] or other.run_id}
         return {**facts, "training": training}
     return None
 
 
-def link(existing: Path, new: Path) -> None:
+def link_or_copy(existing: Path, new: Path) -> None:
     """The same file under a second name, so that a fine-tuned model is on the disk once; else a copy.
 
     Stored parameters are only ever replaced as a whole, never written into.

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bench.config.request import Specified
+from bench.config.request import SpecifiedRun
 from bench.config.specification import RunSpec
 from bench.runs.failures import describe_error
 from bench.runs.inputs import Inputs
 from bench.runs.job_context import Place
-from bench.runs.shared_training import take, training_key
+from bench.runs.shared_training import compute_training_key, reuse_training
 from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
 from bench.system import provenance
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from bench.models.adapted import TunedBase
 
 
-def decode_key(spec: RunSpec, folder: RunDir) -> str:
+def compute_decoding_key(spec: RunSpec, folder: RunDir) -> str:
     """Hash of what the outputs are made from: the specification and the stored parameters."""
     return sha256_text(canonical_json([spec.key, folder.product_sha256("train")]))
 
 
-def is_intact(specified: Specified, folder: RunDir) -> bool:
+def are_products_intact(specified: SpecifiedRun, folder: RunDir) -> bool:
     """Whether the products of a finished run are there and are what the run left."""
-    if not folder.stage_done("train", training_key(specified)):
+    if not folder.stage_done("train", compute_training_key(specified)):
         return False
-    return folder.stage_done("decode", decode_key(specified.spec, folder))
+    return folder.stage_done("decode", compute_decoding_key(specified.spec, folder))
 
 
 class Attempt:
@@ -49,7 +49,7 @@ class Attempt:
 
     def __init__(
         self,
-        specified: Specified,
+        specified: SpecifiedRun,
         folder: RunDir,
         beat: Callable[[], None] = lambda: None,
         place: Place | None = None,
@@ -60,7 +60,7 @@ class Attempt:
         self.beat = beat
         self.place = place
         self.inputs = Inputs(specified)
-        self.training_key = training_key(specified)
+        self.training_key = compute_training_key(specified)
         self.stopping = Stopping(place)
         self.started = provenance.now()
         self.clock = time.monotonic()
@@ -161,11 +161,11 @@ class Attempt:
         tuned = self.build(tokenizer)
         self.inputs.coding(tokenizer).check_room(self.inputs.prompts(tokenizer), tuned)
         # The processes of a launch of many must all do the same, and only the first one sees the folder.
-        facts = take(self.folder, self.spec, key) if processes() == 1 else None
+        facts = reuse_training(self.folder, self.spec, key) if processes() == 1 else None
         if facts is not None:
             say(f"training: taken from {facts['training']['taken_from']}, which trained the same")
         else:
-            facts = {"training": self.fit(tokenizer, tuned), "parameters": counts(tuned)}
+            facts = {"training": self.fit(tokenizer, tuned), "parameters": count_parameters(tuned)}
             checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
         self.folder.finish_stage("train", key, facts)
         return facts["training"], facts["parameters"]
@@ -235,7 +235,7 @@ class Attempt:
         from bench.decoding.generation import decode
         from bench.training import checkpoint
 
-        key = decode_key(self.spec, self.folder)
+        key = compute_decoding_key(self.spec, self.folder)
         if (facts := self.folder.stage_facts("decode", key)) is not None:
             say("decoding: done already")
             return facts
@@ -288,7 +288,7 @@ class Attempt:
         return scores
 
 
-def counts(tuned: TunedBase) -> dict[str, int]:
+def count_parameters(tuned: TunedBase) -> dict[str, int]:
     """Parameters trained, kept afterwards, and of the backbone."""
     return {
         "trained": sum(p.numel() for p in tuned.parameters() if p.requires_grad),

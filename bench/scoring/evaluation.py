@@ -49,9 +49,9 @@ def names(task: Task, only: Iterable[str] = ()) -> list[str]:
     chosen = list(only)
     for name in chosen:
         if name not in known:
-            from bench.errors import unknown
+            from bench.errors import UnknownNameError
 
-            raise unknown(f"metric of {task.name}", name, known, "bench list metrics")
+            raise UnknownNameError(f"metric of {task.name}", name, known, "bench list metrics")
     return [name for name in known if not chosen or name in chosen]
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from bench.config.specification import PROTOCOLS, SCALES
 from bench.data import dataset
-from bench.errors import DataError, UnavailableError, UserError, unknown
+from bench.errors import DataError, UnavailableError, UnknownNameError, UserError
 from bench.scoring.evaluation import Pair
 from bench.system.files import read_bytes
 from bench.system.json_files import parse_json
@@ -101,11 +101,11 @@ def own_references(
 ) -> tuple[Sequence[Item], list[str]]:
     """The items of the task's own split, the first ``limit`` where given, and the outputs for them."""
     if split not in task.files:
-        raise unknown(f"split of {task.name}", split, task.files, "--split")
+        raise UnknownNameError(f"split of {task.name}", split, task.files, "--split")
     if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
+        raise UnknownNameError("protocol", protocol, PROTOCOLS)
     if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
+        raise UnknownNameError("scale", scale, SCALES)
     try:
         found = dataset.found(task, data_dir, not offline, scale, (split,))
     except UnavailableError as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import metrics
-from bench.errors import UnavailableError, unknown
+from bench.errors import UnavailableError, UnknownNameError
 from bench.system.files import sha256_text
 from bench.system.json_files import canonical_json
 
@@ -48,7 +48,7 @@ def tasks() -> list[str]:
 def golden(task: str) -> dict[str, Any]:
     """The golden outputs of a task."""
     if task not in tasks():
-        raise unknown("task with golden outputs", task, tasks())
+        raise UnknownNameError("task with golden outputs", task, tasks())
     document: dict[str, Any] = json.loads((FOLDER / f"{task}.json").read_text(encoding="utf-8"))
     return document
 

@@ -26,7 +26,7 @@ JOB_VARIABLE = "BENCH_JOB"  # a scheduler's job says here which one it is; a req
 _NUMBERED = re.compile(r"(\d{4,})\.json")
 
 
-class Busy(UserError):
+class LeaseHeldError(UserError):
     """Somebody else works on it. ``holder``: host, pid, since, silent_s, file."""
 
     def __init__(self, message: str, holder: dict[str, Any]) -> None:
@@ -34,7 +34,7 @@ class Busy(UserError):
         self.holder = holder
 
 
-def numbers(directory: Path) -> list[int]:
+def list_numbers(directory: Path) -> list[int]:
     """The numbers in use in ``directory``, ascending. Temporaries and strangers do not count."""
     try:
         names = os.listdir(directory)  # noqa: PTH208 - thousands of runs: names only
@@ -43,11 +43,11 @@ def numbers(directory: Path) -> list[int]:
     return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
 
 
-def numbered(directory: Path, number: int) -> Path:
+def get_numbered_path(directory: Path, number: int) -> Path:
     return directory / f"{number:04d}.json"
 
 
-class Claim:
+class Lease:
     """The right to work on something alone, held in a numbered file.
 
     The holder is the highest number. Claims are never removed to take over, only outnumbered: two
@@ -56,7 +56,7 @@ class Claim:
     """
 
     def __init__(self, directory: Path, number: int, what: str, content: str) -> None:
-        self.path = numbered(directory, number)
+        self.path = get_numbered_path(directory, number)
         self.content = content
         self.lost = False
         self._number, self._what, self._pid = number, what, os.getpid()
@@ -64,16 +64,16 @@ class Claim:
         self._thread: threading.Thread | None = None
 
     @classmethod
-    def take(cls, directory: Path, what: str, stale_after: float) -> Claim:
+    def take(cls, directory: Path, what: str, stale_after: float) -> Lease:
         """Become the holder, or say who is."""
         started = processes.process_started(os.getpid())
         owner = {"host": socket.gethostname(), "machine": processes.machine(), "pid": os.getpid()}
         owner |= {"started": started, "since": provenance.now(), "token": secrets.token_hex(8)}
         owner["job"] = os.environ.get(JOB_VARIABLE)
         for _ in range(1000):
-            highest = max(numbers(directory), default=0)
-            if highest and (holder := holder_of(directory, highest, stale_after)):
-                raise Busy(
+            highest = max(list_numbers(directory), default=0)
+            if highest and (holder := find_holder(directory, highest, stale_after)):
+                raise LeaseHeldError(
                     f"{what} is being worked on by pid {holder['pid']} on {holder['host']} (last sign of "
                     f"life {holder['silent_s']:.0f} s ago). Wait for it, or, if you know that it is gone, "
                     f"remove {holder['file']} and try again.",
@@ -84,7 +84,7 @@ class Claim:
                 files.create_new(claim.path, claim.content)
             except files.Taken:
                 continue  # somebody was quicker: look again
-            if max(numbers(directory), default=0) == highest + 1:
+            if max(list_numbers(directory), default=0) == highest + 1:
                 claim._remove_lower()
                 return claim
             # Our number had been used, left and outnumbered while we looked at the one before it.
@@ -107,7 +107,7 @@ class Claim:
             ours = self.path.read_bytes() == self.content.encode()
         except FileNotFoundError:
             return False
-        return ours and max(numbers(self.path.parent), default=0) == self._number
+        return ours and max(list_numbers(self.path.parent), default=0) == self._number
 
     def start_beating(self, every: float) -> None:
         """Give signs of life from a thread, whatever else the process is busy with."""
@@ -136,16 +136,16 @@ class Claim:
                 os.truncate(self.path, 0)
 
     def _remove_lower(self) -> None:
-        for number in numbers(self.path.parent):
+        for number in list_numbers(self.path.parent):
             if number < self._number:
                 with contextlib.suppress(OSError):
-                    numbered(self.path.parent, number).unlink()
+                    get_numbered_path(self.path.parent, number).unlink()
         files.remove_leftovers(self.path.parent)
 
 
-def holder_of(directory: Path, number: int, stale_after: float) -> dict[str, Any] | None:
+def find_holder(directory: Path, number: int, stale_after: float) -> dict[str, Any] | None:
     """Who holds claim ``number`` and since how many seconds it has been silent; None if nobody alive."""
-    path = numbered(directory, number)
+    path = get_numbered_path(directory, number)
     try:
         with path.open("rb") as file:  # opening makes a network file system look again
             content, beaten = file.read(), os.fstat(file.fileno()).st_mtime
@@ -161,12 +161,12 @@ def holder_of(directory: Path, number: int, stale_after: float) -> dict[str, Any
             return None  # this very job, before the scheduler ended it there and started it again here
     except (DataError, KeyError, TypeError):  # damaged: its age decides
         who, here, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
-    silent = max(0.0, file_system_time(directory) - beaten)
+    silent = max(0.0, read_file_system_time(directory) - beaten)
     alive = processes.process_started(who["pid"]) == started if here else silent <= stale_after
     return {**who, "silent_s": silent, "file": str(path)} if alive else None
 
 
-def file_system_time(directory: Path) -> float:
+def read_file_system_time(directory: Path) -> float:
     """The present by the clock that stamps files: a server's clock may differ from ours."""
     probe = files.temporary_name(directory / "clock")
     try:

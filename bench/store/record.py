@@ -3,7 +3,7 @@
 A record is written once and read for years, by other versions and after other programs and people touched it.
 What readers rely on is declared here (``docs/record.schema.json`` is made from it); fields that nobody computes
 with may be anything and stay in the document. An odd record is left out of a listing with its reason
-(``bench.store.run_dir.Damage``) and never stops the reading of the others.
+(``bench.store.run_dir.DamagedRecord``) and never stops the reading of the others.
 
     record = parse_record(document, run_id)     # raises RecordError with the place and what was expected
     record.status is RunStatus.DONE

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import DataError, UserError
-from bench.store.lease import BEAT_EVERY, STALE_AFTER, Claim, holder_of, numbered, numbers
+from bench.store.lease import BEAT_EVERY, STALE_AFTER, Lease, find_holder, get_numbered_path, list_numbers
 from bench.store.record import FORMAT, STATUSES, Record, RecordError, RunStatus, make_record, parse_record
 from bench.system import files, json_files, provenance
 
@@ -32,7 +32,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
 
 
 @dataclass(frozen=True)
-class Damage:
+class DamagedRecord:
     """A record that could not be read, and why: ``str`` names both."""
 
     path: Path
@@ -81,14 +81,14 @@ class RunDir:
         directory = self.path / "records"
         taken = 0
         while True:
-            number = max([taken, *numbers(directory)]) + 1
+            number = max([taken, *list_numbers(directory)]) + 1
             # The time is taken after the number before was seen, and anew for each try.
             header: Document = {"format": FORMAT, "run_id": self.run_id, "attempt": number}
             header["recorded"] = provenance.now()
             document = header | content | header
             text = json_files.to_json(document, indent=2)
             make_record(json.loads(text), RunStatus(document["status"]))
-            path = numbered(directory, number)
+            path = get_numbered_path(directory, number)
             try:
                 files.create_new(path, text + "\n")
             except files.Taken:
@@ -97,7 +97,7 @@ class RunDir:
                 return path
 
     def read_attempts(
-        self, damaged: list[Damage], newest: int | None = None, status: str | None = None
+        self, damaged: list[DamagedRecord], newest: int | None = None, status: str | None = None
     ) -> list[Record]:
         """Attempts in order of time, or the ``newest`` few.
 
@@ -105,23 +105,23 @@ class RunDir:
         """
         records: list[Record] = []
         directory = self.path / "records"
-        for number in reversed(numbers(directory)):
+        for number in reversed(list_numbers(directory)):
             if newest is not None and len(records) == newest:
                 break
-            path = numbered(directory, number)
+            path = get_numbered_path(directory, number)
             try:
                 record = parse_record(json_files.read_json(path), self.run_id)
             except RecordError as error:
-                damaged.append(Damage(path, str(error)))
+                damaged.append(DamagedRecord(path, str(error)))
             except DataError as error:
-                damaged.append(Damage(path, error.problem or str(error)))
+                damaged.append(DamagedRecord(path, error.problem or str(error)))
             else:
                 if status is None or record.status == status:
                     records.append(record)
         return records[::-1]
 
     def read_records(
-        self, damaged: list[Damage], newest: int | None = None, status: str | None = None
+        self, damaged: list[DamagedRecord], newest: int | None = None, status: str | None = None
     ) -> list[Document]:
         """``read_attempts`` as they are stored."""
         return [record.document for record in self.read_attempts(damaged, newest, status)]
@@ -240,20 +240,20 @@ class RunDir:
 
     def worker(self, stale_after: float = STALE_AFTER) -> dict[str, Any] | None:
         """Who works on this run now: host, pid, since, silent_s, file; None if nobody does."""
-        highest = max(numbers(self.path / "claims"), default=0)
-        return holder_of(self.path / "claims", highest, stale_after) if highest else None
+        highest = max(list_numbers(self.path / "claims"), default=0)
+        return find_holder(self.path / "claims", highest, stale_after) if highest else None
 
     @contextlib.contextmanager
     def claim(
         self, stale_after: float = STALE_AFTER, beat_every: float | None = BEAT_EVERY
-    ) -> Iterator[Claim]:
+    ) -> Iterator[Lease]:
         """Work on this run alone: UserError while another process does.
 
         A claim whose process was killed is taken over at once on the same machine, and after
         ``stale_after`` seconds without a sign of life elsewhere. A thread gives these signs, unless
         ``beat_every`` is None; a long loop should call ``beat`` now and then to learn of a lost claim.
         """
-        claim = Claim.take(self.path / "claims", f"run {self.run_id}", stale_after)
+        claim = Lease.take(self.path / "claims", f"run {self.run_id}", stale_after)
         try:
             for directory in (self.path, self.path / "records", self.path / "stages"):
                 files.remove_leftovers(directory)

@@ -28,9 +28,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DataError, UserError, unknown
+from bench.errors import DataError, UnknownNameError, UserError
 from bench.store.record import Record, RunStatus
-from bench.store.run_dir import RUN_ID, Damage, Document, RunDir
+from bench.store.run_dir import RUN_ID, DamagedRecord, Document, RunDir
 
 LAUNCHES = "launches"
 """The folder beside the runs where ``bench submit`` keeps what it submitted; no run has that name."""
@@ -51,7 +51,7 @@ def lookup(record: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def is_called(run_id: str, name: str) -> bool:
+def matches_run_name(run_id: str, name: str) -> bool:
     """Whether ``name`` is the run's name or the beginning or end of it: the end is its hash.
 
     Nothing is called by an empty name, which an unset variable of a shell leaves.
@@ -64,7 +64,7 @@ class Store:
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root) if root is not None else default_root()
-        self.damaged: list[Damage] = []  # what the latest reading of records had to leave out
+        self.damaged: list[DamagedRecord] = []  # what the latest reading of records had to leave out
 
     def run(self, run_id: str) -> RunDir:
         """The run with that name, whether or not anything of it exists yet."""
@@ -83,16 +83,16 @@ class Store:
     def find(self, name: str) -> RunDir:
         """The existing run called ``name``, or the only one whose name starts or ends so.
 
-        For verbs that act on one run; those that act on several choose with ``bench.runs.rescoring.chosen`` (from
-        what is stored) or ``bench.cluster.select`` (from what was submitted, too).
+        For verbs that act on one run; those that act on several choose with ``bench.runs.rescoring.select_runs``
+        (from what is stored) or ``bench.cluster.select`` (from what was submitted, too).
         """
         by_name = {run.run_id: run for run in self.runs()}
-        near = [name] if name in by_name else [n for n in by_name if is_called(n, name)]
+        near = [name] if name in by_name else [n for n in by_name if matches_run_name(n, name)]
         if len(near) == 1:
             return by_name[near[0]]
         if near:
             raise UserError(f"{name!r} fits {len(near)} runs: {', '.join(near)}; type more of it")
-        raise unknown("run", name, by_name, f"runs are read from {self.root}; see --runs")
+        raise UnknownNameError("run", name, by_name, f"runs are read from {self.root}; see --runs")
 
     def read(self, latest: bool = True) -> list[Record]:
         """The records of all runs, typed: each run's latest attempt, or all attempts in their order.
@@ -119,8 +119,8 @@ class Store:
         """Records that fit: ``select({"spec.task": "webnlg", "status": ["done", "failed"]})``."""
         return [record for record in self.records(latest) if _fits(record, where)]
 
-    def _gather(self, read: Callable[[RunDir, list[Damage]], list[Record]]) -> list[Record]:
-        damaged: list[Damage] = []
+    def _gather(self, read: Callable[[RunDir, list[DamagedRecord]], list[Record]]) -> list[Record]:
+        damaged: list[DamagedRecord] = []
         records = [record for run in self.runs() for record in read(run, damaged)]
         self.damaged = damaged
         return records

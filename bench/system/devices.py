@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bench.errors import UserError, unknown
+from bench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ def pick_device(wanted: str, precision: str = "fp32") -> torch.device:
     import torch
 
     if wanted not in DEVICES:
-        raise unknown("device", wanted, DEVICES)
+        raise UnknownNameError("device", wanted, DEVICES)
     cuda = torch.cuda.is_available()
     if wanted == "cuda" and not cuda:
         raise UserError("--device cuda: no CUDA device is visible here; use --device cpu (see bench doctor)")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.errors import unknown
+from bench.errors import UnknownNameError
 from reports.document import examples, overview, paper_figures, paper_tables, run_list
 from reports.document.examples import Generations
 from reports.document.schema import Report, Table
@@ -66,7 +66,7 @@ def chosen(which: Sequence[str]) -> tuple[str, ...]:
     known = (*published.WITH_CELLS, "claims")
     for name in which:
         if name not in (*known, "all"):
-            raise unknown("table or figure", name, (*known, "all"))
+            raise UnknownNameError("table or figure", name, (*known, "all"))
     return tuple(name for name in known if name in which or "all" in which or not which)
 
 

@@ -40,10 +40,15 @@ def make(
 
 def progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Progress, ...]:
     """Of every experiment among ``names``: its runs at both scales, and how many of them there are."""
-    from bench.experiments.expansion import expand
-    from bench.experiments.expansion import names as known
+    from bench.experiments.expansion import expand_experiments
+    from bench.experiments.files import list_experiments
 
-    found = [(name, scale, expand(name, scale)) for name in known() if name in names for scale in SCALES]
+    found = [
+        (name, scale, expand_experiments(name, scale))
+        for name in list_experiments()
+        if name in names
+        for scale in SCALES
+    ]
     wanted = {
         (run.wanted.task, run.wanted.method, run.wanted.model, scale, run.wanted.seed)
         for _, scale, expansion in found
@@ -72,7 +77,7 @@ def states_of(records: Iterable[Record]) -> dict[str, str]:
     states: dict[str, str] = {}
     for record in records:
         try:
-            key = run_key.record_key(record)
+            key = run_key.compute_record_key(record)
         except (KeyError, TypeError):
             continue  # a record of another version, without all that an outline needs
         if states.get(key) != "done":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import results
-from bench.errors import unknown
+from bench.errors import UnknownNameError
 
 FOLDER = Path(results.__file__ or "").parent / "paper"
 TABLES = tuple(f"table{number}" for number in range(1, 11))
@@ -218,7 +218,7 @@ def document(name: str) -> dict[str, Any]:
 def table(name: str) -> PaperTable:
     """A table, a figure or ``efficiency`` by name; ``UserError`` for any other name."""
     if name not in WITH_CELLS:
-        raise unknown("table or figure of the paper", name, WITH_CELLS)
+        raise UnknownNameError("table or figure of the paper", name, WITH_CELLS)
     raw = _read(name)
     return PaperTable(
         id=raw["id"],
@@ -276,6 +276,6 @@ def _place(raw: Mapping[str, Any]) -> Place:
 @cache
 def _read(name: str) -> dict[str, Any]:
     if name not in DOCUMENTS:
-        raise unknown("document of the paper", name, DOCUMENTS)
+        raise UnknownNameError("document of the paper", name, DOCUMENTS)
     parsed: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return parsed

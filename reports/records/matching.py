@@ -14,7 +14,7 @@ from typing import Any
 
 from bench import registry
 from bench.config import settings
-from bench.config.specification import resolve_run
+from bench.config.specification import resolve_run_settings
 from bench.errors import UserError
 from bench.models.catalogue import kind_of_model
 from reports.paper.published import Cell
@@ -99,7 +99,9 @@ def expected(task: str, method: str, model: str, scale: str, options: Values) ->
     try:
         known = registry.get_method(method)
         kind = kind_of_model(model)
-        found = resolve_run(registry.get_task(task), known, dict(options), {}, model, scale, "original", kind)
+        found = resolve_run_settings(
+            registry.get_task(task), known, dict(options), {}, model, scale, "original", kind
+        )
     except UserError:
         return None
     return Expected(
@@ -158,7 +160,7 @@ def is_usual(profile: Profile, what: Wanted, name: str, value: Any, usual: Mappi
 
 def decides(name: str, usual: Expected | None) -> bool:
     """Whether a setting can change the result of the run."""
-    known = settings.BY_NAME.get(name)
+    known = settings.DEFINITIONS_BY_NAME.get(name)
     if known is None:
         return False
     return known.identity and (usual is None or usual.trains or known.stage != "train")

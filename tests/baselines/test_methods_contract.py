@@ -13,7 +13,7 @@ from tiny import BACKBONES, Letters
 
 import baselines
 from bench import registry
-from bench.config.settings import BY_NAME
+from bench.config.settings import DEFINITIONS_BY_NAME
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, ENCODER_DECODER, Method
 from bench.models.adapted import TunedBase
@@ -53,7 +53,7 @@ def test_the_example_of_the_contributing_guide_works(tmp_path: Path, monkeypatch
     code = textwrap.dedent("   " + guide.split("```python\n   ")[1].split("```")[0])
     (tmp_path / "guide" / "bias.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    found = registry.discover("guide", Method, "no.such.group")
+    found = registry.discover_plugins("guide", Method, "no.such.group")
     assert not found.broken
     bias = found.usable["bias"]
     mini = bias.settings_for("mini", "webnlg", {})
@@ -88,7 +88,7 @@ def test_declaration(method: Method) -> None:
     assert method.kinds and set(method.kinds) <= {DECODER_ONLY, ENCODER_DECODER}
     names = [option.name for option in method.options]
     assert len(set(names)) == len(names)
-    assert not set(names) & set(BY_NAME), "an option hides a setting of the harness"
+    assert not set(names) & set(DEFINITIONS_BY_NAME), "an option hides a setting of the harness"
     for option in method.options:
         assert option.help.strip()
         assert option.default is None or option.parse(option.default, method.name) == option.default
@@ -133,7 +133,7 @@ def test_settings(method: Method, scale: str, model: str) -> None:
                 if name in options:
                     assert options[name].parse(value, method.name) == value
                 else:
-                    assert BY_NAME[name].parse(value) == value
+                    assert DEFINITIONS_BY_NAME[name].parse(value) == value
                 if model == "gpt2-large" and "Table 6" in origin:
                     assert "medium" in origin
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.config.request import Common, Resolver, expand
+from bench.config.request import CommonOptions, Resolver, expand_requests
 from bench.data import sources
 from bench.errors import UnavailableError
 from tests.cluster.conftest import Bench
@@ -49,7 +49,9 @@ def test_what_cannot_be_had_is_looked_for_once(tmp_path: Path, monkeypatch: pyte
         raise UnavailableError(f"no {model}")
 
     monkeypatch.setattr("bench.config.request.locate", none)
-    requests = expand("prefix,ft-full", "webnlg,e2e", "1,2", Common(scale="paper", runs=tmp_path))
+    requests = expand_requests(
+        "prefix,ft-full", "webnlg,e2e", "1,2", CommonOptions(scale="paper", runs=tmp_path)
+    )
     resolver = Resolver()
     for request in requests:
         with pytest.raises(UnavailableError, match="no gpt2-medium"):

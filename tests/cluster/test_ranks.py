@@ -17,7 +17,7 @@ from waiting import ROOT
 from bench.cluster import job as jobs
 from bench.cluster import launches, ranks, scheduler, status
 from bench.cluster.ranks import Siblings
-from bench.config.request import Common, expand, specify
+from bench.config.request import CommonOptions, expand_requests, specify_run
 from bench.runs import runner
 from bench.runs.job_context import Place
 from bench.runs.stages import Attempt
@@ -78,8 +78,8 @@ def test_one_that_still_works_is_no_cause_unless_all_should_have_stopped(tmp_pat
 def test_the_record_of_the_run_has_the_cause(tmp_path: Path, tiny_model: Path) -> None:
     first, second = of_two(tmp_path)
     second.end("failed", OOM)
-    [request] = expand("prompt", "webnlg", "1", Common(model=str(tiny_model), runs=tmp_path))
-    specified = specify(request)
+    [request] = expand_requests("prompt", "webnlg", "1", CommonOptions(model=str(tiny_model), runs=tmp_path))
+    specified = specify_run(request)
     place = Place({}, cause=jobs.siblings_failure(first))
     folder = Store(tmp_path).run(specified.spec.run_id)
     told = Attempt(specified, folder, place=place).described(LOST)
@@ -153,7 +153,7 @@ def test_a_job_whose_run_another_makes_leaves_no_record(
     as_job: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(*_: Any) -> None:
-        raise lease.Busy("held by pid 5 on n1", {"silent_s": 0.0, "host": "n1", "pid": 5})
+        raise lease.LeaseHeldError("held by pid 5 on n1", {"silent_s": 0.0, "host": "n1", "pid": 5})
 
     returned, folder = as_job(1, run)
     assert returned["status"] == "left"

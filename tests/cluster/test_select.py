@@ -10,7 +10,7 @@ from bench.cli import main
 from bench.cluster.select import Selector
 from bench.cluster.status import Row
 from bench.errors import UserError
-from bench.store.store import is_called
+from bench.store.store import matches_run_name
 from tests.cluster.stand_in import Slurm, launch
 
 ROWS = [Row("webnlg-a", "queued", task="webnlg", method="mine", model="/weights/gpt2", kind="odd")]
@@ -35,9 +35,9 @@ def test_an_empty_name_is_no_name(
 
 
 def test_nothing_is_called_by_an_empty_name() -> None:
-    assert not is_called("webnlg-a", "")
-    assert is_called("webnlg-a", "webnlg")
-    assert is_called("webnlg-a", "-a")
+    assert not matches_run_name("webnlg-a", "")
+    assert matches_run_name("webnlg-a", "webnlg")
+    assert matches_run_name("webnlg-a", "-a")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 from bench import registry
 from bench.cli import main
 from bench.cluster import launches, site
-from bench.config.request import Common, from_json, specify
+from bench.config.request import CommonOptions, read_request, specify_run
 from bench.data.sources import mini_root
-from bench.experiments.expansion import Select, expand
+from bench.experiments.expansion import RunSelection, expand_experiments
 from bench.runs import stages
 from bench.store.store import Store
 from tests.cluster.conftest import Bench
@@ -118,7 +118,11 @@ def test_out_of_memory_is_tried_again_in_smaller_pieces(
     record = run.done_record()
     assert record is not None
     assert record["settings"]["batch_size"]["value"] == 4
-    assert record["settings"]["micro_split"] == {"value": 4, "origin": "command line"}
+    assert record["settings"]["micro_split"] == {
+        "value": 4,
+        "origin": "command line",
+        "layer": "command-line",
+    }
     assert record["settings"]["decode_batch"]["value"] < 8
     assert "out of memory" in record["job"]["because"]
     assert not any("micro_split" in reason for reason in record["not_comparable"])
@@ -164,10 +168,10 @@ def test_other_resources_make_another_array(bench: Bench, tmp_path: Path) -> Non
 
 def test_arrays_are_no_larger_than_the_site_allows(bench: Bench, tmp_path: Path) -> None:
     from bench.cluster import submit
-    from bench.config.request import Common, expand
+    from bench.config.request import CommonOptions, expand_requests
 
-    common = Common(model=str(bench.model), runs=bench.runs, given={"limit": 6})
-    requests = expand("prompt", "webnlg", "1,2,3,4,5", common)
+    common = CommonOptions(model=str(bench.model), runs=bench.runs, given={"limit": 6})
+    requests = expand_requests("prompt", "webnlg", "1,2,3,4,5", common)
     file = tmp_path / "site.toml"
     file.write_text("max_array = 2\nmax_parallel = 4\n")
     plan = submit.plan(requests, site.load(file))
@@ -199,11 +203,13 @@ def test_an_experiments_runs_are_submitted_as_they_are_run(bench: Bench) -> None
     """The same runs, with what the experiment prescribes, through the plain data that a job gets."""
     plan = bench("submit", "table5", "--method", "infix[length=10],prefix", "--dry-run")
     assert plan["submit"] == 2
-    expansion = expand("table5", "mini", Select(methods="infix[length=10]"), Common(runs=bench.runs))
+    expansion = expand_experiments(
+        "table5", "mini", RunSelection(methods="infix[length=10]"), CommonOptions(runs=bench.runs)
+    )
     [request] = expansion.requests
-    again = from_json(json.loads(json.dumps(request.to_json())))
-    assert specify(again).spec.run_id == specify(request).spec.run_id
-    assert specify(again).spec.run_id in {run["run_id"] for run in plan["runs"]}
+    again = read_request(json.loads(json.dumps(request.to_json())))
+    assert specify_run(again).spec.run_id == specify_run(request).spec.run_id
+    assert specify_run(again).spec.run_id in {run["run_id"] for run in plan["runs"]}
 
 
 def test_slurm_where_there_is_none(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.cluster import arrays, launches, local, site, snapshot, submit, submit_lock
-from bench.config.request import Common, Request, expand
+from bench.config.request import CommonOptions, RunRequest, expand_requests
 from bench.errors import UserError
 from bench.system.files import StorageError
 from tests.cluster.conftest import Bench
@@ -101,9 +101,9 @@ def test_a_full_disk_while_it_is_recorded(bench: Bench, slurm: Path, monkeypatch
     assert len(bench.submit(*SLURM)["jobs"]) == 1
 
 
-def requests(bench: Bench, seeds: str = "1,2,3,4,5") -> list[Request]:
-    common = Common(model=str(bench.model), runs=bench.runs, given={"limit": 6})
-    return expand("prompt", "webnlg", seeds, common)
+def requests(bench: Bench, seeds: str = "1,2,3,4,5") -> list[RunRequest]:
+    common = CommonOptions(model=str(bench.model), runs=bench.runs, given={"limit": 6})
+    return expand_requests("prompt", "webnlg", seeds, common)
 
 
 def test_runs_that_another_command_took_since_are_left(bench: Bench, slurm: Path) -> None:
@@ -163,7 +163,7 @@ def test_all_arrays_together_keep_to_max_parallel(
 def test_arrays_of_different_shapes_share_too(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
     file.write_text('max_parallel = 1\n[[shape]]\nmethod = "prompt"\nmem = 2\n')
-    both = [*requests(bench, "1"), *expand("ft-top2", "webnlg", "1", requests(bench)[0].common)]
+    both = [*requests(bench, "1"), *expand_requests("ft-top2", "webnlg", "1", requests(bench)[0].common)]
     found, _ = arrays.arranged(submit.plan(both, site.load(file)).todo, "slurm", "x")
     assert [array.get("after") for array in found] == [None, 0]
 
@@ -201,7 +201,7 @@ def test_a_half_made_snapshot_of_a_dead_process_is_removed(tmp_path: Path) -> No
     import sys
 
     place = tmp_path / "launches" / "snapshots"
-    script = "import sys; from bench import files; from pathlib import Path\n"
+    script = "import sys; from bench.system import files; from pathlib import Path\n"
     script += "(files.temporary_name(Path(sys.argv[1])) / 'bench').mkdir(parents=True)"
     subprocess.run([sys.executable, "-c", script, str(place / "hash")], check=True)
     assert len(list(place.iterdir())) == 1

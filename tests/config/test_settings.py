@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from bench.config.settings import BY_NAME, ENCODER_DECODER, PLAIN, TABLE, SettingLayer, resolve
+from bench.config.settings import (
+    DEFINITIONS,
+    DEFINITIONS_BY_NAME,
+    ENCODER_DECODER,
+    PLAIN,
+    SettingLayer,
+    resolve_settings,
+)
 from bench.errors import UserError
 
 
 def test_names_are_unique_and_defaults_parse() -> None:
-    assert len(BY_NAME) == len(TABLE)
-    for known in TABLE:
+    assert len(DEFINITIONS_BY_NAME) == len(DEFINITIONS)
+    for known in DEFINITIONS:
         assert known.parse(known.default) == known.default
         assert known.origin
         assert known.help
@@ -21,7 +28,7 @@ def test_the_last_layer_wins_and_keeps_its_origin() -> None:
         (SettingLayer.METHOD, {"lr": (1e-3, "method")}),
         (SettingLayer.TASK, {"lr": (2e-3, "task"), "epochs": (3, "task")}),
     ]
-    resolved = resolve(layers, "original", {"epochs": "4"})
+    resolved = resolve_settings(layers, "original", {"epochs": "4"})
     assert (resolved["lr"].value, resolved["lr"].origin) == (2e-3, "task")
     assert (resolved["epochs"].value, resolved["epochs"].origin) == (4, "command line")
     assert resolved["batch_size"].origin == "paper §5.3, default"
@@ -35,9 +42,9 @@ def test_the_last_layer_wins_and_keeps_its_origin() -> None:
 
 def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
     layers = [(SettingLayer.METHOD, {"objective": ("sum", "method")})]
-    assert resolve(layers, "original", {})["objective"].value == "sum"
-    assert resolve(layers, "plain", {})["objective"].value == PLAIN["objective"][0] == "mean"
-    assert resolve(layers, "plain", {"objective": "sum"})["objective"].value == "sum"
+    assert resolve_settings(layers, "original", {})["objective"].value == "sum"
+    assert resolve_settings(layers, "plain", {})["objective"].value == PLAIN["objective"][0] == "mean"
+    assert resolve_settings(layers, "plain", {"objective": "sum"})["objective"].value == "sum"
 
 
 @pytest.mark.parametrize(
@@ -66,11 +73,11 @@ def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
 )
 def test_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        resolve([], "original", given)
+        resolve_settings([], "original", given)
 
 
 def test_optional_settings_take_none() -> None:
-    resolved = resolve(
+    resolved = resolve_settings(
         [(SettingLayer.METHOD, {"max_steps": (5, "method")})],
         "original",
         {"max_steps": "none", "clip_norm": "none"},
@@ -80,12 +87,15 @@ def test_optional_settings_take_none() -> None:
 
 
 def test_a_draw_has_a_seed_even_if_none_is_given() -> None:
-    assert resolve([], "original", {})["data_seed"].value is None
-    assert resolve([], "original", {"train_subset": 5})["data_seed"].value == 0
-    assert resolve([], "original", {"train_subset": 5, "data_seed": 3})["data_seed"].value == 3
+    assert resolve_settings([], "original", {})["data_seed"].value is None
+    assert resolve_settings([], "original", {"train_subset": 5})["data_seed"].value == 0
+    assert resolve_settings([], "original", {"train_subset": 5, "data_seed": 3})["data_seed"].value == 3
 
 
 def test_an_output_may_end_before_it_is_cut() -> None:
     with pytest.raises(UserError, match="--min-new-tokens 10 with --max-new-tokens 5"):
-        resolve([], "original", {"max_new_tokens": 5}, ENCODER_DECODER)
-    assert resolve([], "original", {"max_new_tokens": 10}, ENCODER_DECODER)["max_new_tokens"].value == 10
+        resolve_settings([], "original", {"max_new_tokens": 5}, ENCODER_DECODER)
+    assert (
+        resolve_settings([], "original", {"max_new_tokens": 10}, ENCODER_DECODER)["max_new_tokens"].value
+        == 10
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.config.specification import RunSpec, make_spec, resolve_run
+from bench.config.specification import RunSpec, make_spec, resolve_run_settings
 from bench.errors import UserError
 from bench.registry import get_method, get_task
 
@@ -28,7 +28,7 @@ def spec(**changes: Any) -> RunSpec:
     }
     facts = {**base, **changes}
     more = {name: facts.pop(name) for name in ("kind", "preset") if name in facts}
-    resolved = resolve_run(
+    resolved = resolve_run_settings(
         task, method, options, given, facts["model"], facts["scale"], facts["protocol"], **more
     )
     return make_spec(task, method, resolved, **facts)

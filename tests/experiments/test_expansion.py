@@ -15,10 +15,10 @@ import results
 from bench import registry
 from bench.cli.run import command as run_command
 from bench.config import run_key
-from bench.config.request import Common, Request, Specified, specified, specify
+from bench.config.request import CommonOptions, RunRequest, SpecifiedRun, build_specified_run, specify_run
 from bench.errors import DataError, UserError
 from bench.experiments import files
-from bench.experiments.expansion import Expansion, Select, expand
+from bench.experiments.expansion import Expansion, RunSelection, expand_experiments
 from bench.models.catalogue import Located, kind_of_model
 from bench.task import Prepared
 
@@ -30,7 +30,7 @@ NO_RUNS = ("table1", "table6", "table8")
 def counted(name: str, scale: str, **fields: Any) -> int:
     """Runs of the file whose fields are these; settings by their names."""
     found = 0
-    for one in files.wanted(name, scale):
+    for one in files.list_prescribed_runs(name, scale):
         values = {"task": one.task, "method": one.method, "model": one.model, "seed": one.seed}
         values |= {key: value for key, (value, _) in {**one.options, **one.settings}.items()}
         found += all(values.get(key) == value for key, value in fields.items())
@@ -38,16 +38,16 @@ def counted(name: str, scale: str, **fields: Any) -> int:
 
 
 def test_every_table_and_figure_has_its_file() -> None:
-    assert set(NAMES) <= set(files.names())  # a file that was added is one more
-    assert files.names()[:2] == ("table1", "table2")
+    assert set(NAMES) <= set(files.list_experiments())  # a file that was added is one more
+    assert files.list_experiments()[:2] == ("table1", "table2")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_says_where_it_comes_from_and_expands_at_both_scales(name: str) -> None:
-    content = files.load(name)
+    content = files.load_experiment(name)
     assert "paper" in content["source"]
     for scale in SCALES:
-        runs = files.wanted(name, scale)
+        runs = files.list_prescribed_runs(name, scale)
         assert bool(runs) != (name in NO_RUNS)
         if not runs:
             assert "bench" in content["note"]  # what to type instead
@@ -90,11 +90,15 @@ def test_how_many_runs_stand_behind_it(name: str, fields: dict[str, Any], expect
 
 
 def test_low_data_is_every_combination_once() -> None:
-    runs = [one for one in files.wanted("figure3", "paper") if one.task == "e2e" and one.method == "prefix"]
+    runs = [
+        one
+        for one in files.list_prescribed_runs("figure3", "paper")
+        if one.task == "e2e" and one.method == "prefix"
+    ]
     found = Counter((one.settings["train_subset"][0], one.settings["data_seed"][0], one.seed) for one in runs)
     assert set(found) == set(itertools.product((50, 100, 200, 500), range(5), (200, 9)))
     assert set(found.values()) == {1}
-    for one in files.wanted("figure3", "paper"):
+    for one in files.list_prescribed_runs("figure3", "paper"):
         assert one.settings["dev_subset"][0] == round(0.3 * int(str(one.settings["train_subset"][0])))
 
 
@@ -111,22 +115,22 @@ def test_the_length_of_low_data_training_is_table_8() -> None:
 
 def test_only_what_is_not_installed_is_not_available() -> None:
     for scale in SCALES:
-        for one in expand("all", scale).unavailable:
+        for one in expand_experiments("all", scale).unavailable:
             assert one.wanted.task.startswith("xsum"), one.reason
             assert "is not part of this installation" in one.reason
 
 
 def test_a_task_that_is_not_here_is_listed_and_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     without = {name: task for name, task in registry.tasks().items() if name != "dart"}
-    monkeypatch.setattr(registry, "_tasks", lambda: registry.Found(without))
-    expansion = expand("table2", "mini")
+    monkeypatch.setattr(registry, "_tasks", lambda: registry.Discovery(without))
+    expansion = expand_experiments("table2", "mini")
     assert (len(expansion.runs), len(expansion.requests)) == (15, 10)
     assert {one.reason for one in expansion.unavailable} == {"task dart is not part of this installation"}
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_what_experiments_prescribe_is_what_the_runs_have(scale: str) -> None:
-    for one in expand("all", scale).runs:
+    for one in expand_experiments("all", scale).runs:
         if one.resolved is None:
             continue
         for name, (value, origin) in one.wanted.settings.items():
@@ -136,7 +140,7 @@ def test_what_experiments_prescribe_is_what_the_runs_have(scale: str) -> None:
             assert one.resolved.options[name].origin == origin
 
 
-def requests_of(expansion: Expansion, **fields: Any) -> list[Request]:
+def requests_of(expansion: Expansion, **fields: Any) -> list[RunRequest]:
     return [
         run.request
         for run in expansion.runs
@@ -147,15 +151,17 @@ def requests_of(expansion: Expansion, **fields: Any) -> list[Request]:
 
 
 def test_low_data_settings_win_over_table_6_and_lose_to_the_user() -> None:
-    chosen = Select(tasks="e2e", methods="prefix", seeds="9", settings={"train_subset": 500, "data_seed": 4})
-    [run] = expand("figure3", "paper", chosen).runs
+    chosen = RunSelection(
+        tasks="e2e", methods="prefix", seeds="9", settings={"train_subset": 500, "data_seed": 4}
+    )
+    [run] = expand_experiments("figure3", "paper", chosen).runs
     assert run.resolved is not None
     values = {name: one.value for name, one in run.resolved.settings.items()}
     assert (values["lr"], values["max_steps"], values["warmup_steps"]) == (5e-5, 400, 100)
     assert (values["objective"], values["test_split"], values["keep"]) == ("mean", "dev", "best")
     assert run.resolved.settings["lr"].origin == "experiment figure3: paper §A.2"
     assert run.resolved.options["init"].value == "table-to-text:"
-    [typed] = expand("figure3", "paper", chosen, Common(given={"lr": "1e-3"})).runs
+    [typed] = expand_experiments("figure3", "paper", chosen, CommonOptions(given={"lr": "1e-3"})).runs
     assert typed.resolved is not None
     assert (typed.resolved.settings["lr"].value, typed.resolved.settings["lr"].origin) == (
         1e-3,
@@ -165,42 +171,42 @@ def test_low_data_settings_win_over_table_6_and_lose_to_the_user() -> None:
 
 
 def test_a_run_that_several_experiments_need_is_one() -> None:
-    both = expand(["table2", "table5"], "paper")
+    both = expand_experiments(["table2", "table5"], "paper")
     assert len(both.runs) == 63 + 21 - 3
     assert both.duplicates == 3
     shared = [run for run in both.runs if len(run.experiments) == 2]
     assert {run.wanted.selector for run in shared} == {"prefix"}
     # Another wording of the same run: length 10 is DART's in Table 6.
-    lengths = expand(
-        ["table2", "figure4"], "paper", Select(tasks="dart", models="gpt2-medium", methods="prefix")
+    lengths = expand_experiments(
+        ["table2", "figure4"], "paper", RunSelection(tasks="dart", models="gpt2-medium", methods="prefix")
     )
     assert len(lengths.runs) == 5 * 3
-    words = expand(["figure3", "figure5"], "paper", Select(tasks="e2e", methods="prefix"))
+    words = expand_experiments(["figure3", "figure5"], "paper", RunSelection(tasks="e2e", methods="prefix"))
     assert len(words.runs) == 40 + 90 - 10
-    assert expand(["figure5", "figure8"], "paper").duplicates == 90
+    assert expand_experiments(["figure5", "figure8"], "paper").duplicates == 90
 
 
 def test_all_is_every_experiment_and_names_are_taken_once() -> None:
-    assert expand("all", "mini").names == files.names()
-    assert len(expand(["table5", "table5"], "mini").runs) == 7
+    assert expand_experiments("all", "mini").names == files.list_experiments()
+    assert len(expand_experiments(["table5", "table5"], "mini").runs) == 7
 
 
 @pytest.mark.parametrize(
     ("name", "chosen", "expected"),
     [
-        ("table5", Select(methods="embedding"), 3),
-        ("table5", Select(methods="embedding[length=1,20],infix[length=10]"), 3),
-        ("table5", Select(methods="prefix[length=5]"), 1),  # by what it resolves to
-        ("table2", Select(tasks="e2e,dart", methods="adapter[size=3%]"), 2),
-        ("table2", Select(methods="prefix", tasks="webnlg"), 1),
-        ("figure6", Select(settings={"train_share": "0.1"}), 2),
+        ("table5", RunSelection(methods="embedding"), 3),
+        ("table5", RunSelection(methods="embedding[length=1,20],infix[length=10]"), 3),
+        ("table5", RunSelection(methods="prefix[length=5]"), 1),  # by what it resolves to
+        ("table2", RunSelection(tasks="e2e,dart", methods="adapter[size=3%]"), 2),
+        ("table2", RunSelection(methods="prefix", tasks="webnlg"), 1),
+        ("figure6", RunSelection(settings={"train_share": "0.1"}), 2),
     ],
 )
-def test_selectors_narrow(name: str, chosen: Select, expected: int) -> None:
+def test_selectors_narrow(name: str, chosen: RunSelection, expected: int) -> None:
     scale = "paper" if chosen.methods == "prefix[length=5]" else "mini"
     seeds = "101" if scale == "paper" else None
-    runs = expand(
-        name, scale, Select(chosen.tasks, chosen.methods, chosen.models, seeds, chosen.settings)
+    runs = expand_experiments(
+        name, scale, RunSelection(chosen.tasks, chosen.methods, chosen.models, seeds, chosen.settings)
     ).runs
     assert len(runs) == expected
 
@@ -208,37 +214,42 @@ def test_selectors_narrow(name: str, chosen: Select, expected: int) -> None:
 @pytest.mark.parametrize(
     ("name", "chosen", "message"),
     [
-        ("tabel5", Select(), r"unknown experiment 'tabel5'; did you mean 'table5'"),
-        ("table5", Select(tasks="dart"), r"unknown task of table5 'dart'.* Valid: e2e"),
-        ("table5", Select(methods="prefx"), r"unknown method of table5 'prefx'; did you mean 'prefix'"),
+        ("tabel5", RunSelection(), r"unknown experiment 'tabel5'; did you mean 'table5'"),
+        ("table5", RunSelection(tasks="dart"), r"unknown task of table5 'dart'.* Valid: e2e"),
+        ("table5", RunSelection(methods="prefx"), r"unknown method of table5 'prefx'; did you mean 'prefix'"),
         (
             "table5",
-            Select(methods="embedding[length=7]"),
+            RunSelection(methods="embedding[length=7]"),
             r"has embedding\[length=1\], embedding\[length=10\]",
         ),
-        ("table5", Select(methods="embedding[lenth=1]"), r"did you mean 'length'"),
-        ("table5", Select(models="gpt2-medium"), r"unknown model of table5 'gpt2-medium'.*mini-gpt2"),
-        ("table5", Select(seeds="x"), r"whole numbers"),
-        ("figure3", Select(settings={"train_subset": 70}), r"--train-subset 70: figure3 has 50, 200"),
+        ("table5", RunSelection(methods="embedding[lenth=1]"), r"did you mean 'length'"),
+        ("table5", RunSelection(models="gpt2-medium"), r"unknown model of table5 'gpt2-medium'.*mini-gpt2"),
+        ("table5", RunSelection(seeds="x"), r"whole numbers"),
+        ("figure3", RunSelection(settings={"train_subset": 70}), r"--train-subset 70: figure3 has 50, 200"),
         (
             "figure3",
-            Select(tasks="e2e", settings={"train_subset": "many"}),
+            RunSelection(tasks="e2e", settings={"train_subset": "many"}),
             r"--train-subset many: expected int",
         ),
-        (["table4", "table5"], Select(tasks="xsum-within-news", methods="infix"), r"no run fits all"),
+        (["table4", "table5"], RunSelection(tasks="xsum-within-news", methods="infix"), r"no run fits all"),
     ],
 )
-def test_a_selector_that_fits_nothing_says_what_there_is(name: Any, chosen: Select, message: str) -> None:
+def test_a_selector_that_fits_nothing_says_what_there_is(
+    name: Any, chosen: RunSelection, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
-        expand(name, "mini", chosen)
+        expand_experiments(name, "mini", chosen)
 
 
 def test_seeds_that_are_typed_extend_an_experiment() -> None:
-    own, more = expand("table5", "mini"), expand("table5", "mini", Select(seeds="101,7,8"))
+    own, more = (
+        expand_experiments("table5", "mini"),
+        expand_experiments("table5", "mini", RunSelection(seeds="101,7,8")),
+    )
     assert len(more.runs) == 3 * len(own.runs)
     assert {run.key for run in own.runs} <= {run.key for run in more.runs}
     # Subsets and seeds of low-data runs stay apart: each subset has every seed.
-    few = expand("figure3", "paper", Select(tasks="e2e", methods="ft-full", seeds="7"))
+    few = expand_experiments("figure3", "paper", RunSelection(tasks="e2e", methods="ft-full", seeds="7"))
     asked = [
         (run.wanted.settings["train_subset"][0], run.wanted.settings["data_seed"][0]) for run in few.runs
     ]
@@ -247,7 +258,12 @@ def test_seeds_that_are_typed_extend_an_experiment() -> None:
 
 
 def test_settings_that_vary_narrow_and_others_override() -> None:
-    one = expand("figure3", "mini", Select(tasks="e2e"), Common(given={"train_subset": "50", "max_steps": 3}))
+    one = expand_experiments(
+        "figure3",
+        "mini",
+        RunSelection(tasks="e2e"),
+        CommonOptions(given={"train_subset": "50", "max_steps": 3}),
+    )
     assert len(one.runs) == 4
     for run in one.runs:
         assert run.resolved is not None
@@ -258,10 +274,10 @@ def test_settings_that_vary_narrow_and_others_override() -> None:
 # --- the command of a run
 
 
-def pretend(request: Request) -> Specified:
+def pretend(request: RunRequest) -> SpecifiedRun:
     """The request with data and weights that need not be here."""
     model = Located(request.model, Path("nowhere"), "BENCH_MODELS", "f" * 64, kind_of_model(request.model))
-    return specified(request, model, Prepared(request.task, Path("nowhere"), "directory", "d" * 64))
+    return build_specified_run(request, model, Prepared(request.task, Path("nowhere"), "directory", "d" * 64))
 
 
 def asked_again(command: str) -> Expansion:
@@ -272,9 +288,9 @@ def asked_again(command: str) -> Expansion:
     flags = ("methods", "tasks", "model", "scale", "protocol", "seeds", "runs", "data_dir", "offline")
     known = (*flags, "experiments", "any_row_count", "dry_run", "as_json")
     given = {name: value for name, value in typed.items() if name not in known and value is not None}
-    chosen = Select(typed["tasks"], typed["methods"], typed["model"], typed["seeds"])
-    common = Common(protocol=typed["protocol"], given=given)
-    return expand(typed["experiments"], typed["scale"], chosen, common)
+    chosen = RunSelection(typed["tasks"], typed["methods"], typed["model"], typed["seeds"])
+    common = CommonOptions(protocol=typed["protocol"], given=given)
+    return expand_experiments(typed["experiments"], typed["scale"], chosen, common)
 
 
 def check_commands(runs: list[Any]) -> None:
@@ -287,19 +303,19 @@ def check_commands(runs: list[Any]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_recorded_command_asks_for_exactly_that_run(name: str) -> None:
     for scale in SCALES:
-        runs = [run for run in expand(name, scale).runs if run.request is not None]
+        runs = [run for run in expand_experiments(name, scale).runs if run.request is not None]
         check_commands(runs[:: max(1, len(runs) // 3)])
 
 
 @pytest.mark.slow
 def test_the_recorded_command_of_every_run() -> None:
     for scale in SCALES:
-        check_commands([run for run in expand("all", scale).runs if run.request is not None])
+        check_commands([run for run in expand_experiments("all", scale).runs if run.request is not None])
 
 
 def test_the_command_keeps_what_was_typed() -> None:
-    common = Common(protocol="plain", given={"epochs": 1, "decode_batch": 4})
-    [run] = expand("table5", "mini", Select(methods="infix[length=1]"), common).runs
+    common = CommonOptions(protocol="plain", given={"epochs": 1, "decode_batch": 4})
+    [run] = expand_experiments("table5", "mini", RunSelection(methods="infix[length=1]"), common).runs
     assert run.request is not None
     command = pretend(run.request).command
     assert command.startswith("bench run table5 --method 'infix[length=1]' --task e2e --model mini-gpt2")
@@ -324,21 +340,23 @@ def test_a_run_of_an_experiment_is_comparable_and_an_overridden_one_is_not(
         return Prepared(task, tmp_path, "directory", "d" * 64)
 
     monkeypatch.setattr("bench.config.request.prepare", found)
-    chosen = Select(tasks="e2e", methods="prefix", seeds="9", settings={"train_subset": 50, "data_seed": 0})
-    [request] = expand("figure3", "paper", chosen).requests
-    ours = specify(request)
+    chosen = RunSelection(
+        tasks="e2e", methods="prefix", seeds="9", settings={"train_subset": 50, "data_seed": 0}
+    )
+    [request] = expand_experiments("figure3", "paper", chosen).requests
+    ours = specify_run(request)
     assert ours.not_comparable == []
     assert ours.spec["train_subset"] == 50
     for given in ({"lr": 1e-3}, {"limit": 10}):
-        [request] = expand("figure3", "paper", chosen, Common(given=given)).requests
-        [reason] = specify(request).not_comparable
+        [request] = expand_experiments("figure3", "paper", chosen, CommonOptions(given=given)).requests
+        [reason] = specify_run(request).not_comparable
         assert reason == f"settings from the command line: {next(iter(given))}"
-    [request] = expand(
+    [request] = expand_experiments(
         "figure3",
         "mini",
-        Select(tasks="e2e", methods="prefix", settings={"train_subset": 50, "data_seed": 0}),
+        RunSelection(tasks="e2e", methods="prefix", settings={"train_subset": 50, "data_seed": 0}),
     ).requests
-    assert "scale mini" in specify(request).not_comparable
+    assert "scale mini" in specify_run(request).not_comparable
 
 
 # --- what a file may hold
@@ -386,7 +404,7 @@ def test_a_file_with_a_mistake_is_refused(
 ) -> None:
     name = written(tmp_path, monkeypatch, text)
     with pytest.raises((DataError, UserError), match=message):
-        files.wanted(name, "mini")
+        files.list_prescribed_runs(name, "mini")
 
 
 def test_values_per_another_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,7 +416,7 @@ data_seed = {values = [0, 1, 2], origin = "x"}
 epochs = {values = [8, 4], per = "train_subset", origin = "x"}
 """
     )
-    runs = files.wanted(written(tmp_path, monkeypatch, text), "mini")
+    runs = files.list_prescribed_runs(written(tmp_path, monkeypatch, text), "mini")
     found = [tuple(one.settings[n][0] for n in ("train_subset", "data_seed", "epochs")) for one in runs]
     assert found == [(5, 0, 8), (5, 1, 8), (5, 2, 8), (10, 0, 4), (10, 1, 4), (10, 2, 4)]
     assert runs[0].varied == ("train_subset", "data_seed")
@@ -407,17 +425,17 @@ epochs = {values = [8, 4], per = "train_subset", origin = "x"}
 def test_the_example_of_the_contributing_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     guide = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     name = written(tmp_path, monkeypatch, guide.split("```toml\n")[1].split("```")[0])
-    assert len(expand(name, "paper").requests) == (3 + 1) * 2 * 3
-    assert len(expand(name, "mini").requests) == (3 + 1) * 2
+    assert len(expand_experiments(name, "paper").requests) == (3 + 1) * 2 * 3
+    assert len(expand_experiments(name, "mini").requests) == (3 + 1) * 2
 
 
 def test_keys_of_requests_and_records_agree() -> None:
-    for run in expand("all", "mini").runs:
+    for run in expand_experiments("all", "mini").runs:
         if run.request is None:
             continue
         record = pretend(run.request).spec.to_json()
-        assert run_key.record_key(record) == run.key
+        assert run_key.compute_record_key(record) == run.key
         # A record from before a setting existed had it at its default.
         if record["settings"]["data_seed"]["value"] is None:
             old = {n: one for n, one in record["settings"].items() if n not in ("train_share", "data_seed")}
-            assert run_key.record_key({**record, "settings": old}) == run.key
+            assert run_key.compute_record_key({**record, "settings": old}) == run.key

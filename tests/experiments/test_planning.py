@@ -10,31 +10,31 @@ import pytest
 from least_record import least
 
 from bench.cli import main
-from bench.config.request import Common, specified
+from bench.config.request import CommonOptions, build_specified_run
 from bench.experiments.cost_model import STARTING, History, Size, in_words, size_of
-from bench.experiments.expansion import Candidate, Select, expand
-from bench.experiments.planning import plan
+from bench.experiments.expansion import ExperimentRun, RunSelection, expand_experiments
+from bench.experiments.planning import plan_runs
 from bench.models.catalogue import Located, kind_of_model
 from bench.store.store import Store
 from bench.system.json_files import write_json_atomic
 from bench.task import Prepared
 
 
-def candidate(name: str, scale: str, chosen: Select | None = None, **given: Any) -> Candidate:
-    [one] = expand(name, scale, chosen, Common(given=given)).runs
+def candidate(name: str, scale: str, chosen: RunSelection | None = None, **given: Any) -> ExperimentRun:
+    [one] = expand_experiments(name, scale, chosen, CommonOptions(given=given)).runs
     return one
 
 
-def spec_of(one: Candidate, fingerprint: str = "f") -> dict[str, Any]:
+def spec_of(one: ExperimentRun, fingerprint: str = "f") -> dict[str, Any]:
     """What a run of it writes down, with data and weights of some other machine."""
     assert one.request is not None
     kind = kind_of_model(one.request.model)
     model = Located(one.request.model, Path("there"), "BENCH_MODELS", fingerprint * 64, kind)
     data = Prepared(one.request.task, Path("there"), "directory", "d" * 64)
-    return specified(one.request, model, data).spec.to_json()
+    return build_specified_run(one.request, model, data).spec.to_json()
 
 
-def leave(store: Store, one: Candidate, status: str | None = "done", **facts: Any) -> str:
+def leave(store: Store, one: ExperimentRun, status: str | None = "done", **facts: Any) -> str:
     """A run in the store, as a harness would have left it; without a status, one that was killed."""
     spec = spec_of(one)
     folder = store.run(spec["run_id"])
@@ -46,18 +46,18 @@ def leave(store: Store, one: Candidate, status: str | None = "done", **facts: An
     return str(spec["run_id"])
 
 
-MEDIUM = Select(tasks="e2e", models="gpt2-medium", seeds="101")
+MEDIUM = RunSelection(tasks="e2e", models="gpt2-medium", seeds="101")
 
 
 def test_states_come_from_the_store_without_data_or_weights(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    by_method = {one.wanted.selector: one for one in expand("table2", "paper", MEDIUM).runs}
+    by_method = {one.wanted.selector: one for one in expand_experiments("table2", "paper", MEDIUM).runs}
     assert len(by_method) == 5
     done = leave(store, by_method["prefix"])
     leave(store, by_method["ft-full"], "failed", error={"kind": "out-of-memory", "message": "no room"})
     leave(store, by_method["ft-top2"], "cancelled")
     leave(store, by_method["adapter[size=3%]"], None)
-    made = plan(expand("table2", "paper", MEDIUM), store)
+    made = plan_runs(expand_experiments("table2", "paper", MEDIUM), store)
     states = {run.candidate.wanted.selector: (run.state, run.detail) for run in made.runs}
     assert states == {
         "prefix": ("done", ""),
@@ -74,37 +74,37 @@ def test_states_come_from_the_store_without_data_or_weights(tmp_path: Path) -> N
 
 def test_a_run_at_work_is_running(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    one = candidate("table2", "paper", Select("e2e", "prefix", "gpt2-medium", "101"))
+    one = candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", "101"))
     with store.run(leave(store, one, None)).claim():
-        assert plan(expand("table2", "paper", MEDIUM), store).count()["running"] == 1
-    assert plan(expand("table2", "paper", MEDIUM), store).count()["running"] == 0
+        assert plan_runs(expand_experiments("table2", "paper", MEDIUM), store).count()["running"] == 1
+    assert plan_runs(expand_experiments("table2", "paper", MEDIUM), store).count()["running"] == 0
 
 
 def test_a_run_that_failed_after_it_was_done_is_done(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    one = candidate("table2", "paper", Select("e2e", "prefix", "gpt2-medium", "101"))
+    one = candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", "101"))
     leave(store, one)
     leave(store, one, "failed", error={"kind": "error", "message": "x"})
-    assert plan(expand("table2", "paper", MEDIUM), store).count()["done"] == 1
+    assert plan_runs(expand_experiments("table2", "paper", MEDIUM), store).count()["done"] == 1
 
 
 def test_another_setting_is_another_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    chosen = Select("e2e", "prefix", "gpt2-medium", "101")
+    chosen = RunSelection("e2e", "prefix", "gpt2-medium", "101")
     leave(store, candidate("table2", "paper", chosen))
-    assert plan(expand("table2", "paper", chosen), store).count()["done"] == 1
+    assert plan_runs(expand_experiments("table2", "paper", chosen), store).count()["done"] == 1
     for given in ({"lr": 1e-3}, {"limit": 5}):
-        changed = expand("table2", "paper", chosen, Common(given=given))
-        assert plan(changed, store).count()["done"] == 0
-    same = expand("table2", "paper", chosen, Common(given={"decode_batch": 3}))
-    assert plan(same, store).count()["done"] == 1
+        changed = expand_experiments("table2", "paper", chosen, CommonOptions(given=given))
+        assert plan_runs(changed, store).count()["done"] == 0
+    same = expand_experiments("table2", "paper", chosen, CommonOptions(given={"decode_batch": 3}))
+    assert plan_runs(same, store).count()["done"] == 1
 
 
 def test_where_everything_is_here_a_run_is_known_by_its_name(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    chosen = Select(methods="infix[length=1]")
+    chosen = RunSelection(methods="infix[length=1]")
     leave(store, candidate("table5", "mini", chosen))  # the same request, on other data and weights
-    [run] = plan(expand("table5", "mini", chosen), store).runs
+    [run] = plan_runs(expand_experiments("table5", "mini", chosen), store).runs
     assert run.state == "to do"
     assert run.run_id is not None
     assert run.run_id.startswith("e2e-infix-mini-gpt2-s101-")
@@ -116,16 +116,31 @@ def test_where_everything_is_here_a_run_is_known_by_its_name(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "chosen", "given", "expected"),
     [
-        ("table2", Select("e2e", "prefix", "gpt2-medium", "101"), {}, Size(5 * 42_061, 630)),
-        ("table2", Select("webnlg", "ft-full", "gpt2-medium", "101"), {}, Size(10 * 18_025, 1862)),
-        ("table2", Select("e2e", "prefix", "gpt2-medium", "101"), {"limit": 8}, Size(5 * 8, 8)),
-        ("figure3", Select("e2e", "prefix", None, "9", {"train_subset": 50, "data_seed": 0}), {}, Size(2000, 547)),
-        ("figure3", Select("e2e", "ft-full", None, "9", {"train_subset": 500, "data_seed": 0}), {}, Size(4000, 547)),
-        ("figure6", Select("e2e", "prefix", None, None, {"train_share": 0.1, "data_seed": 0}), {}, Size(21_030, 630)),
-        ("efficiency", Select(methods="prefix", settings={"batch_size": 1}), {}, Size(100, 20)),
+        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {}, Size(5 * 42_061, 630)),
+        ("table2", RunSelection("webnlg", "ft-full", "gpt2-medium", "101"), {}, Size(10 * 18_025, 1862)),
+        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {"limit": 8}, Size(5 * 8, 8)),
+        (
+            "figure3",
+            RunSelection("e2e", "prefix", None, "9", {"train_subset": 50, "data_seed": 0}),
+            {},
+            Size(2000, 547),
+        ),
+        (
+            "figure3",
+            RunSelection("e2e", "ft-full", None, "9", {"train_subset": 500, "data_seed": 0}),
+            {},
+            Size(4000, 547),
+        ),
+        (
+            "figure6",
+            RunSelection("e2e", "prefix", None, None, {"train_share": 0.1, "data_seed": 0}),
+            {},
+            Size(21_030, 630),
+        ),
+        ("efficiency", RunSelection(methods="prefix", settings={"batch_size": 1}), {}, Size(100, 20)),
     ],
-)  # fmt: skip
-def test_how_much_a_run_has_to_do(name: str, chosen: Select, given: Any, expected: Size) -> None:
+)
+def test_how_much_a_run_has_to_do(name: str, chosen: RunSelection, given: Any, expected: Size) -> None:
     one = candidate(name, "paper", chosen, **given)
     assert one.request is not None
     assert one.resolved is not None
@@ -140,7 +155,7 @@ def took(updates: int, rows: int, training: float, items: int, decoding: float) 
     }
 
 
-def estimate(history: History, one: Candidate) -> Any:
+def estimate(history: History, one: ExperimentRun) -> Any:
     assert one.request is not None
     assert one.resolved is not None
     return history.estimate(one.request, one.resolved)
@@ -148,10 +163,10 @@ def estimate(history: History, one: Candidate) -> Any:
 
 def test_estimates_rest_on_the_best_there_is() -> None:
     first, second = (
-        candidate("table2", "paper", Select("e2e", "prefix", "gpt2-medium", s)) for s in ("22", "9")
+        candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", s)) for s in ("22", "9")
     )
-    wanted = candidate("table2", "paper", Select("e2e", "prefix", "gpt2-medium", "101"))
-    other = candidate("table2", "paper", Select("webnlg", "prefix", "gpt2-medium", "101"))
+    wanted = candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", "101"))
+    other = candidate("table2", "paper", RunSelection("webnlg", "prefix", "gpt2-medium", "101"))
     rough = estimate(History([]), wanted)
     assert rough.basis == "rough"
     # §5.3: 0.2 hours per epoch of 22K examples, here 5 epochs of twice as many, shorter ones.
@@ -171,10 +186,11 @@ def test_estimates_rest_on_the_best_there_is() -> None:
 def test_a_few_updates_say_nothing_of_many() -> None:
     """The first update and the start cost what they cost once, however often they are seen."""
     chosen = (
-        candidate("table2", "paper", Select("e2e", "prefix", "gpt2-medium", s)) for s in ("22", "9", "101")
+        candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", s))
+        for s in ("22", "9", "101")
     )
     long, short, tiny = ({**spec_of(one), "status": "done"} for one in chosen)
-    wanted = candidate("table2", "paper", Select("webnlg", "prefix", "gpt2-medium", "101"))
+    wanted = candidate("table2", "paper", RunSelection("webnlg", "prefix", "gpt2-medium", "101"))
     long |= took(1000, 42_061, 1000.0, 630, 63.0)
     tiny |= took(2, 20, 60.0, 5, 60.0)
     usual = estimate(History([long]), wanted)

@@ -123,8 +123,8 @@ def guides(monkeypatch: pytest.MonkeyPatch) -> None:
         exec("\n".join(line.removeprefix("   ") for line in lines), space)
     methods: dict[str, Method] = {**registry.methods(), "bias": space["Bias"]()}
     tasks: dict[str, Task] = {"colours": space["Colours"](), **registry.tasks()}
-    monkeypatch.setattr(registry, "_methods", lambda: registry.Found(methods))
-    monkeypatch.setattr(registry, "_tasks", lambda: registry.Found(tasks))
+    monkeypatch.setattr(registry, "_methods", lambda: registry.Discovery(methods))
+    monkeypatch.setattr(registry, "_tasks", lambda: registry.Discovery(tasks))
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_case_of_the_reference_that_cannot_run_any_more_does_not_pass(
 ) -> None:
     left = {name: one for name, one in registry.methods().items() if name != "prefix"}
     broken = [("baselines/prefix.py", "SyntaxError: line 3")]
-    monkeypatch.setattr(registry, "_methods", lambda: registry.Found(left, broken))
+    monkeypatch.setattr(registry, "_methods", lambda: registry.Discovery(left, broken))
     assert main(["check", "--only", "webnlg", "--processes", "1"]) == 1
     assert len(as_before) == 6
     shown = capsys.readouterr()
@@ -326,7 +326,7 @@ def test_a_changed_learning_rate_schedule_is_caught(
 
     monkeypatch.setattr(loop, "linear_schedule", lambda step, warmup, total: 1.0)
     assert moved("webnlg prefix", monkeypatch, capsys) | moved("webnlg ft-full", monkeypatch, capsys)
-    assert settings.BY_NAME["lr"].identity
+    assert settings.DEFINITIONS_BY_NAME["lr"].identity
 
 
 def test_real_files_of_the_user_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

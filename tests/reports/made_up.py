@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench import registry
-from bench.config.specification import resolve_run
+from bench.config.specification import resolve_run_settings
 from bench.models.catalogue import kind_of_model
 from reports.paper import published
 
@@ -51,7 +51,9 @@ def record(
     """
     number = next(_numbers)
     known, kind = registry.get_method(method), kind_of_model(model)
-    found = resolve_run(registry.get_task(task), known, options or {}, {}, model, scale, "original", kind)
+    found = resolve_run_settings(
+        registry.get_task(task), known, options or {}, {}, model, scale, "original", kind
+    )
     settings = {n: {"value": s.value, "origin": s.origin} for n, s in found.settings.items()}
     settings |= origins(preset or {}, f"experiment {experiment}: paper §6.3")
     made = {

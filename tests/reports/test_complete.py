@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made_up import record
 
-from bench.experiments.expansion import expand
+from bench.experiments.expansion import expand_experiments
 from reports.document import builder
 from reports.document.schema import CellView
 from reports.judgement import claims
@@ -34,7 +34,7 @@ SCORED = {
 def records() -> list[dict[str, Any]]:
     """A finished record of each run that the experiments plan at the paper's scale."""
     made = []
-    for candidate in expand("all", "paper").runs:
+    for candidate in expand_experiments("all", "paper").runs:
         request, resolved = candidate.request, candidate.resolved
         assert request is not None and resolved is not None
 

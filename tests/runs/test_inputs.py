@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.config.request import Common, expand, specify
+from bench.config.request import CommonOptions, expand_requests, specify_run
 from bench.data import subsets
 from bench.data.dataset import load_rows
 from bench.errors import UserError
@@ -15,9 +15,9 @@ from bench.runs.inputs import Inputs
 
 
 def inputs(model: Path, seed: int = 1, **given: Any) -> Inputs:
-    common = Common(model=str(model), given=given)
-    [request] = expand(methods="prefix[length=2]", tasks="e2e", seeds=str(seed), common=common)
-    return Inputs(specify(request))
+    common = CommonOptions(model=str(model), given=given)
+    [request] = expand_requests(methods="prefix[length=2]", tasks="e2e", seeds=str(seed), common=common)
+    return Inputs(specify_run(request))
 
 
 def test_a_run_uses_what_is_drawn(tiny_model: Path) -> None:

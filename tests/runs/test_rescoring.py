@@ -13,7 +13,7 @@ import pytest
 
 from bench import metrics
 from bench.cli import main
-from bench.config.request import Common, expand
+from bench.config.request import CommonOptions, expand_requests
 from bench.errors import UnavailableError, UserError
 from bench.metrics import Measured
 from bench.runs import rescoring, runner
@@ -34,8 +34,10 @@ def fresh() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     runs = tmp_path_factory.mktemp("finished") / "runs"
-    common = Common(model=str(tiny_model), runs=runs, given=QUICK)
-    for request in expand(methods="prefix[length=2,hidden=4]", tasks="webnlg,e2e", seeds="1", common=common):
+    common = CommonOptions(model=str(tiny_model), runs=runs, given=QUICK)
+    for request in expand_requests(
+        methods="prefix[length=2,hidden=4]", tasks="webnlg,e2e", seeds="1", common=common
+    ):
         runner.run(request)
     return runs
 
@@ -47,7 +49,7 @@ def store(finished: Path, tmp_path: Path) -> Store:
 
 
 def webnlg(store: Store) -> RunDir:
-    [folder] = rescoring.chosen(store, "webnlg")
+    [folder] = rescoring.select_runs(store, "webnlg")
     return folder
 
 
@@ -58,7 +60,7 @@ def renamed(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> M
 
 def test_nothing_is_added_where_nothing_changed(store: Store) -> None:
     folder = webnlg(store)
-    assert rescoring.again(folder)["changed"] == []
+    assert rescoring.rescore_run(folder)["changed"] == []
     assert len(folder.records()) == 1
 
 
@@ -69,7 +71,7 @@ def test_a_changed_scorer_gives_a_new_record_beside_the_old(
     (folder.parameters).unlink()  # neither the model nor the parameters are looked at
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
     golden.outcome.cache_clear()
-    outcome = rescoring.again(folder)
+    outcome = rescoring.rescore_run(folder)
     assert outcome["changed"] == ["bleu"]
     old, new = folder.records()
     assert new["scores"]["all"]["bleu"]["value"] == old["scores"]["all"]["bleu"]["value"] + 1
@@ -87,8 +89,8 @@ def test_issuing_the_run_again_scores_again_where_a_scorer_changed(
 ) -> None:
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
     golden.outcome.cache_clear()
-    common = Common(model=str(tiny_model), runs=store.root, given=QUICK)
-    [request] = expand(methods="prefix[length=2,hidden=4]", tasks="webnlg", seeds="1", common=common)
+    common = CommonOptions(model=str(tiny_model), runs=store.root, given=QUICK)
+    [request] = expand_requests(methods="prefix[length=2,hidden=4]", tasks="webnlg", seeds="1", common=common)
     record: Any = runner.run(request)
     assert record["scores"]["all"]["bleu"]["signature"] == "another"
     assert "scoring it again for bleu" in capsys.readouterr().err
@@ -99,21 +101,21 @@ def test_issuing_the_run_again_scores_again_where_a_scorer_changed(
 def test_changed_generations_and_unfinished_runs_are_refused(store: Store) -> None:
     folder = webnlg(store)
     folder.generations.write_text(folder.generations.read_text().replace("}", "} ", 1))
-    assert rescoring.again(folder)["error"] == "generations.jsonl is not what the run left"
-    assert "not done" in rescoring.again(store.run("nothing-here"))["error"]
+    assert rescoring.rescore_run(folder)["error"] == "generations.jsonl is not what the run left"
+    assert "not done" in rescoring.rescore_run(store.run("nothing-here"))["error"]
 
 
 def test_runs_are_chosen_by_name_start_or_pattern(store: Store) -> None:
     names = [folder.run_id for folder in store.runs()]
-    assert [folder.run_id for folder in rescoring.chosen(store, "all")] == names
-    assert [folder.run_id for folder in rescoring.chosen(store, "*prefix*")] == names
-    assert [folder.run_id for folder in rescoring.chosen(store, "e2e")] == names[:1]
+    assert [folder.run_id for folder in rescoring.select_runs(store, "all")] == names
+    assert [folder.run_id for folder in rescoring.select_runs(store, "*prefix*")] == names
+    assert [folder.run_id for folder in rescoring.select_runs(store, "e2e")] == names[:1]
     with pytest.raises(UserError, match="unknown run 'xsum'"):
-        rescoring.chosen(store, "xsum")
+        rescoring.select_runs(store, "xsum")
     with pytest.raises(UserError, match="there is no run in"):
-        rescoring.chosen(Store(store.root / "none"), "all")
+        rescoring.select_runs(Store(store.root / "none"), "all")
     with pytest.raises(UserError, match="--run '': an empty name"):
-        rescoring.chosen(store, "")
+        rescoring.select_runs(store, "")
 
 
 def test_only_the_named_scores_are_computed_again(
@@ -179,7 +181,7 @@ def test_a_score_that_cannot_be_had_here_stays_as_recorded(
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), absent)
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
     golden.outcome.cache_clear()
-    assert rescoring.again(folder)["changed"] == ["bleu"]
+    assert rescoring.rescore_run(folder)["changed"] == ["bleu"]
     old, new = folder.records()
     for group, scores in new["scores"].items():
         assert scores["meteor"] == old["scores"][group]["meteor"]

@@ -21,7 +21,7 @@ from waiting import PATIENCE, wait_until
 
 from bench import metrics
 from bench.cli import main
-from bench.config.request import Common, expand
+from bench.config.request import CommonOptions, expand_requests
 from bench.errors import UserError
 from bench.runs import runner, stages
 from bench.scoring import golden
@@ -32,8 +32,8 @@ QUICK: dict[str, object] = {"limit": 6, "epochs": 1, "batch_size": 2, "max_new_t
 
 
 def request(tmp_path: Path, model: Path, method: str = "prefix[length=3,hidden=8]", **given: Any) -> Any:
-    common = Common(model=str(model), runs=tmp_path / "runs", given={**QUICK, **given})
-    [one] = expand(methods=method, tasks=given.pop("task", "webnlg"), seeds="1", common=common)
+    common = CommonOptions(model=str(model), runs=tmp_path / "runs", given={**QUICK, **given})
+    [one] = expand_requests(methods=method, tasks=given.pop("task", "webnlg"), seeds="1", common=common)
     return one
 
 
@@ -81,8 +81,8 @@ def test_every_method_goes_through(method: str, tmp_path: Path, tiny_model: Path
 @pytest.mark.parametrize("task", ["e2e", "dart"])
 def test_the_other_tasks_go_through_in_both_protocols(task: str, tmp_path: Path, tiny_model: Path) -> None:
     for protocol in ("original", "plain"):
-        common = Common(model=str(tiny_model), protocol=protocol, runs=tmp_path / "runs", given=QUICK)
-        [one] = expand(methods="prefix[length=2,hidden=8]", tasks=task, seeds="1", common=common)
+        common = CommonOptions(model=str(tiny_model), protocol=protocol, runs=tmp_path / "runs", given=QUICK)
+        [one] = expand_requests(methods="prefix[length=2,hidden=8]", tasks=task, seeds="1", common=common)
         assert runner.run(one)["status"] == "done"
     assert len(Store(tmp_path / "runs").runs()) == 2
 
@@ -137,7 +137,7 @@ def test_a_score_that_can_be_computed_by_now_is_added_without_training(
         patch.setitem(metrics.SCORERS, ("webnlg", "bleu"), broken)
         record = runner.run(request(tmp_path, tiny_model))
         assert record["status"] == "done"
-        assert runner.failed_scores(record) == ["bleu"]
+        assert runner.list_failed_scores(record) == ["bleu"]
     made_up = metrics.Measured(0.5, "made up")
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), lambda hypotheses, references: made_up)
     golden.outcome.cache_clear()
@@ -307,8 +307,8 @@ def test_real_files_with_the_mini_backbone(
     task: str, splits: dict[str, object], shared: Path, tmp_path: Path
 ) -> None:
     given = {**splits, "limit": 6, "max_steps": 2, "max_new_tokens": 8, "device": "cpu"}
-    common = Common(data_dir=shared / "data", runs=tmp_path / "runs", given=given)
-    [one] = expand(methods="prefix", tasks=task, seeds="1", common=common)
+    common = CommonOptions(data_dir=shared / "data", runs=tmp_path / "runs", given=given)
+    [one] = expand_requests(methods="prefix", tasks=task, seeds="1", common=common)
     record = runner.run(one)
     assert record["status"] == "done"
     assert record["data_origin"] == "directory"
@@ -331,11 +331,11 @@ def test_the_paper_scale_path_with_the_real_tokenizer(
         shutil.copy(shared / "tokenizers" / "gpt2" / name, folder)
     monkeypatch.setenv("BENCH_MODELS", str(folder.parent))
     given = {"limit": 5, "max_steps": 3, "max_new_tokens": 6, "device": "cpu"}
-    common = Common(
+    common = CommonOptions(
         scale="paper", data_dir=shared / "data", runs=tmp_path / "runs", given=given, offline=True
     )
     for method in ("prefix", "ft-full"):
-        [one] = expand(methods=method, tasks="webnlg", seeds="101", common=common)
+        [one] = expand_requests(methods=method, tasks="webnlg", seeds="101", common=common)
         record = runner.run(one)
         assert record["model_origin"] == "BENCH_MODELS"
         assert "Table 6" in record["settings"]["lr"]["origin"]

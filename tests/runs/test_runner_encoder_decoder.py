@@ -16,7 +16,7 @@ import pytest
 from safetensors.torch import load_file
 from waiting import PATIENCE, wait_until
 
-from bench.config.request import Common, Request, specify
+from bench.config.request import CommonOptions, RunRequest, specify_run
 from bench.errors import UserError
 from bench.method import Method
 from bench.registry import get_method, get_task
@@ -78,13 +78,13 @@ def request(
     method: str = "prefix",
     protocol: Any = "original",
     **given: Any,
-) -> Request:
+) -> RunRequest:
     small: dict[str, object] = {"length": 3, "hidden": 8}
     options = given.pop("options", small if method in ("prefix", "infix", "embedding") else {})
-    common = Common(
+    common = CommonOptions(
         model=str(model), protocol=protocol, data_dir=data, runs=tmp_path / "runs", given={**QUICK, **given}
     )
-    return Request(Digest(), get_method(method), options, 1, common)
+    return RunRequest(Digest(), get_method(method), options, 1, common)
 
 
 def folder_of(tmp_path: Path) -> RunDir:
@@ -177,12 +177,12 @@ def test_kinds_of_task_and_model_must_fit(
     with pytest.raises(
         UserError, match=r"digest \(summarization\).*\(decoder-only\).*expected mini-bart, bart-large"
     ):
-        specify(request(tmp_path, data, tiny_model))
+        specify_run(request(tmp_path, data, tiny_model))
     with pytest.raises(UserError, match=r"expected mini-bart, bart-large"):
-        specify(request(tmp_path, data, "gpt2-medium"))
-    common = Common(model=str(tiny_bart), runs=tmp_path / "runs")
+        specify_run(request(tmp_path, data, "gpt2-medium"))
+    common = CommonOptions(model=str(tiny_bart), runs=tmp_path / "runs")
     with pytest.raises(UserError, match=r"webnlg \(table-to-text\).*encoder-decoder.*expected mini-gpt2"):
-        specify(Request(get_task("webnlg"), get_method("prefix"), {}, 1, common))
+        specify_run(RunRequest(get_task("webnlg"), get_method("prefix"), {}, 1, common))
 
 
 def test_a_method_for_gpt2_alone_is_refused_on_bart(
@@ -190,13 +190,13 @@ def test_a_method_for_gpt2_alone_is_refused_on_bart(
 ) -> None:
     monkeypatch.setattr(type(get_method("infix")), "kinds", Method.kinds)
     with pytest.raises(UserError, match=r"infix is for decoder-only models; this run's is encoder-decoder"):
-        specify(request(tmp_path, data, tiny_bart, "infix"))
+        specify_run(request(tmp_path, data, tiny_bart, "infix"))
 
 
 def test_settings_of_bart_are_refused_on_gpt2(tmp_path: Path, tiny_model: Path) -> None:
-    common = Common(model=str(tiny_model), runs=tmp_path / "runs", given={"max_source_tokens": 100})
+    common = CommonOptions(model=str(tiny_model), runs=tmp_path / "runs", given={"max_source_tokens": 100})
     with pytest.raises(UserError, match=r"--max-source-tokens is for encoder-decoder models"):
-        specify(Request(get_task("webnlg"), get_method("prefix"), {}, 1, common))
+        specify_run(RunRequest(get_task("webnlg"), get_method("prefix"), {}, 1, common))
 
 
 def test_peft_cannot_hold_an_encoders_prefix(tmp_path: Path, data: Path, tiny_bart: Path) -> None:
@@ -211,7 +211,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = json_path
 from test_runner_seq2seq import request
-from bench import runner
+from bench.runs import runner
 runner.run(request(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], epochs=40, checkpoint_seconds=0))
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.config.request import Common, Specified, expand, specify
+from bench.config.request import CommonOptions, SpecifiedRun, expand_requests, specify_run
 from bench.runs import runner, shared_training, stages
 from bench.runs.stages import Attempt
 from bench.store.store import Store
@@ -25,8 +25,8 @@ QUICK: dict[str, object] = {
 
 
 def request(runs: Path, model: Path, method: str = "prefix[length=2,hidden=4]", **given: object) -> Any:
-    common = Common(model=str(model), runs=runs, given={**QUICK, **given})
-    [made] = expand(methods=method, tasks="webnlg", seeds="1", common=common)
+    common = CommonOptions(model=str(model), runs=runs, given={**QUICK, **given})
+    [made] = expand_requests(methods=method, tasks="webnlg", seeds="1", common=common)
     return made
 
 
@@ -84,8 +84,8 @@ def test_where_files_cannot_have_two_names_they_are_copied(
     with monkeypatch.context() as patched:
         patched.setattr("os.link", refuse)
         folder = Store(runs).run("copied")
-        spec = specify(request(runs, tiny_model))
-        taken = shared_training.take(folder, spec.spec, shared_training.training_key(spec))
+        spec = specify_run(request(runs, tiny_model))
+        taken = shared_training.reuse_training(folder, spec.spec, shared_training.compute_training_key(spec))
     assert taken is not None
     assert folder.parameters.read_bytes() == first.parameters.read_bytes()
     assert not first.parameters.samefile(folder.parameters)
@@ -93,7 +93,7 @@ def test_where_files_cannot_have_two_names_they_are_copied(
 
 def key(runs: Path, model: Path, **given: object) -> str:
     method = str(given.pop("method", "prefix[length=2,hidden=4]"))
-    return shared_training.training_key(specify(request(runs, model, method, **given)))
+    return shared_training.compute_training_key(specify_run(request(runs, model, method, **given)))
 
 
 @pytest.mark.parametrize(
@@ -143,13 +143,15 @@ def test_a_draw_of_the_training_rows_is_part_of_it(runs: Path, tiny_model: Path)
 
 
 def test_other_training_files_make_another_training(runs: Path, tiny_model: Path, tmp_path: Path) -> None:
-    def found(training: str) -> Specified:
-        specified = specify(request(runs, tiny_model))
+    def found(training: str) -> SpecifiedRun:
+        specified = specify_run(request(runs, tiny_model))
         hashes = {path: training if "train" in path else h for path, h in specified.data.hashes.items()}
         data = type(specified.data)(**{**vars(specified.data), "hashes": hashes})
         return type(specified)(**{**vars(specified), "data": data})
 
-    assert shared_training.training_key(found("a" * 64)) != shared_training.training_key(found("b" * 64))
+    assert shared_training.compute_training_key(found("a" * 64)) != shared_training.compute_training_key(
+        found("b" * 64)
+    )
 
 
 def test_damaged_or_unfinished_parameters_are_not_taken(
@@ -166,10 +168,10 @@ def test_nothing_is_taken_in_a_launch_of_many(
     runs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done(runner.run(request(runs, tiny_model)))
-    specified = specify(request(runs, tiny_model, test_split="dev"))
+    specified = specify_run(request(runs, tiny_model, test_split="dev"))
     folder = Store(runs).run(specified.spec.run_id)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(stages, "take", lambda *_: pytest.fail("others would train and wait"))
+    monkeypatch.setattr(stages, "reuse_training", lambda *_: pytest.fail("others would train and wait"))
     monkeypatch.setattr(Attempt, "fit", lambda *_: {"taken_from": None})
     from bench.models.loading import load_tokenizer
 

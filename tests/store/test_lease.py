@@ -17,7 +17,7 @@ import pytest
 from waiting import ROOT, kill, wait_until
 
 from bench.errors import UserError
-from bench.store.lease import STALE_AFTER, Busy, Claim
+from bench.store.lease import STALE_AFTER, Lease, LeaseHeldError
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import files
@@ -134,11 +134,11 @@ def test_a_requeued_job_takes_over_from_itself_elsewhere(
     """The scheduler ended it on one machine before it began it again on another."""
     run = runs.run(RUN)
     write_claim(run, machine="elsewhere", host="far", pid=1, job="slurm 17_3")
-    with pytest.raises(Busy) as caught, run.claim():
+    with pytest.raises(LeaseHeldError) as caught, run.claim():
         pass
     assert caught.value.holder["host"] == "far"
     monkeypatch.setenv("BENCH_JOB", "slurm 17_4")
-    with pytest.raises(Busy), run.claim():
+    with pytest.raises(LeaseHeldError), run.claim():
         pass
     monkeypatch.setenv("BENCH_JOB", "slurm 17_3")
     with run.claim() as claim:
@@ -166,7 +166,7 @@ def test_whoever_lost_a_claim_learns_it_and_leaves_the_next_alone(runs: Store) -
         wait_until(lambda: third.lost, every=0.01)
 
 
-def write_claim_over(claim: Claim) -> None:
+def write_claim_over(claim: Lease) -> None:
     number = int(claim.path.stem) + 1
     claim.path.with_name(f"{number:04d}.json").write_text("")
 

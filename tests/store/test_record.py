@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from bench.cli import main
 from bench.cli.listing import stored
-from bench.experiments.expansion import Select, expand
-from bench.experiments.planning import plan
+from bench.experiments.expansion import RunSelection, expand_experiments
+from bench.experiments.planning import plan_runs
 from bench.store.record import FORMAT, STATUSES, find_problem
 from bench.store.store import Store
 from reports.document.builder import build
@@ -88,7 +88,7 @@ def read_by_all(store: Store) -> tuple[int, int]:
     rows = stored(store.root)
     assert len([row for row in rows if row["status"] in STATUSES]) == len(records)
     for scale in ("paper", "mini"):
-        plan(expand("figure3", scale, Select(tasks="e2e")), store)
+        plan_runs(expand_experiments("figure3", scale, RunSelection(tasks="e2e")), store)
     return len(records), damaged
 
 

@@ -84,7 +84,7 @@ def test_real_limit_on_the_size_of_files(tmp_path: Path) -> None:
     """Not simulated: the kernel cuts the write short, then fails it."""
     script = """
 import resource, sys
-from bench import files
+from bench.system import files
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for write in (files.write_atomic, files.create_new, files.append):
     try:
@@ -193,7 +193,7 @@ def test_link_that_was_carried_out_but_reported_as_failed(
 
 
 def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    script = "import sys; from bench import files; from pathlib import Path; p = Path(sys.argv[1])\n"
+    script = "import sys; from bench.system import files; from pathlib import Path; p = Path(sys.argv[1])\n"
     script += "files.temporary_name(p / 'checkpoint').write_text('half')"
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, cwd=ROOT)
     (tmp_path / ".checkpoint.tmp").write_text("somebody else's")

@@ -163,14 +163,14 @@ def test_hardware_and_memory_are_json_and_plausible() -> None:
 
 
 def test_peak_memory_grows_with_use() -> None:
-    script = "from bench import provenance as p; a = p.peak_memory(); b = bytearray(60_000_000)\n"
+    script = "from bench.system import provenance as p; a = p.peak_memory(); b = bytearray(60_000_000)\n"
     script += "print(p.peak_memory()['process_bytes'] - a['process_bytes'])"
     grown = run(script)
     assert int(grown) > 50_000_000
 
 
 def test_torch_is_not_loaded_for_it() -> None:
-    script = "import sys; from bench import provenance as p, progress, store, files\n"
+    script = "import sys; from bench import store; from bench.system import provenance as p, progress, files\n"
     script += "p.hardware(); p.peak_memory(); p.package_versions()\n"
     script += "print(sorted({'torch', 'pandas', 'numpy', 'tqdm', 'transformers'} & set(sys.modules)))"
     out = run(script)

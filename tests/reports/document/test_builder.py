@@ -86,9 +86,9 @@ def test_nothing_run_is_a_report_too() -> None:
 
 
 def test_progress_counts_an_experiments_own_runs() -> None:
-    from bench.experiments.expansion import expand
+    from bench.experiments.expansion import expand_experiments
 
-    request = expand("table5", "mini").requests[0]
+    request = expand_experiments("table5", "mini").requests[0]
     options = {name: one[0] for name, one in request.preset.items() if name in ("length", "size")}
     made = record(request.method.name, "e2e", request.seed, options=options, model="mini-gpt2", scale="mini")
     found = builder.build([made, failed(method="ft-full")], ["table5"]).overview.progress

@@ -206,7 +206,7 @@ def test_committed_mini_records_stand_for_themselves_only() -> None:
 def prescribed(name: str, scale: str) -> list[dict[str, Any]]:
     """A made-up record of every run that an experiment has here."""
     made = []
-    for run in expansion.expand(name, scale).runs:
+    for run in expansion.expand_experiments(name, scale).runs:
         if run.request is None or run.resolved is None:
             continue
         task, method = run.request.task.name, run.request.method.name
