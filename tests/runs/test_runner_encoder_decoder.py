@@ -210,7 +210,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path[:0] = json_path
-from test_runner_seq2seq import request
+from test_runner_encoder_decoder import request
 from bench.runs import runner
 runner.run(request(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], epochs=40, checkpoint_seconds=0))
 """
@@ -219,7 +219,9 @@ runner.run(request(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], epochs=40,
 @pytest.mark.slow
 def test_killed_and_resumed_ends_with_the_same_bytes(tmp_path: Path, data: Path, tiny_bart: Path) -> None:
     """SIGKILL in the training: parameters and outputs equal those of a run that went through."""
-    script = SCRIPT.replace("json_path", json.dumps([str(Path(__file__).parents[1])]))
+    script = SCRIPT.replace(
+        "json_path", json.dumps([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    )
 
     def words(place: str) -> list[str]:
         return [sys.executable, "-c", script, str(tmp_path / place), str(data), str(tiny_bart)]

@@ -170,7 +170,9 @@ def test_peak_memory_grows_with_use() -> None:
 
 
 def test_torch_is_not_loaded_for_it() -> None:
-    script = "import sys; from bench import store; from bench.system import provenance as p, progress, files\n"
+    script = (
+        "import sys; from bench import store; from bench.system import provenance as p, progress, files\n"
+    )
     script += "p.hardware(); p.peak_memory(); p.package_versions()\n"
     script += "print(sorted({'torch', 'pandas', 'numpy', 'tqdm', 'transformers'} & set(sys.modules)))"
     out = run(script)
