@@ -30,7 +30,9 @@ def generate(folder: Path, count: int) -> int:
     for record in records:
         path = folder / record["run_id"] / "records" / "0001.json"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps({"format": 1, "attempt": 1, **record}, indent=2))
+        path.write_text(
+            json.dumps({"format": 1, "attempt": 1, "recorded": record["ended"], **record}, indent=2)
+        )
     return len(records)
 
 

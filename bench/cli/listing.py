@@ -172,7 +172,9 @@ def claims() -> list[dict[str, Any]]:
     """The paper's sentences that reports check."""
     from reports.paper import published
 
-    return [{"name": one.id, "source": one.source, "sentence": one.sentence} for one in published.claims()]
+    return [
+        {"name": one.id, "source": one.source, "sentence": one.sentence} for one in published.read_claims()
+    ]
 
 
 def stored(runs: Path) -> list[dict[str, Any]]:

@@ -79,9 +79,9 @@ def print_paper(names: Sequence[str]) -> None:
     from reports.paper import published
 
     if len(names) == 1:
-        print_json(published.document(names[0]))
+        print_json(published.read_document(names[0]))
     else:
-        print_json({name: published.document(name) for name in names})
+        print_json({name: published.read_document(name) for name in names})
 
 
 def made(

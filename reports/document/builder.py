@@ -14,9 +14,8 @@ from bench.errors import UnknownNameError
 from reports.document import examples, overview, paper_figures, paper_tables, run_list
 from reports.document.examples import Generations
 from reports.document.schema import Report, Table
-from reports.document.table1 import Counted
 from reports.paper import deviations, published
-from reports.records.index import Index
+from reports.records.index import CountedStatistics, RunIndex
 from reports.records.values import Record
 
 
@@ -25,7 +24,7 @@ def build(
     which: Sequence[str],
     paper_only: bool = False,
     *,
-    counted: Counted | None = None,
+    counted: CountedStatistics | None = None,
     generations: Generations | None = None,
     damaged: Sequence[str] = (),
     plan: bool = True,
@@ -39,8 +38,8 @@ def build(
     names = chosen(which)
     whole = set(names) == set(published.WITH_CELLS) | {"claims"}
     listed = [] if paper_only else list(records)
-    index = Index(listed)
-    entries = deviations.read()
+    index = RunIndex(listed)
+    entries = deviations.read_deviations()
     maker = paper_tables.Maker(index, counted or {}, entries, paper_only)
     tables = tuple(maker.table(name) for name in names if name in published.WITH_CELLS)
     figures = tuple(
@@ -51,7 +50,7 @@ def build(
     return Report(
         names=names,
         paper_only=paper_only,
-        overview=overview.make(listed, names, tables, checked, damaged, plan and not paper_only),
+        overview=overview.build_overview(listed, names, tables, checked, damaged, plan and not paper_only),
         tables=tables,
         figures=figures,
         claims=checked,

@@ -13,7 +13,7 @@ from bench.errors import DataError
 from reports.document import fact_check
 from reports.document.schema import Example, Examples, Output
 from reports.paper import published
-from reports.records.index import Index, collect
+from reports.records.index import RunIndex, collect_evidence
 
 Generations = Callable[[str], Sequence[Mapping[str, Any]]]
 """Run id -> that run's stored items (``bench.store.run_dir.RunDir.read_generations``); may raise ``DataError``."""
@@ -45,7 +45,9 @@ class Reader:
         return self.read[run_id]
 
 
-def collect_all(index: Index, names: Sequence[str], generations: Generations | None) -> tuple[Examples, ...]:
+def collect_all(
+    index: RunIndex, names: Sequence[str], generations: Generations | None
+) -> tuple[Examples, ...]:
     """The paper's examples, and beside them mini's where mini runs exist."""
     reader = Reader(generations)
     made: list[Examples] = []
@@ -57,9 +59,9 @@ def collect_all(index: Index, names: Sequence[str], generations: Generations | N
     return tuple(made)
 
 
-def as_printed(index: Index, name: str, reader: Reader) -> Examples:
+def as_printed(index: RunIndex, name: str, reader: Reader) -> Examples:
     """The items that the paper shows, with our outputs at the paper's scale or gaps."""
-    source = published.table(name)
+    source = published.read_table(name)
     made = []
     for raw in source.examples:
         row: Mapping[str, Any] | None = None
@@ -77,7 +79,7 @@ def as_printed(index: Index, name: str, reader: Reader) -> Examples:
 
 
 def ours(
-    index: Index, name: str, raw: Mapping[str, Any], one: Mapping[str, Any], reader: Reader
+    index: RunIndex, name: str, raw: Mapping[str, Any], one: Mapping[str, Any], reader: Reader
 ) -> tuple[Mapping[str, Any] | None, Output]:
     """The stored item and our output for one of the paper's printed outputs."""
     table = SHOWN[name][0]
@@ -89,11 +91,11 @@ def ours(
         "metric": "bleu",
     }
     wanted = {**selector, "split": raw["split"], "settings": one.get("settings") or {}}
-    cells = [cell for cell in published.find(wanted) if cell.model == "gpt2-medium"]
+    cells = [cell for cell in published.find_cells(wanted) if cell.model == "gpt2-medium"]
     told = printed(raw, one)
     if not cells:
         return None, Output(str(one["row"]), None, None, "no cell of the paper has this system", paper=told)
-    found = collect(index, cells[0])
+    found = collect_evidence(index, cells[0])
     if not found.runs:
         return None, Output(str(one["row"]), None, None, "not run", paper=told)
     run = found.runs[0]
@@ -124,14 +126,14 @@ def printed(raw: Mapping[str, Any], one: Mapping[str, Any]) -> str:
     return "; ".join(said) or f"says all {raw['facts']} facts"
 
 
-def at_mini(index: Index, name: str, reader: Reader) -> Examples | None:
+def at_mini(index: RunIndex, name: str, reader: Reader) -> Examples | None:
     """The first items of the mini suite, where both systems have mini runs; None without any."""
     table, group = SHOWN[name]
     task = "webnlg" if name == "table10" else "e2e"
     systems: list[tuple[str, str, dict[str, Mapping[str, Any]]]] = []
     for label, method in SYSTEMS:
         for what in mini_cells(table, task, method):
-            found = collect(index, what, "mini")
+            found = collect_evidence(index, what, "mini")
             if found.runs:
                 items = reader.items(found.runs[0].run_id)
                 size = f" ({what.settings['train_size']})" if what.settings else ""
@@ -152,14 +154,14 @@ def at_mini(index: Index, name: str, reader: Reader) -> Examples | None:
         )
         for key in own[:count]
     ]
-    title = f"{published.table(name).title}: items of the mini suite"
+    title = f"{published.read_table(name).title}: items of the mini suite"
     return Examples(f"{name}-mini", title, "runs at scale mini", "mini", (fact_check.HOW,), tuple(made))
 
 
 def mini_cells(table: str, task: str, method: str) -> list[published.Cell]:
     """The cells whose mini runs give examples: one per method, or one per size."""
     found: dict[Any, published.Cell] = {}
-    for cell in published.cells(table):
+    for cell in published.read_cells(table):
         same = (cell.task, cell.method, cell.metric, cell.group) == (task, method, "bleu", "all")
         if same and cell.model == "gpt2-medium":
             found.setdefault(cell.settings.get("train_size"), cell)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reports.document.schema import CellView, Row, Table
-from reports.judgement.verdicts import NOT_COMPARABLE, NOT_RUN
+from reports.judgement.verdicts import Verdict
 
 MOST = 6
 """Rows that are named for one reason; of more only how many."""
@@ -52,7 +52,7 @@ def rows(table: Table) -> Iterator[tuple[str, tuple[str, ...], Row]]:
 
 def reason(cell: CellView) -> str:
     """What stands in brackets behind the verdict: ``2 failed: out-of-memory``; empty without any."""
-    if cell.verdict not in (NOT_RUN, NOT_COMPARABLE):
+    if cell.verdict not in (Verdict.NOT_RUN, Verdict.NOT_COMPARABLE):
         return ""
     return cell.label.removeprefix(cell.verdict).strip().removeprefix("(").removesuffix(")")
 

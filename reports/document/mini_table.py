@@ -37,34 +37,34 @@ KEPT: tuple[str, ...] = (
 KEPT += ("data_origin", "data_fingerprint", "parameters", "scores", "status")
 
 
-def label(record: Record) -> str:
+def format_label(record: Record) -> str:
     """The method with the options that tell its variants apart: ``adapter[size=3%]``."""
     options = {name: one["value"] for name, one in record["options"].items()}
     shown = [f"{name}={options[name]}" for name in ("size", "length") if name in options]
     return str(record["method"]) + (f"[{','.join(shown)}]" if shown else "")
 
 
-def cells(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], list[float]]]:
+def group_cells(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], list[float]]]:
     """label -> (task, group) -> BLEU per seed, in the order of the seeds. Only finished mini runs count."""
     table: dict[str, dict[tuple[str, str], list[float]]] = {}
     seen: dict[tuple[Any, ...], Any] = {}
     for record in sorted(records, key=lambda one: one["seed"]):
         if record["status"] != "done" or record["data_origin"] != "mini" or record["scale"] != "mini":
             continue
-        same = (label(record), record["task"])
+        same = (format_label(record), record["task"])
         alike = {name: record[name] for name in ("options", "settings", "protocol", "model_fingerprint")}
         if seen.setdefault(same, alike) != alike:
             raise ValueError(f"{same}: runs with other settings or options cannot share a cell")
         if seen.setdefault((*same, record["seed"]), record) is not record:
             raise ValueError(f"{same}: two runs with seed {record['seed']}")
-        row = table.setdefault(label(record), {})
+        row = table.setdefault(format_label(record), {})
         for group, scores in record["scores"].items():
             if scores["bleu"]["value"] is not None:
                 row.setdefault((record["task"], group), []).append(scores["bleu"]["value"])
     return table
 
 
-def cell(values: Sequence[float]) -> str:
+def format_cell(values: Sequence[float]) -> str:
     """Mean and half the range over seeds; one value stands alone; a gap is a gap."""
     if not values:
         return "–"
@@ -73,22 +73,24 @@ def cell(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.1f} ± {(max(values) - min(values)) / 2:.1f}"
 
 
-def table(records: Sequence[Record]) -> str:
+def format_table(records: Sequence[Record]) -> str:
     """Markdown: one row per method, BLEU as mean ± half range over the seeds."""
-    rows = cells(records)
-    stored = {label(record): record["parameters"]["stored"] for record in records if "parameters" in record}
+    rows = group_cells(records)
+    stored = {
+        format_label(record): record["parameters"]["stored"] for record in records if "parameters" in record
+    }
     lines = ["| method | stored parameters | " + " | ".join(name for _, _, name in COLUMNS) + " |"]
     lines.append("|---|---:|" + "---:|" * len(COLUMNS))
     order = sorted(rows, key=lambda name: -statistics.mean(rows[name].get(("webnlg", "all"), [0.0])))
     for name in order:
-        shown = [cell(rows[name].get((task, group), [])) for task, group, _ in COLUMNS]
+        shown = [format_cell(rows[name].get((task, group), [])) for task, group, _ in COLUMNS]
         lines.append(f"| {name} | {stored[name]:,} | " + " | ".join(shown) + " |")
     return "\n".join(lines)
 
 
-def compare(records: Sequence[Record], better: str, worse: str, task: str, group: str) -> str:
+def compare_methods(records: Sequence[Record], better: str, worse: str, task: str, group: str) -> str:
     """Whether every seed, or only the mean, of one method lies above another's: a sentence."""
-    rows = cells(records)
+    rows = group_cells(records)
     high, low = rows.get(better, {}).get((task, group), []), rows.get(worse, {}).get((task, group), [])
     if not high or not low:
         return "not run"
@@ -110,17 +112,17 @@ ORDERINGS = (
 )
 
 
-def orderings(records: Sequence[Record]) -> str:
+def format_orderings(records: Sequence[Record]) -> str:
     """The paper's orderings, each looked up in the mini numbers."""
     lines = ["| the paper's ordering | " + " | ".join(name for _, _, name in COLUMNS) + " |"]
     lines.append("|---|" + "---|" * len(COLUMNS))
     for sentence, better, worse in ORDERINGS:
-        shown = [compare(records, better, worse, task, group) for task, group, _ in COLUMNS]
+        shown = [compare_methods(records, better, worse, task, group) for task, group, _ in COLUMNS]
         lines.append(f"| {sentence} | " + " | ".join(shown) + " |")
     return "\n".join(lines)
 
 
-def compact(record: Record) -> dict[str, Any]:
+def compact_record(record: Record) -> dict[str, Any]:
     """What of a record is committed: identity, options, settings, scores with signatures."""
     kept = {name: record[name] for name in KEPT if name in record}
     kept["options"] = record["options"]
@@ -137,9 +139,9 @@ def main(arguments: Sequence[str]) -> int:
     source = Path(arguments[0])
     records: list[Any] = json.loads(source.read_text()) if source.is_file() else Store(source).records()
     if len(arguments) > 1:
-        kept = sorted((compact(record) for record in records), key=lambda one: one["run_id"])
+        kept = sorted((compact_record(record) for record in records), key=lambda one: one["run_id"])
         Path(arguments[1]).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-    print(table(records) + "\n\n" + orderings(records))
+    print(format_table(records) + "\n\n" + format_orderings(records))
     return 0
 
 

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from reports.document.schema import ClaimView, Overview, Progress, Table
-from reports.judgement.claims import tally
-from reports.judgement.verdicts import VERDICTS
-from reports.records.runs import latest
+from reports.judgement.claims import count_outcomes
+from reports.judgement.verdicts import Verdict
+from reports.records.runs import select_attempts
 from reports.records.values import Record
 
 SCALES = ("paper", "mini")
 
 
-def make(
+def build_overview(
     records: Sequence[Record],
     names: Sequence[str],
     tables: Sequence[Table],
@@ -23,7 +23,7 @@ def make(
     plan: bool,
 ) -> Overview:
     """Counts of all that was asked for; ``plan``: also how much of the experiments is done."""
-    runs = latest(records)
+    runs = select_attempts(records)
     verdicts: Counter[str] = Counter()
     for table in tables:
         verdicts.update(table.verdicts)
@@ -31,14 +31,14 @@ def make(
         records=len(records),
         runs=dict(sorted(Counter(run.status for run in runs).items())),
         damaged=tuple(damaged),
-        progress=progress([run.record for run in runs], names) if plan else (),
-        verdicts={verdict: verdicts[verdict] for verdict in VERDICTS},
-        claims=tally(one.records.outcome for one in checked),
-        claims_on_paper=tally(one.on_paper.outcome for one in checked),
+        progress=count_progress([run.record for run in runs], names) if plan else (),
+        verdicts={verdict: verdicts[verdict] for verdict in Verdict},
+        claims=count_outcomes(one.records.outcome for one in checked),
+        claims_on_paper=count_outcomes(one.on_paper.outcome for one in checked),
     )
 
 
-def progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Progress, ...]:
+def count_progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Progress, ...]:
     """Of every experiment among ``names``: its runs at both scales, and how many of them there are."""
     from bench.experiments.expansion import expand_experiments
     from bench.experiments.files import list_experiments
@@ -54,7 +54,7 @@ def progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Progress,
         for _, scale, expansion in found
         for run in expansion.runs
     }
-    states = states_of(record for record in records if identity(record) in wanted)
+    states = read_states(record for record in records if identify_request(record) in wanted)
     made = []
     for name, scale, expansion in found:
         own = [states.get(run.key) for run in expansion.runs if run.request is not None]
@@ -65,12 +65,12 @@ def progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Progress,
     return tuple(made)
 
 
-def identity(record: Record) -> tuple[object, ...]:
+def identify_request(record: Record) -> tuple[object, ...]:
     """What is cheap to compare of a run."""
     return tuple(record.get(name) for name in ("task", "method", "model", "scale", "seed"))
 
 
-def states_of(records: Iterable[Record]) -> dict[str, str]:
+def read_states(records: Iterable[Record]) -> dict[str, str]:
     """Outline key (``bench.config.run_key``) -> status; a run that is done once is done."""
     from bench.config import run_key
 

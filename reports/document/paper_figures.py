@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.document.schema import Figure, Panel, Point, Series
-from reports.judgement.verdicts import failures
+from reports.judgement.verdicts import describe_failures
 from reports.paper import published
-from reports.records.index import Found, Index, along
+from reports.records.index import CellEvidence, RunIndex, collect_curve
 from reports.records.matching import CONDITIONS
 from reports.stats.intervals import summarise
 
 
-def figure(index: Index, name: str, paper_only: bool) -> Figure:
+def figure(index: RunIndex, name: str, paper_only: bool) -> Figure:
     """A figure's panels in the paper's order."""
-    source = published.table(name)
+    source = published.read_table(name)
     made = tuple(panel(index, name, raw, paper_only) for raw in source.panels)
     return Figure(name, source.title, source.source, source.caption, source.notes, made)
 
 
-def panel(index: Index, name: str, raw: Mapping[str, Any], paper_only: bool) -> Panel:
+def panel(index: RunIndex, name: str, raw: Mapping[str, Any], paper_only: bool) -> Panel:
     """One vertical axis with its curves at both scales."""
     x_values = tuple(raw["x_values"])
-    drawn = [cell for cell in published.cells(name) if cell.section == raw["id"]]
+    drawn = [cell for cell in published.read_cells(name) if cell.section == raw["id"]]
     reading: dict[Any, tuple[float, float]] = {}
     for cell in drawn:
         if cell.low is not None and cell.high is not None:
@@ -44,7 +44,7 @@ def panel(index: Index, name: str, raw: Mapping[str, Any], paper_only: bool) -> 
     )
 
 
-def series(index: Index, name: str, raw: Mapping[str, Any], one: Mapping[str, Any], scale: str) -> Series:
+def series(index: RunIndex, name: str, raw: Mapping[str, Any], one: Mapping[str, Any], scale: str) -> Series:
     """A curve: the paper's x values, each a point or a gap, and whatever else was run in between."""
     what = {
         "table": name,
@@ -57,7 +57,7 @@ def series(index: Index, name: str, raw: Mapping[str, Any], one: Mapping[str, An
         "metric": raw["metric"],
         "split": raw["split"],
     }
-    found = along(index, what, raw["x"], scale)
+    found = collect_curve(index, what, raw["x"], scale)
     values = list(raw["x_values"]) if scale == "paper" else []
     values += [x for x in found if x not in values]
     if all(isinstance(x, int | float) for x in values):
@@ -66,7 +66,7 @@ def series(index: Index, name: str, raw: Mapping[str, Any], one: Mapping[str, An
     return Series(str(one["row"]), str(one["method"]), tuple(points))
 
 
-def point(x: float | str, found: Found | None, factor: float) -> Point:
+def point(x: float | str, found: CellEvidence | None, factor: float) -> Point:
     """The mean of the runs at ``x`` with its interval, or why there is none."""
     if found is None or not found.replicates:
         return Point(x, None, label=why_not(found))
@@ -83,7 +83,7 @@ def point(x: float | str, found: Found | None, factor: float) -> Point:
     )
 
 
-def why_not(found: Found | None) -> str:
+def why_not(found: CellEvidence | None) -> str:
     if found is None:
         return "not run"
     if found.gate:
@@ -91,5 +91,5 @@ def why_not(found: Found | None) -> str:
     if found.missing:
         return f"not computed: {'; '.join(found.missing)}"
     if found.failures:
-        return f"not run ({failures(found)})"
+        return f"not run ({describe_failures(found)})"
     return "not comparable: " + "; ".join(found.excluded) if found.excluded else "not run"

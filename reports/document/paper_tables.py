@@ -18,15 +18,14 @@ from reports.document.schema import (
     Section,
     Table,
 )
-from reports.document.table1 import Counted
-from reports.judgement.verdicts import judge, summary_of, tally
+from reports.judgement.verdicts import count_verdicts, judge_cell, summarise_cell
 from reports.paper import published
-from reports.paper.deviations import touching
+from reports.paper.deviations import list_touching
 from reports.paper.published import Cell, PaperNumber
-from reports.records.index import Found, Index, collect
-from reports.records.matching import expected, ordered
-from reports.records.values import measure
-from reports.stats.intervals import EXACT, Summary
+from reports.records.index import CellEvidence, CountedStatistics, RunIndex, collect_evidence
+from reports.records.matching import resolve_defaults, sort_items
+from reports.records.values import measure_value
+from reports.stats.intervals import IntervalOver, Summary
 
 T = TypeVar("T")
 DIGITS = 4
@@ -41,12 +40,14 @@ MINOR |= {"train_split", "test_split", "data_seed", "limit", "checkpoint_seconds
 class Maker:
     """Makes tables from one index of records."""
 
-    def __init__(self, index: Index, counted: Counted, ledger: Sequence[Deviation], paper_only: bool) -> None:
+    def __init__(
+        self, index: RunIndex, counted: CountedStatistics, ledger: Sequence[Deviation], paper_only: bool
+    ) -> None:
         self.index, self.counted, self.ledger, self.paper_only = index, counted, ledger, paper_only
 
     def table(self, name: str) -> Table:
         """The table, or the numbers behind a figure."""
-        source = published.table(name)
+        source = published.read_table(name)
         made = {cell.place: self.cell(cell, number) for number, cell in enumerate(source.cells, 1)}
         minis = {} if self.paper_only else self.minis(source.cells)
         return Table(
@@ -57,7 +58,9 @@ class Maker:
             notes=source.notes,
             blocks=blocks(source.cells, lambda cell: made[cell.place]),
             facts=source.facts,
-            verdicts={} if self.paper_only else tally(one.verdict for one in made.values() if counts(one)),
+            verdicts={}
+            if self.paper_only
+            else count_verdicts(one.verdict for one in made.values() if counts(one)),
             mini=blocks([cell for cell in source.cells if cell.place in minis], lambda c: minis[c.place]),
         )
 
@@ -67,14 +70,14 @@ class Maker:
             **{one.name: getattr(cell, one.name) for one in fields(PaperNumber)},
             paper_text=paper_text(cell),
             note=cell.note,
-            elsewhere=tuple(vars(one) for one in published.elsewhere(cell)),
+            elsewhere=tuple(vars(one) for one in published.list_accounts(cell)),
         )
         if self.paper_only:
             return view
         if cell.kind == "setting":
             return replace(view, reason=used(cell), label="a setting, not a result")
         found = self.found(cell)
-        judged = judge(cell, found)
+        judged = judge_cell(cell, found)
         return replace(
             view,
             ours=ours(cell, judged.summary) if judged.summary else None,
@@ -85,28 +88,28 @@ class Maker:
             lineage=self.lineage(cell, found),
         )
 
-    def found(self, cell: Cell) -> Found:
+    def found(self, cell: Cell) -> CellEvidence:
         """The runs of the cell, or what was counted in the published files."""
         if cell.kind == "statistic":
-            return self.counted.get((str(cell.task), cell.metric), Found("paper"))
-        return collect(self.index, cell)
+            return self.counted.get((str(cell.task), cell.metric), CellEvidence("paper"))
+        return collect_evidence(self.index, cell)
 
-    def minis(self, cells: Iterable[Cell]) -> dict[published.Place, MiniView]:
+    def minis(self, cells: Iterable[Cell]) -> dict[published.CellPlace, MiniView]:
         """What there is at scale mini, by the place of the cell that it resembles."""
-        made: dict[published.Place, MiniView] = {}
+        made: dict[published.CellPlace, MiniView] = {}
         for number, cell in enumerate(cells, 1):
             if cell.kind in ("setting", "statistic") or cell.method is None:
                 continue
-            found = collect(self.index, cell, "mini")
-            summary = summary_of(cell, found)
+            found = collect_evidence(self.index, cell, "mini")
+            summary = summarise_cell(cell, found)
             if summary is not None:
                 view = MiniView(f"mini-{cell.table}-{number}", ours(cell, summary), self.lineage(cell, found))
                 made[cell.place] = view
         return made
 
-    def lineage(self, cell: Cell, found: Found) -> Lineage:
+    def lineage(self, cell: Cell, found: CellEvidence) -> Lineage:
         """What stands behind a found number."""
-        read = [(run, measure(run.record, cell.group, cell.metric)) for run in found.runs]
+        read = [(run, measure_value(run.record, cell.group, cell.metric)) for run in found.runs]
         gates = dict.fromkeys(one.gate for _, one in read if one.gate)
         if found.gate:
             gates[found.gate] = None
@@ -120,7 +123,7 @@ class Maker:
             signatures=tuple(dict.fromkeys(one.signature for _, one in read if one.signature)),
             gates=tuple(gates),
             choices=choices(first) if first else (),
-            deviations=touching(self.ledger, first) if first else (),
+            deviations=list_touching(self.ledger, first) if first else (),
             notes=(*found.notes, *found.missing),
         )
 
@@ -134,7 +137,7 @@ def used(cell: Cell) -> str:
     """What our runs have where the paper names a setting; empty where we have no such setting."""
     if cell.task is None or cell.method is None or cell.model is None:
         return ""
-    usual = expected(cell.task, cell.method, cell.model, "paper", ordered(cell.options))
+    usual = resolve_defaults(cell.task, cell.method, cell.model, "paper", sort_items(cell.options))
     if usual is None or cell.settings:
         return ""
     values = {**usual.settings, **usual.options}
@@ -187,7 +190,9 @@ def ours(cell: Cell, summary: Summary) -> Ours:
     interval = summary.interval
     text = number(summary.mean, cell)
     if cell.kind == "statistic":
-        return Ours(text, summary.mean, None, None, EXACT, "counted in the published files", n=1, runs=0)
+        return Ours(
+            text, summary.mean, None, None, IntervalOver.EXACT, "counted in the published files", n=1, runs=0
+        )
     if interval is not None and interval.half_width > 0:
         text += f" ± {number(interval.half_width, cell)}"
     return Ours(

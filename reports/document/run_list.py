@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from reports.document.schema import ClaimView, Finding, RunView
-from reports.document.table1 import Counted
 from reports.judgement import claims as checks
-from reports.records.index import Index
-from reports.records.runs import Profile, Run, failure
-from reports.records.values import machine_of
+from reports.records.index import CountedStatistics, RunIndex
+from reports.records.runs import Profile, Run, find_failure_kind
+from reports.records.values import describe_machine
 
 NOT_ASKED = Finding("", "", "", ())
 USUAL = ("method default", "our choice", "paper", "authors' code")
@@ -19,7 +18,7 @@ LONGEST = 300
 """Letters of an error's message that a list has room for; the record has all of it."""
 
 
-def claims(index: Index, counted: Counted, paper_only: bool) -> tuple[ClaimView, ...]:
+def claims(index: RunIndex, counted: CountedStatistics, paper_only: bool) -> tuple[ClaimView, ...]:
     """Every claim on our records, at scale mini and on the paper's own numbers.
 
     ``counted``: for the claims on Table 1.
@@ -34,11 +33,11 @@ def claims(index: Index, counted: Counted, paper_only: bool) -> tuple[ClaimView,
             mini=NOT_ASKED if paper_only else finding(one.mini),
             on_paper=finding(one.on_paper),
         )
-        for one in checks.check(index, counted=counted)
+        for one in checks.check_claims(index, counted=counted)
     )
 
 
-def finding(found: checks.Evaluation) -> Finding:
+def finding(found: checks.ClaimEvaluation) -> Finding:
     numbers = [
         {
             "label": one.label,
@@ -54,7 +53,7 @@ def finding(found: checks.Evaluation) -> Finding:
     return Finding(found.outcome, found.label, found.explanation, tuple(numbers))
 
 
-def runs(index: Index, only: Collection[str] | None) -> tuple[RunView, ...]:
+def runs(index: RunIndex, only: Collection[str] | None) -> tuple[RunView, ...]:
     """Every run, or those named in ``only`` and those that failed; by task, method and seed."""
     views = [
         view(profile, run)
@@ -106,7 +105,7 @@ def selector(profile: Profile) -> str:
 def explained(run: Run) -> str:
     message = str((run.record.get("error") or {}).get("message") or "").strip().partition("\n")[0]
     message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
-    return failure(run) + (f": {message}" if message else "")
+    return find_failure_kind(run) + (f": {message}" if message else "")
 
 
 def score(record: Mapping[str, Any]) -> str:
@@ -127,6 +126,6 @@ def code(record: Mapping[str, Any]) -> str:
 def machine(record: Mapping[str, Any]) -> str:
     """The accelerators, or the processor and its cores; never the machine's name."""
     try:
-        return machine_of(record).partition(" on ")[2]
+        return describe_machine(record).partition(" on ")[2]
     except (KeyError, TypeError):
         return ""

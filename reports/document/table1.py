@@ -25,7 +25,7 @@ from bench.system.json_files import canonical_json, read_json, write_json_atomic
 from bench.system.progress import say
 from bench.task import SPLITS, Prepared, RowCount, Task
 from reports.paper import published
-from reports.records.index import Found
+from reports.records.index import CellEvidence, CountedStatistics
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,28 +34,26 @@ METRICS = ("examples", "input_length", "output_length")
 TEST_ITEMS = ("webnlg",)
 """Of which Table 1 counts every item of the test split once, not each of its references: 18,025 + 2,258 +
 1,862 is its 22K. The other tasks' numbers count references (E2E) or have one each (XSUM)."""
-Counted = Mapping[tuple[str, str], Found]
-"""(task, metric) -> the number as a cell takes it, or why there is none."""
 Sizes = Mapping[str, RowCount]
 """Of the splits whose files are here."""
 
 
-def exactly(value: float, *notes: str) -> Found:
+def exactly(value: float, *notes: str) -> CellEvidence:
     """A number that does not vary between runs."""
-    return Found("paper", replicates={(None, 0): value}, notes=notes)
+    return CellEvidence("paper", replicates={(None, 0): value}, notes=notes)
 
 
-def gap(why: str) -> Found:
+def gap(why: str) -> CellEvidence:
     """No number, because something is not here."""
-    return Found("paper", missing=(why,))
+    return CellEvidence("paper", missing=(why,))
 
 
-def other_size(*problems: str) -> Found:
+def other_size(*problems: str) -> CellEvidence:
     """No number, because the files are not those that the paper counted."""
-    return Found("paper", excluded=problems)
+    return CellEvidence("paper", excluded=problems)
 
 
-def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counted:
+def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> CountedStatistics:
     """Every number of Table 1 that the files here allow.
 
     ``data_dir`` and ``tokenizer``: as `bench data stats` takes them. ``UserError`` for a directory that
@@ -73,7 +71,7 @@ def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counte
 
     if tokenizer is not None:
         words()  # what was typed is checked even where no file is here that it would be needed for
-    names = dict.fromkeys(str(cell.task) for cell in published.cells("table1"))
+    names = dict.fromkeys(str(cell.task) for cell in published.read_cells("table1"))
     return {
         (name, metric): found
         for name in names
@@ -83,7 +81,7 @@ def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counte
 
 def of_task(
     task: Task, data_dir: Path | None, words: Callable[[], PreTrainedTokenizerBase | None]
-) -> dict[str, Found]:
+) -> dict[str, CellEvidence]:
     """The task's three numbers; ``words`` is asked for a tokenizer only where there are files."""
     try:
         here = bench.data.dataset.look(task, data_dir, "paper")
@@ -114,7 +112,7 @@ def of_task(
     return dict(zip(METRICS, (number, *lengths), strict=True))
 
 
-def examples(task: Task, sizes: Sizes, note: str) -> Found:
+def examples(task: Task, sizes: Sizes, note: str) -> CellEvidence:
     """Rows of all splits together; of the test split its items where Table 1 has it so."""
     parts = {split: size.rows for split, size in sizes.items()}
     beside = ""

@@ -7,125 +7,141 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from bench.system.json_files import canonical_json
-from reports.document.table1 import Counted
-from reports.judgement.verdicts import failures
+from reports.judgement.verdicts import describe_failures
 from reports.paper import published
 from reports.paper.published import Selector
-from reports.records.index import Found, Index, collect
-from reports.records.values import COUNTS, OF_MACHINE, measure
-from reports.stats.estimates import Estimate, contrast, estimate, exact, linear, spread_of
+from reports.records.index import CellEvidence, CountedStatistics, RunIndex, collect_evidence
+from reports.records.values import COUNT_METRICS, MACHINE_METRICS, measure_value
+from reports.stats.estimates import (
+    PointEstimate,
+    combine_linearly,
+    estimate_contrast,
+    estimate_mean,
+    estimate_spread,
+    make_exact,
+)
 from reports.stats.intervals import Replicates
 
 
-class GapError(Exception):
+class MissingValueError(Exception):
     """A number that a claim needs is not there; the message says why."""
 
 
 @dataclass(frozen=True)
-class Side:
+class ClaimValue:
     """One selector's number."""
 
     key: str
     """Equal for equal selectors: the same runs are not counted as independent of themselves."""
-    estimate: Estimate
+    estimate: PointEstimate
     replicates: Replicates = field(default_factory=dict)
     """Empty for what does not vary between runs, and for a spread."""
     machines: Mapping[str, Replicates] = field(default_factory=dict)
     runs: tuple[str, ...] = ()
 
 
-class OnPaper:
+class PaperValues:
     """The paper's printed numbers, in our units, taken as exact."""
 
-    def side(self, selector: Selector) -> Side:
-        values = [cell.ours for cell in published.find(selector)]
+    def find_value(self, selector: Selector) -> ClaimValue:
+        """The mean of the cells that the selector picks; ``MissingValueError`` where one prints no number."""
+        values = [cell.ours for cell in published.find_cells(selector)]
         printed = [value for value in values if value is not None]
         if not values or len(printed) < len(values) or selector.get("statistic") == "sd":
-            raise GapError("the paper prints no number for this")
-        return Side(canonical_json(selector), exact(fmean(printed)))
+            raise MissingValueError("the paper prints no number for this")
+        return ClaimValue(canonical_json(selector), make_exact(fmean(printed)))
 
 
 @dataclass(frozen=True)
-class OnRecords:
+class RecordValues:
     """Our runs at one scale; for Table 1, what was counted."""
 
-    index: Index
+    index: RunIndex
     scale: str
-    counts: Counted = field(default_factory=dict)
+    counts: CountedStatistics = field(default_factory=dict)
 
-    def side(self, selector: Selector) -> Side:
+    def find_value(self, selector: Selector) -> ClaimValue:
+        """What the runs that the selector picks give; ``MissingValueError`` where there is nothing."""
         key = canonical_json(selector)
         if selector.get("table") == "table1":
-            return self.counted(key, selector)
-        found = collect(self.index, selector, self.scale)
-        if not found.replicates:
-            raise GapError(why_empty(found))
+            return self._find_counted(key, selector)
+        evidence = collect_evidence(self.index, selector, self.scale)
+        if not evidence.replicates:
+            raise MissingValueError(explain_missing(evidence))
         metric = str(selector["metric"])
-        if metric in COUNTS:
+        if metric in COUNT_METRICS:
             group = str(selector.get("group", "all"))
-            by_task = {run.record["task"]: measure(run.record, group, metric).value for run in found.runs}
+            by_task = {
+                run.record["task"]: measure_value(run.record, group, metric).value for run in evidence.runs
+            }
             mean = fmean(value for value in by_task.values() if value is not None)
-            return Side(key, exact(mean), runs=found.run_ids)
-        if all(run.record.get("training", ...) is None for run in found.runs):
-            # Nothing was trained, so no seed was used and one run says it all.
-            return Side(key, exact(fmean(found.replicates.values())), runs=found.run_ids)
+            return ClaimValue(key, make_exact(mean), runs=evidence.run_ids)
+        if all(run.record.get("training", ...) is None for run in evidence.runs):
+            # Nothing was trained, so no seed was used and a single run says it all.
+            return ClaimValue(key, make_exact(fmean(evidence.replicates.values())), runs=evidence.run_ids)
         if selector.get("statistic") == "sd":
-            return Side(key, spread_of(found.replicates), runs=found.run_ids)
-        return Side(key, estimate(found.replicates), found.replicates, found.machines, found.run_ids)
+            return ClaimValue(key, estimate_spread(evidence.replicates), runs=evidence.run_ids)
+        estimate = estimate_mean(evidence.replicates)
+        return ClaimValue(key, estimate, evidence.replicates, evidence.machines, evidence.run_ids)
 
-    def counted(self, key: str, selector: Selector) -> Side:
+    def _find_counted(self, key: str, selector: Selector) -> ClaimValue:
+        """The mean over tasks of what was counted in the published files."""
         tasks = selector["task"] if isinstance(selector["task"], list) else [selector["task"]]
-        found = {task: self.counts.get((task, str(selector["metric"])), Found("paper")) for task in tasks}
-        for task, one in found.items():
-            if not one.replicates:
-                why = (*one.missing, *one.excluded, "the published files were not counted")
-                raise GapError(f"{task}: {why[0]}")
-        return Side(key, exact(fmean(value for one in found.values() for value in one.replicates.values())))
+        metric = str(selector["metric"])
+        values: list[float] = []
+        for task in tasks:
+            evidence = self.counts.get((task, metric), CellEvidence("paper"))
+            if not evidence.replicates:
+                reasons = (*evidence.missing, *evidence.excluded, "the published files were not counted")
+                raise MissingValueError(f"{task}: {reasons[0]}")
+            values += evidence.replicates.values()
+        return ClaimValue(key, make_exact(fmean(values)))
 
 
-Source = OnPaper | OnRecords
+ValueSource = PaperValues | RecordValues
 
 
-def why_empty(found: Found) -> str:
+def explain_missing(evidence: CellEvidence) -> str:
     """Why there is no value, in the order of what could be done about it."""
-    if found.gate:
-        return f"the scorer failed its gate: {found.gate}"
-    if found.missing:
-        return f"not computed: {'; '.join(found.missing)}"
-    if found.failures:
-        return failures(found)
-    if found.excluded:
-        return f"only runs that are not comparable: {'; '.join(found.excluded)}"
+    if evidence.gate:
+        return f"the scorer failed its gate: {evidence.gate}"
+    if evidence.missing:
+        return f"not computed: {'; '.join(evidence.missing)}"
+    if evidence.failures:
+        return describe_failures(evidence)
+    if evidence.excluded:
+        return f"only runs that are not comparable: {'; '.join(evidence.excluded)}"
     return "no run of this is done"
 
 
-def both(source: Source, a: Selector, b: Selector) -> tuple[Side, Side]:
-    """The two sides of a need; time and memory on one machine. ``GapError`` if there is none."""
-    one, other = source.side(a), source.side(b)
-    if not isinstance(source, OnRecords) or a["metric"] not in OF_MACHINE:
-        return one, other
-    common = one.machines.keys() & other.machines.keys()
+def find_pair(source: ValueSource, a: Selector, b: Selector) -> tuple[ClaimValue, ClaimValue]:
+    """The two values of a need; time and memory on one machine. ``MissingValueError`` if there is none."""
+    first, second = source.find_value(a), source.find_value(b)
+    if not isinstance(source, RecordValues) or a["metric"] not in MACHINE_METRICS:
+        return first, second
+    common = first.machines.keys() & second.machines.keys()
     if not common:
-        raise GapError("the two were never measured on the same machine")
-    best = max(sorted(common), key=lambda name: len(one.machines[name]) + len(other.machines[name]))
-    return on_machine(one, best), on_machine(other, best)
+        raise MissingValueError("the two were never measured on the same machine")
+    best = max(sorted(common), key=lambda name: len(first.machines[name]) + len(second.machines[name]))
+    return restrict_to_machine(first, best), restrict_to_machine(second, best)
 
 
-def on_machine(side: Side, machine: str) -> Side:
-    values = side.machines[machine]
-    return replace(side, estimate=estimate(values), replicates=values)
+def restrict_to_machine(value: ClaimValue, machine: str) -> ClaimValue:
+    """The value from the runs on that machine alone."""
+    replicates = value.machines[machine]
+    return replace(value, estimate=estimate_mean(replicates), replicates=replicates)
 
 
-def total(terms: Sequence[tuple[float, Side]]) -> Estimate:
-    """Σ weight · side; a side that comes several times counts once, with its whole weight.
+def sum_values(terms: Sequence[tuple[float, ClaimValue]]) -> PointEstimate:
+    """Σ weight · value; a value that comes several times counts once, with its whole weight.
 
-    ``MixedError`` where some sides vary between subsets of the data and others only between seeds.
+    ``MixedError`` where some values vary between subsets of the data and others only between seeds.
     """
     weights: dict[str, float] = {}
-    sides: dict[str, Side] = {}
-    for weight, side in terms:
-        weights[side.key] = weights.get(side.key, 0.0) + weight
-        sides[side.key] = side
-    if all(side.replicates for side in sides.values()):
-        return contrast([(weights[key], side.replicates) for key, side in sides.items()])
-    return linear([(weights[key], side.estimate) for key, side in sides.items()])
+    values: dict[str, ClaimValue] = {}
+    for weight, value in terms:
+        weights[value.key] = weights.get(value.key, 0.0) + weight
+        values[value.key] = value
+    if all(value.replicates for value in values.values()):
+        return estimate_contrast([(weights[key], value.replicates) for key, value in values.items()])
+    return combine_linearly([(weights[key], value.estimate) for key, value in values.items()])

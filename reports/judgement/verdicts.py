@@ -25,17 +25,29 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from reports.paper.published import Cell
-from reports.records.index import Found
-from reports.records.values import OF_MACHINE
+from reports.records.index import CellEvidence
+from reports.records.values import MACHINE_METRICS
 from reports.stats.intervals import LEVEL, Interval, Summary, summarise, t_quantile
 
-REPRODUCED, WITHIN_NOISE, ABOVE, BELOW = "reproduced", "within noise", "above", "below"
-NOT_RUN, NOT_COMPARABLE = "not run", "not comparable"
-VERDICTS = (REPRODUCED, WITHIN_NOISE, ABOVE, BELOW, NOT_RUN, NOT_COMPARABLE)
-SCIENTIFIC = VERDICTS[:4]
-"""Those that say something about the paper's number."""
+
+class Verdict(StrEnum):
+    """What our runs say of a cell of the paper; the rules are at the head of this file."""
+
+    REPRODUCED = "reproduced"
+    WITHIN_NOISE = "within noise"
+    ABOVE = "above"
+    BELOW = "below"
+    NOT_RUN = "not run"
+    NOT_COMPARABLE = "not comparable"
+
+    @property
+    def scientific(self) -> bool:
+        """Whether it says something about the paper's number."""
+        return self not in (Verdict.NOT_RUN, Verdict.NOT_COMPARABLE)
+
 
 PRIOR = 4
 """Degrees of freedom that the usual spread between seeds counts for."""
@@ -48,7 +60,7 @@ UNSEEN = 2.0
 
 
 @dataclass(frozen=True)
-class Rule:
+class ToleranceRule:
     """``tolerance``: what we call the same number. ``spread``: usual standard deviation between seeds.
 
     Both in our unit, or with ``relative`` in shares of the paper's value.
@@ -63,27 +75,31 @@ class Rule:
 LORA = "intervals published for GPT-2 with LoRA on these tasks (its repository): ±0.1 to ±0.4 BLEU"
 RERUN = "another rerun of E2E's prefix and fine-tuning rows (Mikonooooo/prefix-tuning)"
 OURS = "our choice"
-RULES: Mapping[str, Rule] = {
-    "bleu": Rule(0.5, 0.5, f"{LORA}; {OURS}: half a point, and the larger part of that range as spread"),
-    "nist": Rule(0.10, 0.06, f"{RERUN} is within 0.03 where BLEU is within 1.5; {OURS}: about 1 %"),
-    "meteor": Rule(0.005, 0.003, f"{RERUN} is within 0.006; {OURS}: half a point"),
-    "rouge_l": Rule(0.005, 0.004, f"{RERUN} is within 0.008; {OURS}: half a point"),
-    "cider": Rule(0.04, 0.03, f"{RERUN} is within 0.05; {OURS}"),
-    "ter": Rule(0.010, 0.005, f"printed to 0.01; {OURS}: one unit of that"),
-    "moverscore": Rule(0.010, 0.003, f"printed to 0.01; {OURS}: one unit of that"),
-    "bertscore": Rule(0.010, 0.002, f"printed to 0.01; {OURS}: one unit of that"),
-    "bleurt": Rule(0.020, 0.010, f"printed to 0.01, and the raw score varies more; {OURS}: two units"),
-    "rouge1": Rule(0.003, 0.002, f"corpora of 11,000 items; {OURS}: 0.3 points"),
-    "rouge2": Rule(0.003, 0.002, f"corpora of 11,000 items; {OURS}: 0.3 points"),
-    "rougeL": Rule(0.003, 0.002, f"corpora of 11,000 items; {OURS}: 0.3 points"),
-    "stored_parameters": Rule(0.05, 0.0, "a count, printed rounded", relative=True),
-    "trained_parameters": Rule(0.05, 0.0, "a count, printed rounded", relative=True),
-    "stored_share": Rule(0.05, 0.0, "a ratio of counts, printed rounded", relative=True),
-    "examples": Rule(0.05, 0.0, "a count, printed rounded (51.4 thousand as 50K)", relative=True),
-    "input_length": Rule(0.1, 0.0, "a mean over the published file; tokenisation is exact"),
-    "output_length": Rule(0.1, 0.0, "a mean over the published file; tokenisation is exact"),
+RULES: Mapping[str, ToleranceRule] = {
+    "bleu": ToleranceRule(
+        0.5, 0.5, f"{LORA}; {OURS}: half a point, and the larger part of that range as spread"
+    ),
+    "nist": ToleranceRule(0.10, 0.06, f"{RERUN} is within 0.03 where BLEU is within 1.5; {OURS}: about 1 %"),
+    "meteor": ToleranceRule(0.005, 0.003, f"{RERUN} is within 0.006; {OURS}: half a point"),
+    "rouge_l": ToleranceRule(0.005, 0.004, f"{RERUN} is within 0.008; {OURS}: half a point"),
+    "cider": ToleranceRule(0.04, 0.03, f"{RERUN} is within 0.05; {OURS}"),
+    "ter": ToleranceRule(0.010, 0.005, f"printed to 0.01; {OURS}: one unit of that"),
+    "moverscore": ToleranceRule(0.010, 0.003, f"printed to 0.01; {OURS}: one unit of that"),
+    "bertscore": ToleranceRule(0.010, 0.002, f"printed to 0.01; {OURS}: one unit of that"),
+    "bleurt": ToleranceRule(
+        0.020, 0.010, f"printed to 0.01, and the raw score varies more; {OURS}: two units"
+    ),
+    "rouge1": ToleranceRule(0.003, 0.002, f"corpora of 11,000 items; {OURS}: 0.3 points"),
+    "rouge2": ToleranceRule(0.003, 0.002, f"corpora of 11,000 items; {OURS}: 0.3 points"),
+    "rougeL": ToleranceRule(0.003, 0.002, f"corpora of 11,000 items; {OURS}: 0.3 points"),
+    "stored_parameters": ToleranceRule(0.05, 0.0, "a count, printed rounded", relative=True),
+    "trained_parameters": ToleranceRule(0.05, 0.0, "a count, printed rounded", relative=True),
+    "stored_share": ToleranceRule(0.05, 0.0, "a ratio of counts, printed rounded", relative=True),
+    "examples": ToleranceRule(0.05, 0.0, "a count, printed rounded (51.4 thousand as 50K)", relative=True),
+    "input_length": ToleranceRule(0.1, 0.0, "a mean over the published file; tokenisation is exact"),
+    "output_length": ToleranceRule(0.1, 0.0, "a mean over the published file; tokenisation is exact"),
 }
-OF_TWO = ("speed_gain", "fewer_than_ft", "fewer_than_adapter")
+COMPARISON_METRICS = ("speed_gain", "fewer_than_ft", "fewer_than_adapter")
 """Statements that compare two systems: claims, not cells."""
 
 
@@ -91,7 +107,7 @@ OF_TWO = ("speed_gain", "fewer_than_ft", "fewer_than_adapter")
 class Judgement:
     """A cell's verdict and all that it rests on; numbers in the cell's printed unit."""
 
-    verdict: str
+    verdict: Verdict
     reason: str
     """One sentence."""
     label: str
@@ -103,119 +119,132 @@ class Judgement:
     noise: float | None = None
 
 
-def judge(cell: Cell, found: Found) -> Judgement:
+def judge_cell(cell: Cell, evidence: CellEvidence) -> Judgement:
     """The verdict for a cell and what ``reports.records.index.collect`` found for it."""
-    summary = summary_of(cell, found)
-    stopped = without_comparison(cell, found, summary)
+    summary = summarise_cell(cell, evidence)
+    stopped = judge_without_comparison(cell, evidence, summary)
     if stopped is not None:
         return stopped
     assert summary is not None
-    return compare(cell, summary, found)
+    return compare_with_paper(cell, summary, evidence)
 
 
-def summary_of(cell: Cell, found: Found) -> Summary | None:
+def summarise_cell(cell: Cell, evidence: CellEvidence) -> Summary | None:
     """Our runs in the printed unit; None without values."""
-    if not found.replicates:
+    if not evidence.replicates:
         return None
-    return summarise({key: value * cell.factor for key, value in found.replicates.items()})
+    return summarise({key: value * cell.factor for key, value in evidence.replicates.items()})
 
 
 # --- what cannot be compared, and what is not there
 
 
-def without_comparison(cell: Cell, found: Found, summary: Summary | None) -> Judgement | None:
+def judge_without_comparison(cell: Cell, evidence: CellEvidence, summary: Summary | None) -> Judgement | None:
     """The verdict where there is nothing to compare; None where there is."""
 
     def incomparable(why: str) -> Judgement:
-        return Judgement(NOT_COMPARABLE, f"Not comparable: {why}.", f"{NOT_COMPARABLE} ({why})", summary)
+        return Judgement(
+            Verdict.NOT_COMPARABLE, f"Not comparable: {why}.", f"{Verdict.NOT_COMPARABLE} ({why})", summary
+        )
 
     def gap(why: str = "") -> Judgement:
-        label = f"{NOT_RUN} ({why})" if why else NOT_RUN
-        return Judgement(NOT_RUN, f"Not run: {why or 'no run of this is done'}.", label)
+        label = f"{Verdict.NOT_RUN} ({why})" if why else Verdict.NOT_RUN
+        return Judgement(Verdict.NOT_RUN, f"Not run: {why or 'no run of this is done'}.", label)
 
     if cell.kind == "setting":
         return incomparable("a setting, not a result")
     if cell.kind != "statistic" and cell.method is None:
         cited = "cited, and no method here stands for it"
         return incomparable(cited if cell.kind == "cited" else "no system named")
-    if found.scale != "paper":
-        return incomparable(found.scale)
-    if cell.metric in OF_MACHINE:
+    if evidence.scale != "paper":
+        return incomparable(evidence.scale)
+    if cell.metric in MACHINE_METRICS:
         return incomparable("time and memory hold for one machine, the paper's for the authors'")
-    if cell.metric in OF_TWO:
+    if cell.metric in COMPARISON_METRICS:
         return incomparable("a comparison of two systems, checked as a claim")
     if summary is not None:
         if cell.metric not in RULES:
             return incomparable(f"no tolerance is set for {cell.metric}")
         return None
-    if found.gate:
-        return incomparable(f"scorer failed its gate: {found.gate}")
-    if found.missing:
-        return gap(f"not {'counted' if cell.kind == 'statistic' else 'computed'}: {'; '.join(found.missing)}")
-    if found.failures:
-        return gap(failures(found))
-    if found.excluded:
-        return incomparable("; ".join(found.excluded))
+    if evidence.gate:
+        return incomparable(f"scorer failed its gate: {evidence.gate}")
+    if evidence.missing:
+        return gap(
+            f"not {'counted' if cell.kind == 'statistic' else 'computed'}: {'; '.join(evidence.missing)}"
+        )
+    if evidence.failures:
+        return gap(describe_failures(evidence))
+    if evidence.excluded:
+        return incomparable("; ".join(evidence.excluded))
     return gap("the published files were not counted" if cell.kind == "statistic" else "")
 
 
-def failures(found: Found) -> str:
+def describe_failures(evidence: CellEvidence) -> str:
     """``2 failed: out-of-memory; 1 cancelled``; empty without any."""
-    failed = {kind: n for kind, n in found.failures.items() if kind != "cancelled"}
+    failed = {kind: n for kind, n in evidence.failures.items() if kind != "cancelled"}
     parts = []
     if failed:
         kinds = ", ".join(kind if n == sum(failed.values()) else f"{n} {kind}" for kind, n in failed.items())
         parts.append(f"{sum(failed.values())} failed: {kinds}")
-    if found.failures.get("cancelled"):
-        parts.append(f"{found.failures['cancelled']} cancelled")
+    if evidence.failures.get("cancelled"):
+        parts.append(f"{evidence.failures['cancelled']} cancelled")
     return "; ".join(parts)
 
 
 # --- the comparison
 
 
-def compare(cell: Cell, summary: Summary, found: Found) -> Judgement:
+def compare_with_paper(cell: Cell, summary: Summary, evidence: CellEvidence) -> Judgement:
     """Reproduced, within noise, above or below; for a range read off a figure only whether it is left."""
     rule = RULES[cell.metric]
-    tolerance = tolerance_of(cell, rule)
-    noise = noise_of(cell, rule, summary)
-    low, high = bounds(cell)
+    tolerance = compute_tolerance(cell, rule)
+    noise = compute_noise(cell, rule, summary)
+    low, high = find_bounds(cell)
     difference = max(summary.mean - high, 0.0) + min(summary.mean - low, 0.0)
     reach = abs(difference) - ROUNDING
     interval = summary.interval
-    useful = interval is not None and interval.half_width <= WIDEST * (tolerance - half_unit(cell.printed))
-    inside = useful and interval is not None and touches(interval, low, high, half_unit(cell.printed))
+    useful = interval is not None and interval.half_width <= WIDEST * (
+        tolerance - compute_half_unit(cell.printed)
+    )
+    inside = (
+        useful and interval is not None and meets_range(interval, low, high, compute_half_unit(cell.printed))
+    )
     ranged = cell.value is None
-    ours = shown(summary, rule)
+    ours = describe_ours(summary, rule)
     paper = f"the paper's {cell.printed}" if not ranged else f"the figure's {low:g} to {high:g}"
-    tail = "".join(f" Also: {note}." for note in notes(found))
+    tail = "".join(f" Also: {note}." for note in list_notes(evidence))
     # ``reach`` alone decides from here on, so moving away can only make things worse.
     if ranged and reach <= 0:
         why = f"the paper prints no number here; ours lies inside its figure's axis, {low:g} to {high:g}"
         return Judgement(
-            NOT_COMPARABLE, f"{ours}; {why}.{tail}", f"{NOT_COMPARABLE} (no printed number)", summary, 0.0
+            Verdict.NOT_COMPARABLE,
+            f"{ours}; {why}.{tail}",
+            f"{Verdict.NOT_COMPARABLE} (no printed number)",
+            summary,
+            0.0,
         )
     if reach <= tolerance or inside:
-        how = f"within {short(tolerance)} of" if reach <= tolerance else "with an interval that holds"
-        verdict, text = REPRODUCED, f"{ours}: {how} {paper}"
+        how = f"within {format_short(tolerance)} of" if reach <= tolerance else "with an interval that holds"
+        verdict, text = Verdict.REPRODUCED, f"{ours}: {how} {paper}"
     elif reach <= noise:
-        verdict = WITHIN_NOISE
-        text = f"{ours}: {short(reach)} from {paper}, which another seed can make ({short(noise)})"
-    else:
-        verdict = ABOVE if difference > 0 else BELOW
-        explained = (
-            f"more than {'seeds explain' if noise else 'rounding explains'} ({short(max(noise, tolerance))})"
+        verdict = Verdict.WITHIN_NOISE
+        text = (
+            f"{ours}: {format_short(reach)} from {paper}, which another seed can make ({format_short(noise)})"
         )
-        text = f"{ours}: {short(reach)} {verdict} {paper}, {explained}"
+    else:
+        verdict = Verdict.ABOVE if difference > 0 else Verdict.BELOW
+        cause = "seeds explain" if noise else "rounding explains"
+        explained = f"more than {cause} ({format_short(max(noise, tolerance))})"
+        text = f"{ours}: {format_short(reach)} {verdict} {paper}, {explained}"
     return Judgement(verdict, f"{text}.{tail}", verdict, summary, difference, tolerance, noise)
 
 
-def short(number: float) -> str:
+def format_short(number: float) -> str:
     """Three digits, and never 3e+03."""
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
-def shown(summary: Summary, rule: Rule) -> str:
+def describe_ours(summary: Summary, rule: ToleranceRule) -> str:
     if rule.spread == 0.0:
         return f"Ours {summary.mean:,.6g}"
     if summary.interval is None:
@@ -223,23 +252,23 @@ def shown(summary: Summary, rule: Rule) -> str:
     return f"Ours {summary.mean:.4g} ± {summary.interval.half_width:.2g} ({summary.note})"
 
 
-def notes(found: Found) -> list[str]:
+def list_notes(evidence: CellEvidence) -> list[str]:
     """What else the reader of the cell should know."""
-    said = list(found.notes)
-    if found.failures:
-        said.append(failures(found))
-    if found.missing:
-        said.append(f"some runs have no value: {'; '.join(found.missing)}")
-    if found.gate:
-        said.append("runs whose scorer failed its gate are left out")
-    return said
+    remarks = list(evidence.notes)
+    if evidence.failures:
+        remarks.append(describe_failures(evidence))
+    if evidence.missing:
+        remarks.append(f"some runs have no value: {'; '.join(evidence.missing)}")
+    if evidence.gate:
+        remarks.append("runs whose scorer failed its gate are left out")
+    return remarks
 
 
-def touches(interval: Interval, low: float, high: float, slack: float) -> bool:
+def meets_range(interval: Interval, low: float, high: float, slack: float) -> bool:
     return interval.low <= high + slack and low - slack <= interval.high
 
 
-def bounds(cell: Cell) -> tuple[float, float]:
+def find_bounds(cell: Cell) -> tuple[float, float]:
     """The paper's value, or its range; ``ValueError`` for a cell with neither."""
     if cell.value is not None:
         return cell.value, cell.value
@@ -248,34 +277,36 @@ def bounds(cell: Cell) -> tuple[float, float]:
     return cell.low, cell.high
 
 
-def half_unit(printed: str | None) -> float:
+def compute_half_unit(printed: str | None) -> float:
     """Half a unit of the last printed digit: 0.05 of ``70.3``, 0.005 of ``1%``, 500 of ``250K``."""
-    found = re.fullmatch(r"[^\d]*\d[\d,]*(?:\.(\d+))?\s*([%KMx]?)", printed or "")
-    if found is None:
+    match = re.fullmatch(r"[^\d]*\d[\d,]*(?:\.(\d+))?\s*([%KMx]?)", printed or "")
+    if match is None:
         return 0.0
-    unit = {"%": 0.01, "K": 1e3, "M": 1e6}.get(found[2], 1.0)
-    return unit * 10.0 ** -len(found[1] or "") / 2
+    unit = {"%": 0.01, "K": 1e3, "M": 1e6}.get(match[2], 1.0)
+    return unit * 10.0 ** -len(match[1] or "") / 2
 
 
-def tolerance_of(cell: Cell, rule: Rule) -> float:
+def compute_tolerance(cell: Cell, rule: ToleranceRule) -> float:
     """In the printed unit, with the rounding of the paper's number."""
     size = abs(cell.value or 0.0) if rule.relative else cell.factor
-    return rule.tolerance * size + half_unit(cell.printed)
+    return rule.tolerance * size + compute_half_unit(cell.printed)
 
 
-def noise_of(cell: Cell, rule: Rule, summary: Summary) -> float:
+def compute_noise(cell: Cell, rule: ToleranceRule, summary: Summary) -> float:
     """How far one run with another seed may be from the mean of ours, 95 of 100 times; printed unit."""
     usual = rule.spread * (abs(cell.value or 0.0) if rule.relative else cell.factor)
     if cell.group == "unseen":
         usual *= UNSEEN
     if usual == 0.0:
         return 0.0
-    own, df = summary.sd or 0.0, PRIOR + summary.n - 1
-    pooled = math.sqrt((PRIOR * usual**2 + (summary.n - 1) * own**2) / df)
-    return t_quantile((1 + LEVEL) / 2, df) * pooled * math.sqrt(1 + 1 / summary.n) + half_unit(cell.printed)
+    spread, df = summary.sd or 0.0, PRIOR + summary.n - 1
+    pooled = math.sqrt((PRIOR * usual**2 + (summary.n - 1) * spread**2) / df)
+    return t_quantile((1 + LEVEL) / 2, df) * pooled * math.sqrt(1 + 1 / summary.n) + compute_half_unit(
+        cell.printed
+    )
 
 
-def tally(found: Iterable[str | None]) -> dict[str, int]:
+def count_verdicts(verdicts: Iterable[str | None]) -> dict[str, int]:
     """How many cells have each verdict, all verdicts named."""
-    counts = Counter(found)
-    return {verdict: counts[verdict] for verdict in VERDICTS}
+    counts = Counter(verdicts)
+    return {verdict: counts[verdict] for verdict in Verdict}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import results
 from reports.document.schema import Deviation
-from reports.records.values import Record, plain
+from reports.records.values import Record, plain_value
 
 FILE = Path(results.__file__ or "").parents[1] / "docs" / "deviations.md"
 COLUMNS = {"what": "what", "the original": "original", "here": "here", "why": "why", "touches": "applies"}
@@ -17,12 +17,12 @@ EVERYTHING = "all"
 
 
 @cache
-def read(path: Path = FILE) -> tuple[Deviation, ...]:
+def read_deviations(path: Path = FILE) -> tuple[Deviation, ...]:
     """The entries in their order; none where the documents are not installed beside the package."""
-    return parse(path.read_text(encoding="utf-8")) if path.is_file() else ()
+    return parse_deviations(path.read_text(encoding="utf-8")) if path.is_file() else ()
 
 
-def parse(text: str) -> tuple[Deviation, ...]:
+def parse_deviations(text: str) -> tuple[Deviation, ...]:
     """Entries of the text's tables whose head row has the columns ``what``, ``here`` and ``why``."""
     found: list[Deviation] = []
     names: list[str] | None = None
@@ -40,12 +40,12 @@ def parse(text: str) -> tuple[Deviation, ...]:
     return tuple(found)
 
 
-def touching(entries: Sequence[Deviation], record: Record) -> tuple[int, ...]:
+def list_touching(entries: Sequence[Deviation], record: Record) -> tuple[int, ...]:
     """The numbers of the entries that say of themselves that they touch such a run."""
-    return tuple(entry.number for entry in entries if touches(entry.applies, record))
+    return tuple(entry.number for entry in entries if applies_to(entry.applies, record))
 
 
-def touches(applies: str, record: Record) -> bool:
+def applies_to(applies: str, record: Record) -> bool:
     """``all``; ``task e2e``; ``method prefix, prompt``; ``option init=random``; ``low data``; joined by ``;``."""
     if applies == EVERYTHING:
         return True
@@ -57,7 +57,7 @@ def touches(applies: str, record: Record) -> bool:
             fits = str(record.get(kind)) in values
         elif kind in ("option", "setting"):
             name, _, wanted = rest.partition("=")
-            value = plain((options if kind == "option" else settings).get(name))
+            value = plain_value((options if kind == "option" else settings).get(name))
             fits = str(value) == wanted if wanted else value is not None
         else:
             fits = True  # an unknown word hides nothing

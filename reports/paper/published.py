@@ -1,7 +1,7 @@
 """The paper as data: its tables, figures, claims, and what other accounts of it say.
 
-    from reports.paper import cells, table
-    [cell.value for cell in cells("table2") if cell.matches({"method": "prefix", "task": "e2e"})]
+    from reports.paper import read_cells
+    [cell.value for cell in read_cells("table2") if cell.matches({"method": "prefix", "task": "e2e"})]
 
 Reads ``results/paper/*.json``; how those were transcribed is in ``results/paper/README.md``. Nothing
 here knows of records: what is ours is compared elsewhere, by the same selectors.
@@ -26,7 +26,7 @@ FIGURES = tuple(f"figure{number}" for number in range(3, 9))
 WITH_CELLS = (*TABLES, *FIGURES, "efficiency")
 DOCUMENTS = (*WITH_CELLS, "v1", "disputed", "claims")
 
-Place = tuple[str, str | None, str, str]
+CellPlace = tuple[str, str | None, str, str]
 """(table, section, row, column): names a cell."""
 Selector = Mapping[str, Any]
 """What picks cells, and records: ``{"table", "method", "options", "task", "group", "metric", ...}``.
@@ -36,7 +36,7 @@ method's options that matter; the others have the method's defaults. ``settings`
 without it, all training data. ``statistic`` (``mean`` without it, or ``sd``) says what is made of the
 values over seeds, ``table`` which of the paper's cells is meant; both say nothing about a record.
 """
-Kind = Literal["measured", "cited", "statistic", "setting", "statement", "read off"]
+NumberKind = Literal["measured", "cited", "statistic", "setting", "statement", "read off"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class PaperNumber:
     model: str | None
     method: str | None
     """None for a system that this project does not have."""
-    kind: Kind
+    kind: NumberKind
     better: Literal["higher", "lower"] | None
     printed: str | None
     """Exactly as printed; None if read off a figure."""
@@ -84,7 +84,7 @@ class Cell(PaperNumber):
     """Where it differs from the table's."""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> CellPlace:
         """What names this cell."""
         return self.table, self.section, self.row, self.column
 
@@ -136,7 +136,7 @@ class PaperTable:
 
 
 @dataclass(frozen=True)
-class Account:
+class OtherAccount:
     """What another source says of a cell; ``value`` in the cell's printed unit."""
 
     source: str
@@ -192,20 +192,20 @@ class Claim:
         }[self.relation]
 
 
-def names() -> tuple[str, ...]:
+def list_documents() -> tuple[str, ...]:
     """All documents, tables first."""
     return DOCUMENTS
 
 
-def document(name: str) -> dict[str, Any]:
+def read_document(name: str) -> dict[str, Any]:
     """A whole document for printing, as stored; cells that others report differently have ``elsewhere``.
 
-    Raises ``UserError`` for a name that is not in ``names()``.
+    Raises ``UserError`` for a name that is not in ``list_documents()``.
     """
     shown = copy.deepcopy(_read(name))
     if name in WITH_CELLS:
-        for raw, cell in zip(shown["cells"], cells(name), strict=True):
-            others = elsewhere(cell)
+        for raw, cell in zip(shown["cells"], read_cells(name), strict=True):
+            others = list_accounts(cell)
             if others:
                 raw["elsewhere"] = [
                     {"source": one.source, "printed": one.printed, "value": one.value, "note": one.note}
@@ -215,7 +215,7 @@ def document(name: str) -> dict[str, Any]:
 
 
 @cache
-def table(name: str) -> PaperTable:
+def read_table(name: str) -> PaperTable:
     """A table, a figure or ``efficiency`` by name; ``UserError`` for any other name."""
     if name not in WITH_CELLS:
         raise UnknownNameError("table or figure of the paper", name, WITH_CELLS)
@@ -233,43 +233,43 @@ def table(name: str) -> PaperTable:
     )
 
 
-def cells(name: str) -> tuple[Cell, ...]:
+def read_cells(name: str) -> tuple[Cell, ...]:
     """The cells of a table, a figure or ``efficiency``, in the paper's order."""
-    return table(name).cells
+    return read_table(name).cells
 
 
-def find(selector: Selector) -> tuple[Cell, ...]:
+def find_cells(selector: Selector) -> tuple[Cell, ...]:
     """The cells that a selector picks, over all tables unless it names one."""
     where: Iterable[str] = (selector["table"],) if "table" in selector else WITH_CELLS
-    return tuple(cell for name in where for cell in cells(name) if cell.matches(selector))
+    return tuple(cell for name in where for cell in read_cells(name) if cell.matches(selector))
 
 
 @cache
-def claims() -> tuple[Claim, ...]:
+def read_claims() -> tuple[Claim, ...]:
     """All claims."""
     return tuple(Claim(**{**raw, "needs": tuple(raw["needs"])}) for raw in _read("claims")["claims"])
 
 
-def elsewhere(cell: Cell) -> tuple[Account, ...]:
+def list_accounts(cell: Cell) -> tuple[OtherAccount, ...]:
     """What arXiv v1 and the secondary summaries have for this cell, where it is another number."""
     return tuple(_accounts().get(cell.place, ()))
 
 
 @cache
-def _accounts() -> dict[Place, list[Account]]:
-    found: dict[Place, list[Account]] = {}
+def _accounts() -> dict[CellPlace, list[OtherAccount]]:
+    found: dict[CellPlace, list[OtherAccount]] = {}
     first = _read("v1")
     for raw in first["cells"]:
-        account = Account(first["source"], raw["printed"], raw["value"], raw.get("note", ""))
+        account = OtherAccount(first["source"], raw["printed"], raw["value"], raw.get("note", ""))
         found.setdefault(_place(raw), []).append(account)
     for entry in _read("disputed")["entries"]:
         for one in entry["accounts"] if entry["cell"] else ():
-            account = Account(one["source"], one["printed"], one["value"], entry["standing"])
+            account = OtherAccount(one["source"], one["printed"], one["value"], entry["standing"])
             found.setdefault(_place(entry["cell"]), []).append(account)
     return found
 
 
-def _place(raw: Mapping[str, Any]) -> Place:
+def _place(raw: Mapping[str, Any]) -> CellPlace:
     return raw["table"], raw["section"], raw["row"], raw["column"]
 
 

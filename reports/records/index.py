@@ -1,8 +1,8 @@
 """Which records stand behind which number of the paper.
 
-``Index`` groups records once; ``collect`` finds the runs of a cell (or of any selector of
+``RunIndex`` groups records once; ``collect_evidence`` finds the runs of a cell (or of any selector of
 ``reports.paper``) and gives their values, what failed, and what could not count and why. Runs at scale
-``mini`` can never come back from ``collect(..., scale="paper")``: only records for which
+``mini`` can never come back from ``collect_evidence(..., scale="paper")``: only records for which
 ``is_comparable`` holds do. ``reports.records.matching`` says which run belongs where.
 """
 
@@ -14,13 +14,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reports.paper.published import Cell
-from reports.records.matching import CONDITIONS, Wanted, at_mini, belongs, wanted
-from reports.records.runs import REPLICATES, Profile, Run, failure, incomparable, is_comparable, latest
-from reports.records.values import COUNTS, Measured, Record, measure, plain
+from reports.records.matching import CONDITIONS, RunQuery, find_mismatch, make_query, translate_to_mini
+from reports.records.runs import (
+    REPLICATES,
+    Profile,
+    Run,
+    find_failure_kind,
+    is_comparable,
+    list_incomparable,
+    select_attempts,
+)
+from reports.records.values import COUNT_METRICS, MeasuredValue, Record, measure_value, plain_value
 from reports.stats.intervals import Replicates
 
 
-class Index:
+class RunIndex:
     """Records grouped once, for many questions.
 
     ``records``: all attempts of all runs, or the latest of each; a run that is done once stays done.
@@ -29,18 +37,18 @@ class Index:
     def __init__(self, records: Iterable[Record]) -> None:
         self.by_system: dict[tuple[str, str, str], list[Profile]] = {}
         self._by_key: dict[str, Profile] = {}
-        self._matches: dict[tuple[Wanted, str], list[Profile]] = {}
-        for run in latest(records):
+        self._matches: dict[tuple[RunQuery, str], list[Profile]] = {}
+        for run in select_attempts(records):
             self._add(run)
 
     def _add(self, run: Run) -> None:
         record = run.record
         system = (str(record["task"]), str(record["method"]), str(record["model"]))
         given, options = record.get("settings") or {}, record.get("options") or {}
-        values = {name: plain(one) for name, one in options.items()}
-        alike = {name: plain(one) for name, one in given.items() if name not in REPLICATES}
+        values = {name: plain_value(one) for name, one in options.items()}
+        alike = {name: plain_value(one) for name, one in given.items() if name not in REPLICATES}
         scale, protocol = str(record.get("scale")), str(record.get("protocol"))
-        reasons = tuple(incomparable(record))
+        reasons = tuple(list_incomparable(record))
         key = repr((system, scale, protocol, reasons, sorted(values.items()), sorted(alike.items())))
         profile = self._by_key.get(key)
         if profile is None:
@@ -51,7 +59,7 @@ class Index:
             self.by_system.setdefault(system, []).append(profile)
         profile.runs.append(run)
 
-    def systems(self, what: Wanted) -> list[Profile]:
+    def systems(self, what: RunQuery) -> list[Profile]:
         """Profiles of the task, method and model, whatever their options and settings."""
         if what.task is not None and what.method is not None and what.model is not None:
             return self.by_system.get((what.task, what.method, what.model), [])
@@ -63,14 +71,14 @@ class Index:
             for profile in profiles
         ]
 
-    def matching(self, what: Wanted, scale: str) -> list[Profile]:
+    def matching(self, what: RunQuery, scale: str) -> list[Profile]:
         """Profiles whose runs belong there, comparable or not."""
         key = (what, scale)
         if key not in self._matches:
             self._matches[key] = [
                 profile
                 for profile in self.systems(what)
-                if profile.scale == scale and belongs(profile, what) is None
+                if profile.scale == scale and find_mismatch(profile, what) is None
             ]
         return self._matches[key]
 
@@ -79,7 +87,7 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Found:
+class CellEvidence:
     """What the records say about one number, in our unit."""
 
     scale: str
@@ -103,13 +111,17 @@ class Found:
         return tuple(run.run_id for run in self.runs)
 
 
-def collect(index: Index, what: Cell | Mapping[str, Any], scale: str = "paper") -> Found:
+CountedStatistics = Mapping[tuple[str, str], CellEvidence]
+"""(task, metric) -> a number counted in the published files (Table 1), or why there is none."""
+
+
+def collect_evidence(index: RunIndex, what: Cell | Mapping[str, Any], scale: str = "paper") -> CellEvidence:
     """The runs of a cell or selector. At scale ``paper`` only comparable ones; ``mini`` stands for itself."""
     fields: Mapping[str, Any] = what if isinstance(what, Mapping) else vars(what)
     group, metric = str(fields.get("group", "all")), str(fields["metric"])
-    asked = wanted(what) if scale == "paper" else at_mini(wanted(what))
+    asked = make_query(what) if scale == "paper" else translate_to_mini(make_query(what))
     if asked is None or asked.method is None:
-        return Found(scale)
+        return CellEvidence(scale)
     profiles = index.matching(asked, scale)
     excluded: Counter[str] = Counter()
     usable: list[Profile] = []
@@ -119,35 +131,39 @@ def collect(index: Index, what: Cell | Mapping[str, Any], scale: str = "paper") 
         else:
             usable.append(profile)
     if scale == "paper" and not usable and not excluded:
-        excluded.update(near_misses(index, asked))
-    failures = Counter(failure(run) for profile in usable for run in profile.runs if run.status != "done")
-    found = Found(scale, failures=dict(failures), excluded=tuple(excluded))
-    chosen, notes = choose(usable, asked)
-    return fill(found, chosen, notes, group, metric)
+        excluded.update(explain_near_misses(index, asked))
+    failures = Counter(
+        find_failure_kind(run) for profile in usable for run in profile.runs if run.status != "done"
+    )
+    found = CellEvidence(scale, failures=dict(failures), excluded=tuple(excluded))
+    chosen, notes = choose_profile(usable, asked)
+    return fill_evidence(found, chosen, notes, group, metric)
 
 
-def along(index: Index, what: Mapping[str, Any], x: str, scale: str = "paper") -> dict[Any, Found]:
+def collect_curve(
+    index: RunIndex, what: Mapping[str, Any], x: str, scale: str = "paper"
+) -> dict[Any, CellEvidence]:
     """What was found at each value of ``x`` that was run, in order: the points of a curve.
 
     ``what``: a selector; ``x``: a name in ``CONDITIONS`` (``train_size``) or an option (``length``).
     """
     where = "settings" if x in CONDITIONS else "options"
     plain_what = {**what, "table": what.get("table", "figure")}
-    asked = wanted(plain_what) if scale == "paper" else at_mini(wanted(plain_what))
+    asked = make_query(plain_what) if scale == "paper" else translate_to_mini(make_query(plain_what))
     profiles = [one for one in index.systems(asked) if one.scale == scale] if asked is not None else []
     values = {one.settings.get(CONDITIONS[x]) if x in CONDITIONS else one.options.get(x) for one in profiles}
-    points: dict[Any, Found] = {}
+    points: dict[Any, CellEvidence] = {}
     for value in sorted(
         (one for one in values if one is not None), key=lambda one: (isinstance(one, str), one)
     ):
         chosen = {**plain_what, where: {**(what.get(where) or {}), x: value}}
-        found = collect(index, chosen, scale)
+        found = collect_evidence(index, chosen, scale)
         if found.replicates or found.failures or found.missing or found.excluded:
             points[value] = found
     return points
 
 
-def near_misses(index: Index, what: Wanted) -> set[str]:
+def explain_near_misses(index: RunIndex, what: RunQuery) -> set[str]:
     """Why runs of that very system and data at the paper's scale, with something changed, do not count."""
     found: set[str] = set()
     for profile in index.systems(what):
@@ -160,7 +176,7 @@ def near_misses(index: Index, what: Wanted) -> set[str]:
     return found
 
 
-def choose(profiles: Sequence[Profile], what: Wanted) -> tuple[list[Run], list[str]]:
+def choose_profile(profiles: Sequence[Profile], what: RunQuery) -> tuple[list[Run], list[str]]:
     """The runs of one profile: averaging over different settings would be a number of nothing.
 
     Parameter counts do not depend on what else was set: there all count.
@@ -183,7 +199,9 @@ def choose(profiles: Sequence[Profile], what: Wanted) -> tuple[list[Run], list[s
     return best[1], notes
 
 
-def fill(found: Found, runs: Sequence[Run], notes: list[str], group: str, metric: str) -> Found:
+def fill_evidence(
+    found: CellEvidence, runs: Sequence[Run], notes: list[str], group: str, metric: str
+) -> CellEvidence:
     """``found`` with the values of ``runs``: one per seed, all by the same scorer."""
     if found.scale == "paper":
         runs = [run for run in runs if is_comparable(run.record)]
@@ -192,14 +210,14 @@ def fill(found: Found, runs: Sequence[Run], notes: list[str], group: str, metric
         # Repeated with the same seed: the latest counts, once.
         by_replicate[(run.record["task"], run.record["model"], run.replicate)] = run
     repeated = len(runs) - len(by_replicate)
-    if repeated and metric not in COUNTS:
+    if repeated and metric not in COUNT_METRICS:
         notes = [*notes, f"{repeated} repeated runs counted once"]
     order = sorted(by_replicate.values(), key=lambda one: (str(one.data_seed), one.seed))
-    read = [(run, measure(run.record, group, metric)) for run in order]
+    read = [(run, measure_value(run.record, group, metric)) for run in order]
     missing = tuple(dict.fromkeys(one.reason for _, one in read if one.value is None))
     gates = [one.gate for _, one in read if one.failed_gate]
     good = [(run, one) for run, one in read if one.value is not None and not one.failed_gate]
-    kept, notes = same_scorer(good, notes)
+    kept, notes = keep_common_scorer(good, notes)
     machines: dict[str, dict[tuple[int | None, int], float]] = {}
     for run, one in kept:
         if one.machine and one.value is not None:
@@ -215,9 +233,9 @@ def fill(found: Found, runs: Sequence[Run], notes: list[str], group: str, metric
     )
 
 
-def same_scorer(
-    read: list[tuple[Run, Measured]], notes: list[str]
-) -> tuple[list[tuple[Run, Measured]], list[str]]:
+def keep_common_scorer(
+    read: list[tuple[Run, MeasuredValue]], notes: list[str]
+) -> tuple[list[tuple[Run, MeasuredValue]], list[str]]:
     """Only values with one signature: that of most runs, of the latest where as many have another."""
     count = Counter(one.signature for _, one in read)
     if len(count) < 2:

@@ -19,25 +19,25 @@ from bench.errors import UserError
 from bench.models.catalogue import kind_of_model
 from reports.paper.published import Cell
 from reports.records.runs import Profile, experiment_of
-from reports.records.values import COUNTS
+from reports.records.values import COUNT_METRICS
 
 CONDITIONS = {"train_size": "train_subset", "train_share": "train_share"}
 """What a cell says about the training data -> the setting of a run that decides it."""
 MINI_MODELS = {"gpt2-medium": "mini-gpt2", "bart-large": "mini-bart"}
 """The backbone that plays a published one's part at scale mini."""
-Values = tuple[tuple[str, Any], ...]
+NamedValues = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunQuery:
     """Whose runs are looked for. None: any."""
 
     table: str
     task: str | None
     model: str | None
     method: str | None
-    options: Values
-    conditions: Values
+    options: NamedValues
+    conditions: NamedValues
     """By the names of run settings; those of ``CONDITIONS`` that are not here must be unset."""
     split: str | None
     counts: bool = False
@@ -45,28 +45,28 @@ class Wanted:
     memory: bool = False
 
 
-def wanted(what: Cell | Mapping[str, Any]) -> Wanted:
+def make_query(what: Cell | Mapping[str, Any]) -> RunQuery:
     """What a cell, or a claim's selector, asks for."""
     fields: Mapping[str, Any] = what if isinstance(what, Mapping) else vars(what)
     conditions = {CONDITIONS.get(name, name): value for name, value in (fields.get("settings") or {}).items()}
-    return Wanted(
+    return RunQuery(
         table=str(fields.get("table", "")),
         task=fields.get("task"),
         model=fields.get("model"),
         method=fields.get("method"),
-        options=ordered(fields.get("options") or {}),
-        conditions=ordered(conditions),
+        options=sort_items(fields.get("options") or {}),
+        conditions=sort_items(conditions),
         split=fields.get("split"),
-        counts=fields.get("metric") in COUNTS,
+        counts=fields.get("metric") in COUNT_METRICS,
         memory=fields.get("metric") == "memory_share",
     )
 
 
-def ordered(values: Mapping[str, Any]) -> Values:
+def sort_items(values: Mapping[str, Any]) -> NamedValues:
     return tuple(sorted(values.items()))
 
 
-def at_mini(what: Wanted) -> Wanted | None:
+def translate_to_mini(what: RunQuery) -> RunQuery | None:
     """The same question at scale mini; None where mini has no such model.
 
     An option that is the paper's own choice for the task becomes mini's own choice, except in figures,
@@ -76,8 +76,8 @@ def at_mini(what: Wanted) -> Wanted | None:
         return None
     model, options = MINI_MODELS[what.model], what.options
     if what.task is not None and what.method is not None and not what.table.startswith("figure"):
-        paper = expected(what.task, what.method, what.model, "paper", ())
-        mini = expected(what.task, what.method, model, "mini", ())
+        paper = resolve_defaults(what.task, what.method, what.model, "paper", ())
+        mini = resolve_defaults(what.task, what.method, model, "mini", ())
         if paper is not None and mini is not None:
             usual = {name for name, value in options if paper.options.get(name) == value}
             options = tuple((name, mini.options[name] if name in usual else v) for name, v in options)
@@ -85,7 +85,7 @@ def at_mini(what: Wanted) -> Wanted | None:
 
 
 @dataclass(frozen=True)
-class Expected:
+class DefaultRun:
     """What a run has when nobody changes anything."""
 
     options: Mapping[str, Any]
@@ -94,7 +94,9 @@ class Expected:
 
 
 @lru_cache(maxsize=4096)
-def expected(task: str, method: str, model: str, scale: str, options: Values) -> Expected | None:
+def resolve_defaults(
+    task: str, method: str, model: str, scale: str, options: NamedValues
+) -> DefaultRun | None:
     """Options and settings of that run; None for a task or method that this version does not have."""
     try:
         known = registry.get_method(method)
@@ -104,22 +106,22 @@ def expected(task: str, method: str, model: str, scale: str, options: Values) ->
         )
     except UserError:
         return None
-    return Expected(
+    return DefaultRun(
         {name: one.value for name, one in found.options.items()},
         {name: one.value for name, one in found.settings.items()},
         known.trains,
     )
 
 
-def belongs(profile: Profile, what: Wanted) -> str | None:
+def find_mismatch(profile: Profile, what: RunQuery) -> str | None:
     """None if the profile's runs are those that are asked for, else what differs."""
-    usual = expected(profile.task, profile.method, profile.model, profile.scale, what.options)
+    usual = resolve_defaults(profile.task, profile.method, profile.model, profile.scale, what.options)
     asked, conditions = dict(what.options), dict(what.conditions)
     for name, value in profile.options.items():
         if name in asked:
             if value != (asked if usual is None else usual.options)[name]:
                 return f"option {name}={value}"
-        elif not is_usual(profile, what, name, value, usual.options if usual else None):
+        elif not is_unchanged(profile, what, name, value, usual.options if usual else None):
             return f"option {name}={value}"
     if what.counts:
         return None
@@ -132,14 +134,16 @@ def belongs(profile: Profile, what: Wanted) -> str | None:
     if what.memory and profile.settings.get("batch_size") != 1:
         return "the paper's shares of memory are for batch size 1"
     for name, value in profile.settings.items():
-        if name in conditions or name == "test_split" or not decides(name, usual):
+        if name in conditions or name == "test_split" or not decides_result(name, usual):
             continue
-        if not is_usual(profile, what, name, value, usual.settings if usual else None):
+        if not is_unchanged(profile, what, name, value, usual.settings if usual else None):
             return f"setting {name}={value}"
     return None
 
 
-def is_usual(profile: Profile, what: Wanted, name: str, value: Any, usual: Mapping[str, Any] | None) -> bool:
+def is_unchanged(
+    profile: Profile, what: RunQuery, name: str, value: Any, usual: Mapping[str, Any] | None
+) -> bool:
     """Whether an option or setting is what nobody changed, or what the cell's experiment prescribes.
 
     Figures 3, 5, 7 and 8 share their runs with little data, so there any experiment may prescribe; so
@@ -158,7 +162,7 @@ def is_usual(profile: Profile, what: Wanted, name: str, value: Any, usual: Mappi
     return bool(what.conditions) or by == what.table or cut_down
 
 
-def decides(name: str, usual: Expected | None) -> bool:
+def decides_result(name: str, usual: DefaultRun | None) -> bool:
     """Whether a setting can change the result of the run."""
     known = settings.DEFINITIONS_BY_NAME.get(name)
     if known is None:

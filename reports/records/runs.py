@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.records.values import Record, plain
+from reports.records.values import Record, plain_value
 
 REPLICATES = ("data_seed",)
 """Settings that number repetitions of the same thing, like the seed."""
 
 
-def incomparable(record: Record) -> list[str]:
+def list_incomparable(record: Record) -> list[str]:
     """Why no number of the paper can stand beside this record's; empty where one can."""
     reasons = []
     if record.get("scale") != "paper":
@@ -30,7 +30,7 @@ def incomparable(record: Record) -> list[str]:
         reasons += stated
     if record.get("protocol") != "original" and not any("protocol" in one for one in reasons):
         reasons.append(f"protocol {record.get('protocol')}")
-    limit = plain((record.get("settings") or {}).get("limit"))
+    limit = plain_value((record.get("settings") or {}).get("limit"))
     if limit is not None and not any("limit" in one for one in reasons):
         reasons.append(f"partial data (--limit {limit})")
     return reasons
@@ -38,7 +38,7 @@ def incomparable(record: Record) -> list[str]:
 
 def is_comparable(record: Record) -> bool:
     """Whether the record may fill a cell of the paper: done, at the paper's scale and by its protocol."""
-    return record.get("status") == "done" and not incomparable(record)
+    return record.get("status") == "done" and not list_incomparable(record)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def experiment_of(origin: str) -> str | None:
     return origin.split(":")[0].split()[1] if origin.startswith("experiment ") else None
 
 
-def latest(records: Iterable[Record]) -> list[Run]:
+def select_attempts(records: Iterable[Record]) -> list[Run]:
     """One run per run id: its latest record that is done, else its latest attempt."""
     chosen: dict[str, tuple[tuple[bool, str, int], Record]] = {}
     attempts: Counter[str] = Counter()
@@ -99,7 +99,7 @@ def latest(records: Iterable[Record]) -> list[Run]:
         spent = (record.get("seconds") or {}).get("attempt")
         if spent is not None and not record.get("scored"):  # scored again: it repeats what the attempt took
             seconds[run_id] = seconds.get(run_id, 0.0) + float(spent)
-        rank = (record.get("status") == "done", ended(record), number)
+        rank = (record.get("status") == "done", read_end_time(record), number)
         if run_id not in chosen or rank > chosen[run_id][0]:
             chosen[run_id] = (rank, record)
     return [
@@ -107,9 +107,9 @@ def latest(records: Iterable[Record]) -> list[Run]:
             record=record,
             run_id=run_id,
             seed=int(record["seed"]),
-            data_seed=plain((record.get("settings") or {}).get("data_seed")),
+            data_seed=plain_value((record.get("settings") or {}).get("data_seed")),
             status=str(record["status"]),
-            ended=ended(record),
+            ended=read_end_time(record),
             attempts=attempts[run_id],
             seconds=seconds.get(run_id),
         )
@@ -117,11 +117,11 @@ def latest(records: Iterable[Record]) -> list[Run]:
     ]
 
 
-def ended(record: Record) -> str:
+def read_end_time(record: Record) -> str:
     return str(record.get("ended") or record.get("started") or "")
 
 
-def failure(run: Run) -> str:
+def find_failure_kind(run: Run) -> str:
     """``out-of-memory``, ``time-out``, ``cancelled``, ...: how a run ended that was never done."""
     if run.status == "cancelled":
         return "cancelled"

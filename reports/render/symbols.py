@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reports.judgement import claims, verdicts
+from reports.judgement.claims import ClaimOutcome
+from reports.judgement.verdicts import Verdict
 
 SYMBOLS: Mapping[str, str] = {
-    verdicts.REPRODUCED: "✓",
-    verdicts.WITHIN_NOISE: "≈",
-    verdicts.ABOVE: "▲",
-    verdicts.BELOW: "▼",
-    verdicts.NOT_RUN: "○",
-    verdicts.NOT_COMPARABLE: "⊘",
-    claims.SUPPORTED: "✓",
-    claims.CONTRADICTED: "✗",
-    claims.UNDECIDED: "?",
-    claims.NOT_RUN: "○",
+    Verdict.REPRODUCED: "✓",
+    Verdict.WITHIN_NOISE: "≈",
+    Verdict.ABOVE: "▲",
+    Verdict.BELOW: "▼",
+    Verdict.NOT_RUN: "○",
+    Verdict.NOT_COMPARABLE: "⊘",
+    ClaimOutcome.SUPPORTED: "✓",
+    ClaimOutcome.CONTRADICTED: "✗",
+    ClaimOutcome.UNDECIDED: "?",
+    ClaimOutcome.NOT_RUN: "○",
 }
 MEANINGS: Mapping[str, str] = {
-    verdicts.REPRODUCED: "the paper's number came out",
-    verdicts.WITHIN_NOISE: "further off, but another seed can make that",
-    verdicts.ABOVE: "above the paper by more than seeds explain",
-    verdicts.BELOW: "below the paper by more than seeds explain",
-    verdicts.NOT_RUN: "no run of it is done; failures are counted here",
-    verdicts.NOT_COMPARABLE: "there is nothing that could stand beside the paper's number",
+    Verdict.REPRODUCED: "the paper's number came out",
+    Verdict.WITHIN_NOISE: "further off, but another seed can make that",
+    Verdict.ABOVE: "above the paper by more than seeds explain",
+    Verdict.BELOW: "below the paper by more than seeds explain",
+    Verdict.NOT_RUN: "no run of it is done; failures are counted here",
+    Verdict.NOT_COMPARABLE: "there is nothing that could stand beside the paper's number",
 }
 
 

@@ -1,11 +1,11 @@
 """Means and intervals over the runs behind a number.
 
-An interval says what it is *over*: ``SEEDS`` (trainings with different seeds on the same data),
-``SUBSETS`` (different draws of a small training set, each averaged over its seeds) or ``ITEMS`` (one
-run, other test items; ``reports.stats.item_bootstrap``). These answer different questions, so nothing here combines
-intervals of different kinds: it raises ``MixedError``.
+An interval says what it is *over* (``IntervalOver``): ``SEEDS`` (trainings with different seeds on the same
+data), ``SUBSETS`` (different draws of a small training set, each averaged over its seeds) or ``ITEMS`` (one
+run, other test items; ``reports.stats.item_bootstrap``). These answer different questions, so nothing here
+combines intervals of different kinds: it raises ``MixedError``.
 
-Every random draw comes from a generator that the caller names (``generator``): same seed and name,
+Every random draw comes from a generator that the caller names (``make_generator``): same seed and name,
 same interval.
 """
 
@@ -14,9 +14,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.system.rng import derive
 
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SEEDS, SUBSETS, ITEMS, EXACT = "between seeds", "between subsets", "over test items", "exact"
+
+class IntervalOver(StrEnum):
+    """What varies between the values behind an interval."""
+
+    SEEDS = "between seeds"
+    SUBSETS = "between subsets"
+    ITEMS = "over test items"
+    EXACT = "exact"
+    """Nothing: a count, or a printed value."""
+
+
 ONE_SEED = "one seed: no interval between seeds"
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -37,7 +48,7 @@ class MixedError(ValueError):
     """Intervals that answer different questions were about to be combined or compared."""
 
 
-def generator(seed: int, name: str) -> np.random.Generator:
+def make_generator(seed: int, name: str) -> np.random.Generator:
     """A numpy generator for the purpose ``name``; the same draws for the same arguments everywhere."""
     import numpy as np
 
@@ -60,13 +71,14 @@ class Interval:
 
     low: float
     high: float
-    over: str
+    over: IntervalOver
     method: str
     n: int
     level: float = LEVEL
 
     @property
     def half_width(self) -> float:
+        """Half the distance between the ends."""
         return (self.high - self.low) / 2
 
     def __contains__(self, value: float) -> bool:
@@ -74,16 +86,16 @@ class Interval:
 
     def overlaps(self, other: Interval) -> bool:
         """Whether the two have a value in common; ``MixedError`` if they are over different things."""
-        same_kind(self.over, other.over)
+        require_same_kind(self.over, other.over)
         return self.low <= other.high and other.low <= self.high
 
 
-def same_kind(*kinds: str) -> str:
-    """The one kind that all of ``kinds`` are (exact numbers go with any); ``MixedError`` otherwise."""
-    varying = {kind for kind in kinds if kind != EXACT}
+def require_same_kind(*kinds: IntervalOver) -> IntervalOver:
+    """The single kind that all of ``kinds`` are (exact numbers go with any); ``MixedError`` otherwise."""
+    varying = {kind for kind in kinds if kind is not IntervalOver.EXACT}
     if len(varying) > 1:
         raise MixedError(f"intervals {' and '.join(sorted(varying))} answer different questions")
-    return varying.pop() if varying else EXACT
+    return varying.pop() if varying else IntervalOver.EXACT
 
 
 @dataclass(frozen=True)
@@ -98,23 +110,33 @@ class Summary:
     runs: int
     mean: float
     sd: float | None
-    over: str
+    over: IntervalOver
     interval: Interval | None
     note: str
 
     @property
     def n(self) -> int:
+        """How many values vary independently."""
         return len(self.units)
 
 
-def independent(replicates: Replicates) -> tuple[dict[int | None, float], str]:
-    """What varies independently: data seed -> mean over seeds; with one subset at most, seed -> value."""
+class IndependentUnits(NamedTuple):
+    """What varies independently: data seed -> mean over its seeds, or seed -> value."""
+
+    values: dict[int | None, float]
+    over: IntervalOver
+
+
+def group_units(replicates: Replicates) -> IndependentUnits:
+    """The subsets of the data with their means over seeds; with one subset at most, the seeds."""
     subsets: dict[int | None, list[float]] = {}
-    for (subset, _), value in sorted(replicates.items(), key=lambda one: (str(one[0][0]), one[0][1])):
+    for (subset, _), value in sorted(replicates.items(), key=lambda item: (str(item[0][0]), item[0][1])):
         subsets.setdefault(subset, []).append(value)
     if len(subsets) > 1:
-        return {subset: fmean(values) for subset, values in subsets.items()}, SUBSETS
-    return {seed: value for (_, seed), value in sorted(replicates.items(), key=lambda o: o[0][1])}, SEEDS
+        means = {subset: fmean(values) for subset, values in subsets.items()}
+        return IndependentUnits(means, IntervalOver.SUBSETS)
+    by_seed = sorted(replicates.items(), key=lambda item: item[0][1])
+    return IndependentUnits({seed: value for (_, seed), value in by_seed}, IntervalOver.SEEDS)
 
 
 def summarise(
@@ -129,21 +151,23 @@ def summarise(
     """
     if not replicates:
         raise ValueError("no runs to summarise")
-    by_unit, over = independent(replicates)
+    by_unit, over = group_units(replicates)
     units = tuple(by_unit.values())
     if len(units) == 1:
         return Summary(units, len(replicates), units[0], None, over, None, ONE_SEED)
     if rng is not None and len(units) >= 10:
-        interval = bootstrap(units, rng, over=over, level=level, resamples=resamples)
+        interval = bootstrap_interval(units, rng, over=over, level=level, resamples=resamples)
     else:
-        interval = t_interval(units, over, level)
+        interval = compute_t_interval(units, over, level)
     note = f"{level:.0%} interval {over}, n = {len(units)}, {interval.method}"
-    if over == SUBSETS:
+    if over is IntervalOver.SUBSETS:
         note += f", {len(replicates)} runs"
     return Summary(units, len(replicates), fmean(units), stdev(units), over, interval, note)
 
 
-def t_interval(values: Sequence[float], over: str = SEEDS, level: float = LEVEL) -> Interval:
+def compute_t_interval(
+    values: Sequence[float], over: IntervalOver = IntervalOver.SEEDS, level: float = LEVEL
+) -> Interval:
     """Mean ± t(n-1) · s/√n; ``ValueError`` for fewer than two values."""
     if len(values) < 2:
         raise ValueError("an interval needs at least two values")
@@ -152,12 +176,27 @@ def t_interval(values: Sequence[float], over: str = SEEDS, level: float = LEVEL)
     return Interval(mean - reach, mean + reach, over, "Student's t", len(values), level)
 
 
-def bootstrap(
+# --- the bootstrap
+
+BOOTSTRAPS = {"bca": ("BCa", "BCa bootstrap"), "percentile": ("percentile", "percentile bootstrap")}
+"""Kind of bootstrap -> its name in ``scipy.stats.bootstrap``, and in words."""
+
+
+class BootstrapLimits(NamedTuple):
+    """Ends of an interval, the statistic's values [resamples] that they come from, and the method in words."""
+
+    low: float
+    high: float
+    draws: NDArray[Any]
+    method: str
+
+
+def bootstrap_interval(
     values: Sequence[float],
     rng: np.random.Generator,
     statistic: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
     *,
-    over: str = SEEDS,
+    over: IntervalOver = IntervalOver.SEEDS,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     kind: str = "bca",
@@ -168,49 +207,53 @@ def bootstrap(
     """
     import numpy as np
 
-    if len(values) < 2 or kind not in ("bca", "percentile"):
-        raise ValueError(f"bootstrap needs two values and kind bca or percentile, got {len(values)}, {kind}")
-    data = np.asarray(values, dtype=float)
-    stat = statistic or (lambda sample: sample.mean(axis=-1))
-    n = len(data)
-    draws = stat(data[rng.integers(0, n, size=(resamples, n))])
-    jackknife = stat(data[without_each(n)]) if kind == "bca" else None
-    low, high = bootstrap_limits(draws, float(stat(data)), jackknife, level)
-    name = "BCa bootstrap" if kind == "bca" else "percentile bootstrap"
-    return Interval(low, high, over, f"{name}, {resamples:,} resamples", n, level)
-
-
-def without_each(n: int) -> NDArray[Any]:
-    """Indices of the n samples that leave one value out, [n, n - 1]."""
-    import numpy as np
-
-    columns = np.arange(n - 1)
-    return columns[None, :] + (columns[None, :] >= np.arange(n)[:, None])
+    if len(values) < 2:
+        raise ValueError(f"a bootstrap needs at least two values, got {len(values)}")
+    compute = statistic or (lambda sample: sample.mean(axis=-1))
+    limits = bootstrap_limits(np.asarray(values, dtype=float), compute, rng, level, resamples, kind)
+    return Interval(limits.low, limits.high, over, limits.method, len(values), level)
 
 
 def bootstrap_limits(
-    draws: NDArray[Any], point: float, jackknife: NDArray[Any] | None, level: float
-) -> tuple[float, float]:
-    """Percentile limits of ``draws``; with the leave-one-out values of the statistic, BCa limits.
+    data: NDArray[Any],
+    statistic: Callable[[NDArray[Any]], NDArray[Any]],
+    rng: np.random.Generator,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    kind: str = "bca",
+    batch: int | None = None,
+) -> BootstrapLimits:
+    """What ``scipy.stats.bootstrap`` says of ``data`` [n]; ``batch`` resamples are held at a time (default all).
 
-    Efron 1987: z0 corrects the bias of the draws around the point, the acceleration their skewness.
+    Where all draws are equal BCa has no correction to make (scipy answers NaN), and both limits are that value.
+    ``ValueError`` for a kind that is not in ``BOOTSTRAPS``.
     """
+    import warnings
+
     import numpy as np
+    from scipy import stats
 
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    if jackknife is not None and float(np.ptp(draws)) > 0:
-        normal = NormalDist()
-        below = float(np.mean(draws < point) + np.mean(draws == point) / 2)
-        edge = 0.5 / len(draws)
-        z0 = normal.inv_cdf(min(max(below, edge), 1 - edge))
-        centred = jackknife.mean() - jackknife
-        spread = float((centred**2).sum())
-        skew = float((centred**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-
-        def adjusted(tail: float) -> float:
-            z = z0 + normal.inv_cdf(tail)
-            return normal.cdf(z0 + z / (1 - skew * z))
-
-        tails = [adjusted(tail) for tail in tails]
-    low, high = np.quantile(draws, tails)
-    return float(low), float(high)
+    if kind not in BOOTSTRAPS:
+        raise ValueError(f"a bootstrap's kind is {' or '.join(BOOTSTRAPS)}, got {kind}")
+    method, name = BOOTSTRAPS[kind]
+    described = f"{name}, {resamples:,} resamples"
+    if len(data) == 1:  # every sample is the value itself
+        value = statistic(data)
+        return BootstrapLimits(float(value), float(value), np.full(resamples, value), described)
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            (data,),
+            lambda sample, axis=-1: statistic(sample),
+            n_resamples=resamples,
+            batch=batch,
+            confidence_level=level,
+            method=method,
+            vectorized=True,
+            rng=rng,
+        )
+    low, high = result.confidence_interval
+    draws = result.bootstrap_distribution
+    if np.isnan(low) or np.isnan(high):
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return BootstrapLimits(float(low), float(high), draws, described)

@@ -1,18 +1,20 @@
 """Over test items: intervals of one run's score, and comparisons of two systems on the same items.
 
 A corpus score is a function of sums over items (BLEU: n-gram counts; TER: edits and reference lengths;
-a mean: values and a 1), so resampling items is one matrix product and no text is scored again. What
+a mean: values and a 1), so resampling items is one matrix product and no text is scored again.
+``scipy.stats.bootstrap`` draws the items and makes the intervals; its statistic is that product. What
 varies here are the test items; training seeds do not, and ``reports.stats.intervals`` keeps the two apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bench.metrics.bleu.counting import COUNTS
-from reports.stats.intervals import ITEMS, LEVEL, RESAMPLES, Interval, bootstrap_limits
+from reports.stats.intervals import LEVEL, RESAMPLES, Interval, IntervalOver, bootstrap_limits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,19 +26,29 @@ BLOCK = 500_000
 """Most weights (resamples x items) held at a time: 4 MB."""
 
 
+class CombineRule(StrEnum):
+    """How the sums of counts over items make a corpus score."""
+
+    BLEU = "bleu"
+    BLEU_SMOOTHED = "bleu-exp"
+    """sacrebleu's exponential smoothing of orders without a match."""
+    RATIO = "ratio"
+    MEAN = "mean"
+
+
 class MismatchError(ValueError):
     """Two systems that were not scored by the same metric on the same items."""
 
 
 @dataclass(frozen=True)
-class Items:
+class ScoredItems:
     """A system's items: ids, and counts [items, k] whose sums make the score as ``combine`` says."""
 
     metric: str
     signature: str
     ids: tuple[str, ...]
     counts: NDArray[Any]
-    combine: str
+    combine: CombineRule
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -45,17 +57,20 @@ class Items:
                 f"{len(self.ids)} ids for {len(self.counts)} items; expected one each, at least one"
             )
 
-    def score(self, sums: NDArray[Any]) -> NDArray[Any]:
+    def score_sums(self, sums: NDArray[Any]) -> NDArray[Any]:
         """Scores [...] of sums of counts [..., k]."""
-        return bleu_of(sums, self.combine) if self.combine.startswith("bleu") else sums[..., 0] / sums[..., 1]
+        if self.combine in (CombineRule.BLEU, CombineRule.BLEU_SMOOTHED):
+            return compute_bleu(sums, smoothed=self.combine is CombineRule.BLEU_SMOOTHED)
+        ratios: NDArray[Any] = sums[..., 0] / sums[..., 1]
+        return ratios
 
     @property
     def value(self) -> float:
         """The score of all items."""
-        return float(self.score(self.counts.sum(axis=0)))
+        return float(self.score_sums(self.counts.sum(axis=0)))
 
 
-def from_score(metric: str, ids: Sequence[str], score: Score) -> Items:
+def make_items(metric: str, ids: Sequence[str], score: Score) -> ScoredItems:
     """The items of one scored system, from a ``bench.metrics.Score`` with its segments.
 
     ``ValueError`` if the metric leaves nothing per item. Where the mean of the segments is not the
@@ -65,18 +80,20 @@ def from_score(metric: str, ids: Sequence[str], score: Score) -> Items:
 
     segments: Mapping[str, Sequence[float]] = score.segments
     signature = score.signature or ""
-    names, combine = columns_of(metric, segments, signature)
+    names, combine = find_columns(metric, segments, signature)
     counts = np.array([segments[name] for name in names], dtype=float).T if names else np.empty((0, 0))
-    if combine == "mean":
+    if combine is CombineRule.MEAN:
         counts = np.concatenate([counts, np.ones_like(counts)], axis=1)
-    items = Items(metric, signature, tuple(ids), counts, combine)
+    items = ScoredItems(metric, signature, tuple(ids), counts, combine)
     if score.value is None or abs(items.value - score.value) <= 1e-6 * max(1.0, abs(score.value)):
         return items
     note = f"from the mean of the items' values, {items.value:.4g}; the corpus score is {score.value:.4g}"
-    return Items(metric, signature, tuple(ids), counts, combine, note)
+    return ScoredItems(metric, signature, tuple(ids), counts, combine, note)
 
 
-def from_generations(task: str, metric: str, rows: Sequence[Mapping[str, Any]], group: str = "all") -> Items:
+def score_generations(
+    task: str, metric: str, rows: Sequence[Mapping[str, Any]], group: str = "all"
+) -> ScoredItems:
     """The items of one run from its stored generations (``RunDir.read_generations``), scored now.
 
     ``ValueError`` if the metric cannot be computed here; says why.
@@ -88,36 +105,36 @@ def from_generations(task: str, metric: str, rows: Sequence[Mapping[str, Any]], 
     score = evaluation.one(task, metric, outputs, references)
     if score.value is None:
         raise ValueError(f"{metric} of {task}, {group}: {score.reason}")
-    return from_score(metric, [str(row["id"]) for row in chosen], score)
+    return make_items(metric, [str(row["id"]) for row in chosen], score)
 
 
-def columns_of(
+def find_columns(
     metric: str, segments: Mapping[str, Sequence[float]], signature: str
-) -> tuple[tuple[str, ...], str]:
+) -> tuple[tuple[str, ...], CombineRule]:
     """Which named values per item make the score's sums, and how they combine."""
     if all(name in segments for name in COUNTS):
-        return COUNTS, "bleu-exp" if "smooth:exp" in signature else "bleu"
+        return COUNTS, CombineRule.BLEU_SMOOTHED if "smooth:exp" in signature else CombineRule.BLEU
     if {f"{metric}_edits", f"{metric}_reflen"} <= segments.keys():
-        return (f"{metric}_edits", f"{metric}_reflen"), "ratio"
+        return (f"{metric}_edits", f"{metric}_reflen"), CombineRule.RATIO
     if metric in segments:
-        return (metric,), "mean"
+        return (metric,), CombineRule.MEAN
     raise ValueError(f"{metric} has no values per item; its segments are: {', '.join(segments) or 'none'}")
 
 
-def bleu_of(sums: NDArray[Any], combine: str) -> NDArray[Any]:
+def compute_bleu(sums: NDArray[Any], *, smoothed: bool) -> NDArray[Any]:
     """Corpus BLEU, 0 to 100, of summed counts [..., 10] in the order of ``COUNTS``.
 
-    ``bleu-exp``: sacrebleu's exponential smoothing of orders without a match; ``bleu``: none, so 0.
+    ``smoothed``: sacrebleu's exponential smoothing of orders without a match; otherwise these make it 0.
     """
     import numpy as np
 
     length, reference = sums[..., 0], sums[..., 1]
     correct, total = sums[..., 2:6], sums[..., 6:10]
     missing = correct == 0
-    halvings = np.cumsum(missing, axis=-1) if combine == "bleu-exp" else np.zeros_like(correct)
-    counted = np.where(missing, 0.5**halvings, correct) if combine == "bleu-exp" else correct
+    halvings = np.cumsum(missing, axis=-1) if smoothed else np.zeros_like(correct)
+    matched = np.where(missing, 0.5**halvings, correct) if smoothed else correct
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = np.where(total > 0, counted / np.maximum(total, 1), 0.0)
+        precision = np.where(total > 0, matched / np.maximum(total, 1), 0.0)
         logs = np.log(precision).mean(axis=-1)
         brevity = np.where(length < reference, np.exp(1 - reference / length), 1.0)
         score = 100 * brevity * np.exp(logs)
@@ -125,7 +142,7 @@ def bleu_of(sums: NDArray[Any], combine: str) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ItemComparison:
     """System a minus system b on the same test items."""
 
     metric: str
@@ -133,97 +150,113 @@ class Comparison:
     p: float
     """Two-sided: how often chance alone, between equal systems, makes a difference as large."""
     interval: Interval | None
-    over: str
+    over: IntervalOver
     method: str
     n: int
     note: str = ""
 
 
-def blocks(resamples: int, n: int) -> Iterator[int]:
-    """How many resamples to draw at a time, so that memory stays small whatever the number of items."""
-    step = max(1, BLOCK // n)
-    for start in range(0, resamples, step):
-        yield min(step, resamples - start)
+def _batch_size(item_count: int) -> int:
+    """How many resamples to hold at a time, so that memory stays small whatever the number of items."""
+    return max(1, BLOCK // item_count)
 
 
-def resampled_sums(
-    counts: Sequence[NDArray[Any]], rng: np.random.Generator, resamples: int
-) -> list[NDArray[Any]]:
-    """Sums [resamples, k] of each system's counts over items drawn with replacement, alike for all."""
+def sum_drawn_counts(counts: NDArray[Any], drawn: NDArray[Any]) -> NDArray[Any]:
+    """Sums [..., k] of the counts [n, k] of drawn items [..., any number], each as often as it was drawn.
+
+    How often is counted first: a matrix product then costs a tenth of gathering the counts of every draw.
+    """
     import numpy as np
 
-    n = len(counts[0])
-    sums: list[list[NDArray[Any]]] = [[] for _ in counts]
-    for size in blocks(resamples, n):
-        drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(float)
-        for kept, one in zip(sums, counts, strict=True):
-            kept.append(weights @ one)
-    return [np.concatenate(kept) for kept in sums]
+    n = len(counts)
+    rows = drawn.reshape(-1, drawn.shape[-1])
+    shifted = rows + n * np.arange(len(rows))[:, None]
+    weights = np.bincount(shifted.ravel(), minlength=len(rows) * n).reshape(len(rows), n).astype(float)
+    sums: NDArray[Any] = (weights @ counts).reshape(*drawn.shape[:-1], counts.shape[1])
+    return sums
 
 
-def interval(
-    items: Items,
+def compute_item_interval(
+    items: ScoredItems,
     rng: np.random.Generator,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     kind: str = "bca",
 ) -> Interval:
     """Bootstrap interval over the test items of one run; says nothing about other seeds."""
-    (sums,) = resampled_sums([items.counts], rng, resamples)
-    jackknife = items.score(items.counts.sum(axis=0) - items.counts) if kind == "bca" else None
-    low, high = bootstrap_limits(items.score(sums), items.value, jackknife, level)
-    name = "BCa bootstrap" if kind == "bca" else "percentile bootstrap"
-    return Interval(low, high, ITEMS, f"{name}, {resamples:,} resamples", len(items.ids), level)
+    import numpy as np
+
+    n = len(items.ids)
+
+    def score_drawn(drawn: NDArray[Any]) -> NDArray[Any]:
+        return items.score_sums(sum_drawn_counts(items.counts, drawn))
+
+    limits = bootstrap_limits(np.arange(n), score_drawn, rng, level, resamples, kind, _batch_size(n))
+    return Interval(limits.low, limits.high, IntervalOver.ITEMS, limits.method, n, level)
 
 
 def paired_bootstrap(
-    a: Items,
-    b: Items,
+    a: ScoredItems,
+    b: ScoredItems,
     rng: np.random.Generator,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
-) -> Comparison:
+) -> ItemComparison:
     """a - b with a percentile interval over items drawn for both alike (Koehn 2004).
 
     ``MismatchError`` unless both were scored by the same metric on the same items.
     """
-    check_same_items(a, b)
-    sums_a, sums_b = resampled_sums([a.counts, b.counts], rng, resamples)
-    draws = a.score(sums_a) - b.score(sums_b)
-    low, high = bootstrap_limits(draws, a.value - b.value, None, level)
-    one_side = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
+    import numpy as np
+
+    require_same_items(a, b)
+    n = len(a.ids)
+
+    def subtract_drawn(drawn: NDArray[Any]) -> NDArray[Any]:
+        sums_a, sums_b = (sum_drawn_counts(items.counts, drawn) for items in (a, b))
+        differences: NDArray[Any] = a.score_sums(sums_a) - b.score_sums(sums_b)
+        return differences
+
+    limits = bootstrap_limits(
+        np.arange(n), subtract_drawn, rng, level, resamples, "percentile", _batch_size(n)
+    )
+    one_side = min(int((limits.draws <= 0).sum()), int((limits.draws >= 0).sum()))
     p = min(1.0, 2 * (one_side + 1) / (resamples + 1))
     method = f"paired bootstrap, {resamples:,} resamples"
-    n = len(a.ids)
-    found = Interval(low, high, ITEMS, method, n, level)
-    return Comparison(a.metric, a.value - b.value, p, found, ITEMS, method, n, a.note or b.note)
+    interval = Interval(limits.low, limits.high, IntervalOver.ITEMS, method, n, level)
+    difference, note = a.value - b.value, a.note or b.note
+    return ItemComparison(a.metric, difference, p, interval, IntervalOver.ITEMS, method, n, note)
 
 
-def randomisation(a: Items, b: Items, rng: np.random.Generator, resamples: int = RESAMPLES) -> Comparison:
+def randomise_items(
+    a: ScoredItems, b: ScoredItems, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> ItemComparison:
     """Approximate randomisation (Riezler and Maxwell 2005): each item's two outputs swap or do not.
 
     p is the share of swaps, the observed one included, with a difference at least as large.
+    ``scipy.stats.permutation_test`` would recompute the statistic from every item of every swap; here a swap
+    is one row of a matrix product on the items' counts.
     """
     import numpy as np
 
-    check_same_items(a, b)
+    require_same_items(a, b)
     n, gap = len(a.ids), b.counts - a.counts
     total_a, total_b = a.counts.sum(axis=0), b.counts.sum(axis=0)
     observed = a.value - b.value
     # Guards against a swap that changes nothing being counted as smaller by rounding.
     threshold = abs(observed) * (1 - 1e-9)
     extreme = 0
-    for size in blocks(resamples, n):
+    step = _batch_size(n)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
         moved = rng.integers(0, 2, size=(size, n)).astype(float) @ gap
-        draws = a.score(total_a + moved) - b.score(total_b - moved)
+        draws = a.score_sums(total_a + moved) - b.score_sums(total_b - moved)
         extreme += int((np.abs(draws) >= threshold).sum())
     p = (extreme + 1) / (resamples + 1)
     method = f"approximate randomisation, {resamples:,} swaps"
-    return Comparison(a.metric, observed, p, None, ITEMS, method, n, a.note or b.note)
+    return ItemComparison(a.metric, observed, p, None, IntervalOver.ITEMS, method, n, a.note or b.note)
 
 
-def check_same_items(a: Items, b: Items) -> None:
+def require_same_items(a: ScoredItems, b: ScoredItems) -> None:
     """``MismatchError`` unless both were scored by the same metric, the same way, on the same items."""
     if (a.metric, a.signature, a.combine) != (b.metric, b.signature, b.combine):
         raise MismatchError(f"{a.metric} ({a.signature}) cannot be compared with {b.metric} ({b.signature})")

@@ -30,7 +30,7 @@ def runs(tmp_path: Path) -> Path:
 
 def test_the_papers_numbers_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--paper-only", "table2", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out) == published.document("table2")
+    assert json.loads(capsys.readouterr().out) == published.read_document("table2")
     assert main(["report", "--paper-only", "table2", "table5", "--format", "json"]) == 0
     assert list(json.loads(capsys.readouterr().out)) == ["table2", "table5"]
 

@@ -21,7 +21,7 @@ import pytest
 from waiting import PATIENCE
 
 from bench.store.store import Store
-from reports.document.mini_table import table
+from reports.document.mini_table import format_table
 from tests.cluster.conftest import UP, Bench, all_ended, scontrol
 
 pytestmark = pytest.mark.slurm
@@ -89,7 +89,7 @@ def test_a_mini_table_again_and_extended(bench: Bench) -> None:
     records = Store(bench.runs).done_records()
     for record in records:  # a real table would have the embedded data and backbone; these are tiny
         assert record["scores"]["all"]["bleu"]["value"] is not None
-    assert len(table(records).splitlines()) >= 4
+    assert len(format_table(records).splitlines()) >= 4
     assert bench.submit(*SLURM, method=methods, seed="1,2,3")["id"] is None
 
 

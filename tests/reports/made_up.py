@@ -117,7 +117,7 @@ def seeds(values: list[float], **given: Any) -> list[dict[str, Any]]:
 
 def cell(table: str = "table2", **fields: Any) -> published.Cell:
     """The one cell of the paper that the selector picks."""
-    found = published.find({"table": table, **fields})
+    found = published.find_cells({"table": table, **fields})
     assert len(found) == 1, [one.place for one in found]
     return found[0]
 

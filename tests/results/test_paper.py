@@ -19,7 +19,7 @@ import pytest
 from bench import registry
 from bench.errors import UserError
 from reports.paper import published
-from reports.paper.published import Cell, Claim, cells, claims, find, table
+from reports.paper.published import Cell, Claim, find_cells, read_cells, read_claims, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUGE = ("rouge1", "rouge2", "rougeL")
@@ -36,7 +36,7 @@ SECOND = {
 }  # fmt: skip
 """SHA-256 of each table's numbers in reading order, from a second transcription of another text of the paper."""
 SCORES = ("table2", "table3", "table4", "table5", "table7", "table9", *published.FIGURES)
-ALL = [cell for name in published.WITH_CELLS for cell in cells(name)]
+ALL = [cell for name in published.WITH_CELLS for cell in read_cells(name)]
 
 
 def number(printed: str) -> float:
@@ -47,18 +47,18 @@ def number(printed: str) -> float:
 
 
 def pick(**selector: Any) -> Cell:
-    (cell,) = find(selector)
+    (cell,) = find_cells(selector)
     return cell
 
 
 def test_every_number_is_there() -> None:
-    assert {name: len(cells(name)) for name in published.WITH_CELLS} == COUNTS
-    assert {path.stem for path in published.FOLDER.glob("*.json")} == set(published.names())
+    assert {name: len(read_cells(name)) for name in published.WITH_CELLS} == COUNTS
+    assert {path.stem for path in published.FOLDER.glob("*.json")} == set(published.list_documents())
 
 
 @pytest.mark.parametrize("name", published.WITH_CELLS)
 def test_structure(name: str) -> None:
-    one = table(name)
+    one = read_table(name)
     assert one.id == name and one.title and one.caption and one.source.startswith("ACL 2021, ")
     doubles = [place for place, times in Counter(cell.place for cell in one.cells).items() if times > 1]
     assert not doubles
@@ -82,8 +82,8 @@ def test_structure(name: str) -> None:
 def test_scores_have_names_units_and_directions(name: str) -> None:
     tasks = registry.tasks()
     metrics = {**SUMMARIZATION, **{task: tasks[task].metrics for task in ("e2e", "webnlg", "dart")}}
-    assert cells(name)
-    for cell in cells(name):
+    assert read_cells(name)
+    for cell in read_cells(name):
         assert cell.task is not None and cell.metric in metrics[cell.task], cell
         assert cell.better == ("lower" if cell.metric == "ter" else "higher")
         assert cell.kind in ("measured", "cited", "read off")
@@ -114,7 +114,7 @@ def test_methods_options_and_settings_are_the_registrys() -> None:
 def test_table6_is_what_the_methods_run() -> None:
     """Two transcriptions of one table: here, and in the methods' own files."""
     compared = 0
-    for cell in cells("table6"):
+    for cell in read_cells("table6"):
         assert cell.method is not None and cell.task is not None
         if cell.model != "gpt2-medium":
             continue
@@ -128,17 +128,17 @@ def test_table6_is_what_the_methods_run() -> None:
 
 
 def test_prefix_lengths_are_those_of_table6() -> None:
-    lengths = {cell.task: cell.value for cell in cells("table6") if cell.metric == "length"}
+    lengths = {cell.task: cell.value for cell in read_cells("table6") if cell.metric == "length"}
     assert len(lengths) == 6
     for name in ("table2", "table4", "table9"):
-        for cell in cells(name):
+        for cell in read_cells(name):
             if cell.method == "prefix":
                 assert cell.options == {"length": lengths[cell.task]}, cell
 
 
 def test_table1_is_what_the_tasks_declare() -> None:
     for task in ("e2e", "webnlg", "dart"):
-        found = [cell.value for cell in cells("table1") if cell.task == task]
+        found = [cell.value for cell in read_cells("table1") if cell.task == task]
         assert tuple(found[1:]) == registry.get_task(task).paper_lengths
 
 
@@ -167,21 +167,23 @@ def test_spot_values(selector: dict[str, Any], printed: str) -> None:
 
 @pytest.mark.parametrize("name", SECOND)
 def test_every_number_is_that_of_the_second_transcription(name: str) -> None:
-    text = " ".join(str(cell.printed) for cell in cells(name))
+    text = " ".join(str(cell.printed) for cell in read_cells(name))
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == SECOND[name]
 
 
 def test_cells_that_state_one_thing_twice_agree() -> None:
-    again = [cell.printed for cell in cells("table5") if cell.row == "PREFIX"]
-    first = [cell.printed for cell in cells("table2") if cell.row == "PREFIX(0.1%)" and cell.task == "e2e"]
+    again = [cell.printed for cell in read_cells("table5") if cell.row == "PREFIX"]
+    first = [
+        cell.printed for cell in read_cells("table2") if cell.row == "PREFIX(0.1%)" and cell.task == "e2e"
+    ]
     assert again == first and len(again) == 5
     # Over all categories lies between seen and unseen, in every row and metric.
     between = 0
-    for cell in cells("table2"):
+    for cell in read_cells("table2"):
         if cell.task == "webnlg" and cell.group == "all":
             ends = [
                 other.value
-                for other in cells("table2")
+                for other in read_cells("table2")
                 if other.group != "all"
                 and (other.section, other.row, other.metric) == (cell.section, cell.row, cell.metric)
             ]
@@ -192,19 +194,19 @@ def test_cells_that_state_one_thing_twice_agree() -> None:
 
 def test_figure_ranges_come_from_their_axes() -> None:
     for name in published.FIGURES:
-        panels = {panel["id"]: panel for panel in table(name).panels}
-        assert {cell.section for cell in cells(name)} == set(panels)
-        for cell in cells(name):
+        panels = {panel["id"]: panel for panel in read_table(name).panels}
+        assert {cell.section for cell in read_cells(name)} == set(panels)
+        for cell in read_cells(name):
             ticks = panels[cell.section]["y_ticks"]
             steps = {round(after - before, 9) for before, after in pairwise(ticks)}
             assert len(steps) == 1, (name, cell.section)
             (step,) = steps
             assert (cell.low, cell.high) == (pytest.approx(ticks[0] - step), pytest.approx(ticks[-1] + step))
-        assert "range" in table(name).notes[0]
+        assert "range" in read_table(name).notes[0]
 
 
 def test_examples_are_references_not_texts() -> None:
-    examples = [*table("table10").examples, *table("figure3").examples]
+    examples = [*read_table("table10").examples, *read_table("figure3").examples]
     assert [len(one["outputs"]) for one in examples] == [2] * 8 + [8]
     assert Counter(one.get("group") for one in examples) == {"unseen": 6, "seen": 2, None: 1}
     for one in examples:
@@ -213,13 +215,13 @@ def test_examples_are_references_not_texts() -> None:
 
 
 def test_first_version_differs_where_it_is_listed() -> None:
-    listed = published.document("v1")["cells"]
+    listed = published.read_document("v1")["cells"]
     found = 0
     for raw in listed:
         where = {key: raw[key] for key in ("table", "section", "row", "column")}
-        (cell,) = find(where)
+        (cell,) = find_cells(where)
         assert raw["value"] == number(raw["printed"]) != cell.value, raw
-        ((account,)) = [one for one in published.elsewhere(cell) if one.source == "arXiv:2101.00190v1"]
+        ((account,)) = [one for one in published.list_accounts(cell) if one.source == "arXiv:2101.00190v1"]
         assert account.value == raw["value"]
         found += 1
     assert found == 30
@@ -229,43 +231,43 @@ def test_first_version_differs_where_it_is_listed() -> None:
 
 
 def test_summaries_disagree_where_they_are_listed() -> None:
-    entries = published.document("disputed")["entries"]
+    entries = published.read_document("disputed")["entries"]
     assert len({entry["id"] for entry in entries}) == len(entries)
     assert Counter(entry["kind"] for entry in entries).keys() == {"secondary", "internal", "code"}
     pointing = [entry for entry in entries if entry["cell"]]
     assert len(pointing) == 6
     for entry in pointing:
-        (cell,) = find(entry["cell"])
+        (cell,) = find_cells(entry["cell"])
         assert cell.printed == entry["paper"]
         assert all(one["value"] == number(one["printed"]) != cell.value for one in entry["accounts"])
-        assert any(one.source == "secondary summary A" for one in published.elsewhere(cell))
+        assert any(one.source == "secondary summary A" for one in published.list_accounts(cell))
 
 
 def test_documents_show_other_accounts_and_cannot_be_changed_by_readers() -> None:
-    shown = published.document("table2")
+    shown = published.read_document("table2")
     (cell,) = [one for one in shown["cells"] if one["row"] == "FT-FULL" and one["printed"] == "68.8"]
     assert [one["printed"] for one in cell["elsewhere"]] == ["68.2", "68.2"]
     cell["printed"] = "0"
-    assert published.document("table2") != shown
+    assert published.read_document("table2") != shown
 
 
 def test_unknown_names_are_user_errors() -> None:
     with pytest.raises(UserError, match="did you mean 'table2'"):
-        table("tabel2")
+        read_table("tabel2")
     with pytest.raises(UserError, match="efficiency"):
-        published.document("table11")
+        published.read_document("table11")
     with pytest.raises(UserError, match="claims"):
-        cells("claims")
+        read_cells("claims")
     with pytest.raises(ValueError, match="no field 'methd'"):
-        find({"methd": "prefix"})
+        find_cells({"methd": "prefix"})
 
 
 def test_selectors() -> None:
     assert pick(table="table2", method="prefix", task="e2e", metric="bleu", model="gpt2-large").value == 70.3
-    assert {cell.task for cell in find({"table": "table1", "task": ["e2e", "dart"]})} == {"e2e", "dart"}
-    assert find({"table": "table2", "options": {"mlp": "no"}}) == ()
-    assert find({"table": "figure3", "metric": "bleu"}) == ()  # none was trained on everything
-    assert len(find({"table": "figure3", "metric": "bleu", "settings": {"train_size": 50}})) == 2
+    assert {cell.task for cell in find_cells({"table": "table1", "task": ["e2e", "dart"]})} == {"e2e", "dart"}
+    assert find_cells({"table": "table2", "options": {"mlp": "no"}}) == ()
+    assert find_cells({"table": "figure3", "metric": "bleu"}) == ()  # none was trained on everything
+    assert len(find_cells({"table": "figure3", "metric": "bleu", "settings": {"train_size": 50}})) == 2
 
 
 # -- claims: each can be evaluated, and the paper's own cells give what is noted --------------------
@@ -273,7 +275,7 @@ def test_selectors() -> None:
 
 def mean(selector: dict[str, Any]) -> float | None:
     """The mean over what a selector picks, in our unit; None where the paper prints no number."""
-    picked = find(selector)
+    picked = find_cells(selector)
     several = any(isinstance(value, list) for value in selector.values())
     assert len(picked) <= 1 or several, f"{selector} picks {len(picked)} cells"
     values = [cell.ours for cell in picked if cell.ours is not None]
@@ -286,12 +288,12 @@ def numbers(claim: Claim) -> list[float] | None:
         a, b = mean(need["a"]), mean(need["b"]) if "b" in need else None
         if a is None or b is None or "statistic" in need["a"]:
             return None
-        lower = [cell.better for cell in find(need["a"])] == ["lower"]
+        lower = [cell.better for cell in find_cells(need["a"])] == ["lower"]
         found.append(claim.scale * (a / b if claim.kind == "ratio" else b - a if lower else a - b))
     return found
 
 
-@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", read_claims(), ids=lambda claim: claim.id)
 def test_a_claim_says_of_the_paper_what_its_cells_give(claim: Claim) -> None:
     found = numbers(claim)
     if found is None:
@@ -306,7 +308,7 @@ def test_a_claim_says_of_the_paper_what_its_cells_give(claim: Claim) -> None:
 
 
 def test_claims_are_well_formed() -> None:
-    listed = claims()
+    listed = read_claims()
     assert len(listed) == 41 and len({claim.id for claim in listed}) == 41
     assert Counter(claim.on_paper["outcome"] for claim in listed) == {
         "supported": 22, "undecided": 18, "contradicted": 1,
@@ -325,7 +327,7 @@ def test_claims_are_well_formed() -> None:
                     registry.get_method(selector["method"]).resolve_options(selector.get("options", {}))
                 # A drawing's point must exist even though it has no number.
                 if selector["table"] in published.FIGURES:
-                    assert len(find(selector)) == 1, selector
+                    assert len(find_cells(selector)) == 1, selector
 
 
 def test_the_average_over_adapters_is_not_the_one_in_the_sentence() -> None:
@@ -338,7 +340,7 @@ def test_the_average_over_adapters_is_not_the_one_in_the_sentence() -> None:
             for method, options in (("prefix", {}), ("adapter", {"size": "0.1%"})):
                 cell = pick(table="table2", model="gpt2-medium", task=task, group="all", metric="bleu",
                             method=method, options=options)  # fmt: skip
-                old = [one.value for one in published.elsewhere(cell) if one.source.startswith("arXiv")]
+                old = [one.value for one in published.list_accounts(cell) if one.source.startswith("arXiv")]
                 assert cell.value is not None
                 pair.append(old[0] if first and old else cell.value)
             differences.append(pair[0] - pair[1])
@@ -349,9 +351,9 @@ def test_the_average_over_adapters_is_not_the_one_in_the_sentence() -> None:
 
 
 def test_holds() -> None:
-    (claim,) = [one for one in claims() if one.id == "adapter-4.1-bleu"]
+    (claim,) = [one for one in read_claims() if one.id == "adapter-4.1-bleu"]
     assert [claim.holds(number) for number in (3.5, 3.6, 4.6, 4.7)] == [False, True, True, False]
-    (strict,) = [one for one in claims() if one.id == "top2"]
+    (strict,) = [one for one in read_claims() if one.id == "top2"]
     assert [strict.holds(number) for number in (-1.0, 0.0, 0.1)] == [False, False, True]
 
 
@@ -360,7 +362,7 @@ def test_needs_no_heavy_package() -> None:
         "import sys\n"
         "for name in ('torch', 'transformers', 'pandas', 'matplotlib', 'numpy'): sys.modules[name] = None\n"
         "from reports import paper\n"
-        "print(len(paper.cells('table2')), len(paper.claims()))"
+        "print(len(paper.read_cells('table2')), len(paper.read_claims()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, timeout=60

@@ -13,7 +13,7 @@ from bench.config.request import CommonOptions, SpecifiedRun, expand_requests, s
 from bench.runs import runner, shared_training, stages
 from bench.runs.stages import Attempt
 from bench.store.store import Store
-from reports.records.values import measure
+from reports.records.values import measure_value
 
 QUICK: dict[str, object] = {
     "max_steps": 2,
@@ -184,7 +184,7 @@ def test_times_and_memory_of_another_job_are_no_measurements_of_this_one(
 ) -> None:
     first = done(runner.run(request(runs, tiny_model)))
     other = done(runner.run(request(runs, tiny_model, test_split="dev")))
-    assert measure(first, "all", "epoch_hours").value is not None
-    found = measure(other, "all", "epoch_hours")
+    assert measure_value(first, "all", "epoch_hours").value is not None
+    found = measure_value(other, "all", "epoch_hours")
     assert found.value is None and "another run" in found.reason
     assert json.dumps(other["training"])

@@ -35,7 +35,7 @@ def the(table: Table, **fields: object) -> CellView:
 def test_every_cell_of_the_paper_stands_in_its_table_once(name: str) -> None:
     found = cells(report().table(name))
     assert sorted((c.section or "", c.row, c.column) for c in found) == sorted(
-        (c.section or "", c.row, c.column) for c in published.cells(name)
+        (c.section or "", c.row, c.column) for c in published.read_cells(name)
     )
     assert len({cell.id for cell in found}) == len(found)
 

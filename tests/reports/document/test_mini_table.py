@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from bench.registry import get_method
-from reports.document.mini_table import cells, compare, label, orderings, table
+from reports.document.mini_table import (
+    compare_methods,
+    format_label,
+    format_orderings,
+    format_table,
+    group_cells,
+)
 
 RESULTS = Path(__file__).resolve().parents[3] / "results" / "mini"
 
@@ -44,18 +50,18 @@ MADE_UP = [
 
 def test_only_finished_mini_runs_count() -> None:
     extra = [record("prefix", 3, 99.0, length=10, status="failed"), record("prefix", 4, 99.0, scale="paper")]
-    assert cells([*MADE_UP, *extra]) == cells(MADE_UP)
+    assert group_cells([*MADE_UP, *extra]) == group_cells(MADE_UP)
 
 
 def test_unlike_runs_do_not_share_a_cell() -> None:
     with pytest.raises(ValueError, match="other settings"):
-        cells([*MADE_UP, record("prefix", 3, 50.0, length=10, protocol="plain")])
+        group_cells([*MADE_UP, record("prefix", 3, 50.0, length=10, protocol="plain")])
     with pytest.raises(ValueError, match="two runs with seed 2"):
-        cells([*MADE_UP, record("prefix", 2, 50.0, length=10)])
+        group_cells([*MADE_UP, record("prefix", 2, 50.0, length=10)])
 
 
 def test_mean_and_half_range() -> None:
-    text = table(MADE_UP)
+    text = format_table(MADE_UP)
     assert "| prefix[length=10] | 1,234 | – | – | – | 61.0 ± 1.0 | – |" in text
     assert "| prompt | 1,234 | – | – | – | 0.5 | – |" in text
 
@@ -70,7 +76,7 @@ def test_mean_and_half_range() -> None:
     ],
 )
 def test_an_ordering_is_said_only_when_the_seeds_say_it(better: str, worse: str, said: str) -> None:
-    assert compare(MADE_UP, better, worse, "webnlg", "all") == said
+    assert compare_methods(MADE_UP, better, worse, "webnlg", "all") == said
 
 
 def committed() -> list[dict[str, Any]]:
@@ -79,13 +85,15 @@ def committed() -> list[dict[str, Any]]:
 
 
 def test_the_committed_table_is_that_of_the_committed_records() -> None:
-    assert (RESULTS / "table.md").read_text() == table(committed()) + "\n\n" + orderings(committed()) + "\n"
+    assert (RESULTS / "table.md").read_text() == format_table(committed()) + "\n\n" + format_orderings(
+        committed()
+    ) + "\n"
 
 
 def test_the_mini_table_is_whole() -> None:
     """All methods, three tasks, three seeds; one backbone, one data set per task."""
     records = committed()
-    methods = {label(one) for one in records}
+    methods = {format_label(one) for one in records}
     tasks = {one["task"] for one in records}
     seeds = {one["seed"] for one in records}
     assert tasks == {"e2e", "webnlg", "dart"}
@@ -100,7 +108,7 @@ def test_the_mini_table_is_whole() -> None:
 
 def test_the_mini_suite_tells_methods_apart() -> None:
     """The conditions under which a mini number is worth looking at."""
-    rows = cells(committed())
+    rows = group_cells(committed())
     assert min(rows["ft-full"]["webnlg", "all"]) > 45
     assert max(max(values) for values in rows["prompt"].values()) < 5
-    assert "yes" in compare(committed(), "prefix[length=10]", "embedding[length=10]", "webnlg", "all")
+    assert "yes" in compare_methods(committed(), "prefix[length=10]", "embedding[length=10]", "webnlg", "all")

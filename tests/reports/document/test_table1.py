@@ -127,13 +127,15 @@ def test_the_papers_numbers_come_out_of_the_published_files(
 
 
 def test_the_claims_on_table_1_are_decided_by_the_counts(made_counts: Any) -> None:
-    from reports.judgement.claims import check
-    from reports.records.index import Index
+    from reports.judgement.claims import check_claims
+    from reports.records.index import RunIndex
 
-    decided = {one.claim.id: one.records for one in check(Index([]), counted=made_counts)}
+    decided = {one.claim.id: one.records for one in check_claims(RunIndex([]), counted=made_counts)}
     assert decided["xsum-17x"].outcome == "contradicted"
     del made_counts["xsum", "input_length"]
-    missing = {one.claim.id: one.records for one in check(Index([]), counted=made_counts)}["xsum-17x"]
+    missing = {one.claim.id: one.records for one in check_claims(RunIndex([]), counted=made_counts)}[
+        "xsum-17x"
+    ]
     assert missing.outcome == "not run" and "xsum" in missing.explanation
 
 

@@ -11,31 +11,27 @@ import pytest
 from made_up import failed, record, scores, seeds
 
 from reports.document.table1 import exactly
-from reports.judgement.claim_values import OnRecords
+from reports.judgement.claim_values import RecordValues
 from reports.judgement.claims import (
-    CONTRADICTED,
-    NOT_RUN,
-    OUTCOMES,
-    SUPPORTED,
-    UNDECIDED,
-    Evaluation,
-    check,
-    evaluate,
-    on_paper,
-    tally,
+    ClaimEvaluation,
+    ClaimOutcome,
+    check_claims,
+    count_outcomes,
+    evaluate_claim,
+    evaluate_on_paper,
 )
 from reports.paper import published
 from reports.paper.published import Claim
-from reports.records.index import Index
+from reports.records.index import RunIndex
 from reports.stats.intervals import ONE_SEED
 
-CLAIMS = {claim.id: claim for claim in published.claims()}
+CLAIMS = {claim.id: claim for claim in published.read_claims()}
 MINI = Path(__file__).resolve().parents[3] / "results" / "mini" / "records.json"
 
 
-def on(records: list[dict[str, Any]], claim: str | Claim, counted: Any = None) -> Evaluation:
+def on(records: list[dict[str, Any]], claim: str | Claim, counted: Any = None) -> ClaimEvaluation:
     one = CLAIMS[claim] if isinstance(claim, str) else claim
-    return evaluate(one, OnRecords(Index(records), "paper", counted or {}), "records")
+    return evaluate_claim(one, RecordValues(RunIndex(records), "paper", counted or {}), "records")
 
 
 def three_tasks(method: str, values: dict[str, list[float]], **given: Any) -> list[dict[str, Any]]:
@@ -51,12 +47,14 @@ SMALL = {"e2e": [66.2, 66.4, 66.3], "webnlg": [50.2, 50.3, 50.1], "dart": [42.4,
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.id)
 def test_the_papers_own_numbers(claim: Claim) -> None:
-    got = on_paper(claim)
+    got = evaluate_on_paper(claim)
     assert got.outcome == claim.on_paper["outcome"], got
     assert got.explanation.endswith(".") and "Traceback" not in got.explanation
     wanted = claim.on_paper["value"]
     if wanted is None:
-        assert got.outcome == UNDECIDED and got.missing and "Cannot be decided" in got.explanation
+        assert (
+            got.outcome == ClaimOutcome.UNDECIDED and got.missing and "Cannot be decided" in got.explanation
+        )
     else:
         shown = [number.value for number in got.numbers]
         shown = shown[len(claim.needs) :] or shown
@@ -65,12 +63,14 @@ def test_the_papers_own_numbers(claim: Claim) -> None:
 
 
 def test_there_are_many_and_most_can_be_evaluated_there() -> None:
-    outcomes = tally(on_paper(claim).outcome for claim in CLAIMS.values())
-    assert len(CLAIMS) >= 15 and outcomes[SUPPORTED] >= 15 and outcomes[NOT_RUN] == 0
+    outcomes = count_outcomes(evaluate_on_paper(claim).outcome for claim in CLAIMS.values())
+    assert (
+        len(CLAIMS) >= 15 and outcomes[ClaimOutcome.SUPPORTED] >= 15 and outcomes[ClaimOutcome.NOT_RUN] == 0
+    )
 
 
 def test_4_1_is_not_what_table_2_gives() -> None:
-    got = on_paper(CLAIMS["adapter-4.1-bleu"])
+    got = evaluate_on_paper(CLAIMS["adapter-4.1-bleu"])
     assert got.numbers[-1].label == "mean" and got.numbers[-1].value == pytest.approx(4.2667, abs=1e-3)
     assert "4.267" in got.explanation and "Table 2 gives 4.27, not 4.1" in got.explanation
 
@@ -79,42 +79,44 @@ def test_4_1_is_not_what_table_2_gives() -> None:
 
 
 def test_nothing_run() -> None:
-    found = check(Index([]))
+    found = check_claims(RunIndex([]))
     assert [one.claim.id for one in found] == list(CLAIMS)
-    assert {one.records.outcome for one in found} == {NOT_RUN}
+    assert {one.records.outcome for one in found} == {ClaimOutcome.NOT_RUN}
     assert "no run of this is done" in found[0].records.explanation
 
 
 def test_supported_with_the_numbers_used() -> None:
     runs = three_tasks("prefix", PREFIX) + three_tasks("adapter", SMALL, options={"size": "0.1%"})
     got = on(runs, "adapter-equal-size")
-    assert got.outcome == SUPPORTED and len(got.numbers) == 3
+    assert got.outcome == ClaimOutcome.SUPPORTED and len(got.numbers) == 3
     first = got.numbers[0]
     assert first.value == pytest.approx(4.0) and len(first.runs) == 6 and first.interval is not None
     assert first.interval.low > 3.5 and "between seeds" in got.explanation
     mean = on(runs, "adapter-4.1-bleu")
-    assert mean.outcome == SUPPORTED and mean.numbers[-1].value == pytest.approx(4.2667, abs=1e-3)
+    assert mean.outcome == ClaimOutcome.SUPPORTED and mean.numbers[-1].value == pytest.approx(
+        4.2667, abs=1e-3
+    )
 
 
 def test_contradicted_both_ways() -> None:
     runs = three_tasks("prefix", SMALL) + three_tasks("adapter", PREFIX, options={"size": "0.1%"})
     got = on(runs, "adapter-equal-size")
-    assert got.outcome == CONTRADICTED and "3 of 3 numbers" in got.explanation
-    assert on(runs, "adapter-4.1-bleu").outcome == CONTRADICTED
+    assert got.outcome == ClaimOutcome.CONTRADICTED and "3 of 3 numbers" in got.explanation
+    assert on(runs, "adapter-4.1-bleu").outcome == ClaimOutcome.CONTRADICTED
     # Far more than the sentence says is as wrong as far less.
     better = {task: [value + 10 for value in values] for task, values in PREFIX.items()}
     runs = three_tasks("prefix", better) + three_tasks("adapter", SMALL, options={"size": "0.1%"})
-    assert on(runs, "adapter-4.1-bleu").outcome == CONTRADICTED
-    assert on(runs, "adapter-equal-size").outcome == SUPPORTED
+    assert on(runs, "adapter-4.1-bleu").outcome == ClaimOutcome.CONTRADICTED
+    assert on(runs, "adapter-equal-size").outcome == ClaimOutcome.SUPPORTED
 
 
 def test_one_dissenter_is_enough_to_contradict_and_to_undecide() -> None:
     small = three_tasks("adapter", SMALL, options={"size": "0.1%"})
     worse = {**PREFIX, "dart": [30.0, 30.1, 29.9]}
     got = on(three_tasks("prefix", worse) + small, "adapter-equal-size")
-    assert got.outcome == CONTRADICTED and "1 of 3 numbers, e.g. DART" in got.explanation
+    assert got.outcome == ClaimOutcome.CONTRADICTED and "1 of 3 numbers, e.g. DART" in got.explanation
     unsure = {**PREFIX, "dart": [40.0, 50.0, 39.0]}
-    assert on(three_tasks("prefix", unsure) + small, "adapter-equal-size").outcome == UNDECIDED
+    assert on(three_tasks("prefix", unsure) + small, "adapter-equal-size").outcome == ClaimOutcome.UNDECIDED
 
 
 def test_many_numbers_need_more_to_contradict() -> None:
@@ -124,8 +126,8 @@ def test_many_numbers_need_more_to_contradict() -> None:
     claim = CLAIMS["ft-table-to-text"]
     need = next(need for need in claim.needs if need["label"] == "WebNLG")
     one = replace(claim, relation=">", tolerance=0, needs=(need,))
-    assert on(runs, one).outcome == CONTRADICTED
-    assert on(runs, replace(one, needs=(need,) * 20)).outcome == UNDECIDED
+    assert on(runs, one).outcome == ClaimOutcome.CONTRADICTED
+    assert on(runs, replace(one, needs=(need,) * 20)).outcome == ClaimOutcome.UNDECIDED
 
 
 def test_one_seed_decides_nothing() -> None:
@@ -133,7 +135,11 @@ def test_one_seed_decides_nothing() -> None:
     claim = CLAIMS["ft-table-to-text"]
     one = replace(claim, needs=tuple(need for need in claim.needs if need["label"] == "WebNLG"))
     got = on(runs, one)
-    assert got.outcome == UNDECIDED and ONE_SEED in got.explanation and got.numbers[0].interval is None
+    assert (
+        got.outcome == ClaimOutcome.UNDECIDED
+        and ONE_SEED in got.explanation
+        and got.numbers[0].interval is None
+    )
 
 
 def test_why_it_was_not_run() -> None:
@@ -147,7 +153,7 @@ def test_why_it_was_not_run() -> None:
     assert "not computed: no scorer" in on([*prefix, missing], one).explanation
     gated = record(method="ft-full", scores=scores({"bleu": 1.0}, gate="failed: by 3"))
     got = on([*prefix, gated], one)
-    assert got.outcome == NOT_RUN and "failed its gate" in got.explanation
+    assert got.outcome == ClaimOutcome.NOT_RUN and "failed its gate" in got.explanation
 
 
 def test_lower_is_better_turns_the_sign() -> None:
@@ -160,8 +166,8 @@ def test_lower_is_better_turns_the_sign() -> None:
 
     claim = CLAIMS["unseen"]
     one = replace(claim, needs=tuple(need for need in claim.needs if need["label"] == "gpt2-medium ter"))
-    assert on(both(0.5, 0.7), one).outcome == SUPPORTED
-    assert on(both(0.7, 0.5), one).outcome == CONTRADICTED
+    assert on(both(0.5, 0.7), one).outcome == ClaimOutcome.SUPPORTED
+    assert on(both(0.7, 0.5), one).outcome == ClaimOutcome.CONTRADICTED
 
 
 def low_data(method: str, gap: float, spread: float = 3.0) -> list[dict[str, Any]]:
@@ -182,10 +188,10 @@ def low_data(method: str, gap: float, spread: float = 3.0) -> list[dict[str, Any
 def test_low_data_is_compared_subset_by_subset() -> None:
     runs = low_data("prefix", 5.0) + low_data("ft-full", 5.0)
     got = on(runs, "low-data-each")
-    assert got.outcome == SUPPORTED and "paired t over 5 subsets" in got.explanation
+    assert got.outcome == ClaimOutcome.SUPPORTED and "paired t over 5 subsets" in got.explanation
     assert got.numbers[0].value == pytest.approx(5.0) and "between subsets" in got.explanation
     narrowing = on(runs, "low-data-gap")
-    assert narrowing.outcome == SUPPORTED and narrowing.numbers[-1].value == pytest.approx(4.5)
+    assert narrowing.outcome == ClaimOutcome.SUPPORTED and narrowing.numbers[-1].value == pytest.approx(4.5)
     mean = on(runs, "low-data")
     assert mean.numbers[-1].value == pytest.approx(5 * (1 + 0.5 + 0.25 + 0.1) / 4)
 
@@ -193,11 +199,16 @@ def test_low_data_is_compared_subset_by_subset() -> None:
 def test_subsets_and_seeds_do_not_mix() -> None:
     one_subset = [run for run in low_data("ft-full", 5.0) if run["settings"]["data_seed"]["value"] == 0]
     got = on(low_data("prefix", 5.0) + one_subset, "low-data-each")
-    assert got.outcome == UNDECIDED and "different questions" in got.explanation
+    assert got.outcome == ClaimOutcome.UNDECIDED and "different questions" in got.explanation
 
 
 @pytest.mark.parametrize(
-    ("best", "noise", "outcome"), [(10, 0.05, SUPPORTED), (20, 0.05, CONTRADICTED), (10, 3.0, UNDECIDED)]
+    ("best", "noise", "outcome"),
+    [
+        (10, 0.05, ClaimOutcome.SUPPORTED),
+        (20, 0.05, ClaimOutcome.CONTRADICTED),
+        (10, 3.0, ClaimOutcome.UNDECIDED),
+    ],
 )
 def test_the_best_length(best: int, noise: float, outcome: str) -> None:
     runs = [
@@ -221,12 +232,16 @@ def test_parameters_are_exact_and_need_one_run() -> None:
         record(method="ft-full", parameters=full),
         record(method="adapter", parameters=adapter),
     ]
-    assert on(runs, "share-0.1").outcome == SUPPORTED
+    assert on(runs, "share-0.1").outcome == ClaimOutcome.SUPPORTED
     thousand = on(runs, "1000x")
-    assert thousand.outcome == SUPPORTED and thousand.numbers[-1].value == pytest.approx(1203, abs=1)
+    assert thousand.outcome == ClaimOutcome.SUPPORTED and thousand.numbers[-1].value == pytest.approx(
+        1203, abs=1
+    )
     thirty = on(runs, "30x")
     # Mean of 245,760, 245,760 and 491,520.
-    assert thirty.outcome == SUPPORTED and thirty.numbers[0].value == pytest.approx(33.84, abs=0.01)
+    assert thirty.outcome == ClaimOutcome.SUPPORTED and thirty.numbers[0].value == pytest.approx(
+        33.84, abs=0.01
+    )
 
 
 def test_speed_needs_one_machine() -> None:
@@ -241,23 +256,25 @@ def test_speed_needs_one_machine() -> None:
         return made
 
     prefix = timed("prefix", "A", [70.0, 70.5, 69.5])
-    assert on(prefix + timed("ft-full", "A", [100.0, 100.4, 99.6]), "speed").outcome == SUPPORTED
-    assert on(prefix + timed("ft-full", "A", [50.0, 50.4, 49.6]), "speed").outcome == CONTRADICTED
+    assert on(prefix + timed("ft-full", "A", [100.0, 100.4, 99.6]), "speed").outcome == ClaimOutcome.SUPPORTED
+    assert (
+        on(prefix + timed("ft-full", "A", [50.0, 50.4, 49.6]), "speed").outcome == ClaimOutcome.CONTRADICTED
+    )
     got = on(prefix + timed("ft-full", "B", [100.0, 100.4]), "speed")
-    assert got.outcome == NOT_RUN and "same machine" in got.explanation
+    assert got.outcome == ClaimOutcome.NOT_RUN and "same machine" in got.explanation
 
 
 def test_what_is_not_trained_needs_no_seeds() -> None:
     embedding = seeds([60.0, 60.2, 60.1], method="embedding", task="e2e", options={"length": 10})
     prompt = record("prompt", "e2e", bleu=30.0, training=None)
     prefix = seeds([70.0, 70.2, 70.1], task="e2e")
-    assert on([*prefix, *embedding, prompt], "expressive-power").outcome == SUPPORTED
+    assert on([*prefix, *embedding, prompt], "expressive-power").outcome == ClaimOutcome.SUPPORTED
 
 
 def test_table_1_from_what_was_counted() -> None:
     sizes = {"xsum": 226_677.0, "e2e": 51_426.0, "webnlg": 22_145.0, "dart": 82_191.0}
     counted = {(task, "examples"): exactly(size) for task, size in sizes.items()}
-    assert on([], "xsum-4x", counted).outcome == SUPPORTED
+    assert on([], "xsum-4x", counted).outcome == ClaimOutcome.SUPPORTED
     assert "not counted" in on([], "xsum-4x").explanation
 
 
@@ -270,12 +287,12 @@ def test_the_outcome_does_not_depend_on_the_order_of_records() -> None:
 
 
 def test_mini_is_apart_and_speaks_of_orderings_only() -> None:
-    found = {one.claim.id: one for one in check(Index(json.loads(MINI.read_text())))}
-    assert {one.records.outcome for one in found.values()} == {NOT_RUN}
+    found = {one.claim.id: one for one in check_claims(RunIndex(json.loads(MINI.read_text())))}
+    assert {one.records.outcome for one in found.values()} == {ClaimOutcome.NOT_RUN}
     top2 = found["top2"].mini
     assert top2.source == "mini" and top2.label == "holds at scale mini" and top2.numbers
     assert top2.explanation.startswith("Holds at scale mini: ")
-    assert found["adapter-4.1-bleu"].mini.outcome == NOT_RUN
+    assert found["adapter-4.1-bleu"].mini.outcome == ClaimOutcome.NOT_RUN
     for one in found.values():
-        assert one.mini.outcome in OUTCOMES and "mini" in one.mini.label
+        assert one.mini.outcome in list(ClaimOutcome) and "mini" in one.mini.label
         assert not one.mini.explanation.lower().startswith(("supported", "contradicted"))

@@ -12,53 +12,51 @@ from made_up import cell, failed, record, scores, seeds, webnlg_prefix
 
 from reports.document.table1 import exactly
 from reports.judgement.verdicts import (
-    ABOVE,
-    BELOW,
-    NOT_COMPARABLE,
-    NOT_RUN,
-    REPRODUCED,
     RULES,
-    SCIENTIFIC,
-    VERDICTS,
-    WITHIN_NOISE,
     Judgement,
-    half_unit,
-    judge,
-    tally,
+    Verdict,
+    compute_half_unit,
+    count_verdicts,
+    judge_cell,
 )
 from reports.paper import published
-from reports.records.index import Found, Index, collect
+from reports.records.index import CellEvidence, RunIndex, collect_evidence
 from reports.stats.intervals import ONE_SEED
 
 CELL = webnlg_prefix()  # 55.0
-ORDER = {REPRODUCED: 0, WITHIN_NOISE: 1, ABOVE: 2, BELOW: 2}
+ORDER = {Verdict.REPRODUCED: 0, Verdict.WITHIN_NOISE: 1, Verdict.ABOVE: 2, Verdict.BELOW: 2}
 
 
 def of(values: list[float], where: published.Cell = CELL) -> Judgement:
-    return judge(where, Found("paper", {(None, seed): value for seed, value in enumerate(values)}))
+    return judge_cell(
+        where, CellEvidence("paper", {(None, seed): value for seed, value in enumerate(values)})
+    )
 
 
 def on(records: list[dict[str, Any]], where: published.Cell = CELL, scale: str = "paper") -> Judgement:
-    return judge(where, collect(Index(records), where, scale))
+    return judge_cell(where, collect_evidence(RunIndex(records), where, scale))
 
 
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ([55.2, 54.9, 55.4], REPRODUCED),
-        ([55.54], REPRODUCED),  # half a point and the rounding of 55.0
-        ([55.6], WITHIN_NOISE),
-        ([53.5], WITHIN_NOISE),
-        ([52.5], BELOW),
-        ([57.5], ABOVE),
-        ([54.2, 54.25, 54.3], WITHIN_NOISE),  # three seeds that happen to agree do not make the noise vanish
+        ([55.2, 54.9, 55.4], Verdict.REPRODUCED),
+        ([55.54], Verdict.REPRODUCED),  # half a point and the rounding of 55.0
+        ([55.6], Verdict.WITHIN_NOISE),
+        ([53.5], Verdict.WITHIN_NOISE),
+        ([52.5], Verdict.BELOW),
+        ([57.5], Verdict.ABOVE),
+        (
+            [54.2, 54.25, 54.3],
+            Verdict.WITHIN_NOISE,
+        ),  # three seeds that happen to agree do not make the noise vanish
         (
             [55.2, 56.3, 55.0, 56.1, 55.5],
-            REPRODUCED,
+            Verdict.REPRODUCED,
         ),  # further off, but the interval holds 55.0 ...
-        ([61.0, 52.0], WITHIN_NOISE),  # ... but not one that would hold anything
-        ([52.4, 52.5, 52.3, 52.4, 52.5], BELOW),
-        ([58.4, 58.5, 58.3, 58.4, 58.5], ABOVE),
+        ([61.0, 52.0], Verdict.WITHIN_NOISE),  # ... but not one that would hold anything
+        ([52.4, 52.5, 52.3, 52.4, 52.5], Verdict.BELOW),
+        ([58.4, 58.5, 58.3, 58.4, 58.5], Verdict.ABOVE),
     ],
 )
 def test_examples(values: list[float], verdict: str) -> None:
@@ -67,7 +65,7 @@ def test_examples(values: list[float], verdict: str) -> None:
 
 def test_the_judgement_shows_its_numbers() -> None:
     got = of([57.4, 57.6])
-    assert got.verdict == got.label == ABOVE and got.difference == pytest.approx(2.5)
+    assert got.verdict == got.label == Verdict.ABOVE and got.difference == pytest.approx(2.5)
     assert got.tolerance == pytest.approx(0.55) and got.noise is not None and got.noise < 2.5
     assert "57.5" in got.reason and "55.0" in got.reason and "above" in got.reason
     assert got.summary is not None and "between seeds, n = 2" in got.summary.note
@@ -78,30 +76,32 @@ def test_the_judgement_shows_its_numbers() -> None:
 
 def test_values_are_compared_in_the_printed_unit() -> None:
     meteor = cell(task="e2e", method="prefix", model="gpt2-medium", metric="meteor")  # 46.3, ours 0 to 1
-    assert of([0.463], meteor).verdict == REPRODUCED
+    assert of([0.463], meteor).verdict == Verdict.REPRODUCED
     got = of([0.43], meteor)
-    assert got.verdict == BELOW and got.summary is not None and got.summary.mean == pytest.approx(43.0)
+    assert (
+        got.verdict == Verdict.BELOW and got.summary is not None and got.summary.mean == pytest.approx(43.0)
+    )
 
 
 @pytest.mark.parametrize(
     ("records", "verdict", "label"),
     [
-        ([], NOT_RUN, "not run"),
-        ([failed(), failed(seed=2)], NOT_RUN, "not run (2 failed: out-of-memory)"),
-        ([failed("time-out")], NOT_RUN, "not run (1 failed: time-out)"),
-        ([failed("cancelled")], NOT_RUN, "not run (1 cancelled)"),
+        ([], Verdict.NOT_RUN, "not run"),
+        ([failed(), failed(seed=2)], Verdict.NOT_RUN, "not run (2 failed: out-of-memory)"),
+        ([failed("time-out")], Verdict.NOT_RUN, "not run (1 failed: time-out)"),
+        ([failed("cancelled")], Verdict.NOT_RUN, "not run (1 cancelled)"),
         (
             [failed(), failed("diverged", seed=2), failed("cancelled", seed=3)],
-            NOT_RUN,
+            Verdict.NOT_RUN,
             "not run (2 failed: 1 out-of-memory, 1 diverged; 1 cancelled)",
         ),
         (
             [record(scores=scores({"bleu": None}, reason="no java"))],
-            NOT_RUN,
+            Verdict.NOT_RUN,
             "not run (not computed: no java)",
         ),
-        ([record(scores=scores({"bleu": 55.0}, gate="failed: off by 2"))], NOT_COMPARABLE, None),
-        ([record(protocol="plain", not_comparable=["protocol plain"])], NOT_COMPARABLE, None),
+        ([record(scores=scores({"bleu": 55.0}, gate="failed: off by 2"))], Verdict.NOT_COMPARABLE, None),
+        ([record(protocol="plain", not_comparable=["protocol plain"])], Verdict.NOT_COMPARABLE, None),
     ],
 )
 def test_gaps_are_never_results(records: list[dict[str, Any]], verdict: str, label: str | None) -> None:
@@ -111,53 +111,53 @@ def test_gaps_are_never_results(records: list[dict[str, Any]], verdict: str, lab
 
 def test_a_failure_beside_results_is_mentioned() -> None:
     got = on([*seeds([55.0, 55.1]), failed(seed=3)])
-    assert got.verdict == REPRODUCED and "1 failed: out-of-memory" in got.reason
+    assert got.verdict == Verdict.REPRODUCED and "1 failed: out-of-memory" in got.reason
 
 
 def test_mini_is_shown_and_never_judged() -> None:
     runs = seeds([55.0, 55.0], scale="mini", model="mini-gpt2")
     got = on(runs, scale="mini")
-    assert got.verdict == NOT_COMPARABLE and got.label == "not comparable (mini)"
+    assert got.verdict == Verdict.NOT_COMPARABLE and got.label == "not comparable (mini)"
     assert got.summary is not None and got.summary.mean == 55.0 and got.difference is None
-    assert on(runs).verdict == NOT_RUN
+    assert on(runs).verdict == Verdict.NOT_RUN
 
 
 def test_what_the_paper_does_not_print_is_not_judged_inside_its_range() -> None:
-    low = published.find(
+    low = published.find_cells(
         {"table": "figure6", "metric": "bleu", "settings": {"train_share": 0.4}, "method": "prefix"}
     )[0]
     assert (low.low, low.high) == (64, 70)
-    assert of([67.0, 67.2], low).verdict == NOT_COMPARABLE
-    assert of([60.0, 60.2], low).verdict == BELOW
-    assert of([74.0, 74.2], low).verdict == ABOVE
-    assert of([70.3], low).verdict == REPRODUCED
+    assert of([67.0, 67.2], low).verdict == Verdict.NOT_COMPARABLE
+    assert of([60.0, 60.2], low).verdict == Verdict.BELOW
+    assert of([74.0, 74.2], low).verdict == Verdict.ABOVE
+    assert of([70.3], low).verdict == Verdict.REPRODUCED
 
 
 def test_other_kinds_of_cells() -> None:
     cited = cell("table2", row="SOTA", column="E2E BLEU")
-    assert judge(cited, Found("paper")).verdict == NOT_COMPARABLE
+    assert judge_cell(cited, CellEvidence("paper")).verdict == Verdict.NOT_COMPARABLE
     lewis = cell("table3", method="ft-full", metric="rouge1")
-    assert of([0.4514], lewis).verdict == REPRODUCED
+    assert of([0.4514], lewis).verdict == Verdict.REPRODUCED
     setting = cell("table6", task="e2e", method="prefix", metric="lr")
-    assert judge(setting, Found("paper")).verdict == NOT_COMPARABLE
+    assert judge_cell(setting, CellEvidence("paper")).verdict == Verdict.NOT_COMPARABLE
     hours = cell("efficiency", metric="epoch_hours", method="prefix")
-    assert "authors'" in of([0.2], hours).reason and of([0.2], hours).verdict == NOT_COMPARABLE
-    assert of([1.4], cell("efficiency", metric="speed_gain")).verdict == NOT_COMPARABLE
+    assert "authors'" in of([0.2], hours).reason and of([0.2], hours).verdict == Verdict.NOT_COMPARABLE
+    assert of([1.4], cell("efficiency", metric="speed_gain")).verdict == Verdict.NOT_COMPARABLE
     stored = cell("efficiency", metric="stored_parameters", task="webnlg")
-    assert of([245_760.0], stored).verdict == REPRODUCED
-    assert of([25_744_896.0], stored).verdict == ABOVE  # the MLP of training counted
+    assert of([245_760.0], stored).verdict == Verdict.REPRODUCED
+    assert of([25_744_896.0], stored).verdict == Verdict.ABOVE  # the MLP of training counted
     share = cell("efficiency", metric="stored_share", row="PREFIX(0.1%)", task=None)
-    assert of([0.00069], share).verdict == REPRODUCED and of([0.03], share).verdict == ABOVE
+    assert of([0.00069], share).verdict == Verdict.REPRODUCED and of([0.03], share).verdict == Verdict.ABOVE
 
 
 def test_statistics_of_the_data() -> None:
     size = cell("table1", task="e2e", metric="examples")
-    assert judge(size, Found("paper")).label == "not run (the published files were not counted)"
-    assert judge(size, exactly(51_426)).verdict == REPRODUCED
-    assert judge(size, exactly(42_061)).verdict == BELOW
+    assert judge_cell(size, CellEvidence("paper")).label == "not run (the published files were not counted)"
+    assert judge_cell(size, exactly(51_426)).verdict == Verdict.REPRODUCED
+    assert judge_cell(size, exactly(42_061)).verdict == Verdict.BELOW
     length = cell("table1", task="e2e", metric="output_length")
-    assert judge(length, exactly(27.84)).verdict == REPRODUCED
-    assert judge(length, exactly(26.96)).verdict == BELOW  # targets that were not tokenised
+    assert judge_cell(length, exactly(27.84)).verdict == Verdict.REPRODUCED
+    assert judge_cell(length, exactly(26.96)).verdict == Verdict.BELOW  # targets that were not tokenised
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,14 @@ def test_statistics_of_the_data() -> None:
      ("50K", 500.0), ("1000x", 0.5), ("30", 0.5), ("-0.3", 0.05), (None, 0.0), ("?", 0.0)],
 )  # fmt: skip
 def test_half_a_unit_of_the_last_digit(printed: str | None, half: float) -> None:
-    assert half_unit(printed) == pytest.approx(half)
+    assert compute_half_unit(printed) == pytest.approx(half)
 
 
 def test_every_score_of_the_paper_has_a_rule_with_a_reason() -> None:
     measured = {
         c.metric
         for n in published.WITH_CELLS
-        for c in published.cells(n)
+        for c in published.read_cells(n)
         if c.kind in ("measured", "read off")
     }
     assert measured <= RULES.keys()
@@ -181,11 +181,11 @@ def test_every_score_of_the_paper_has_a_rule_with_a_reason() -> None:
 
 
 def test_all_cells_get_a_verdict_without_records() -> None:
-    every = [one for name in published.WITH_CELLS for one in published.cells(name)]
-    index = Index([])
-    counts = tally(judge(one, collect(index, one)).verdict for one in every)
-    assert list(counts) == list(VERDICTS) and sum(counts.values()) == len(every)
-    assert not any(counts[verdict] for verdict in SCIENTIFIC)
+    every = [one for name in published.WITH_CELLS for one in published.read_cells(name)]
+    index = RunIndex([])
+    counts = count_verdicts(judge_cell(one, collect_evidence(index, one)).verdict for one in every)
+    assert list(counts) == list(Verdict) and sum(counts.values()) == len(every)
+    assert not any(counts[verdict] for verdict in Verdict if verdict.scientific)
 
 
 # --- for any numbers
@@ -198,7 +198,7 @@ def test_both_directions_alike(spread: list[float], shift: float) -> None:
     centred = [value - sum(spread) / len(spread) for value in spread]
     up = of([55.0 + shift + value for value in centred])
     down = of([55.0 - shift - value for value in centred])
-    turned = {ABOVE: BELOW, BELOW: ABOVE}
+    turned = {Verdict.ABOVE: Verdict.BELOW, Verdict.BELOW: Verdict.ABOVE}
     assert down.verdict == turned.get(up.verdict, up.verdict)
 
 
@@ -214,17 +214,17 @@ def test_moving_away_never_helps(spread: list[float], near: float, step: float, 
 @given(SPREAD, st.integers(0, 4), st.integers(0, 4))
 def test_failures_never_change_a_verdict(spread: list[float], memory: int, cancelled: int) -> None:
     values = {(None, seed): 55.0 + value for seed, value in enumerate(spread)}
-    with_failures = Found("paper", values, failures={"out-of-memory": memory, "cancelled": cancelled})
-    assert judge(CELL, with_failures).verdict == judge(CELL, Found("paper", values)).verdict
-    alone = judge(CELL, replace(with_failures, replicates={}))
-    assert alone.verdict == NOT_RUN
+    with_failures = CellEvidence("paper", values, failures={"out-of-memory": memory, "cancelled": cancelled})
+    assert judge_cell(CELL, with_failures).verdict == judge_cell(CELL, CellEvidence("paper", values)).verdict
+    alone = judge_cell(CELL, replace(with_failures, replicates={}))
+    assert alone.verdict == Verdict.NOT_RUN
 
 
 @given(st.floats(0, 100), st.sampled_from(["mini", "plain", "limit", "typed"]))
 def test_what_is_not_comparable_gets_no_other_verdict(bleu: float, what: str) -> None:
     if what == "mini":
         made = record(bleu=bleu, scale="mini", model="mini-gpt2")
-        assert on([made], scale="mini").verdict == NOT_COMPARABLE
+        assert on([made], scale="mini").verdict == Verdict.NOT_COMPARABLE
     elif what == "plain":
         made = record(bleu=bleu, protocol="plain", not_comparable=["protocol plain"])
     elif what == "typed":
@@ -233,10 +233,12 @@ def test_what_is_not_comparable_gets_no_other_verdict(bleu: float, what: str) ->
     else:
         made = record(bleu=bleu)
         made["settings"]["limit"] = {"value": 10, "origin": "command line"}
-    assert on([made]).verdict in (NOT_COMPARABLE, NOT_RUN)
+    assert on([made]).verdict in (Verdict.NOT_COMPARABLE, Verdict.NOT_RUN)
 
 
 @given(SPREAD)
 def test_scale_mini_never_reaches_a_verdict_whatever_the_values(spread: list[float]) -> None:
-    got = judge(CELL, Found("mini", {(None, seed): 55 + value for seed, value in enumerate(spread)}))
-    assert got.verdict == NOT_COMPARABLE
+    got = judge_cell(
+        CELL, CellEvidence("mini", {(None, seed): 55 + value for seed, value in enumerate(spread)})
+    )
+    assert got.verdict == Verdict.NOT_COMPARABLE

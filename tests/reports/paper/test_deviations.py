@@ -10,7 +10,7 @@ from reports.paper import deviations
 def test_the_projects_own_ledger_is_read_whole() -> None:
     lines = deviations.FILE.read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("| ")][1:]
-    found = deviations.read()
+    found = deviations.read_deviations()
     assert len(found) == len(rows) >= 9
     assert all(entry.what and entry.here and entry.why and entry.applies for entry in found)
     assert any("<|endoftext|>" in entry.original for entry in found)
@@ -20,11 +20,11 @@ def test_entries_touch_the_runs_they_name() -> None:
     text = "| what | here | why | touches |\n|---|---|---|---|\n"
     text += "| a | b | c | all |\n| d | e | f | task e2e; method prefix, infix |\n"
     text += "| g | h | i | option init=random |\n"
-    entries = deviations.parse(text + "\nwords\n")
-    assert deviations.touching(entries, record("prefix", "e2e", options={"init": "random"})) == (1, 2, 3)
-    assert deviations.touching(entries, record("prefix", "webnlg", options={"init": "banana"})) == (1,)
-    assert deviations.touching(entries, record("ft-full", "e2e")) == (1,)
+    entries = deviations.parse_deviations(text + "\nwords\n")
+    assert deviations.list_touching(entries, record("prefix", "e2e", options={"init": "random"})) == (1, 2, 3)
+    assert deviations.list_touching(entries, record("prefix", "webnlg", options={"init": "banana"})) == (1,)
+    assert deviations.list_touching(entries, record("ft-full", "e2e")) == (1,)
 
 
 def test_other_tables_are_left_alone() -> None:
-    assert deviations.parse("| a | b |\n|---|---|\n| c | d |\n") == ()
+    assert deviations.parse_deviations("| a | b |\n|---|---|\n| c | d |\n") == ()

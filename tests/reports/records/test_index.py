@@ -13,15 +13,17 @@ from made_up import SIGNATURE, cell, failed, record, scores, seeds, webnlg_prefi
 from bench import registry
 from bench.experiments import expansion
 from reports.paper import published
-from reports.records.index import Found, Index, along, collect
-from reports.records.runs import incomparable, is_comparable, latest
-from reports.records.values import measure
+from reports.records.index import CellEvidence, RunIndex, collect_curve, collect_evidence
+from reports.records.runs import is_comparable, list_incomparable, select_attempts
+from reports.records.values import measure_value
 
 MINI = Path(__file__).resolve().parents[3] / "results" / "mini" / "records.json"
 
 
-def found(records: list[dict[str, Any]], where: published.Cell | None = None, scale: str = "paper") -> Found:
-    return collect(Index(records), where or webnlg_prefix(), scale)
+def found(
+    records: list[dict[str, Any]], where: published.Cell | None = None, scale: str = "paper"
+) -> CellEvidence:
+    return collect_evidence(RunIndex(records), where or webnlg_prefix(), scale)
 
 
 def test_runs_of_a_cell_by_seed() -> None:
@@ -43,7 +45,7 @@ def test_runs_of_a_cell_by_seed() -> None:
 )
 def test_what_is_not_comparable_never_fills_a_cell(changes: dict[str, Any], reason: str) -> None:
     changed = {**record(), **changes}
-    assert not is_comparable(changed) and any(reason in one for one in incomparable(changed))
+    assert not is_comparable(changed) and any(reason in one for one in list_incomparable(changed))
     got = found([changed])
     assert not got.replicates and not got.runs
     if changed["scale"] == "paper":
@@ -54,7 +56,7 @@ def test_partial_data_cannot_reach_a_cell() -> None:
     partial = record()
     partial["settings"]["limit"] = {"value": 200, "origin": "command line"}
     # Even if the list that the run wrote forgot it.
-    assert incomparable(partial) == ["partial data (--limit 200)"]
+    assert list_incomparable(partial) == ["partial data (--limit 200)"]
     got = found([partial])
     assert not got.replicates and got.excluded == ("partial data (--limit 200)",)
 
@@ -72,7 +74,7 @@ def test_a_run_that_is_done_once_stays_done() -> None:
     got = found([later, done])
     assert got.replicates == {(None, 1): 55.0} and not got.failures
     assert found([rescored, later, done]).replicates == {(None, 1): 55.5}
-    assert [run.attempts for run in latest([later, done, rescored])] == [3]
+    assert [run.attempts for run in select_attempts([later, done, rescored])] == [3]
 
 
 def test_the_same_seed_counts_once() -> None:
@@ -148,7 +150,7 @@ def test_scores_without_value_and_failed_gates_are_kept_apart() -> None:
     assert got.replicates == {(None, 3): 55.0} and got.gate.startswith("failed")
     assert found([record(scores=scores({"bleu": 50.0}, gate="passed"))]).replicates
     assert "no score ter" in found([record()], webnlg_prefix("ter")).missing[0]
-    assert measure(record(scores=scores({"bleu": float("nan")})), "all", "bleu").value is None
+    assert measure_value(record(scores=scores({"bleu": float("nan")})), "all", "bleu").value is None
 
 
 def test_methods_and_tasks_that_are_not_here_match_by_what_is_named() -> None:
@@ -160,43 +162,47 @@ def test_methods_and_tasks_that_are_not_here_match_by_what_is_named() -> None:
     }
     run |= {"task": "an-unknown-task", "model": "bart-large", "options": options}
     place = {**vars(xsum), "task": "an-unknown-task"}
-    assert collect(Index([run]), place).replicates == {(None, 1): 0.43}
+    assert collect_evidence(RunIndex([run]), place).replicates == {(None, 1): 0.43}
     options["other"]["origin"] = "command line"
-    assert not collect(Index([run]), place).replicates
+    assert not collect_evidence(RunIndex([run]), place).replicates
 
 
 def test_parameters_time_and_memory() -> None:
-    index = Index([record(seed=1, task="webnlg"), record(seed=2, task="webnlg")])
+    index = RunIndex([record(seed=1, task="webnlg"), record(seed=2, task="webnlg")])
     count = cell("efficiency", metric="stored_parameters", task="webnlg")
-    assert set(collect(index, count).replicates.values()) == {245_760.0}
+    assert set(collect_evidence(index, count).replicates.values()) == {245_760.0}
     hours = cell("efficiency", metric="epoch_hours", task="webnlg", method="prefix")
-    got = collect(index, hours)
+    got = collect_evidence(index, hours)
     assert list(got.replicates.values()) == pytest.approx([0.2, 0.2])
     assert list(got.machines) == ["webnlg on an accelerator"]
     memory = cell("efficiency", metric="memory_share", method="prefix")
-    assert not collect(index, memory).replicates  # these have batch size 5
+    assert not collect_evidence(index, memory).replicates  # these have batch size 5
     small = record(preset={"batch_size": 1}, experiment="efficiency")
-    assert list(collect(Index([small]), memory).replicates.values()) == [0.25]
+    assert list(collect_evidence(RunIndex([small]), memory).replicates.values()) == [0.25]
     # ... and such a run says nothing about scores or time.
-    assert not collect(Index([small]), webnlg_prefix()).replicates
-    assert list(collect(Index([small, record(seed=1)]), hours).replicates.values()) == pytest.approx([0.2])
+    assert not collect_evidence(RunIndex([small]), webnlg_prefix()).replicates
+    assert list(
+        collect_evidence(RunIndex([small, record(seed=1)]), hours).replicates.values()
+    ) == pytest.approx([0.2])
 
 
 def test_committed_mini_records_stand_for_themselves_only() -> None:
-    index = Index(json.loads(MINI.read_text()))
+    index = RunIndex(json.loads(MINI.read_text()))
     assert not any(
-        collect(index, one).replicates for name in published.WITH_CELLS for one in published.cells(name)
+        collect_evidence(index, one).replicates
+        for name in published.WITH_CELLS
+        for one in published.read_cells(name)
     )
-    got = collect(index, webnlg_prefix(), "mini")
+    got = collect_evidence(index, webnlg_prefix(), "mini")
     assert len(got.replicates) == 3 and {run.record["model"] for run in got.runs} == {"mini-gpt2"}
     large = cell(task="webnlg", method="prefix", model="gpt2-large", metric="bleu", group="all")
-    assert not collect(index, large, "mini").replicates
+    assert not collect_evidence(index, large, "mini").replicates
     adapter = cell(
         task="dart", method="adapter", model="gpt2-medium", metric="bleu", options={"size": "0.1%"}
     )
-    assert {run.record["options"]["size"]["value"] for run in collect(index, adapter, "mini").runs} == {
-        "0.1%"
-    }
+    assert {
+        run.record["options"]["size"]["value"] for run in collect_evidence(index, adapter, "mini").runs
+    } == {"0.1%"}
 
 
 # --- the experiments' runs, as their files prescribe them
@@ -214,7 +220,7 @@ def prescribed(name: str, scale: str) -> list[dict[str, Any]]:
         for part in ("options", "settings"):
             found = getattr(run.resolved, part)
             one[part] = {key: {"value": s.value, "origin": s.origin} for key, s in found.items()}
-        metrics = {c.metric for n in published.WITH_CELLS for c in published.cells(n)}
+        metrics = {c.metric for n in published.WITH_CELLS for c in published.read_cells(n)}
         one["scores"] = dict.fromkeys(("all", "seen", "unseen"), scores(dict.fromkeys(metrics, 0.5))["all"])
         made.append(one)
     return made
@@ -225,13 +231,13 @@ TABLES = ("table2", "table5", "table9", "figure3", "figure4", "figure5", "figure
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_experiment_fills_its_cells(name: str) -> None:
-    index = Index(prescribed(name, "paper"))
-    everything = Index(one for table in (*TABLES, "efficiency") for one in prescribed(table, "paper"))
+    index = RunIndex(prescribed(name, "paper"))
+    everything = RunIndex(one for table in (*TABLES, "efficiency") for one in prescribed(table, "paper"))
     tasks, checked = registry.tasks(), 0
-    for one in published.cells(name):
+    for one in published.read_cells(name):
         if one.task not in tasks or one.method is None:
             continue
-        alone, among = collect(index, one), collect(everything, one)
+        alone, among = collect_evidence(index, one), collect_evidence(everything, one)
         subsets = {run.data_seed for run in alone.runs}
         assert (len(subsets) > 1) == bool(one.settings), one.place  # drawn more than once where drawn
         assert alone.replicates.keys() == among.replicates.keys(), one.place
@@ -242,7 +248,7 @@ def test_every_experiment_fills_its_cells(name: str) -> None:
 
 
 def test_points_of_a_curve() -> None:
-    index = Index(prescribed("figure3", "mini") + prescribed("figure4", "mini"))
+    index = RunIndex(prescribed("figure3", "mini") + prescribed("figure4", "mini"))
     lengths = {
         "task": "dart",
         "model": "gpt2-medium",
@@ -250,22 +256,24 @@ def test_points_of_a_curve() -> None:
         "metric": "bleu",
         "table": "figure4",
     }
-    assert list(along(index, lengths, "length", "mini")) == sorted(
+    assert list(collect_curve(index, lengths, "length", "mini")) == sorted(
         {one["options"]["length"]["value"] for one in prescribed("figure4", "mini") if one["task"] == "dart"}
     )
     low = {"task": "e2e", "model": "gpt2-medium", "method": "prefix", "metric": "bleu", "table": "figure3"}
     low |= {"options": {"init": "table-to-text:"}, "split": "dev"}
-    points = along(index, low, "train_size", "mini")
+    points = collect_curve(index, low, "train_size", "mini")
     assert list(points) == [50, 200] and all(found.replicates for found in points.values())
-    assert not along(index, low, "train_size")
+    assert not collect_curve(index, low, "train_size")
 
 
 def test_cells_of_one_table_at_mini_do_not_share_runs() -> None:
-    index = Index(prescribed("table2", "mini"))
+    index = RunIndex(prescribed("table2", "mini"))
     columns = [
-        one for one in published.cells("table2") if one.column == "DART BLEU" and one.model == "gpt2-medium"
+        one
+        for one in published.read_cells("table2")
+        if one.column == "DART BLEU" and one.model == "gpt2-medium"
     ]
-    found = [collect(index, one, "mini").run_ids for one in columns]
+    found = [collect_evidence(index, one, "mini").run_ids for one in columns]
     assert len(found) == 5 and all(len(ids) == 1 for ids in found) and len({ids[0] for ids in found}) == 5
 
 
@@ -273,7 +281,7 @@ def test_the_time_of_a_run_is_that_of_all_its_attempts() -> None:
     done = record(seconds={"attempt": 6.9})
     stopped = failed("cancelled", seed=1, seconds={"attempt": 55.1}) | {"run_id": done["run_id"]}
     again = {**done, "ended": "2026-02-01", "scored": {"replaces_attempt": 2}}
-    [run] = latest([stopped, done, again])
+    [run] = select_attempts([stopped, done, again])
     assert (run.attempts, run.seconds, run.status) == (3, pytest.approx(62.0), "done")
-    [silent] = latest([record(seconds={})])
+    [silent] = select_attempts([record(seconds={})])
     assert silent.seconds is None

@@ -29,7 +29,9 @@ def test_the_same_points_give_the_same_bytes(name: str, scale: str) -> None:
 def test_every_figure_of_the_paper_is_there_with_its_panels() -> None:
     assert [one.id for one in report().figures] == list(published.FIGURES)
     for one in report().figures:
-        assert [panel.id for panel in one.panels] == [raw["id"] for raw in published.table(one.id).panels]
+        assert [panel.id for panel in one.panels] == [
+            raw["id"] for raw in published.read_table(one.id).panels
+        ]
         assert all(panel.reading and panel.x_values for panel in one.panels)
 
 
