@@ -47,9 +47,9 @@ def measure(folder: Path, form: str) -> dict[str, float]:
     read = time.perf_counter()
     report = build(records, ["all"])
     built = time.perf_counter()
-    made = output_files.make(report, form)
+    made = output_files.render_files(report, form)
     with tempfile.TemporaryDirectory() as out:
-        output_files.write(Path(out) / "report", made)
+        output_files.write_files(Path(out) / "report", made)
     end = time.perf_counter()
     return {
         "read": read - start,

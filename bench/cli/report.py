@@ -63,9 +63,9 @@ def command(
     report = made(wanted, paper_only, runs, data_dir, tokenizer)
     # In JSON the report itself is the one document of `--json`, in other formats the list of its files.
     if out is None and (form == "json" or (form != "html" and not as_json)):
-        click.echo(output_files.text(report, form), nl=False)
+        click.echo(output_files.render_text(report, form), nl=False)
         return
-    paths = output_files.write(out or Path("report"), output_files.make(report, form))
+    paths = output_files.write_files(out or Path("report"), output_files.render_files(report, form))
     if as_json:
         verdicts, claims = report.overview.verdicts, report.overview.claims
         print_json({"files": [str(path) for path in paths], "verdicts": verdicts, "claims": claims})

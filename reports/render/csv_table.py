@@ -23,7 +23,7 @@ _HALVES = re.compile(r"[\ud800-\udfff]")
 """Half characters, as in the name of a file in another encoding: no file of text can hold them."""
 
 
-def guarded(value: object) -> str:
+def guard_value(value: object) -> str:
     """The value as text that no spreadsheet evaluates; None is empty."""
     if value is None:
         return ""
@@ -34,71 +34,78 @@ def guarded(value: object) -> str:
     return "'" + text if text.lstrip(" ").startswith(RISKY) or text.startswith(RISKY) else text
 
 
-def lines(rows: Sequence[Sequence[object]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
+def format_lines(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as CSV, every value guarded."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
     for row in rows:
-        writer.writerow([guarded(value) for value in row])
-    return out.getvalue()
+        writer.writerow([guard_value(value) for value in row])
+    return buffer.getvalue()
 
 
-def page(report: Report) -> str:
+def render_csv(report: Report) -> str:
     """All tables, one after the other."""
-    return lines([COLUMNS, *(row for table in report.tables for row in rows(table))])
+    return format_lines([COLUMNS, *(row for table in report.tables for row in list_rows(table))])
 
 
-def claims(report: Report) -> str:
+def render_claims(report: Report) -> str:
     """One line per claim."""
     head = ("claim", "sentence", "source", "records", "explanation", "mini", "paper", "paper_explanation")
     body = [
         (
-            one.id,
-            one.sentence,
-            one.source,
-            one.records.outcome,
-            one.records.explanation,
-            one.mini.label,
-            one.on_paper.outcome,
-            one.on_paper.explanation,
+            claim.id,
+            claim.sentence,
+            claim.source,
+            claim.records.outcome,
+            claim.records.explanation,
+            claim.mini.label,
+            claim.on_paper.outcome,
+            claim.on_paper.explanation,
         )
-        for one in report.claims
+        for claim in report.claims
     ]
-    return lines([head, *body])
+    return format_lines([head, *body])
 
 
-def rows(table: Table) -> list[tuple[object, ...]]:
+def list_rows(table: Table) -> list[tuple[object, ...]]:
     """A table's cells, then what there is at scale mini in lines of its own."""
-    made: list[tuple[object, ...]] = []
+    rows: list[tuple[object, ...]] = []
     for block in (*table.blocks, *table.mini):
         for section in block.sections:
             for row in section.rows:
                 for column, cell in zip(block.columns, row.cells, strict=True):
                     if isinstance(cell, CellView):
-                        made.append(of_paper(cell))
+                        rows.append(make_paper_row(cell))
                     elif cell is not None:
-                        made.append(of_mini(table, section, row, column, cell))
-    return made
+                        rows.append(make_mini_row(table, section, row, column, cell))
+    return rows
 
 
-def of_paper(cell: CellView) -> tuple[object, ...]:
+def make_paper_row(cell: CellView) -> tuple[object, ...]:
+    """A number of the paper with ours."""
     names = (getattr(cell, name) for name in NAMES)
     paper = ("paper", cell.printed, cell.value, cell.low, cell.high)
     judged = (cell.difference, cell.verdict, cell.reason)
-    return (*names, *paper, *ours(cell.ours), *judged, *behind(cell.lineage))
+    return (*names, *paper, *list_ours(cell.ours), *judged, *list_lineage(cell.lineage))
 
 
-def of_mini(table: Table, section: Section, row: Row, column: str, cell: MiniView) -> tuple[object, ...]:
+def make_mini_row(
+    table: Table, section: Section, row: Row, column: str, cell: MiniView
+) -> tuple[object, ...]:
+    """A number at scale mini, which has none of the paper beside it."""
     names = (table.id, section.label, row.label, column, None, None, None, None, None, "mini")
-    nothing = (None, None, None, None)
+    no_paper = (None, None, None, None)
     verdict = (None, "not comparable", "mini")
-    return (*names, *nothing, *ours(cell.ours), *verdict, *behind(cell.lineage))
+    return (*names, *no_paper, *list_ours(cell.ours), *verdict, *list_lineage(cell.lineage))
 
 
-def ours(one: Ours | None) -> tuple[object, ...]:
-    if one is None:
+def list_ours(ours: Ours | None) -> tuple[object, ...]:
+    """Our number's columns."""
+    if ours is None:
         return (None,) * 6
-    return one.mean, one.low, one.high, one.note, one.n, one.runs
+    return ours.mean, ours.low, ours.high, ours.note, ours.n, ours.runs
 
 
-def behind(lineage: Lineage) -> tuple[object, ...]:
+def list_lineage(lineage: Lineage) -> tuple[object, ...]:
+    """Signatures and runs behind a number."""
     return "; ".join(lineage.signatures), " ".join(value.run_id for value in lineage.runs)

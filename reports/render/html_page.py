@@ -70,7 +70,7 @@ def render_html(
 ) -> str:
     """The whole page.
 
-    ``drawings``: figure (``figure3``, ``figure3-mini``) -> ``reports.render.plots.inline``; ``downloads``: figure
+    ``drawings``: figure (``figure3``, ``figure3-mini``) -> ``plots.inline_svg``; ``downloads``: figure
     -> relative paths of its files, linked below it.
     """
     script = read_asset("report.js")

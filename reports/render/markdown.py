@@ -15,9 +15,12 @@ from reports.document.schema import (
     Block,
     CellView,
     ClaimView,
+    Deviation,
     Examples,
+    Finding,
     MiniView,
     Output,
+    Progress,
     Report,
     RunView,
     Table,
@@ -31,18 +34,18 @@ _NAMED = {"<": "&lt;", "&": "&amp;"}
 _HALVES = re.compile(r"[\ud800-\udfff]")
 """Half characters, as in the name of a file in another encoding: no file of text can hold them."""
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-MOST_RUNS = 200
+MAX_LISTED_RUNS = 200
 """Runs that are listed; the JSON has all. Failures come first."""
 
 
-def m(text: str) -> str:
+def escape_text(text: str) -> str:
     """Text for a paragraph, a heading or a table's cell: one line, nothing in it is markup."""
-    flat = _SPACE.sub(" ", _HALVES.sub("�", text)).strip()
-    escaped = _NUMBERED.sub(r"\1\\\2", _BACKSLASHED.sub(r"\\\g<0>", flat))
-    return _REFERENCED.sub(lambda found: _NAMED.get(found[0], f"&#{ord(found[0])};"), escaped)
+    one_line = _SPACE.sub(" ", _HALVES.sub("�", text)).strip()
+    escaped = _NUMBERED.sub(r"\1\\\2", _BACKSLASHED.sub(r"\\\g<0>", one_line))
+    return _REFERENCED.sub(lambda match: _NAMED.get(match[0], f"&#{ord(match[0])};"), escaped)
 
 
-def fenced(lines: Iterable[str]) -> str:
+def fence_code(lines: Iterable[str]) -> str:
     """A block of code that its content cannot end."""
     text = "\n".join(_SPACE.sub(" ", _HALVES.sub("�", line)) for line in lines)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
@@ -50,143 +53,198 @@ def fenced(lines: Iterable[str]) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def format_grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; cells are escaped already."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def page(report: Report, drawings: Mapping[str, str] | None = None) -> str:
+def render_markdown(report: Report, drawings: Mapping[str, str] | None = None) -> str:
     """The whole report. ``drawings``: figure -> relative path of an image."""
-    names = set(report.names)
     parts = ["# Prefix-Tuning, reproduced: the paper's numbers and ours"]
-    parts += [] if report.paper_only else [overview(report)]
-    parts += [table(one, report, drawings or {}) for one in report.tables]
+    parts += [] if report.paper_only else [format_overview(report)]
+    parts += [format_table(table, report, drawings or {}) for table in report.tables]
     if report.claims:
-        parts.append(claims(report.claims, report.paper_only))
-    parts += [examples(one) for one in report.examples]
-    if report.deviations and "claims" in names:
-        head = ("", "what", "the original", "here", "why")
-        rows = [(str(d.number), m(d.what), m(d.original), m(d.here), m(d.why)) for d in report.deviations]
-        parts.append("## Deviations\n\n" + grid(head, rows))
+        parts.append(format_claims(report.claims, report.paper_only))
+    parts += [format_examples(group) for group in report.examples]
+    if report.deviations and "claims" in report.names:
+        parts.append(format_deviations(report.deviations))
     if not report.paper_only:
-        parts.append(runs(report.runs))
+        parts.append(format_runs(report.runs))
     return "\n\n".join(parts) + "\n"
 
 
-def overview(report: Report) -> str:
-    found = report.overview
-    counted = ", ".join(f"{n} {status}" for status, n in found.runs.items()) or "none yet"
-    parts = [f"## Overview\n\nRuns: {m(counted)}."]
-    if found.damaged:
-        parts.append(f"{len(found.damaged)} records cannot be read.")
-    rows = [(symbol(v), v, str(n), MEANINGS[v]) for v, n in found.verdicts.items()]
-    parts.append(grid(("", "verdict", "results", "meaning"), rows))
+def format_overview(report: Report) -> str:
+    """Runs, verdicts, claims, and how far the experiments are."""
+    overview = report.overview
+    counts = ", ".join(f"{number} {status}" for status, number in overview.runs.items()) or "none yet"
+    parts = [f"## Overview\n\nRuns: {escape_text(counts)}."]
+    if overview.damaged:
+        parts.append(f"{len(overview.damaged)} records cannot be read.")
+    verdicts = [
+        (symbol(verdict), verdict, str(number), MEANINGS[verdict])
+        for verdict, number in overview.verdicts.items()
+    ]
+    parts.append(format_grid(("", "verdict", "results", "meaning"), verdicts))
     if report.claims:
-        counts = [(o, str(n), str(found.claims_on_paper[o])) for o, n in found.claims.items()]
-        parts.append(grid(("claims", "on our records", "on the paper's own numbers"), counts))
-    if found.progress:
-        lines = [
-            (
-                heading(p.experiment),
-                p.scale,
-                f"{p.done} of {p.planned}",
-                str(p.failed) if p.failed else "",
-                str(p.unavailable) if p.unavailable else "",
-            )
-            for p in found.progress
+        outcomes = [
+            (outcome, str(number), str(overview.claims_on_paper[outcome]))
+            for outcome, number in overview.claims.items()
         ]
-        parts.append(grid(("experiment", "scale", "done", "failed", "not available here"), lines))
+        parts.append(format_grid(("claims", "on our records", "on the paper's own numbers"), outcomes))
+    if overview.progress:
+        parts.append(format_progress(overview.progress))
     return "\n\n".join(parts)
 
 
-def table(one: Table, report: Report, drawings: Mapping[str, str]) -> str:
-    parts = [f"## {heading(one.id)}: {m(one.title)}", f"{m(one.caption)} ({m(one.source)})"]
-    for name in (one.id, f"{one.id}-mini"):
-        if name in drawings:
-            parts.append(
-                f"![{heading(one.id)}{' at scale mini' if name != one.id else ''}]({drawings[name]})"
-            )
-    if not report.paper_only and any(one.verdicts.values()):
-        parts.append(", ".join(f"{symbol(v)} {n} {v}" for v, n in one.verdicts.items() if n) + ".")
-    parts += [block(b, report.paper_only) for b in one.blocks]
-    if found := gaps.of_table(one):
-        # Asterisks, because the notes that may follow are another list.
-        said = (f"* {m(each.cells)}: {symbol(each.verdict)} {m(each.why)}" for each in found)
-        parts.append("Why there is no number of ours to compare:\n\n" + "\n".join(said))
-    if one.mini:
-        parts.append("### The same at scale mini: not comparable with the paper")
-        parts += [block(b, True) for b in one.mini]
-    parts += ["\n".join(f"- {m(note)}" for note in one.notes)] if one.notes else []
-    return "\n\n".join(parts)
-
-
-def block(one: Block, alone: bool) -> str:
-    head = ["", *(m(column) for column in one.columns)]
-    rows = []
-    for section in one.sections:
-        if section.label:
-            rows.append([f"**{m(section.label)}**", *[""] * len(one.columns)])
-        rows += [[m(row.label), *(cell(c, alone) for c in row.cells)] for row in section.rows]
-    return grid(head, rows)
-
-
-def cell(one: CellView | MiniView | None, alone: bool) -> str:
-    """``70.3 / 69.8 ± 0.4 ✓``: the paper's, ours, the verdict."""
-    if one is None:
-        return ""
-    if isinstance(one, MiniView):
-        return f"{m(one.ours.text)} (n = {one.ours.n})"
-    if alone or one.verdict is None:
-        return m(one.paper_text)
-    return f"{m(one.paper_text)} / {m(one.ours.text) + ' ' if one.ours else ''}{symbol(one.verdict)}"
-
-
-def claims(found: Sequence[ClaimView], paper_only: bool) -> str:
-    rows = []
-    for one in found:
-        ours = [] if paper_only else [f"{symbol(one.records.outcome)} {m(one.records.explanation)}"]
-        ours += [] if paper_only else [m(one.mini.label)]
-        theirs = f"{symbol(one.on_paper.outcome)} {m(one.on_paper.explanation)}"
-        rows.append([f"{m(one.sentence)} ({m(one.source)})", *ours, theirs])
-    ours_head = () if paper_only else ("on our records", "at scale mini")
-    return "## Claims\n\n" + grid(("sentence", *ours_head, "on the paper's own numbers"), rows)
-
-
-def examples(found: Examples) -> str:
-    parts = [f"## Examples: {m(found.title)}"]
-    for one in found.examples:
-        parts.append(f"### {m(one.label)} ({m(one.item)}, {m(one.group)})")
-        if one.facts:
-            parts.append("\n".join(f"- {m(' | '.join(fact))}" for fact in one.facts))
-        parts.append(
-            grid(("system", "output", "missing", "false", "the paper's output"), map(output, one.outputs))
-        )
-    parts += [m(note) for note in found.notes]
-    return "\n\n".join(parts)
-
-
-def output(one: Output) -> Sequence[str]:
-    text = m(one.text) if one.text is not None else f"{symbol('not run')} {m(one.gap)}"
-    return m(one.label), text or "(empty)", m("; ".join(one.missing)), m("; ".join(one.false)), m(one.paper)
-
-
-def runs(found: Sequence[RunView]) -> str:
-    order = sorted(found, key=lambda run: run.status == "done")
+def format_progress(progress: Iterable[Progress]) -> str:
+    """A line for each experiment and scale."""
     rows = [
         (
-            m(run.run_id),
-            m(run.method),
-            m(run.scale),
-            str(run.seed),
-            m(f"{run.status} ({run.failure})" if run.failure else run.status),
-            m(run.score),
+            heading(entry.experiment),
+            entry.scale,
+            f"{entry.done} of {entry.planned}",
+            str(entry.failed) if entry.failed else "",
+            str(entry.unavailable) if entry.unavailable else "",
         )
-        for run in order[:MOST_RUNS]
+        for entry in progress
     ]
-    said = f"## Runs\n\n{len(found)} runs"
-    said += f", of which {MOST_RUNS} are listed (the JSON has all)." if len(found) > MOST_RUNS else "."
-    parts = [said, grid(("run", "method", "scale", "seed", "status", "score"), rows)]
-    if order:
-        parts.append("Commands:\n\n" + fenced(run.command for run in order[:MOST_RUNS]))
+    return format_grid(("experiment", "scale", "done", "failed", "not available here"), rows)
+
+
+def format_table(table: Table, report: Report, drawings: Mapping[str, str]) -> str:
+    """A table, or a figure with its drawings and its numbers."""
+    parts = [
+        f"## {heading(table.id)}: {escape_text(table.title)}",
+        f"{escape_text(table.caption)} ({escape_text(table.source)})",
+    ]
+    for name, scale in ((table.id, ""), (f"{table.id}-mini", " at scale mini")):
+        if name in drawings:
+            parts.append(f"![{heading(table.id)}{scale}]({drawings[name]})")
+    if not report.paper_only and any(table.verdicts.values()):
+        counts = [f"{symbol(verdict)} {n} {verdict}" for verdict, n in table.verdicts.items() if n]
+        parts.append(", ".join(counts) + ".")
+    parts += [format_block(block, report.paper_only) for block in table.blocks]
+    if reasons := gaps.of_table(table):
+        # Asterisks, because the notes that may follow are another list.
+        lines = [
+            f"* {escape_text(gap.cells)}: {symbol(gap.verdict)} {escape_text(gap.why)}" for gap in reasons
+        ]
+        parts.append("Why there is no number of ours to compare:\n\n" + "\n".join(lines))
+    if table.mini:
+        parts.append("### The same at scale mini: not comparable with the paper")
+        parts += [format_block(block, True) for block in table.mini]
+    if table.notes:
+        parts.append("\n".join(f"- {escape_text(note)}" for note in table.notes))
+    return "\n\n".join(parts)
+
+
+def format_block(block: Block, only_paper: bool) -> str:
+    """Rows and columns; ``only_paper``: without ours beside the paper's number."""
+    head = ["", *(escape_text(column) for column in block.columns)]
+    rows = []
+    for section in block.sections:
+        if section.label:
+            rows.append([f"**{escape_text(section.label)}**", *[""] * len(block.columns)])
+        rows += [
+            [escape_text(row.label), *(format_cell(cell, only_paper) for cell in row.cells)]
+            for row in section.rows
+        ]
+    return format_grid(head, rows)
+
+
+def format_cell(cell: CellView | MiniView | None, only_paper: bool) -> str:
+    """``70.3 / 69.8 ± 0.4 ✓``: the paper's, ours, the verdict."""
+    if cell is None:
+        return ""
+    if isinstance(cell, MiniView):
+        return f"{escape_text(cell.ours.text)} (n = {cell.ours.n})"
+    if only_paper or cell.verdict is None:
+        return escape_text(cell.paper_text)
+    ours = escape_text(cell.ours.text) + " " if cell.ours else ""
+    return f"{escape_text(cell.paper_text)} / {ours}{symbol(cell.verdict)}"
+
+
+def format_claims(claims: Sequence[ClaimView], paper_only: bool) -> str:
+    """A line for each claim, with what it comes to."""
+    rows = []
+    for claim in claims:
+        findings = [] if paper_only else [format_finding(claim.records), escape_text(claim.mini.label)]
+        sentence = f"{escape_text(claim.sentence)} ({escape_text(claim.source)})"
+        rows.append([sentence, *findings, format_finding(claim.on_paper)])
+    ours = () if paper_only else ("on our records", "at scale mini")
+    return "## Claims\n\n" + format_grid(("sentence", *ours, "on the paper's own numbers"), rows)
+
+
+def format_finding(finding: Finding) -> str:
+    """The outcome's sign and why."""
+    return f"{symbol(finding.outcome)} {escape_text(finding.explanation)}"
+
+
+def format_examples(group: Examples) -> str:
+    """Items with their facts and the systems' outputs."""
+    parts = [f"## Examples: {escape_text(group.title)}"]
+    for example in group.examples:
+        label, item = escape_text(example.label), escape_text(example.item)
+        parts.append(f"### {label} ({item}, {escape_text(example.group)})")
+        if example.facts:
+            parts.append("\n".join(f"- {escape_text(' | '.join(fact))}" for fact in example.facts))
+        head = ("system", "output", "missing", "false", "the paper's output")
+        parts.append(format_grid(head, map(format_output, example.outputs)))
+    parts += [escape_text(note) for note in group.notes]
+    return "\n\n".join(parts)
+
+
+def format_output(output: Output) -> Sequence[str]:
+    """The cells of an output's line."""
+    text = (
+        f"{symbol('not run')} {escape_text(output.gap)}" if output.text is None else escape_text(output.text)
+    )
+    missing, false = "; ".join(output.missing), "; ".join(output.false)
+    return (
+        escape_text(output.label),
+        text or "(empty)",
+        escape_text(missing),
+        escape_text(false),
+        escape_text(output.paper),
+    )
+
+
+def format_deviations(deviations: Iterable[Deviation]) -> str:
+    """The ledger of deviations."""
+    rows = [
+        (
+            str(deviation.number),
+            escape_text(deviation.what),
+            escape_text(deviation.original),
+            escape_text(deviation.here),
+            escape_text(deviation.why),
+        )
+        for deviation in deviations
+    ]
+    return "## Deviations\n\n" + format_grid(("", "what", "the original", "here", "why"), rows)
+
+
+def format_runs(runs: Sequence[RunView]) -> str:
+    """The list of runs, failures first, and their commands."""
+    listed = sorted(runs, key=lambda run: run.status == "done")[:MAX_LISTED_RUNS]
+    rows = [
+        (
+            escape_text(run.run_id),
+            escape_text(run.method),
+            escape_text(run.scale),
+            str(run.seed),
+            escape_text(f"{run.status} ({run.failure})" if run.failure else run.status),
+            escape_text(run.score),
+        )
+        for run in listed
+    ]
+    left_out = len(runs) > len(listed)
+    count = f"{len(runs)} runs" + (
+        f", of which {MAX_LISTED_RUNS} are listed (the JSON has all)." if left_out else "."
+    )
+    head = ("run", "method", "scale", "seed", "status", "score")
+    parts = [f"## Runs\n\n{count}", format_grid(head, rows)]
+    if listed:
+        parts.append("Commands:\n\n" + fence_code(run.command for run in listed))
     return "\n\n".join(parts)

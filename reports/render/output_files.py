@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.errors import UserError
 from bench.system import files, json_files
@@ -18,58 +19,75 @@ Files = Mapping[str, bytes]
 """Relative path -> content."""
 
 
-def text(report: Report, form: str) -> str:
+class FigureFiles(NamedTuple):
+    """``files``: path -> content of every figure's files; ``svgs``: figure -> its drawing."""
+
+    files: dict[str, bytes]
+    svgs: dict[str, bytes]
+
+
+def render_text(report: Report, form: str) -> str:
     """The report as one text, without drawings."""
     if form == "json":
         return json_files.to_json(report.as_json(), indent=2) + "\n"
     if form == "csv":
-        both = [csv_table.page(report)] if report.tables else []
-        return "\r\n".join([*both, *([csv_table.claims(report)] if report.claims else [])])
-    return {"md": markdown.page, "tex": latex.render_latex, "html": html_page.render_html}[form](report)
+        parts = [csv_table.render_csv(report)] if report.tables else []
+        return "\r\n".join([*parts, *([csv_table.render_claims(report)] if report.claims else [])])
+    renderers = {
+        "md": markdown.render_markdown,
+        "tex": latex.render_latex,
+        "html": html_page.render_html,
+    }
+    return renderers[form](report)
 
 
-def make(report: Report, form: str) -> dict[str, bytes]:
+def render_files(report: Report, form: str) -> dict[str, bytes]:
     """All files of the report in one format; the one to open first is last."""
     if form not in FORMATS:
         raise UserError(f"{form!r} is no format; expected one of {', '.join(FORMATS)}")
     if form == "json":
-        return {"report.json": text(report, form).encode()}
+        return {"report.json": render_text(report, form).encode()}
     if form == "csv":
-        made = {
-            f"{table.id}.csv": csv_table.lines([csv_table.COLUMNS, *csv_table.rows(table)]).encode()
-            for table in report.tables
-            if table.blocks
-        }
-        return made | ({"claims.csv": csv_table.claims(report).encode()} if report.claims else {})
-    made, drawn = drawings(report)
+        return render_csv_files(report)
+    figures = draw_figures(report)
     if form == "html":
-        inline = {name: plots.inline(svg, name) for name, svg in drawn.items()}
-        paths = {name: [f"figures/{name}.{ext}" for ext in plots.FORMATS] for name in drawn}
-        return {**made, "index.html": html_page.render_html(report, inline, paths).encode()}
+        inline = {name: plots.inline_svg(svg, name) for name, svg in figures.svgs.items()}
+        paths = {name: [f"figures/{name}.{ext}" for ext in plots.FORMATS] for name in figures.svgs}
+        page = html_page.render_html(report, inline, paths)
+        return {**figures.files, "index.html": page.encode()}
     if form == "tex":
-        pdfs = {name: f"figures/{name}.pdf" for name in drawn}
-        return {**made, "report.tex": latex.render_latex(report, pdfs).encode()}
-    images = {name: f"figures/{name}.svg" for name in drawn}
-    return {**made, "report.md": markdown.page(report, images).encode()}
+        pdfs = {name: f"figures/{name}.pdf" for name in figures.svgs}
+        return {**figures.files, "report.tex": latex.render_latex(report, pdfs).encode()}
+    images = {name: f"figures/{name}.svg" for name in figures.svgs}
+    return {**figures.files, "report.md": markdown.render_markdown(report, images).encode()}
 
 
-def drawings(report: Report) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """(path -> content of every figure's files, figure -> SVG); mini only where something ran."""
-    made: dict[str, bytes] = {}
-    svgs: dict[str, bytes] = {}
+def render_csv_files(report: Report) -> dict[str, bytes]:
+    """A file for each table that has cells, and the claims."""
+    files = {
+        f"{table.id}.csv": csv_table.format_lines([csv_table.COLUMNS, *csv_table.list_rows(table)]).encode()
+        for table in report.tables
+        if table.blocks
+    }
+    return files | ({"claims.csv": csv_table.render_claims(report).encode()} if report.claims else {})
+
+
+def draw_figures(report: Report) -> FigureFiles:
+    """Every figure at the paper's scale, and at scale mini where something ran."""
+    figures = FigureFiles({}, {})
     for figure in report.figures:
         for scale in ("paper", "mini"):
             if scale == "mini" and not plots.has_points(figure, scale):
                 continue
             name = figure.id if scale == "paper" else f"{figure.id}-mini"
-            for ext, content in plots.draw(figure, scale).items():
-                made[f"figures/{name}.{ext}"] = content
+            for ext, content in plots.draw_figure(figure, scale).items():
+                figures.files[f"figures/{name}.{ext}"] = content
                 if ext == "svg":
-                    svgs[name] = content
-    return made, svgs
+                    figures.svgs[name] = content
+    return figures
 
 
-def write(folder: Path, content: Files) -> list[Path]:
+def write_files(folder: Path, content: Files) -> list[Path]:
     """Write all files below ``folder``: on a full disk what was there before stays, whole.
 
     Everything is written to a folder of its own inside first; only then are the files moved to their places,
@@ -89,9 +107,9 @@ def write(folder: Path, content: Files) -> list[Path]:
         for name in content:
             (stage / name).replace(folder / name)
     except OSError as error:
-        raise explained(folder, error) from error
+        raise explain_failure(folder, error) from error
     except files.StorageError as error:  # of a temporary name, which means nothing to anybody
-        raise explained(folder, error.__cause__) if error.__cause__ else error from error
+        raise explain_failure(folder, error.__cause__) if error.__cause__ else error from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         if new:
@@ -109,8 +127,8 @@ def check_free(path: Path) -> None:
         raise files.StorageError(f"cannot write {path}: {problem}. {ELSEWHERE}")
 
 
-def explained(folder: Path, error: BaseException) -> files.StorageError:
+def explain_failure(folder: Path, error: BaseException) -> files.StorageError:
     """Why nothing could be written to ``folder``."""
-    known = files.explained(folder / "index.html", error)
-    why = error.strerror if isinstance(error, OSError) else error
-    return known or files.StorageError(f"cannot write the report to {folder}: {why}. {ELSEWHERE}")
+    explained = files.explained(folder / "index.html", error)
+    reason = error.strerror if isinstance(error, OSError) else error
+    return explained or files.StorageError(f"cannot write the report to {folder}: {reason}. {ELSEWHERE}")

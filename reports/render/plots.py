@@ -1,6 +1,6 @@
 """Figures 3 to 8 in the paper's form, ours in them and the paper's reading behind.
 
-    files = draw(report.figures[0], "paper")      # {"svg": b"...", "pdf": b"...", "png": b"..."}
+    files = draw_figure(report.figures[0], "paper")      # {"svg": b"...", "pdf": b"...", "png": b"..."}
 
 The grey band is what the paper's drawing lets one read (between its axis's bounds); our points have
 bars of their interval, our curves a band where there are several seeds. Where nothing ran the panel says
@@ -21,10 +21,10 @@ from reports.render.plot_panels import (
     BAND_LABEL,
     GAP_LABEL,
     INK,
-    Places,
-    any_points,
+    XPositions,
     draw_panel,
-    drawable,
+    has_any_points,
+    keep_drawable,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ TWO_AXES = ("figure4",)
 """Figures that draw the two scores of a task over one another, on a left and a right axis."""
 COLUMNS = {"figure3": 2, "figure4": 2, "figure5": 1, "figure6": 2, "figure7": 3, "figure8": 2}
 TASKS = {"e2e": "E2E", "webnlg": "WebNLG", "dart": "DART", "xsum": "XSUM"}
-LONGEST = 24
+MAX_WORD_LETTERS = 24
 """Letters of a word on the horizontal axis."""
 X_LABELS = {
     "train_size": "size of the training subset",
@@ -68,16 +68,16 @@ RC = {
 
 def has_points(figure: Figure, scale: str) -> bool:
     """Whether anything of the figure was run at that scale."""
-    return any_points(figure.panels, scale)
+    return has_any_points(figure.panels, scale)
 
 
-def draw(figure: Figure, scale: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
+def draw_figure(figure: Figure, scale: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     """The figure at a scale (``paper`` or ``mini``) as files by format."""
     import matplotlib as mpl
 
-    made = {}
+    files = {}
     with mpl.rc_context(RC):
-        canvas = compose(figure, scale)
+        canvas = compose_figure(figure, scale)
         canvas.draw_without_rendering()  # places everything, once for all formats
         canvas.set_layout_engine("none")
         for name in formats:
@@ -88,38 +88,38 @@ def draw(figure: Figure, scale: str, formats: Sequence[str] = FORMATS) -> dict[s
                 "png": {"Software": None},
             }.get(name, {"CreationDate": None, "Creator": None, "Producer": None})
             canvas.savefig(buffer, format=name, metadata=metadata, dpi=150)
-            made[name] = buffer.getvalue()
-    return made
+            files[name] = buffer.getvalue()
+    return files
 
 
-def compose(figure: Figure, scale: str) -> Canvas:
+def compose_figure(figure: Figure, scale: str) -> Canvas:
     """All panels on one canvas."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    groups = grouped(figure)
-    if scale == "mini":  # of mini only what there is; at the paper's scale gaps are shown
-        groups = [group for group in groups if any_points(group, scale)]
+    groups = group_panels(figure)
+    if scale == "mini":  # of mini only what there is; at the paper's scale gaps are drawn too
+        groups = [group for group in groups if has_any_points(group, scale)]
     columns = min(COLUMNS.get(figure.id, 2), len(groups))
-    lines = -(-len(groups) // columns)
-    words = any(isinstance(x, str) for panel in figure.panels for x in panel.x_values)
+    rows = -(-len(groups) // columns)
+    has_words = any(isinstance(x, str) for panel in figure.panels for x in panel.x_values)
     width = max(3.4 * columns, 6.4)
-    canvas = Canvas(figsize=(width, (3.1 if words else 2.6) * lines + 0.5), layout="constrained")
+    canvas = Canvas(figsize=(width, (3.1 if has_words else 2.6) * rows + 0.5), layout="constrained")
     FigureCanvasAgg(canvas)
     handles: dict[str, Any] = {}
     for number, panels in enumerate(groups, 1):
-        axes = canvas.add_subplot(lines, columns, number)
-        place = Places(panels, scale)
+        axes = canvas.add_subplot(rows, columns, number)
+        positions = XPositions(panels, scale)
         for side, panel in enumerate(panels):
-            own = axes if side == 0 else axes.twinx()
-            draw_panel(own, panel, scale, place, side if len(panels) > 1 else None, handles)
-        finish(axes, panels, place)
+            panel_axes = axes if side == 0 else axes.twinx()
+            draw_panel(panel_axes, panel, scale, positions, side if len(panels) > 1 else None, handles)
+        label_axes(axes, panels, positions)
     handles |= {name: handles.pop(name) for name in (BAND_LABEL, GAP_LABEL) if name in handles}  # last
     canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
     return canvas
 
 
-def grouped(figure: Figure) -> list[tuple[Panel, ...]]:
+def group_panels(figure: Figure) -> list[tuple[Panel, ...]]:
     """Panels that share a drawing: two of one task where the figure has two axes, else each alone."""
     if figure.id not in TWO_AXES:
         return [(panel,) for panel in figure.panels]
@@ -127,29 +127,30 @@ def grouped(figure: Figure) -> list[tuple[Panel, ...]]:
     return [tuple(panel for panel in figure.panels if panel.task == task) for task in tasks]
 
 
-def word(x: float | str) -> str:
+def shorten_word(x: float | str) -> str:
     """A word of the horizontal axis, short enough for its place."""
-    text = drawable(str(x))
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = keep_drawable(str(x))
+    return text if len(text) <= MAX_WORD_LETTERS else text[: MAX_WORD_LETTERS - 1] + "…"
 
 
-def finish(axes: Axes, panels: Sequence[Panel], place: Places) -> None:
+def label_axes(axes: Axes, panels: Sequence[Panel], positions: XPositions) -> None:
     """Title and horizontal axis."""
     panel = panels[0]
-    told = f"{TASKS.get(panel.task, panel.task)}: {' and '.join(one.title for one in panels)}"
-    axes.set_title(drawable(told), fontsize=9, loc="left")
+    title = f"{TASKS.get(panel.task, panel.task)}: {' and '.join(panel.title for panel in panels)}"
+    axes.set_title(keep_drawable(title), fontsize=9, loc="left")
     axes.set_xlabel(X_LABELS.get(panel.x, panel.x))
-    if place.words:
-        words = [word(x) for x in place.values]
+    if positions.has_words:
+        words = [shorten_word(x) for x in positions.values]
         axes.set_xticks(range(len(words)), words, rotation=35, ha="right")
-        axes.set_xlim(-0.6, len(place.values) - 0.4)
+        axes.set_xlim(-0.6, len(positions.values) - 0.4)
     elif panel.x == "train_share":
-        axes.set_xticks([float(x) for x in place.values], [f"{float(x):.0%}" for x in place.values])
+        axes.set_xticks([float(x) for x in positions.values], [f"{float(x):.0%}" for x in positions.values])
     elif panel.x == "train_size":
-        axes.set_xticks([float(x) for x in place.values], [f"{x:g}" for x in place.values], rotation=0)
+        labels = [f"{x:g}" for x in positions.values]
+        axes.set_xticks([float(x) for x in positions.values], labels, rotation=0)
 
 
-def inline(svg: bytes, name: str) -> str:
+def inline_svg(svg: bytes, name: str) -> str:
     """The drawing for a page: no prologue, ids of its own, the page's colours for ink and background."""
     text = svg.decode()
     text = text[text.index("<svg") :]

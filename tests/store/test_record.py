@@ -84,7 +84,7 @@ def read_by_all(store: Store) -> tuple[int, int]:
         records, ["table2", "figure3", "efficiency", "claims"], damaged=[str(d) for d in store.damaged]
     )
     for form in ("md", "csv", "tex", "html", "json"):
-        output_files.text(report, form)
+        output_files.render_text(report, form)
     rows = stored(store.root)
     assert len([row for row in rows if row["status"] in STATUSES]) == len(records)
     for scale in ("paper", "mini"):
@@ -120,7 +120,7 @@ def test_half_a_character_stops_no_report(tmp_path: Path) -> None:
     put(store, one["run_id"], one)
     assert read_by_all(store) == (1, 0)
     for form in ("md", "csv", "tex", "html"):
-        output_files.text(build(store.records(), ["table2"], plan=False), form).encode()
+        output_files.render_text(build(store.records(), ["table2"], plan=False), form).encode()
     put(store, "odd", {**one, "run_id": "odd", "task": "\ud800"})
     assert read_by_all(store) == (1, 1)
 

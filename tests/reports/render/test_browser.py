@@ -20,7 +20,7 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("site")
     with browser(folder / "profile") as tab:
-        output_files.write(folder / "report", output_files.make(report(), "html"))
+        output_files.write_files(folder / "report", output_files.render_files(report(), "html"))
         tab.look(*SIZES["desktop"], "light")
         tab.open(folder / "report" / "index.html")
         yield tab

@@ -19,7 +19,7 @@ def figure(name: str) -> Figure:
 
 @pytest.mark.parametrize(("name", "scale"), [("figure3", "paper"), ("figure4", "mini"), ("figure5", "paper")])
 def test_the_same_points_give_the_same_bytes(name: str, scale: str) -> None:
-    first, again = (plots.draw(figure(name), scale) for _ in range(2))
+    first, again = (plots.draw_figure(figure(name), scale) for _ in range(2))
     assert set(first) == set(plots.FORMATS)
     assert [name for name in first if first[name] != again[name]] == []
     assert first["png"].startswith(b"\x89PNG") and first["pdf"].startswith(b"%PDF")
@@ -39,10 +39,10 @@ def test_two_axes_where_the_paper_has_them() -> None:
     import matplotlib as mpl
 
     with mpl.rc_context(plots.RC):
-        four = plots.compose(figure("figure4"), "paper").axes
+        four = plots.compose_figure(figure("figure4"), "paper").axes
         assert len(four) == 4 and four[0].bbox.bounds == four[1].bbox.bounds
         assert [axes.get_ylabel() for axes in four] == ["ROUGE-2", "ROUGE-L", "BLEU", "TER (lower is better)"]
-        three = plots.compose(figure("figure3"), "paper").axes
+        three = plots.compose_figure(figure("figure3"), "paper").axes
         assert len(three) == 4 and len({axes.bbox.bounds for axes in three}) == 4
 
 
@@ -55,7 +55,7 @@ def test_points_gaps_and_bands() -> None:
     assert first.low is not None and first.mean is not None and first.high is not None
     assert first.low < first.mean < first.high
     assert prefix.points[-1].mean is None and prefix.points[-1].label == "not run"
-    svg = plots.draw(figure("figure3"), "paper", ["svg"])["svg"].decode()
+    svg = plots.draw_figure(figure("figure3"), "paper", ["svg"])["svg"].decode()
     assert "ROUGE-1: not run" in svg and ">not run<" in svg and "paper's drawing" in svg
 
 
@@ -63,14 +63,14 @@ def test_nothing_run_draws_all_the_same() -> None:
     empty = builder.build([], ["figure5", "figure4"], plan=False)
     for one in empty.figures:
         assert not plots.has_points(one, "paper") and not plots.has_points(one, "mini")
-        assert b"not run" in plots.draw(one, "paper", ["svg"])["svg"]
+        assert b"not run" in plots.draw_figure(one, "paper", ["svg"])["svg"]
 
 
 @pytest.mark.parametrize("text", NASTY)
 def test_texts_in_a_drawing_are_only_texts(text: str) -> None:
     series = Series(text, "x", (Point(text, 1.0), Point("b", None, label=text)))
     panel = Panel("p", text, text, "bleu", "init", (text, "b"), (), (), "higher", (series,), ())
-    svg = plots.draw(Figure("figure5", "", "", "", (), (panel,)), "paper", ["svg"])["svg"]
+    svg = plots.draw_figure(Figure("figure5", "", "", "", (), (panel,)), "paper", ["svg"])["svg"]
     import defusedxml.ElementTree
 
     names = {element.tag.partition("}")[2] for element in defusedxml.ElementTree.fromstring(svg).iter()}
@@ -78,8 +78,8 @@ def test_texts_in_a_drawing_are_only_texts(text: str) -> None:
 
 
 def test_inline_drawings_do_not_share_ids() -> None:
-    svg = plots.draw(figure("figure5"), "paper", ["svg"])["svg"]
-    one, other = plots.inline(svg, "a"), plots.inline(svg, "b")
+    svg = plots.draw_figure(figure("figure5"), "paper", ["svg"])["svg"]
+    one, other = plots.inline_svg(svg, "a"), plots.inline_svg(svg, "b")
     ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, other)]
     assert ids[0] and not ids[0] & ids[1]
     assert set(re.findall(r"url\(#([^)]+)\)", one)) <= ids[0]

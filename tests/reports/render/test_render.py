@@ -120,7 +120,7 @@ def test_html_allows_its_one_script_by_hash_and_loads_nothing(page: Reader) -> N
 def test_markdown_reads_as_tables_with_nothing_active() -> None:
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
     parser.disable("linkify")
-    tokens = parser.parse(markdown.page(report()))
+    tokens = parser.parse(markdown.render_markdown(report()))
     inline = [child for token in tokens for child in token.children or ()]
     kinds = {token.type for token in [*tokens, *inline]}
     assert not kinds & {"html_block", "html_inline", "link_open", "image"}, kinds
@@ -140,7 +140,7 @@ def test_markdown_reads_as_tables_with_nothing_active() -> None:
 
 @pytest.mark.parametrize("text", [*NASTY, "1. a list", "- a list", "a\n\n# b", "www.example.org", "$$x$$"])
 def test_markdown_texts_are_one_line_without_markup(text: str) -> None:
-    shown = markdown.m(text)
+    shown = markdown.escape_text(text)
     assert "\n" not in shown
     bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", shown)  # without what a backslash makes plain
     assert not re.search(r"[\n|`<>*\[\]$]|://|www\.|^\s*([-+#]|\d+[.)])\s", bare)
@@ -150,7 +150,7 @@ def test_markdown_texts_are_one_line_without_markup(text: str) -> None:
 def test_markdown_shows_every_text_as_it_is(text: str) -> None:
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False}).disable("linkify")
     flat = " ".join(text.split())
-    shown = markdown.m(text)
+    shown = markdown.escape_text(text)
     table = f"| x | {shown} |\n| --- | --- |\n| {shown} | y |"
     for page, times in ((f"{shown} (end)", 1), (f"## {shown}", 1), (f"- {shown}", 1), (table, 2)):
         found = parser.parse(page)
@@ -164,13 +164,13 @@ def test_markdown_shows_every_text_as_it_is(text: str) -> None:
 
 
 def test_markdown_escapes_only_what_could_act() -> None:
-    assert markdown.m("embedding[length=10]") == r"embedding\[length=10\]"
-    assert markdown.m('the authors\' #1: "x = 2^3" (50%!)') == 'the authors\' #1: "x = 2^3" (50%!)'
-    assert markdown.m("asks for >= 0") == r"asks for \>= 0"
+    assert markdown.escape_text("embedding[length=10]") == r"embedding\[length=10\]"
+    assert markdown.escape_text('the authors\' #1: "x = 2^3" (50%!)') == 'the authors\' #1: "x = 2^3" (50%!)'
+    assert markdown.escape_text("asks for >= 0") == r"asks for \>= 0"
 
 
 def test_markdown_code_cannot_be_ended_from_inside() -> None:
-    fenced = markdown.fenced(["a ```` b", "c\n```"])
+    fenced = markdown.fence_code(["a ```` b", "c\n```"])
     assert fenced.splitlines()[0] == fenced.splitlines()[-1] == "`````" and len(fenced.splitlines()) == 4
 
 
@@ -214,7 +214,7 @@ def test_tex_texts_hold_no_command_of_theirs(text: str) -> None:
 
 
 def test_csv_has_one_line_per_number_and_no_formula() -> None:
-    rows = list(csv.reader(io.StringIO(output_files.text(report(), "csv"))))
+    rows = list(csv.reader(io.StringIO(output_files.render_text(report(), "csv"))))
     assert rows[0] == list(csv_table.COLUMNS)
     for row in rows:
         for value in row:
@@ -228,18 +228,22 @@ def test_csv_has_one_line_per_number_and_no_formula() -> None:
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1+2", "@SUM(A1)", "\t=1", " =1", "\n=1"])
 def test_csv_guards_what_a_spreadsheet_would_evaluate(text: str) -> None:
-    assert csv_table.guarded(text).startswith("'")
+    assert csv_table.guard_value(text).startswith("'")
 
 
 def test_csv_numbers_stay_numbers() -> None:
-    assert csv_table.guarded(-1.5) == "-1.5" and csv_table.guarded(None) == "" and csv_table.guarded(3) == "3"
+    assert (
+        csv_table.guard_value(-1.5) == "-1.5"
+        and csv_table.guard_value(None) == ""
+        and csv_table.guard_value(3) == "3"
+    )
 
 
 # --- JSON, and all of them without runs
 
 
 def test_json_is_the_document() -> None:
-    read = json.loads(output_files.text(report(), "json"))
+    read = json.loads(output_files.render_text(report(), "json"))
     assert read["names"] == list(report().names) and len(read["claims"]) == len(report().claims)
 
 
@@ -247,6 +251,6 @@ def test_json_is_the_document() -> None:
 @pytest.mark.parametrize("paper_only", [True, False])
 def test_every_format_works_with_nothing_run(form: str, paper_only: bool) -> None:
     empty = builder.build([], ["table2", "figure5", "claims"], paper_only, plan=False)
-    text = output_files.text(empty, form)
+    text = output_files.render_text(empty, form)
     assert "55.0" in text
     assert ("reproduced" in text) or paper_only or form == "csv"
