@@ -111,7 +111,7 @@ def command(
     refuse_idle(context, chosen[0])
     from bench.system import hub
 
-    with hub.only_if(not offline):
+    with hub.allow_downloads(not offline):
         if self_test:
             return show_self_test(task, only, as_json)
         if run is not None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from bench import mini
 from bench.errors import UnavailableError, UserError
+from bench.system.cache_dir import cache_root
 from bench.system.download import fetch
 from bench.system.progress import say, track
 from bench.task import PublishedFile, Task
@@ -89,7 +90,7 @@ def missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
 
 def _from_publisher(task: Task, allow_download: bool, splits: Sequence[str], tried: list[str]) -> Path | None:
     """The task's folder in the cache, complete for ``splits``, or None with the reason in ``tried``."""
-    root = mini.cache_root() / "data" / task.folder
+    root = cache_root() / "data" / task.folder
     wanted = published_for(task, patterns_of(task, splits))
     absent = [file for file in wanted if not (root / file.path).is_file()]
     if absent and not allow_download:

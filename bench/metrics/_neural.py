@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnavailableError, first_line
-from bench.models import catalogue
 from bench.system import hub
 from bench.system.files import sha256_file
 
@@ -48,46 +47,46 @@ class Checkpoint:
     path: Path
 
 
-def locate(name: str, hub: catalogue.ModelEntry | None = None, how: str = "") -> Checkpoint:
+def locate(name: str, pinned: hub.PinnedRepository | None = None, how: str = "") -> Checkpoint:
     """The folder of a named checkpoint; ``how`` tells the user how to get it where the hub has it not."""
-    local, why_not = catalogue.local_folder(name)
+    local, why_not = hub.find_local_folder(name)
     if local is not None:
         return Checkpoint(name, local)
-    if hub is None:
+    if pinned is None:
         raise UnavailableError(f"the weights of {name} are not here. Tried: {why_not}. {how}")
     try:
-        return Checkpoint(name, from_hub(hub))
+        return Checkpoint(name, fetch_checkpoint(pinned))
     except UnavailableError as error:
-        tried = f"{why_not}; hub {hub.hub}@{hub.revision}: {error}"
+        tried = f"{why_not}; hub {pinned}: {error}"
     raise UnavailableError(
         f"the weights of {name} could not be had. Tried: {tried}. Put {FILES} into a folder "
-        f"DIR/{name} and set BENCH_MODELS=DIR; on a machine with a network: hf download {hub.hub} "
-        f"--revision {hub.revision} --local-dir DIR/{name}"
+        f"DIR/{name} and set BENCH_MODELS=DIR; on a machine with a network: hf download {pinned.repository} "
+        f"--revision {pinned.revision} --local-dir DIR/{name}"
     )
 
 
-def from_hub(entry: catalogue.ModelEntry) -> Path:
+def fetch_checkpoint(pinned: hub.PinnedRepository) -> Path:
     """The pinned snapshot, from the hub's cache or downloaded; asks the hub at most once per process."""
     from huggingface_hub import constants
 
     with contextlib.suppress(Exception):  # whatever is wrong with the cache, the download decides
-        path = catalogue.from_hub(entry, allow_download=False)
+        path = hub.fetch_snapshot(pinned, allow_download=False)
         if list(path.glob("*.safetensors")):  # else only a part of it was ever fetched
             return path
     if constants.HF_HUB_OFFLINE:
         raise UnavailableError("not in its cache, and HF_HUB_OFFLINE forbids a download")
-    if not hub.allowed.get():
+    if not hub.downloads_allowed.get():
         raise UnavailableError(
             "not in its cache; mini and --offline runs download no scorer (bench score --run does)"
         )
-    for place in (constants.ENDPOINT, str(entry.hub)):
+    for place in (constants.ENDPOINT, pinned.repository):
         if place in _unreachable:
             raise UnavailableError(f"{_unreachable[place]} (not tried again)")
     probe(constants.ENDPOINT)
     try:
-        return catalogue.from_hub(entry, allow_download=True)
+        return hub.fetch_snapshot(pinned, allow_download=True)
     except Exception as error:
-        _unreachable[str(entry.hub)] = first_line(error)
+        _unreachable[pinned.repository] = first_line(error)
         raise UnavailableError(first_line(error)) from error
 
 

@@ -16,19 +16,14 @@ from typing import TYPE_CHECKING
 
 from bench.metric import Measured
 from bench.metrics import _neural, _preprocess
-from bench.models.catalogue import ModelEntry
+from bench.system.hub import PinnedRepository
 from bench.system.progress import track
 
 if TYPE_CHECKING:
     import torch
 
-MODEL = ModelEntry(
-    "roberta-large",
-    "encoder",
-    "BERTScore's model for English",
-    "FacebookAI/roberta-large",
-    "722cf37b1afa9454edce342e7895e588b6ff1d59",
-)
+MODEL = "roberta-large"
+PINNED = PinnedRepository("FacebookAI/roberta-large", "722cf37b1afa9454edce342e7895e588b6ff1d59")
 LAYER = 17
 REFERENCES = 3
 KINDS = ("roberta", "bert")
@@ -39,7 +34,7 @@ def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Meas
     """DART: first three references (missing ones are empty lines there, which score 0), texts lower-cased
     and split as its reference files are. ``UnavailableError`` where roberta-large cannot be had.
     """
-    checkpoint = _neural.locate(MODEL.name, MODEL)
+    checkpoint = _neural.locate(MODEL, PINNED)
     return score(
         [_preprocess.dart(text) for text in hypotheses],
         [[*map(_preprocess.dart, refs[:REFERENCES]), "", ""][:REFERENCES] for refs in references],

@@ -23,17 +23,12 @@ from typing import Any
 
 from bench.metric import Measured
 from bench.metrics import _neural, _preprocess
-from bench.models.catalogue import ModelEntry
 from bench.system import process_pool
+from bench.system.hub import PinnedRepository
 from bench.system.progress import track
 
-MODEL = ModelEntry(
-    "distilbert-base-uncased",
-    "encoder",
-    "MoverScore's model",
-    "distilbert/distilbert-base-uncased",
-    "12040accade4e8a0f71eabdb258fecc2e7e948be",
-)
+MODEL = "distilbert-base-uncased"
+PINNED = PinnedRepository("distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be")
 KINDS = ("distilbert", "bert")
 PUNCTUATION = frozenset(string.punctuation)
 ITEMS_AT_ONCE = 128  # bounds the memory of embeddings
@@ -47,7 +42,7 @@ def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Meas
 
     ``UnavailableError`` where distilbert-base-uncased cannot be had.
     """
-    checkpoint = _neural.locate(MODEL.name, MODEL)
+    checkpoint = _neural.locate(MODEL, PINNED)
     return score(
         [_preprocess.dart(text) for text in hypotheses],
         [_preprocess.dart(refs[0]) for refs in references],

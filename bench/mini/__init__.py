@@ -10,11 +10,12 @@ Importing this module needs neither torch nor anything else outside the standard
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+
+from bench.system.cache_dir import cache_root
 
 HERE = Path(__file__).parent
 RECORD = "SHA256.json"
@@ -34,14 +35,6 @@ MINI_ROWS: dict[str, dict[str, tuple[int, int]]] = {
 def mini_model_dir(name: str = "mini-gpt2") -> Path:
     """The folder of a packaged backbone, ``mini-gpt2`` or ``mini-bart``, as ``from_pretrained`` reads it."""
     return HERE / "assets" / name
-
-
-def cache_root() -> Path:
-    """Where generated things are kept: BENCH_CACHE, else the user's cache folder."""
-    if chosen := os.environ.get("BENCH_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "prefix-bench"
 
 
 @cache

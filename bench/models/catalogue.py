@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from bench.errors import DataError, UnavailableError, UnknownNameError, first_line
 from bench.method import DECODER_ONLY, ENCODER_DECODER
+from bench.system.hub import TOKENIZER_FILES, PinnedRepository, fetch_snapshot, find_local_folder
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,6 @@ MODEL_TYPES = {"gpt2": DECODER_ONLY, "bart": ENCODER_DECODER}
 """``model_type`` of a configuration -> kind of model."""
 FITS = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
 """Kind of task -> the kind of model that it is run on."""
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 NEEDED = ("config.json", "model.safetensors", "tokenizer files")
 
 
@@ -131,14 +130,14 @@ def locate(model: str, allow_download: bool = True) -> Located:
 
         path = mini_model_dir(model)
         return Located(model, path, "shipped with the package", fingerprint(path), kind)
-    local, why_not = local_folder(model)
+    local, why_not = find_local_folder(model)
     if local is not None:
         found = fingerprint(local)
         if (other := check_kind(local)) != kind:
             raise DataError(f"{local}: a {other} checkpoint; {model} is {kind}")
         return Located(model, local, "BENCH_MODELS", found, kind)
     try:
-        path = from_hub(entry, allow_download)
+        path = fetch_snapshot(PinnedRepository(entry.hub, str(entry.revision)), allow_download)
     except Exception as error:
         tried = [why_not, f"hub {entry.hub}@{entry.revision}: {first_line(error)}"]
         raise UnavailableError(
@@ -148,36 +147,6 @@ def locate(model: str, allow_download: bool = True) -> Located:
             f"--local-dir DIR/{model}"
         ) from error
     return Located(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint(path), kind)
-
-
-def local_folder(name: str) -> tuple[Path | None, str]:
-    """The folder ``BENCH_MODELS/<name>``; or None, and in words why there is none."""
-    if not (models := os.environ.get("BENCH_MODELS")):
-        return None, "BENCH_MODELS is not set"
-    path = Path(models).expanduser() / name
-    return (path, "") if path.is_dir() else (None, f"BENCH_MODELS: no folder {path}")
-
-
-def from_hub(entry: ModelEntry, allow_download: bool) -> Path:
-    """The pinned snapshot in the hub's cache, downloaded if needed and allowed."""
-    from huggingface_hub import snapshot_download
-
-    # Retries are its own affair; what finally went wrong is said in one message.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    wanted = ["config.json", "model.safetensors", *TOKENIZER_FILES]
-    try:
-        return Path(
-            snapshot_download(
-                str(entry.hub),
-                revision=entry.revision,
-                allow_patterns=wanted,
-                local_files_only=True,
-            )
-        )
-    except Exception:
-        if not allow_download:
-            raise
-    return Path(snapshot_download(str(entry.hub), revision=entry.revision, allow_patterns=wanted))
 
 
 def check_files(path: Path) -> list[Path]:

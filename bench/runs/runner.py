@@ -63,7 +63,7 @@ def run_specified(specified: SpecifiedRun, place: Place | None = None) -> Record
         attempt = Attempt(specified, folder, beat=claim.beat, place=place)
         try:
             may_fetch = specified.spec.scale == "paper" and not specified.common.offline
-            with attempt.stopping.listening(), hub.only_if(may_fetch):
+            with attempt.stopping.listening(), hub.allow_downloads(may_fetch):
                 record = attempt.record(RunStatus.DONE, attempt.carry_out())
         except BaseException as error:
             record_failure(attempt, folder, error)

@@ -1,19 +1,71 @@
-"""Whether a score may fetch its checkpoint. Asking for a score may; a mini run never downloads 1.4 GB for one."""
+"""Repositories on the Hugging Face hub, each pinned to one revision, and whether they may be downloaded now.
+
+Only what is named in ``files`` is ever fetched: configurations, safetensors and tokenizers, no pickles and
+no code. A folder of the user's own (``BENCH_MODELS/<name>``) comes before the hub.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
 
-allowed: ContextVar[bool] = ContextVar("downloads", default=True)
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
+SNAPSHOT_FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
+
+downloads_allowed: ContextVar[bool] = ContextVar("downloads_allowed", default=True)
+"""Whether a score may fetch its checkpoint. Asking for a score may; a mini run never downloads 1.4 GB for one."""
+
+
+@dataclass(frozen=True)
+class PinnedRepository:
+    """A repository at one revision: ``facebook/bart-large`` at a commit's full SHA-1."""
+
+    repository: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.revision}"
 
 
 @contextlib.contextmanager
-def only_if(condition: bool) -> Iterator[None]:
+def allow_downloads(condition: bool) -> Iterator[None]:
     """Within it, checkpoints are fetched only if ``condition`` holds; what is here already is used anyway."""
-    token = allowed.set(condition)
+    token = downloads_allowed.set(condition)
     try:
         yield
     finally:
-        allowed.reset(token)
+        downloads_allowed.reset(token)
+
+
+def find_local_folder(name: str) -> tuple[Path | None, str]:
+    """The folder ``BENCH_MODELS/<name>``; or None, and in words why there is none."""
+    if not (models := os.environ.get("BENCH_MODELS")):
+        return None, "BENCH_MODELS is not set"
+    path = Path(models).expanduser() / name
+    return (path, "") if path.is_dir() else (None, f"BENCH_MODELS: no folder {path}")
+
+
+def fetch_snapshot(
+    pinned: PinnedRepository, allow_download: bool, files: tuple[str, ...] = SNAPSHOT_FILES
+) -> Path:
+    """The pinned snapshot in the hub's cache, downloaded if needed and allowed; else whatever the hub raises."""
+    from huggingface_hub import snapshot_download
+
+    # Retries are its own affair; what finally went wrong is said in one message.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    patterns = list(files)
+    try:
+        return Path(
+            snapshot_download(
+                pinned.repository, revision=pinned.revision, allow_patterns=patterns, local_files_only=True
+            )
+        )
+    except Exception:
+        if not allow_download:
+            raise
+    return Path(snapshot_download(pinned.repository, revision=pinned.revision, allow_patterns=patterns))

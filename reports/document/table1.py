@@ -19,7 +19,7 @@ import tasks
 from bench import registry
 from bench.data.sources import missing_files
 from bench.errors import DataError, UnavailableError
-from bench.mini import cache_root
+from bench.system.cache_dir import cache_root
 from bench.system.files import StorageError, sha256_file
 from bench.system.json_files import canonical_json, read_json, write_json_atomic
 from bench.system.progress import say

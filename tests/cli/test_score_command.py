@@ -267,7 +267,7 @@ def test_offline_is_meant_for_scorers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def asked(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-        raise UnavailableError(f"may download: {hub.allowed.get()}")
+        raise UnavailableError(f"may download: {hub.downloads_allowed.get()}")
 
     monkeypatch.setitem(metrics.SCORERS, ("dart", "bleurt"), asked)
     words = ("score", "--task", "dart", "--pairs", pairs(tmp_path / "p.jsonl", ROW), "--metric", "bleurt")

@@ -176,23 +176,23 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
         "huggingface_hub.get_session", lambda: type("Session", (), {"head": staticmethod(refuse)})
     )
     monkeypatch.setattr(
-        "bench.models.catalogue.from_hub", lambda entry, allow_download: tmp_path / str(1 / 0)
+        "bench.system.hub.fetch_snapshot", lambda pinned, allow_download: tmp_path / str(1 / 0)
     )
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     for again in (False, True):
         with pytest.raises(UnavailableError, match="does not answer: no route") as caught:
-            _neural.locate("roberta-large", bertscore.MODEL)
+            _neural.locate("roberta-large", bertscore.PINNED)
         assert ("not tried again" in str(caught.value)) == again
         assert f"no folder {tmp_path}" in str(caught.value) and "hf download" in str(caught.value)
     assert asked == [(constants.ENDPOINT, _neural.PROBE_SECONDS)]
 
 
 def test_the_cache_serves_and_half_a_cache_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("bench.models.catalogue.from_hub", lambda entry, allow_download: tmp_path)
+    monkeypatch.setattr("bench.system.hub.fetch_snapshot", lambda pinned, allow_download: tmp_path)
     with pytest.raises(UnavailableError, match="HF_HUB_OFFLINE"):
-        _neural.locate("roberta-large", bertscore.MODEL)
+        _neural.locate("roberta-large", bertscore.PINNED)
     (tmp_path / "model.safetensors").touch()
-    assert _neural.locate("roberta-large", bertscore.MODEL).path == tmp_path
+    assert _neural.locate("roberta-large", bertscore.PINNED).path == tmp_path
 
 
 def test_unusable_checkpoints_are_refused_with_the_reason(
@@ -268,7 +268,7 @@ def test_a_mini_run_downloads_no_scorer(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with (
-        hub.only_if(False),
+        hub.allow_downloads(False),
         pytest.raises(UnavailableError, match="mini and --offline runs download no"),
     ):
         bertscore.dart(["a"], [["a"]])

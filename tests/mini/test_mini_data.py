@@ -21,6 +21,7 @@ from bench.mini.topics import categories
 from bench.mini.world import Dice, held_out, is_name, table
 from bench.mini.write import dart_entries, e2e_entries, webnlg_entries, write_mini, xsum_articles
 from bench.runs.failures import describe_error
+from bench.system.cache_dir import cache_root
 from bench.system.files import StorageError
 
 # Of the names and contents of the files. They change with every change of the generators, and then the
@@ -252,9 +253,9 @@ def test_a_cache_that_cannot_be_written_is_about_storage(monkeypatch: pytest.Mon
 def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("BENCH_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert mini.cache_root() == tmp_path / "prefix-bench"
+    assert cache_root() == tmp_path / "prefix-bench"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert mini.cache_root() == Path.home() / ".cache" / "prefix-bench"
+    assert cache_root() == Path.home() / ".cache" / "prefix-bench"
 
 
 def test_needs_no_torch() -> None:

@@ -141,7 +141,7 @@ def paraphrases() -> Paraphrases:
     Builders at the same time do the same work and each replaces the file by the same content; where
     the folder cannot be written, the table is kept in memory.
     """
-    from bench.mini import cache_root
+    from bench.system.cache_dir import cache_root
 
     source = package_file(PARAPHRASES)
     path = cache_root() / "meteor" / f"paraphrases-{FORMAT}-{table_hash()[:16]}.index"
