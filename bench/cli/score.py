@@ -254,28 +254,30 @@ def score_again(pattern: str, runs: Path, only: Sequence[str], as_json: bool) ->
     for name in names:
         if name not in known:
             raise UnknownNameError("metric", name, known, "bench list metrics")
-    outcomes, failed = [], 0
+    outcomes: list[dict[str, Any]] = []
+    failed = 0
     for folder in rescoring.select_runs(Store(runs), pattern):
-        outcome = rescoring.rescore_run(folder, only=names)
-        record = folder.done_record()
-        failed += "error" in outcome or (
-            record is not None and exit_code(folder.run_id, record["scores"], names)
-        )
-        outcomes.append(outcome)
-        if as_json:
-            continue
-        if "error" in outcome:
-            click.echo(f"{outcome['run']}: {outcome['error']}")
+        try:
+            rescored = rescoring.rescore_run(folder, only=names)
+        except UserError as error:
+            outcomes.append({"run": folder.run_id, "error": str(error)})
+            lines = [f"{folder.run_id}: {error}"]
+            failed += 1
         else:
-            click.echo(f"{outcome['run']}: {', '.join(outcome['changed']) or 'nothing'} changed")
-            for name, (old, new) in outcome["values"].items():
-                click.echo(f"  {name}: {shown(old)} -> {shown(new)}")
+            outcomes.append(rescored.to_json())
+            lines = [f"{folder.run_id}: {', '.join(rescored.changed) or 'nothing'} changed"]
+            for name, (old, new) in rescored.values.items():
+                lines.append(f"  {name}: {format_score(old)} -> {format_score(new)}")
+            record = folder.done_record()
+            failed += record is not None and bool(exit_code(folder.run_id, record["scores"], names))
+        if not as_json:
+            click.echo("\n".join(lines))
     if as_json:
         print_json(outcomes)
     return 1 if failed else 0
 
 
-def shown(value: float | None) -> str:
+def format_score(value: float | None) -> str:
     return "not computed" if value is None else f"{value:.4f}"
 
 

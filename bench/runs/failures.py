@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import errno
 import traceback
+from collections.abc import Callable
 
-from bench.errors import DataError, UnavailableError, UserError
+from bench.errors import DataError, FailureKind, UnavailableError, UserError
 from bench.system.files import StorageError
 
 
 def describe_error(error: BaseException) -> dict[str, str]:
-    """Kind, type, message and the end of the traceback."""
+    """Kind (``FailureKind``), type, message and the end of the traceback."""
+    name = type(error).__name__
+    trace = "".join(traceback.format_exception(error))
+    return {
+        "kind": classify_error(error).value,
+        "type": name,
+        "message": str(error) or name,
+        "traceback": trace[-4000:],
+    }
+
+
+def classify_error(error: BaseException) -> FailureKind:
+    """What kind of failure an exception is: the first of these that fits."""
+    tests: tuple[tuple[FailureKind, Callable[[BaseException], bool]], ...] = (
+        (FailureKind.OUT_OF_MEMORY, is_out_of_memory),
+        (FailureKind.DISK_FULL, is_disk_full),
+        (FailureKind.STORAGE, lambda error: isinstance(error, StorageError)),
+        (FailureKind.DIVERGED, is_divergence),
+        (FailureKind.UNAVAILABLE, lambda error: isinstance(error, UnavailableError)),
+        (FailureKind.UNREADABLE_DATA, lambda error: isinstance(error, DataError) or is_unreadable(error)),
+        (FailureKind.REQUEST, lambda error: isinstance(error, UserError)),
+        (FailureKind.INTERRUPTED, is_interrupt),
+    )
+    return next((kind for kind, fits in tests if fits(error)), FailureKind.ERROR)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; accelerators' allocators say so in the message of a ``RuntimeError`` only."""
+    by_type = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
+    return by_type or "out of memory" in str(error).lower()
+
+
+def is_divergence(error: BaseException) -> bool:
+    """Whether the loss was no number any more."""
     from bench.training.loop import Diverged
 
-    name = type(error).__name__
-    if name in ("OutOfMemoryError", "MemoryError") or "out of memory" in str(error).lower():
-        kind = "out-of-memory"
-    elif is_disk_full(error):
-        kind = "disk-full"
-    elif isinstance(error, StorageError):
-        kind = "storage"
-    elif isinstance(error, Diverged):
-        kind = "diverged"
-    elif isinstance(error, UnavailableError):
-        kind = "unavailable"
-    elif isinstance(error, DataError) or is_unreadable(error):
-        kind = "unreadable-data"
-    elif isinstance(error, UserError):
-        kind = "request"
-    elif is_interrupt(error):
-        kind = "interrupted"
-    else:
-        kind = "error"
-    trace = "".join(traceback.format_exception(error))
-    return {"kind": kind, "type": name, "message": str(error) or name, "traceback": trace[-4000:]}
+    return isinstance(error, Diverged)
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import fnmatch
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UnknownNameError, UserError
+from bench.metric import ScoreStatus
 from bench.registry import get_task
 from bench.scoring import evaluation
+from bench.store import legacy
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import provenance
@@ -30,80 +33,93 @@ def select_runs(store: Store, pattern: str) -> list[RunDir]:
         )
     folders = {folder.run_id: folder for folder in store.runs()}
     if pattern == "all":
-        found = list(folders)
+        matches = list(folders)
     elif pattern in folders:
-        found = [pattern]
+        matches = [pattern]
     else:
-        found = [name for name in folders if fnmatch.fnmatch(name, pattern) or name.startswith(pattern)]
-    if not found:
+        matches = [name for name in folders if fnmatch.fnmatch(name, pattern) or name.startswith(pattern)]
+    if not matches:
         if not folders:
             raise UserError(f"--run {pattern}: there is no run in {store.root} (--runs DIR, BENCH_RUNS)")
         raise UnknownNameError(
             "run", pattern, list(folders)[:20], "bench list runs; a pattern with * chooses several"
         )
-    return [folders[name] for name in found]
+    return [folders[name] for name in matches]
 
 
-def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = ()) -> dict[str, Any]:
-    """Score one run again: ``{"run", "changed": [...], "values": {metric: [old, new]}}`` or ``{"error"}``.
+class RescoringError(UserError):
+    """A run cannot be scored again; its record stays as it is."""
+
+
+@dataclass(frozen=True)
+class RescoredRun:
+    """What scoring a run again came to: the metrics that differ now, and of those with another value both values."""
+
+    run_id: str
+    changed: list[str]
+    values: dict[str, tuple[float | None, float | None]]
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``bench score --run --json``."""
+        values = {metric: list(pair) for metric, pair in self.values.items()}
+        return {"run": self.run_id, "changed": self.changed, "values": values}
+
+
+def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = ()) -> RescoredRun:
+    """Score one run again; a new record is added where something differs.
 
     ``task``: where it is no registered one. ``only``: these metrics; the others stay as the record has them.
+    Raises ``UserError`` where there is nothing to score, or no score comes out.
     """
     record = folder.done_record()
     if record is None:
-        return {"run": folder.run_id, "error": "not done: there is nothing to score"}
-    try:
-        rows = folder.read_generations()
-        sha256 = folder.product_sha256("decode")
-        if sha256 is None or sha256_file(folder.generations) != sha256:
-            return {"run": folder.run_id, "error": "generations.jsonl is not what the run left"}
-        task = task or get_task(record["task"])
-        with folder.claim():
-            started, clock = provenance.now(), time.monotonic()
-            items, outputs = evaluation.of_rows(rows)
-            scores = evaluation.score(task, items, outputs, only)
-            evaluation.warn_of_gate(scores)
-            if only:
-                if lacking := evaluation.unanswered(scores["all"], only):
-                    told = "; ".join(
-                        f"{name} not computed: {scores['all'][name]['reason']}" for name in lacking
-                    )
-                    return {"run": folder.run_id, "error": f"{told}; the record stays as it is"}
-                kept = record["scores"]
-                scores = {group: {**kept.get(group, {}), **found} for group, found in scores.items()}
-            elif all(one["value"] is None for one in scores["all"].values()):
-                told = "; ".join(dict.fromkeys(str(one["reason"]) for one in scores["all"].values()))
-                return {"run": folder.run_id, "error": f"no score: {told}; the record stays as it is"}
-            else:
-                scores = keep_unavailable_scores(record["scores"], scores)
-            differing = find_changed_scores(record["scores"], scores)
-            if differing:
-                folder.write_scores(scores)
-                folder.finish_stage("score", sha256)
-                seconds = {**record["seconds"], "score": round(time.monotonic() - clock, 3)}
-                folder.write_record(
-                    {
-                        **record,
-                        "scores": scores,
-                        "seconds": seconds,
-                        "scored": {
-                            "started": started,
-                            "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
-                            "packages": provenance.package_versions(),
-                            "replaces_attempt": record["attempt"],
-                            **({"metrics": list(only)} if only else {}),
-                        },
-                    }
-                )
-    except UserError as error:
-        return {"run": folder.run_id, "error": str(error)}
+        raise RescoringError("not done: there is nothing to score")
+    rows = folder.read_generations()
+    sha256 = folder.product_sha256("decode")
+    if sha256 is None or sha256_file(folder.generations) != sha256:
+        raise RescoringError("generations.jsonl is not what the run left")
+    task = task or get_task(record.task)
+    with folder.claim():
+        started, clock = provenance.now(), time.monotonic()
+        items, outputs = evaluation.of_rows(rows)
+        computed = evaluation.score(task, items, outputs, only)
+        evaluation.warn_of_gate(computed)
+        scores = combine_scores(record["scores"], computed, only)
+        changed = find_changed_scores(record["scores"], scores)
+        if changed:
+            folder.write_scores(scores)
+            folder.finish_stage("score", sha256)
+            seconds = {**record["seconds"], "score": round(time.monotonic() - clock, 3)}
+            account = {
+                "started": started,
+                "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
+                "packages": provenance.package_versions(),
+                "replaces_attempt": record.attempt,
+                **({"metrics": list(only)} if only else {}),
+            }
+            folder.write_record({**record, "scores": scores, "seconds": seconds, "scored": account})
     old, new = record["scores"]["all"], scores["all"]
-    values = {
-        name: [old.get(name, {}).get("value"), new[name]["value"]]
-        for name in new
-        if old.get(name, {}).get("value") != new[name]["value"]
-    }
-    return {"run": folder.run_id, "changed": differing, "values": values}
+    values = {name: (old.get(name, {}).get("value"), new[name]["value"]) for name in new}
+    return RescoredRun(
+        folder.run_id, changed, {name: pair for name, pair in values.items() if pair[0] != pair[1]}
+    )
+
+
+def combine_scores(recorded: dict[str, Any], computed: dict[str, Any], only: Sequence[str]) -> dict[str, Any]:
+    """The scores to keep: what was computed now, and of the recorded ones what cannot be had or was not asked for.
+
+    Raises ``UserError`` where a score that was asked for by name, or every score, is missing.
+    """
+    if only:
+        lacking = evaluation.unanswered(computed["all"], only)
+        if lacking:
+            reasons = [f"{name} not computed: {computed['all'][name]['reason']}" for name in lacking]
+            raise RescoringError(f"{'; '.join(reasons)}; the record stays as it is")
+        return {group: {**recorded.get(group, {}), **scores} for group, scores in computed.items()}
+    if all(score["value"] is None for score in computed["all"].values()):
+        reasons = list(dict.fromkeys(str(score["reason"]) for score in computed["all"].values()))
+        raise RescoringError(f"no score: {'; '.join(reasons)}; the record stays as it is")
+    return keep_unavailable_scores(recorded, computed)
 
 
 def keep_unavailable_scores(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -113,23 +129,32 @@ def keep_unavailable_scores(old: dict[str, Any], new: dict[str, Any]) -> dict[st
     """
     lost = [
         name
-        for name, one in new["all"].items()
-        if one["value"] is None
-        and not str(one.get("reason", "")).startswith(evaluation.FAILED)
+        for name, score in new["all"].items()
+        if score["value"] is None
+        and legacy.upgrade_score(score)["status"] is not ScoreStatus.FAILED
         and old.get("all", {}).get(name, {}).get("value") is not None
     ]
     if lost:
         say(f"not computed here, so left as recorded: {', '.join(lost)}", important=True)
     return {
-        group: {**found, **{name: old[group][name] for name in lost if name in old.get(group, {})}}
-        for group, found in new.items()
+        group: {**scores, **{name: old[group][name] for name in lost if name in old.get(group, {})}}
+        for group, scores in new.items()
     }
 
 
 def find_changed_scores(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The metrics that differ in any group: in value, signature, reason or gate."""
+    """The metrics that differ in any group: in value, signature, reason or gate.
+
+    Fields that later versions added say nothing new and are not compared.
+    """
+    fields = ("value", "signature", "reason", "gate")
+
+    def describe(scores: dict[str, Any], group: str, name: str) -> list[Any] | None:
+        score = scores.get(group, {}).get(name)
+        return None if score is None else [score.get(field) for field in fields]
+
     return [
         name
         for name in new["all"]
-        if any(old.get(group, {}).get(name) != new[group].get(name) for group in new)
+        if any(describe(old, group, name) != describe(new, group, name) for group in new)
     ]

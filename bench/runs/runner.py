@@ -15,9 +15,10 @@ from bench import metrics
 from bench.config.request import Resolver, RunRequest, SpecifiedRun
 from bench.errors import UserError
 from bench.runs import rescoring
+from bench.runs.attempt import Attempt
 from bench.runs.failures import is_interrupt
 from bench.runs.job_context import Place
-from bench.runs.stages import Attempt, are_products_intact
+from bench.runs.stages import are_products_intact
 from bench.scoring import evaluation, golden
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
@@ -64,7 +65,7 @@ def run_specified(specified: SpecifiedRun, place: Place | None = None) -> Record
         try:
             may_fetch = specified.spec.scale == "paper" and not specified.common.offline
             with attempt.stopping.listening(), hub.allow_downloads(may_fetch):
-                record = attempt.record(RunStatus.DONE, attempt.carry_out())
+                record = attempt.build_record(RunStatus.DONE, attempt.carry_out())
         except BaseException as error:
             record_failure(attempt, folder, error)
             raise
@@ -82,9 +83,10 @@ def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Reco
         return done
     if rank() == 0:
         say(f"{run_id} is done, scoring it again for {', '.join(names)}")
-        outcome = rescoring.rescore_run(folder, specified.task)
-        if "error" in outcome:
-            raise UserError(f"{run_id}: {outcome['error']}")
+        try:
+            rescoring.rescore_run(folder, specified.task)
+        except UserError as error:
+            raise UserError(f"{run_id}: {error}") from error
     return folder.done_record()
 
 
@@ -92,7 +94,7 @@ def record_failure(attempt: Attempt, folder: RunDir, error: BaseException) -> No
     """Keep the record of an attempt that did not finish; raises ``KeyboardInterrupt`` if it was stopped."""
     interrupted = is_interrupt(error)
     status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
-    write_failure_record(folder, attempt.record(status, {"error": attempt.described(error)}))
+    write_failure_record(folder, attempt.build_record(status, {"error": attempt.describe_failure(error)}))
     if interrupted:
         raise KeyboardInterrupt(
             f"{str(error) or 'stopped'}; the same command continues from there: {attempt.specified.command}"

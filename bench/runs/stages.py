@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.config.request import SpecifiedRun
 from bench.config.specification import RunSpec
-from bench.runs.failures import describe_error
 from bench.runs.inputs import Inputs
-from bench.runs.job_context import Place
 from bench.runs.shared_training import compute_training_key, reuse_training
 from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
-from bench.system import provenance
 from bench.system.devices import make_accelerator, pick_device, processes, rank
 from bench.system.files import sha256_text
 from bench.system.json_files import canonical_json
@@ -44,85 +41,36 @@ def are_products_intact(specified: SpecifiedRun, folder: RunDir) -> bool:
     return folder.stage_done("decode", compute_decoding_key(specified.spec, folder))
 
 
-class Attempt:
-    """One go at a run: the stages in order, and what they cost."""
+class TrainingProduct(NamedTuple):
+    """What the training stage knows when its parameters are stored."""
+
+    training: dict[str, Any] | None
+    """The report of the training; None where nothing was trained."""
+    parameters: dict[str, int]
+    """Numbers of parameters: trained, stored, and of the backbone."""
+
+
+class Stages:
+    """The stages of one run: each leaves its product in the run's directory, or finds it there.
+
+    ``beat`` is called now and then and raises once the run's lease is lost; ``stopping`` says whether somebody
+    asked to stop.
+    """
 
     def __init__(
         self,
         specified: SpecifiedRun,
         folder: RunDir,
+        stopping: Stopping,
         beat: Callable[[], None] = lambda: None,
-        place: Place | None = None,
     ) -> None:
         self.specified = specified
         self.spec = specified.spec
         self.folder = folder
+        self.stopping = stopping
         self.beat = beat
-        self.place = place
         self.inputs = Inputs(specified)
         self.training_key = compute_training_key(specified)
-        self.stopping = Stopping(place)
-        self.started = provenance.now()
-        self.clock = time.monotonic()
-        self.durations: dict[str, float] = {}
-
-    # -- the record -----------------------------------------------------------------------------
-
-    def record(self, status: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Everything that somebody who reads the number later needs to know."""
-        return {
-            **self.spec.to_json(),
-            "status": status,
-            "command": self.specified.command,
-            "model_origin": self.specified.model.origin,
-            "not_comparable": self.specified.not_comparable,
-            "incomparable": [reason.to_json() for reason in self.specified.incomparable],
-            "experiment": self.specified.experiment,
-            "started": self.started,
-            "ended": provenance.now(),
-            "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
-            "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
-            "packages": provenance.package_versions(),
-            "hardware": provenance.hardware(),
-            "peak_memory_bytes": provenance.peak_memory(),
-            **({"job": dict(self.place.facts)} if self.place is not None else {}),
-            **facts,
-        }
-
-    def described(self, error: BaseException) -> dict[str, Any]:
-        """What went wrong, and what a job's log says about it."""
-        facts: dict[str, Any] = dict(describe_error(error))
-        if self.place is not None:
-            facts |= self.place.cause(facts) or {}
-            stopped_by = self.place.stopped_by
-            facts["signal"] = None if stopped_by is None else stopped_by.name
-            facts["log_tail"] = self.place.log_tail()
-        return facts
-
-    # -- the stages -----------------------------------------------------------------------------
-
-    def carry_out(self) -> dict[str, Any]:
-        from bench.models.loading import load_tokenizer
-
-        tokenizer = load_tokenizer(self.specified.model.path)
-        facts: dict[str, Any] = {}
-        with self.timed("train"):
-            facts["training"], facts["parameters"] = self.train(tokenizer)
-        if self.stopping.asked:  # at the last update: all that was trained is kept
-            raise KeyboardInterrupt
-        with self.timed("decode"):
-            facts["decoding"] = self.decode(tokenizer)
-        with self.timed("score"):
-            facts["scores"] = self.score()
-        return facts
-
-    @contextlib.contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.durations[stage] = round(time.monotonic() - started, 3)
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> TunedBase:
         """The backbone with the method's parts, as the protocol wants it, untrained."""
@@ -137,27 +85,14 @@ class Attempt:
         tuned.backbone_dropout = self.spec["backbone_dropout"]
         return tuned
 
-    def take_part(self) -> None:
-        """The share of a further process in a launch of many: its part of the training, nothing else."""
-        from bench.models.loading import load_tokenizer
-        from bench.training.loop import Interrupted
-
-        if not self.folder.stage_done("train", self.training_key):
-            tokenizer = load_tokenizer(self.specified.model.path)
-            try:
-                with self.stopping.listening():
-                    self.fit(tokenizer, self.build(tokenizer))
-            except Interrupted as error:
-                raise KeyboardInterrupt(str(error)) from error
-
-    def train(self, tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Train, and leave ``parameters.safetensors``; (report, parameter counts)."""
+    def train(self, tokenizer: PreTrainedTokenizerBase) -> TrainingProduct:
+        """Train, and leave ``parameters.safetensors``."""
         from bench.training import checkpoint
 
         key = self.training_key
         if (facts := self.folder.stage_facts("train", key)) is not None:
             say("training: done already")
-            return facts["training"], facts["parameters"]
+            return TrainingProduct(facts["training"], facts["parameters"])
         tuned = self.build(tokenizer)
         self.inputs.coding(tokenizer).check_room(self.inputs.prompts(tokenizer), tuned)
         # The processes of a launch of many must all do the same, and only the first one sees the folder.
@@ -168,7 +103,7 @@ class Attempt:
             facts = {"training": self.fit(tokenizer, tuned), "parameters": count_parameters(tuned)}
             checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
         self.folder.finish_stage("train", key, facts)
-        return facts["training"], facts["parameters"]
+        return TrainingProduct(facts["training"], facts["parameters"])
 
     def fit(self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase) -> dict[str, Any] | None:
         """Train ``tuned`` in place; the report, or None where there is nothing to train."""

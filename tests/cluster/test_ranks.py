@@ -19,8 +19,8 @@ from bench.cluster import launches, ranks, scheduler, status
 from bench.cluster.ranks import Siblings
 from bench.config.request import CommonOptions, expand_requests, specify_run
 from bench.runs import runner
+from bench.runs.attempt import Attempt
 from bench.runs.job_context import Place
-from bench.runs.stages import Attempt
 from bench.store import lease
 from bench.store.store import Store
 from tests.cluster.conftest import Bench
@@ -82,9 +82,9 @@ def test_the_record_of_the_run_has_the_cause(tmp_path: Path, tiny_model: Path) -
     specified = specify_run(request)
     place = Place({}, cause=jobs.siblings_failure(first))
     folder = Store(tmp_path).run(specified.spec.run_id)
-    told = Attempt(specified, folder, place=place).described(LOST)
+    told = Attempt(specified, folder, place=place).describe_failure(LOST)
     assert (told["kind"], told["process"], told["seen_as"]) == ("out-of-memory", 1, str(LOST))
-    told = Attempt(specified, folder, place=place).described(MemoryError())
+    told = Attempt(specified, folder, place=place).describe_failure(MemoryError())
     assert "process" not in told  # its own
 
 

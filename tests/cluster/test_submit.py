@@ -26,14 +26,14 @@ HERE = ["--cluster", "debug"]
 
 def failing(error: BaseException, seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Training raises ``error`` for some seeds."""
-    original = stages.Attempt.fit
+    original = stages.Stages.fit
 
     def fit(self: Any, *rest: Any) -> Any:
         if self.spec.seed in seeds:
             raise error
         return original(self, *rest)
 
-    monkeypatch.setattr(stages.Attempt, "fit", fit)
+    monkeypatch.setattr(stages.Stages, "fit", fit)
 
 
 def test_again_is_nothing_and_more_is_extended(bench: Bench) -> None:

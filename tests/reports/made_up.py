@@ -1,4 +1,4 @@
-"""Made-up records as ``bench.runs.stages.Attempt.record`` writes them, for tests of everything that reads records."""
+"""Made-up records as ``bench.runs.attempt`` writes them, for tests of everything that reads records."""
 
 from __future__ import annotations
 

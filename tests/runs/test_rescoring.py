@@ -60,7 +60,7 @@ def renamed(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> M
 
 def test_nothing_is_added_where_nothing_changed(store: Store) -> None:
     folder = webnlg(store)
-    assert rescoring.rescore_run(folder)["changed"] == []
+    assert rescoring.rescore_run(folder).changed == []
     assert len(folder.records()) == 1
 
 
@@ -72,11 +72,11 @@ def test_a_changed_scorer_gives_a_new_record_beside_the_old(
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
     golden.outcome.cache_clear()
     outcome = rescoring.rescore_run(folder)
-    assert outcome["changed"] == ["bleu"]
+    assert outcome.changed == ["bleu"]
     old, new = folder.records()
     assert new["scores"]["all"]["bleu"]["value"] == old["scores"]["all"]["bleu"]["value"] + 1
-    assert outcome["values"] == {
-        "bleu": [old["scores"]["all"]["bleu"]["value"], new["scores"]["all"]["bleu"]["value"]]
+    assert outcome.values == {
+        "bleu": (old["scores"]["all"]["bleu"]["value"], new["scores"]["all"]["bleu"]["value"])
     }
     assert new["scored"]["replaces_attempt"] == old["attempt"]
     assert new["scores"] == folder.read_scores()
@@ -101,8 +101,10 @@ def test_issuing_the_run_again_scores_again_where_a_scorer_changed(
 def test_changed_generations_and_unfinished_runs_are_refused(store: Store) -> None:
     folder = webnlg(store)
     folder.generations.write_text(folder.generations.read_text().replace("}", "} ", 1))
-    assert rescoring.rescore_run(folder)["error"] == "generations.jsonl is not what the run left"
-    assert "not done" in rescoring.rescore_run(store.run("nothing-here"))["error"]
+    with pytest.raises(UserError, match=r"^generations.jsonl is not what the run left$"):
+        rescoring.rescore_run(folder)
+    with pytest.raises(UserError, match="not done"):
+        rescoring.rescore_run(store.run("nothing-here"))
 
 
 def test_runs_are_chosen_by_name_start_or_pattern(store: Store) -> None:
@@ -181,7 +183,7 @@ def test_a_score_that_cannot_be_had_here_stays_as_recorded(
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), absent)
     monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
     golden.outcome.cache_clear()
-    assert rescoring.rescore_run(folder)["changed"] == ["bleu"]
+    assert rescoring.rescore_run(folder).changed == ["bleu"]
     old, new = folder.records()
     for group, scores in new["scores"].items():
         assert scores["meteor"] == old["scores"][group]["meteor"]

@@ -220,7 +220,7 @@ def test_a_wrong_request_leaves_nothing_behind(
 def test_a_method_that_changes_frozen_parameters_is_caught(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = stages.Attempt.build
+    original = stages.Stages.build
 
     def build(self: Any, tokenizer: Any) -> Any:
         tuned = original(self, tokenizer)
@@ -232,7 +232,7 @@ def test_a_method_that_changes_frozen_parameters_is_caught(
         tuned.register_forward_hook(meddle)
         return tuned
 
-    monkeypatch.setattr(stages.Attempt, "build", build)
+    monkeypatch.setattr(stages.Stages, "build", build)
     with pytest.raises(AssertionError, match="frozen parameter changed"):
         runner.run(request(tmp_path, tiny_model))
 

@@ -11,7 +11,8 @@ import pytest
 
 from bench.config.request import CommonOptions, SpecifiedRun, expand_requests, specify_run
 from bench.runs import runner, shared_training, stages
-from bench.runs.stages import Attempt
+from bench.runs.attempt import Attempt
+from bench.runs.stages import Stages
 from bench.store.store import Store
 from reports.records.values import measure_value
 
@@ -46,7 +47,7 @@ def test_another_split_comes_out_of_the_same_parameters(
     first = done(runner.run(request(runs, tiny_model)))
     alone = done(runner.run(request(runs.with_name("alone"), tiny_model, test_split="dev", beams=2)))
     with monkeypatch.context() as patched:
-        patched.setattr(Attempt, "fit", lambda *_: pytest.fail("trained once more"))
+        patched.setattr(Stages, "fit", lambda *_: pytest.fail("trained once more"))
         other = done(runner.run(request(runs, tiny_model, test_split="dev", beams=2)))
     assert f"training: taken from {first['run_id']}" in capsys.readouterr().err
     assert first["run_id"] != other["run_id"] == alone["run_id"]
@@ -172,10 +173,10 @@ def test_nothing_is_taken_in_a_launch_of_many(
     folder = Store(runs).run(specified.spec.run_id)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(stages, "reuse_training", lambda *_: pytest.fail("others would train and wait"))
-    monkeypatch.setattr(Attempt, "fit", lambda *_: {"taken_from": None})
+    monkeypatch.setattr(Stages, "fit", lambda *_: {"taken_from": None})
     from bench.models.loading import load_tokenizer
 
-    training, _ = Attempt(specified, folder).train(load_tokenizer(specified.model.path))
+    training, _ = Attempt(specified, folder).stages.train(load_tokenizer(specified.model.path))
     assert training == {"taken_from": None}
 
 

@@ -1,0 +1,106 @@
+"""One go at a run: its stages in order, what they cost, and the record that it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from bench.config.request import SpecifiedRun
+from bench.runs.failures import describe_error
+from bench.runs.job_context import Place
+from bench.runs.stages import Stages
+from bench.runs.stopping import Stopping
+from bench.store.record import RunStatus
+from bench.store.run_dir import RunDir
+from bench.system import provenance
+
+
+class Attempt:
+    """Carries a specified run out in its directory. ``place``: the scheduler's job around it, if any."""
+
+    def __init__(
+        self,
+        specified: SpecifiedRun,
+        folder: RunDir,
+        beat: Callable[[], None] = lambda: None,
+        place: Place | None = None,
+    ) -> None:
+        self.specified = specified
+        self.place = place
+        self.stopping = Stopping(place)
+        self.stages = Stages(specified, folder, self.stopping, beat)
+        self.started = provenance.now()
+        self.clock = time.monotonic()
+        self.durations: dict[str, float] = {}
+
+    def carry_out(self) -> dict[str, Any]:
+        """Train, decode and score; what the record says of them. Raises what went wrong."""
+        from bench.models.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(self.specified.model.path)
+        with self._time_stage("train"):
+            training, parameters = self.stages.train(tokenizer)
+        if self.stopping.asked:  # at the last update: all that was trained is kept
+            raise KeyboardInterrupt
+        with self._time_stage("decode"):
+            decoding = self.stages.decode(tokenizer)
+        with self._time_stage("score"):
+            scores = self.stages.score()
+        return {"training": training, "parameters": parameters, "decoding": decoding, "scores": scores}
+
+    def take_part(self) -> None:
+        """The share of a further process in a launch of many: its part of the training, nothing else."""
+        from bench.models.loading import load_tokenizer
+        from bench.training.loop import Interrupted
+
+        stages = self.stages
+        if stages.folder.stage_done("train", stages.training_key):
+            return
+        tokenizer = load_tokenizer(self.specified.model.path)
+        try:
+            with self.stopping.listening():
+                stages.fit(tokenizer, stages.build(tokenizer))
+        except Interrupted as error:
+            raise KeyboardInterrupt(str(error)) from error
+
+    def build_record(self, status: RunStatus, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything that somebody who reads the number later needs to know."""
+        specified = self.specified
+        return {
+            **specified.spec.to_json(),
+            "status": status.value,
+            "command": specified.command,
+            "experiment": specified.experiment,
+            "model_origin": specified.model.origin,
+            "not_comparable": specified.not_comparable,
+            "incomparable": [reason.to_json() for reason in specified.incomparable],
+            "started": self.started,
+            "ended": provenance.now(),
+            "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
+            "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
+            "packages": provenance.package_versions(),
+            "hardware": provenance.hardware(),
+            "peak_memory_bytes": provenance.peak_memory(),
+            **({"job": dict(self.place.facts)} if self.place is not None else {}),
+            **facts,
+        }
+
+    def describe_failure(self, error: BaseException) -> dict[str, Any]:
+        """What went wrong, and what a job's log says about it."""
+        facts: dict[str, Any] = dict(describe_error(error))
+        if self.place is not None:
+            facts |= self.place.cause(facts) or {}
+            stopped_by = self.place.stopped_by
+            facts["signal"] = None if stopped_by is None else stopped_by.name
+            facts["log_tail"] = self.place.log_tail()
+        return facts
+
+    @contextlib.contextmanager
+    def _time_stage(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.durations[stage] = round(time.monotonic() - started, 3)
