@@ -52,8 +52,8 @@ def tasks() -> dict[str, Task]:
 
 def broken(kind: Literal["methods", "tasks"] | None = None) -> list[tuple[str, str]]:
     """(file or entry point, cause in one line) of every method and task that cannot be used."""
-    own: dict[str, Callable[[], Discovery[Any]]] = {"methods": _methods, "tasks": _tasks}
-    return [entry for name in own if kind in (None, name) for entry in own[name]().broken]
+    discoveries: dict[str, Callable[[], Discovery[Any]]] = {"methods": _methods, "tasks": _tasks}
+    return [entry for name in discoveries if kind in (None, name) for entry in discoveries[name]().broken]
 
 
 def get_method(name: str) -> Method:
@@ -76,22 +76,22 @@ def _tasks() -> Discovery[Task]:
     return discover_plugins("tasks", Task, "bench.tasks")
 
 
-def get_plugin(kind: str, name: str, found: Discovery[T]) -> T:
+def get_plugin(kind: str, name: str, discovery: Discovery[T]) -> T:
     """``found.usable[name]``, or the error that helps."""
-    if name in found.usable:
-        return found.usable[name]
-    for where, cause in found.broken:
+    if name in discovery.usable:
+        return discovery.usable[name]
+    for location, cause in discovery.broken:
         # A file is named after its method: ft-full is in ft_full.py.
-        if Path(where).stem == name.replace("-", "_") or where.split(" = ")[0] == name:
-            raise UserError(f"{kind} {name!r} cannot be used: {where} is broken: {cause}")
-    raise UnknownNameError(kind, name, found.usable, f"bench list {kind}s")
+        if Path(location).stem == name.replace("-", "_") or location.split(" = ")[0] == name:
+            raise UserError(f"{kind} {name!r} cannot be used: {location} is broken: {cause}")
+    raise UnknownNameError(kind, name, discovery.usable, f"bench list {kind}s")
 
 
 def discover_plugins(package: str, base: type, group: str) -> Discovery[Any]:
     """Import every file of ``package`` and every entry point of ``group``; keep those of ``base``."""
-    found: Discovery[Any] = Discovery()
+    discovery: Discovery[Any] = Discovery()
     sources: list[tuple[str, _File | _Entry]] = [*_files(package), *_entry_points(group)]
-    for where, load in sources:
+    for location, load in sources:
         try:
             classes = load(base)
             if not classes:
@@ -100,21 +100,21 @@ def discover_plugins(package: str, base: type, group: str) -> Discovery[Any]:
                     f"{base.__module__}.{base.__name__} with every method written)"
                 )
             for cls in classes:
-                _add(found, cls, where)
+                _add(discovery, cls, location)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the other plug-ins must go on working
-            found.broken.append((where, _cause(error)))
-    found.usable = dict(sorted(found.usable.items()))
-    return found
+            discovery.broken.append((location, _cause(error)))
+    discovery.usable = dict(sorted(discovery.usable.items()))
+    return discovery
 
 
-def _add(found: Discovery[Any], cls: type, where: str) -> None:
+def _add(discovery: Discovery[Any], cls: type, location: str) -> None:
     name = getattr(cls, "name", None)
     if not isinstance(name, str):
         raise LookupError(f"class {cls.__name__} has no `name`")
-    if name in found.usable:
-        raise LookupError(f"the name {name!r} is taken by {found.origin[name]}")
-    found.usable[name] = cls()
-    found.origin[name] = where
+    if name in discovery.usable:
+        raise LookupError(f"the name {name!r} is taken by {discovery.origin[name]}")
+    discovery.usable[name] = cls()
+    discovery.origin[name] = location
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,8 @@ def _files(package: str) -> Iterator[tuple[str, _File]]:
     paths = importlib.import_module(package).__path__
     for info in sorted(pkgutil.iter_modules(paths), key=lambda info: info.name):
         if not info.name.startswith("_"):
-            shown = f"{package}/{info.name}" + ("" if info.ispkg else ".py")
-            yield shown, _File(f"{package}.{info.name}")
+            label = f"{package}/{info.name}" + ("" if info.ispkg else ".py")
+            yield label, _File(f"{package}.{info.name}")
 
 
 def _entry_points(group: str) -> Iterator[tuple[str, _Entry]]:

@@ -84,7 +84,7 @@ def show_table(runs: list[PlannedRun]) -> None:
     names = list_differing_settings(runs)
     rows = []
     for run in runs:
-        wanted, values = run.candidate.wanted, list_settings(run, "settings")
+        wanted, values = run.candidate.prescribed, list_settings(run, "settings")
         cost = f"{in_words(run.estimate.seconds)} ({run.estimate.basis})" if run.estimate else "-"
         shown = [format_value(values[name]["value"]) if name in values else "-" for name in names]
         state = f"{run.state}: {run.detail}" if run.detail else run.state
@@ -110,14 +110,14 @@ def show_prescribed(runs: list[PlannedRun]) -> None:
 
     for name, values, origin in list_prescribed_values(runs):
         shown = ", ".join(format_value(value) for value in values)
-        click.echo(f"  {name} = {shown}  [{origin.partition(': ')[2]}]")
+        click.echo(f"  {name} = {shown}  [{origin}]")
 
 
 def show_settings(run: PlannedRun) -> None:
     """A run with every option and setting and where each comes from."""
     from bench.experiments.planning import list_settings
 
-    wanted = run.candidate.wanted
+    wanted = run.candidate.prescribed
     click.echo(
         f"{wanted.task}, {wanted.model}, {wanted.selector}, seed {wanted.seed}: {run.state} {run.detail}".rstrip()
     )

@@ -156,7 +156,7 @@ def of_experiments(
             )
     lacking = []
     for one in expansion.unavailable:
-        wanted = one.wanted
+        wanted = one.prescribed
         run = f"{wanted.selector} on {wanted.task}, {wanted.model}, seed {wanted.seed}"
         lacking.append({"run": run, "status": "not available", "error": one.reason})
     if lacking:

@@ -83,11 +83,11 @@ class RunRequest:
         )
 
     def describe(self) -> str:
-        told = {name: self.preset[name][0] for name in self.selecting} | dict(self.options)
-        known = {option.name for option in self.method.options}
-        inside = ",".join(f"{name}={value}" for name, value in told.items() if name in known)
+        shown_values = {name: self.preset[name][0] for name in self.selecting} | dict(self.options)
+        option_names = {option.name for option in self.method.options}
+        inside = ",".join(f"{name}={value}" for name, value in shown_values.items() if name in option_names)
         parts = [f"{self.method.name}{f'[{inside}]' if inside else ''} on {self.task.name}"]
-        parts += [f"{name} {value}" for name, value in told.items() if name not in known]
+        parts += [f"{name} {value}" for name, value in shown_values.items() if name not in option_names]
         return ", ".join([*parts, f"seed {self.seed}"])
 
     def to_json(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class RunRequest:
             "offline": common.offline,
             "strict": common.strict,
             "given": dict(common.given),
-            "preset": {name: list(one) for name, one in self.preset.items()},
+            "preset": {name: list(entry) for name, entry in self.preset.items()},
             "experiment": self.experiment,
             "selecting": list(self.selecting),
         }

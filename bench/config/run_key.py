@@ -53,7 +53,9 @@ def compute_record_key(record: Mapping[str, Any]) -> str:
     """The same of a record or of a run's ``spec.json``. Settings that it lacks count as at their defaults."""
 
     def values(table: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: one["value"] if isinstance(one, Mapping) else one for name, one in table.items()}
+        return {
+            name: entry["value"] if isinstance(entry, Mapping) else entry for name, entry in table.items()
+        }
 
     method = registry.methods().get(record["method"])
     names = ("task", "method", "model", "scale", "protocol", "seed")
@@ -73,9 +75,9 @@ def _key(
     training: bool = False,
 ) -> str:
     deciding = {
-        known.name: settings.get(known.name, known.default)
-        for known in DEFINITIONS
-        if is_part_of_identity(known.name, trains)
+        definition.name: settings.get(definition.name, definition.default)
+        for definition in DEFINITIONS
+        if is_part_of_identity(definition.name, trains)
     }
     if training:
         deciding = select_training_settings(deciding)

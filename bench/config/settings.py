@@ -198,7 +198,7 @@ DEFINITIONS = (
     SettingDefinition("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work",
           identity=False),
 )  # fmt: skip
-DEFINITIONS_BY_NAME = {known.name: known for known in DEFINITIONS}
+DEFINITIONS_BY_NAME = {definition.name: definition for definition in DEFINITIONS}
 DRAWS = ("train_subset", "train_share", "dev_subset", "test_subset")
 """The settings that draw a part of a split (``bench.data.subsets``); ``data_seed`` says which part."""
 
@@ -229,18 +229,18 @@ PLAIN = {
 """What protocol ``plain`` decides, whatever the method says: today's library defaults."""
 
 
-def parse_typed_settings(given: Mapping[str, object]) -> dict[str, Any]:
+def parse_typed_settings(typed: Mapping[str, object]) -> dict[str, Any]:
     """What was typed, converted and checked by itself, before anything is looked for."""
-    for name in given:
+    for name in typed:
         if name not in DEFINITIONS_BY_NAME:
             raise UnknownNameError("setting", name, DEFINITIONS_BY_NAME, "bench run --help")
-    return {name: DEFINITIONS_BY_NAME[name].parse(value) for name, value in given.items()}
+    return {name: DEFINITIONS_BY_NAME[name].parse(value) for name, value in typed.items()}
 
 
 def resolve_settings(
     layers: Iterable[tuple[SettingLayer, Mapping[str, tuple[object, str]]]],
     protocol: str,
-    given: Mapping[str, object],
+    typed: Mapping[str, object],
     kind: str = DECODER_ONLY,
 ) -> dict[str, Setting]:
     """Every setting that a ``kind`` of model has, with its origin and the layer that decided it.
@@ -249,28 +249,30 @@ def resolve_settings(
 
     Raises ``UserError`` for a name that is not in the table or not for this kind, or a bad value.
     """
-    own = {known.name for known in DEFINITIONS if kind in known.kinds}
+    applicable = {definition.name for definition in DEFINITIONS if kind in definition.kinds}
     resolved = {
-        known.name: Setting(known.default, known.origin) for known in DEFINITIONS if known.name in own
+        definition.name: Setting(definition.default, definition.origin)
+        for definition in DEFINITIONS
+        if definition.name in applicable
     }
     decided = [(SettingLayer.MODEL_KIND, KIND[kind]), *layers]
     if protocol == "plain":
-        plain = {name: entry for name, entry in PLAIN.items() if name in own}
+        plain = {name: entry for name, entry in PLAIN.items() if name in applicable}
         decided.append((SettingLayer.PROTOCOL, plain))
-    for name in given:
-        if name in DEFINITIONS_BY_NAME and name not in own:
+    for name in typed:
+        if name in DEFINITIONS_BY_NAME and name not in applicable:
             raise UserError(
                 f"--{name.replace('_', '-')} is for {' and '.join(DEFINITIONS_BY_NAME[name].kinds)} models; "
                 f"this run's is {kind}"
             )
     for layer, entries in decided:
         for name, (value, origin) in entries.items():
-            if name not in own:
+            if name not in applicable:
                 raise UnknownNameError(
-                    f"setting of {kind} models", name, own, "declared by a method, task or experiment"
+                    f"setting of {kind} models", name, applicable, "declared by a method, task or experiment"
                 )
             resolved[name] = Setting(DEFINITIONS_BY_NAME[name].parse(value), origin, layer)
-    for name, value in parse_typed_settings(given).items():
+    for name, value in parse_typed_settings(typed).items():
         resolved[name] = Setting(value, COMMAND_LINE, SettingLayer.COMMAND_LINE)
     values = {name: setting.value for name, setting in resolved.items()}
     if values["eval_every"] is not None and values["train_split"] == "dev":

@@ -138,8 +138,8 @@ class RunSpec:
 
 def is_part_of_identity(name: str, trains: bool) -> bool:
     """Whether another value of a setting makes another run; none of the training does where nothing trains."""
-    one = known.DEFINITIONS_BY_NAME[name]
-    return one.identity and (trains or one.stage != "train")
+    definition = known.DEFINITIONS_BY_NAME[name]
+    return definition.identity and (trains or definition.stage != "train")
 
 
 def select_training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def resolve_run_settings(
     task: Task,
     method: Method,
     options: Mapping[str, object],
-    given: Mapping[str, object],
+    typed: Mapping[str, object],
     model: str,
     scale: str,
     protocol: Protocol,
@@ -216,7 +216,7 @@ def resolve_run_settings(
         (SettingLayer.TASK, task.settings.get(scale, {})),
         (SettingLayer.EXPERIMENT, {name: entry for name, entry in preset.items() if name not in names}),
     ]
-    return ResolvedSettings(chosen, resolve_settings(layers, protocol, given, kind))
+    return ResolvedSettings(chosen, resolve_settings(layers, protocol, typed, kind))
 
 
 def make_spec(

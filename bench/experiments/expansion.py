@@ -53,7 +53,7 @@ class RunSelection:
 class ExperimentRun:
     """One run that an experiment wants, and the request for it, or why there is none here."""
 
-    wanted: PrescribedRun
+    prescribed: PrescribedRun
     request: RunRequest | None = None
     resolved: ResolvedSettings | None = None
     reason: str = ""
@@ -110,25 +110,25 @@ def expand_experiments(
     check_common_options(base)
     chosen = chosen or RunSelection()
     pieces = [
-        (name, one)
+        (name, run)
         for name in asked
-        for one in replace_seeds(list_prescribed_runs(name, scale), chosen.seeds)
+        for run in replace_seeds(list_prescribed_runs(name, scale), chosen.seeds)
     ]
-    varied = {name for _, one in pieces for name in one.varied}
+    varied = {name for _, run in pieces for name in run.varied}
     narrowing = {name: value for name, value in base.given.items() if name in varied}
     base = replace(base, given={n: v for n, v in base.given.items() if n not in narrowing})
     chosen = replace(chosen, settings={**chosen.settings, **narrowing})
 
     runs: dict[str, ExperimentRun] = {}
-    for name, one in pieces:
-        candidate = request_run(one, base)
-        kept = runs.setdefault(candidate.key, candidate)
-        kept.copies += 1
-        if name not in kept.experiments:
-            kept.experiments.append(name)
-    found = list(runs.values())
-    where = ", ".join(asked) if len(asked) <= 3 else "these experiments"
-    return Expansion(tuple(asked), scale, select_runs(found, chosen, where))
+    for name, run in pieces:
+        candidate = request_run(run, base)
+        entry = runs.setdefault(candidate.key, candidate)
+        entry.copies += 1
+        if name not in entry.experiments:
+            entry.experiments.append(name)
+    candidates = list(runs.values())
+    source = ", ".join(asked) if len(asked) <= 3 else "these experiments"
+    return Expansion(tuple(asked), scale, select_runs(candidates, chosen, source))
 
 
 def replace_seeds(runs: Sequence[PrescribedRun], typed_seeds: str | None) -> list[PrescribedRun]:
@@ -136,101 +136,105 @@ def replace_seeds(runs: Sequence[PrescribedRun], typed_seeds: str | None) -> lis
     if typed_seeds is None:
         return list(runs)
     seeds = parse_seeds(typed_seeds)
-    each = {repr(replace(one, seed=0).words()): one for one in runs}
-    return [replace(one, seed=seed) for one in each.values() for seed in seeds]
+    distinct = {repr(replace(run, seed=0).words()): run for run in runs}
+    return [replace(run, seed=seed) for run in distinct.values() for seed in seeds]
 
 
-def request_run(one: PrescribedRun, base: CommonOptions) -> ExperimentRun:
-    """The request for a wanted run; where its task, method or model is unknown, the reason."""
+def request_run(prescribed: PrescribedRun, base: CommonOptions) -> ExperimentRun:
+    """The request for a prescribed run; where its task, method or model is unknown, the reason."""
     try:
-        registry.get_task(one.task)
-        if one.model not in MODELS:
-            raise UnknownNameError("model", one.model, MODELS)
+        registry.get_task(prescribed.task)
+        if prescribed.model not in MODELS:
+            raise UnknownNameError("model", prescribed.model, MODELS)
         request = RunRequest(
-            registry.get_task(one.task),
-            registry.get_method(one.method),
+            registry.get_task(prescribed.task),
+            registry.get_method(prescribed.method),
             options={},
-            seed=one.seed,
-            common=replace(base, model=one.model),
-            preset={**one.options, **one.settings},
-            experiment=one.experiment,
-            selecting=(*one.options, *one.varied),
+            seed=prescribed.seed,
+            common=replace(base, model=prescribed.model),
+            preset={**prescribed.options, **prescribed.settings},
+            experiment=prescribed.experiment,
+            selecting=(*prescribed.options, *prescribed.varied),
         )
-        replace(request, common=replace(request.common, given={})).resolve(one.model)
+        replace(request, common=replace(request.common, given={})).resolve(prescribed.model)
     except UserError as error:
-        return ExperimentRun(one, reason=_why(error, one), key=repr(one.words()))
-    resolved = request.resolve(one.model)  # what is wrong with typed values is the user's to know
-    return ExperimentRun(one, request, resolved, key=run_key.compute_run_key(request, resolved))
+        return ExperimentRun(prescribed, reason=_why(error, prescribed), key=repr(prescribed.words()))
+    resolved = request.resolve(prescribed.model)  # what is wrong with typed values is the user's to know
+    return ExperimentRun(prescribed, request, resolved, key=run_key.compute_run_key(request, resolved))
 
 
-def _why(error: UserError, one: PrescribedRun) -> str:
+def _why(error: UserError, prescribed: PrescribedRun) -> str:
     """The reason in few words; a name that is not here needs no guesses at others."""
-    for kind, name in (("task", one.task), ("method", one.method), ("model", one.model)):
+    for kind, name in (("task", prescribed.task), ("method", prescribed.method), ("model", prescribed.model)):
         if isinstance(error, UnknownNameError) and (error.kind, error.name) == (kind, name):
             return f"{kind} {name} is not part of this installation"
     return str(error)
 
 
-def select_runs(runs: Sequence[ExperimentRun], chosen: RunSelection, where: str) -> list[ExperimentRun]:
+def select_runs(runs: Sequence[ExperimentRun], chosen: RunSelection, source: str) -> list[ExperimentRun]:
     """The runs that fit every selector; ``UserError`` where a selector, or all together, fit none."""
     if not runs:
         return []
-    kept = list(runs)
-    for what, text, values in (
-        ("task", chosen.tasks, [run.wanted.task for run in runs]),
-        ("model", chosen.models, [run.wanted.model for run in runs]),
+    selected = list(runs)
+    for attribute, text, values in (
+        ("task", chosen.tasks, [run.prescribed.task for run in runs]),
+        ("model", chosen.models, [run.prescribed.model for run in runs]),
     ):
         if text is not None:
             picked = [word.strip() for word in text.split(",")]
             for word in picked:
                 if word not in values:
-                    raise UnknownNameError(f"{what} of {where}", word, set(values))
-            kept = [run for run in kept if getattr(run.wanted, what) in picked]
+                    raise UnknownNameError(f"{attribute} of {source}", word, set(values))
+            selected = [run for run in selected if getattr(run.prescribed, attribute) in picked]
     if chosen.methods is not None:
-        kept = _by_method(runs, kept, chosen.methods, where)
+        selected = _by_method(runs, selected, chosen.methods, source)
     for name, value in parse_typed_settings(chosen.settings).items():
         have = {_value(run, name) for run in runs}
         if value not in have:
-            shown = ", ".join(sorted((format_value(one) for one in have - {None}), key=lambda s: (len(s), s)))
+            listing = ", ".join(
+                sorted((format_value(varied) for varied in have - {None}), key=lambda s: (len(s), s))
+            )
             flag = "--" + name.replace("_", "-")
-            raise UserError(f"{flag} {format_value(value)}: {where} has {shown}; expected one of them")
-        kept = [run for run in kept if _value(run, name) == value]
-    if not kept:
-        raise UserError(f"{where}: no run fits all of these selectors; see bench plan")
-    return kept
+            raise UserError(f"{flag} {format_value(value)}: {source} has {listing}; expected one of them")
+        selected = [run for run in selected if _value(run, name) == value]
+    if not selected:
+        raise UserError(f"{source}: no run fits all of these selectors; see bench plan")
+    return selected
 
 
 def _by_method(
-    runs: Sequence[ExperimentRun], kept: Iterable[ExperimentRun], selectors: str, where: str
+    runs: Sequence[ExperimentRun], selected: Iterable[ExperimentRun], selectors: str, source: str
 ) -> list[ExperimentRun]:
     """Those of ``kept`` that fit one of the method selectors, each of which must fit one of ``runs``."""
     parsed = registry.parse_selector(selectors)
     for name, options in parsed:
-        same = [run for run in runs if run.wanted.method == name]
+        same = [run for run in runs if run.prescribed.method == name]
         if not same:
-            raise UnknownNameError(f"method of {where}", name, {run.wanted.method for run in runs})
+            raise UnknownNameError(f"method of {source}", name, {run.prescribed.method for run in runs})
         if not any(_has_options(run, options) for run in same):
             if (method := registry.methods().get(name)) is not None:
                 method.resolve_options(options)  # a misspelt option or a bad value says so
-            shown = ",".join(f"{option}={value}" for option, value in options.items())
-            there = ", ".join(dict.fromkeys(run.wanted.selector for run in same))
-            raise UserError(f"--method {name}[{shown}]: {where} has {there}; expected some of them")
+            typed_options = ",".join(f"{option}={value}" for option, value in options.items())
+            listing = ", ".join(dict.fromkeys(run.prescribed.selector for run in same))
+            raise UserError(
+                f"--method {name}[{typed_options}]: {source} has {listing}; expected some of them"
+            )
     return [
         run
-        for run in kept
-        if any(run.wanted.method == name and _has_options(run, options) for name, options in parsed)
+        for run in selected
+        if any(run.prescribed.method == name and _has_options(run, options) for name, options in parsed)
     ]
 
 
 def _has_options(run: ExperimentRun, options: Mapping[str, str]) -> bool:
     if run.request is None or run.resolved is None:
-        return all(str(run.wanted.options.get(n, (None,))[0]) == value for n, value in options.items())
-    known = {option.name: option for option in run.request.method.options}
+        return all(str(run.prescribed.options.get(n, (None,))[0]) == value for n, value in options.items())
+    definitions = {option.name: option for option in run.request.method.options}
     for name, value in options.items():
-        if name not in known:
+        if name not in definitions:
             return False
         try:
-            parsed = known[name].parse(value, run.wanted.method)
+            parsed = definitions[name].parse(value, run.prescribed.method)
         except UserError:
             return False
         if run.resolved.options[name].value != parsed:
@@ -243,5 +247,7 @@ def _value(run: ExperimentRun, name: str) -> Any:
     if run.resolved is not None:
         return run.resolved.settings[name].value if name in run.resolved.settings else None
     return (
-        DEFINITIONS_BY_NAME[name].parse(run.wanted.settings[name][0]) if name in run.wanted.settings else None
+        DEFINITIONS_BY_NAME[name].parse(run.prescribed.settings[name][0])
+        if name in run.prescribed.settings
+        else None
     )

@@ -69,10 +69,15 @@ class PrescribedRun:
         return (self.scale, self.task, self.method, self.model, self.seed, chosen)
 
 
+def format_origin(name: str, reason: str) -> str:
+    """The origin of what an experiment prescribes, as records have it."""
+    return f"experiment {name}: {reason}"
+
+
 def list_experiments() -> tuple[str, ...]:
     """All experiments, tables first, by number."""
-    found = (path.stem for path in FOLDER.glob("*.toml"))
-    return tuple(sorted(found, key=lambda name: (not name.startswith("table"), len(name), name)))
+    stems = (path.stem for path in FOLDER.glob("*.toml"))
+    return tuple(sorted(stems, key=lambda name: (not name.startswith("table"), len(name), name)))
 
 
 def has_experiment(name: str) -> bool:
@@ -105,10 +110,10 @@ def load_experiment(name: str) -> Mapping[str, Any]:
     return content
 
 
-def _refuse_unknown(path: Path, table: Mapping[str, Any], known: set[str]) -> None:
+def _refuse_unknown(path: Path, table: Mapping[str, Any], allowed: set[str]) -> None:
     for key in table:
-        if key not in known:
-            raise UnknownNameError(f"key in {path}", key, known)
+        if key not in allowed:
+            raise UnknownNameError(f"key in {path}", key, allowed)
 
 
 def _check_grid(path: Path, grid: Mapping[str, Any], scale: str) -> None:
@@ -133,9 +138,9 @@ def _check_grid(path: Path, grid: Mapping[str, Any], scale: str) -> None:
 
 def _at(grid: Mapping[str, Any], scale: str) -> dict[str, Any]:
     """A grid as it is at a scale."""
-    own = grid.get(scale, {})
-    settings = {**grid.get("settings", {}), **own.get("settings", {})}
-    return {**grid, **own, "settings": settings}
+    scaled = grid.get(scale, {})
+    settings = {**grid.get("settings", {}), **scaled.get("settings", {})}
+    return {**grid, **scaled, "settings": settings}
 
 
 @cache
@@ -153,16 +158,16 @@ def list_prescribed_runs(name: str, scale: str) -> tuple[PrescribedRun, ...]:
 
 
 def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Iterator[PrescribedRun]:
-    methods = [one for text in grid["methods"] for one in parse_selector(text)]
+    methods = [selection for text in grid["methods"] for selection in parse_selector(text)]
     combinations = list(_settings(name, grid["settings"]))
     varied = tuple(n for n, entry in grid["settings"].items() if "values" in entry and "per" not in entry)
     for task, model, (method, options), settings, seed in itertools.product(
         grid["tasks"], grid["models"], methods, combinations, grid["seeds"]
     ):
-        own: dict[str, Entry] = {
-            key: (value, f"experiment {name}: {source}") for key, value in options.items()
+        prescribed_options: dict[str, Entry] = {
+            key: (value, format_origin(name, source)) for key, value in options.items()
         }
-        yield PrescribedRun(name, scale, task, method, own, model, seed, settings, varied)
+        yield PrescribedRun(name, scale, task, method, prescribed_options, model, seed, settings, varied)
 
 
 def _settings(name: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Entry]]:
@@ -175,19 +180,19 @@ def _settings(name: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[dic
         chosen: dict[str, Entry] = {}
         for key, entry in table.items():
             value = entry["value"] if "value" in entry else entry["values"][place[entry.get("per", key)]]
-            chosen[key] = (value, f"experiment {name}: {entry['origin']}")
+            chosen[key] = (value, format_origin(name, entry["origin"]))
         yield chosen
 
 
 def _reused(block: Mapping[str, Any], scale: str) -> Sequence[PrescribedRun]:
     """The runs of another experiment that a ``[[reuse]]`` names; they keep their experiment."""
     fitting = [
-        one
-        for one in list_prescribed_runs(block["experiment"], scale)
+        run
+        for run in list_prescribed_runs(block["experiment"], scale)
         # At scale mini one backbone plays the parts of all.
-        if (scale == "mini" or one.model in block.get("models", (one.model,)))
-        and one.task in block.get("tasks", (one.task,))
-        and one.method in block.get("methods", (one.method,))
+        if (scale == "mini" or run.model in block.get("models", (run.model,)))
+        and run.task in block.get("tasks", (run.task,))
+        and run.method in block.get("methods", (run.method,))
     ]
     if not fitting:
         raise DataError(f"[[reuse]] of {block['experiment']} at scale {scale} fits no run")

@@ -8,10 +8,11 @@ a run's name and looks it up in the store; elsewhere a run is found there by its
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from bench.config import run_key
 from bench.config.request import RunRequest, SpecifiedRun, build_specified_run, list_splits
@@ -20,15 +21,32 @@ from bench.data.dataset import found
 from bench.errors import DataError, UserError
 from bench.experiments.cost_model import Estimate, History
 from bench.experiments.expansion import Expansion, ExperimentRun
-from bench.experiments.files import load_experiment
+from bench.experiments.files import format_origin, load_experiment
 from bench.models.catalogue import Located, locate
+from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system.json_files import read_json
 from bench.task import Prepared
 
-STATES = ("done", "running", "failed", "interrupted", "to do", "not available")
-"""In the order of what is known best: a run that is done once is done."""
+
+class PlanState(StrEnum):
+    """Where a planned run stands, in the order of what is known best: a run that is done once is done."""
+
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    TO_DO = "to do"
+    NOT_AVAILABLE = "not available"
+
+
+class StoredState(NamedTuple):
+    """What the store says of a run: ``detail`` is the kind of a failure."""
+
+    state: PlanState
+    detail: str = ""
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,7 @@ class PlannedRun:
     """One run of a plan."""
 
     candidate: ExperimentRun
-    state: str
+    state: PlanState
     detail: str = ""
     """The kind of a failure; the reason why a run is not available."""
     run_id: str | None = None
@@ -54,7 +72,7 @@ class ExperimentPlan:
     def count(self) -> dict[str, int]:
         """How many runs are in each state."""
         states = Counter(run.state for run in self.runs)
-        return {state: states[state] for state in STATES}
+        return {state.value: states[state] for state in PlanState}
 
     def seconds_left(self) -> float:
         """The estimates of what is not done yet."""
@@ -79,67 +97,69 @@ class ExperimentPlan:
         )
 
     def _open(self) -> list[PlannedRun]:
-        return [run for run in self.runs if run.state not in ("done", "not available")]
+        finished = (PlanState.DONE, PlanState.NOT_AVAILABLE)
+        return [run for run in self.runs if run.state not in finished]
 
 
 def plan_runs(expansion: Expansion, store: Store) -> ExperimentPlan:
     """Where every run of ``expansion`` stands, and its cost."""
-    known = Known(store)
-    finder = LocalInputs()
-    return ExperimentPlan(
-        expansion, tuple(_planned(candidate, known, finder) for candidate in expansion.runs)
+    stored, inputs = StoredStates(store), LocalInputs()
+    return ExperimentPlan(expansion, tuple(_plan_run(run, stored, inputs) for run in expansion.runs))
+
+
+def _plan_run(candidate: ExperimentRun, stored: StoredStates, inputs: LocalInputs) -> PlannedRun:
+    if candidate.request is None or candidate.resolved is None:
+        return PlannedRun(candidate, PlanState.NOT_AVAILABLE, candidate.reason)
+    specified = inputs.specify(candidate.request, candidate.resolved)
+    run_id = specified.spec.run_id if specified else None
+    stored_state = stored.find(candidate.key, run_id)
+    estimate = stored.history.estimate(candidate.request, candidate.resolved)
+    return PlannedRun(
+        candidate, stored_state.state, stored_state.detail, run_id or stored_state.run_id, estimate
     )
 
 
-def _planned(candidate: ExperimentRun, known: Known, finder: LocalInputs) -> PlannedRun:
-    if candidate.request is None or candidate.resolved is None:
-        return PlannedRun(candidate, "not available", candidate.reason)
-    there = finder.find(candidate.request, candidate.resolved)
-    run_id = there.spec.run_id if there else None
-    state, detail, seen = known.state(candidate.key, run_id)
-    estimate = known.history.estimate(candidate.request, candidate.resolved)
-    return PlannedRun(candidate, state, detail, run_id or seen, estimate)
-
-
-class Known:
-    """What the store knows, read once."""
+class StoredStates:
+    """What the store says of every run, read once."""
 
     def __init__(self, store: Store) -> None:
-        self.by_id: dict[str, tuple[str, str, str | None]] = {}
-        self.by_key: dict[str, list[tuple[str, str, str | None]]] = {}
+        self.by_id: dict[str, StoredState] = {}
+        self.by_key: dict[str, list[StoredState]] = {}
         finished = []
         for folder in store.runs():
             record = folder.latest_record()
-            if record is not None and record["status"] != "done":
+            if record is not None and record.status is not RunStatus.DONE:
                 record = folder.done_record() or record  # done once is done
-            if record is not None and record["status"] == "done":
+            if record is not None and record.status is RunStatus.DONE:
                 finished.append(record)
-            state, detail = _state(folder, record)
-            entry = (state, detail, folder.run_id)
+            entry = _read_state(folder, record)
             self.by_id[folder.run_id] = entry
-            if key := _key_of(folder, record):
+            key = _key_of(folder, record)
+            if key is not None:
                 self.by_key.setdefault(key, []).append(entry)
         self.history = History(finished)
 
-    def state(self, key: str, run_id: str | None) -> tuple[str, str, str | None]:
-        """(state, detail, run id if one is known) of a run, by its name or else by its outline."""
+    def find(self, key: str, run_id: str | None) -> StoredState:
+        """Where a run stands, by its name or else by its outline."""
         if run_id is not None:
-            return self.by_id.get(run_id, ("to do", "", None))
-        same = self.by_key.get(key, [])
-        return min(same, key=lambda one: STATES.index(one[0]), default=("to do", "", None))
+            return self.by_id.get(run_id, StoredState(PlanState.TO_DO))
+        order = list(PlanState)
+        entries = self.by_key.get(key, [])
+        return min(entries, key=lambda entry: order.index(entry.state), default=StoredState(PlanState.TO_DO))
 
 
-def _state(folder: RunDir, record: Mapping[str, Any] | None) -> tuple[str, str]:
-    if record is not None and record["status"] == "done":
-        return "done", ""
+def _read_state(folder: RunDir, record: Record | None) -> StoredState:
+    if record is not None and record.status is RunStatus.DONE:
+        return StoredState(PlanState.DONE, run_id=folder.run_id)
     if folder.worker() is not None:
-        return "running", ""
-    if record is None or record["status"] == "cancelled":
-        return "interrupted", "continues"
-    return "failed", str((record.get("error") or {}).get("kind", ""))
+        return StoredState(PlanState.RUNNING, run_id=folder.run_id)
+    if record is None or record.status is RunStatus.CANCELLED:
+        return StoredState(PlanState.INTERRUPTED, "continues", folder.run_id)
+    detail = record.error.kind if record.error else None
+    return StoredState(PlanState.FAILED, detail or "", folder.run_id)
 
 
-def _key_of(folder: RunDir, record: Mapping[str, Any] | None) -> str | None:
+def _key_of(folder: RunDir, record: Record | None) -> str | None:
     """The outline's key of a stored run; None where it has left nothing to tell it by."""
     try:
         return run_key.compute_record_key(record if record is not None else read_json(folder.spec))
@@ -154,11 +174,11 @@ class LocalInputs:
         self._data: dict[tuple[str, Path | None, str, tuple[str, ...]], Prepared | None] = {}
         self._models: dict[str, Located | None] = {}
 
-    def find(self, request: RunRequest, resolved: ResolvedSettings) -> SpecifiedRun | None:
+    def specify(self, request: RunRequest, resolved: ResolvedSettings) -> SpecifiedRun | None:
         """The request with what it needs, or None where that is not here."""
         model = self._model(request.model)
         data = self._prepared(request, list_splits(request, resolved)) if model else None
-        return build_specified_run(request, model, data) if model and data else None
+        return build_specified_run(request, model, data, resolved) if model and data else None
 
     def _model(self, name: str) -> Located | None:
         if name not in self._models:
@@ -206,16 +226,16 @@ def describe_experiment(name: str) -> dict[str, Any]:
 
 
 def _as_json(run: PlannedRun) -> dict[str, Any]:
-    wanted, estimate = run.candidate.wanted, run.estimate
+    prescribed, estimate = run.candidate.prescribed, run.estimate
     return {
         "experiments": run.candidate.experiments,
         "run_id": run.run_id,
         "key": run.candidate.key if run.candidate.request else None,
-        "task": wanted.task,
-        "method": wanted.selector,
-        "model": wanted.model,
-        "seed": wanted.seed,
-        "state": run.state,
+        "task": prescribed.task,
+        "method": prescribed.selector,
+        "model": prescribed.model,
+        "seed": prescribed.seed,
+        "state": run.state.value,
         "detail": run.detail,
         "estimate": {"seconds": round(estimate.seconds, 1), "basis": estimate.basis} if estimate else None,
         "options": list_settings(run, "options"),
@@ -223,33 +243,42 @@ def _as_json(run: PlannedRun) -> dict[str, Any]:
     }
 
 
-def list_settings(run: PlannedRun, which: str) -> dict[str, dict[str, Any]]:
-    """``options`` or ``settings`` of a run with values and origins; what the file prescribes if not resolved."""
+def list_settings(run: PlannedRun, table: Literal["options", "settings"]) -> dict[str, dict[str, Any]]:
+    """Options or settings of a run with values and origins; what the file prescribes if not resolved."""
     resolved = run.candidate.resolved
     if resolved is not None:
-        table = resolved.options if which == "options" else resolved.settings
-        return {name: {"value": one.value, "origin": one.origin} for name, one in table.items()}
-    wanted = run.candidate.wanted
-    entries = wanted.options if which == "options" else wanted.settings
+        settings = resolved.options if table == "options" else resolved.settings
+        return {name: {"value": s.value, "origin": s.origin} for name, s in settings.items()}
+    prescribed = run.candidate.prescribed
+    entries = prescribed.options if table == "options" else prescribed.settings
     return {name: {"value": value, "origin": origin} for name, (value, origin) in entries.items()}
 
 
-def list_prescribed_values(runs: Sequence[PlannedRun]) -> list[tuple[str, list[object], str]]:
-    """What the experiment's file decides for these runs: (option or setting, its values, origin)."""
-    found: dict[tuple[str, str], list[object]] = {}
+class PrescribedValues(NamedTuple):
+    """An option or setting that an experiment's file decides, its values in these runs, and why."""
+
+    name: str
+    values: list[object]
+    origin: str
+
+
+def list_prescribed_values(runs: Sequence[PlannedRun]) -> list[PrescribedValues]:
+    """What the experiments' files decide for these runs."""
+    table: dict[tuple[str, str], PrescribedValues] = {}
     for run in runs:
-        wanted = run.candidate.wanted
-        for name, (value, origin) in {**wanted.options, **wanted.settings}.items():
-            values = found.setdefault((name, origin), [])
-            if value not in values:
-                values.append(value)
-    return [(name, values, origin) for (name, origin), values in found.items()]
+        prescribed = run.candidate.prescribed
+        for name, (value, origin) in {**prescribed.options, **prescribed.settings}.items():
+            words = origin.removeprefix(format_origin(prescribed.experiment, ""))
+            entry = table.setdefault((name, words), PrescribedValues(name, [], words))
+            if value not in entry.values:
+                entry.values.append(value)
+    return list(table.values())
 
 
 def list_differing_settings(runs: Sequence[PlannedRun]) -> list[str]:
     """The settings whose values differ between these runs, in the table's order."""
     values: dict[str, set[str]] = {}
     for run in runs:
-        for name, one in list_settings(run, "settings").items():
-            values.setdefault(name, set()).add(repr(one["value"]))
-    return [name for name, found in values.items() if len(found) > 1]
+        for name, setting in list_settings(run, "settings").items():
+            values.setdefault(name, set()).add(repr(setting["value"]))
+    return [name for name, distinct in values.items() if len(distinct) > 1]

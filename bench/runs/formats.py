@@ -87,12 +87,12 @@ class Joined:
         return tuned.positions - tuned.reserved_positions
 
     def check_room(self, prompts: Sequence[Sequence[int]], tuned: TunedBase) -> None:
-        room, wanted = self.room(tuned), self.spec["max_new_tokens"]
+        room, limit = self.room(tuned), self.spec["max_new_tokens"]
         longest = max(len(prompt) for prompt in prompts)
         # The last token is generated and not read.
-        if longest + wanted - 1 > room:
+        if longest + limit - 1 > room:
             raise UserError(
-                f"--max-new-tokens {wanted}: the longest of {len(prompts)} sources has {longest} tokens and the "
+                f"--max-new-tokens {limit}: the longest of {len(prompts)} sources has {longest} tokens and the "
                 f"model {room} positions for both (without the method's own); "
                 f"expected at most {max(0, room - longest + 1)}, or a shorter prefix"
             )
@@ -129,7 +129,7 @@ class Framed:
 
         read, short = frame(self.tokenizer, sources, self.spec["max_source_tokens"])
         written, shorter = frame(self.tokenizer, targets, self.spec["max_target_tokens"])
-        cut = sum(one or other for one, other in zip(short, shorter, strict=True))
+        cut = sum(source_cut or target_cut for source_cut, target_cut in zip(short, shorter, strict=True))
         return list(zip(read, written, strict=True)), cut
 
     def prompts(self, sources: Sequence[str]) -> list[list[int]]:

@@ -14,6 +14,7 @@ from typing import Any
 from bench import metrics
 from bench.config.request import Resolver, RunRequest, SpecifiedRun
 from bench.errors import UserError
+from bench.metric import ScoreStatus
 from bench.runs import rescoring
 from bench.runs.attempt import Attempt
 from bench.runs.failures import is_interrupt
@@ -101,23 +102,21 @@ def record_failure(attempt: Attempt, folder: RunDir, error: BaseException) -> No
         ) from error
 
 
-def list_stale_scores(task: Task, record: Mapping[str, Any]) -> list[str]:
+def list_stale_scores(task: Task, record: Record) -> list[str]:
     """The scores of a finished run that are missing and can be computed by now, or whose scorer changed."""
-    again = (evaluation.NOT_YET, evaluation.FAILED)
-    scores = record["scores"]["all"]
+    scores = record.scores["all"]
+    again = (ScoreStatus.NOT_IMPLEMENTED, ScoreStatus.FAILED)
     missing = [
         name
         for name in evaluation.names(task)
-        if metrics.find(task.name, name) is not None
-        and (name not in scores or str(scores[name].get("reason", "")).startswith(again))
+        if metrics.find(task.name, name) is not None and (name not in scores or scores[name].status in again)
     ]
     return missing + [name for name in golden.changed(task.name, record["scores"]) if name not in missing]
 
 
-def list_failed_scores(record: Mapping[str, Any]) -> list[str]:
+def list_failed_scores(record: Record) -> list[str]:
     """The scores that should have been computed and were not: the run is kept and the command fails."""
-    scores = record["scores"]["all"]
-    return [name for name, one in scores.items() if (one.get("reason") or "").startswith(evaluation.FAILED)]
+    return [name for name, score in record.scores["all"].items() if score.status is ScoreStatus.FAILED]
 
 
 def write_failure_record(folder: RunDir, record: Mapping[str, Any]) -> None:

@@ -42,17 +42,17 @@ def reuse_training(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | 
 
     None where there is no such run, or where its parameters are no longer what its training left.
     """
-    for other in Store(folder.path.parent).runs():
-        same_name = other.run_id.startswith(f"{spec.task}-{spec.method}-{spec.model}-s{spec.seed}-")
-        if not same_name or other.run_id == folder.run_id:
+    for candidate in Store(folder.path.parent).runs():
+        same_name = candidate.run_id.startswith(f"{spec.task}-{spec.method}-{spec.model}-s{spec.seed}-")
+        if not same_name or candidate.run_id == folder.run_id:
             continue
-        facts = other.stage_facts("train", key)
+        facts = candidate.stage_facts("train", key)
         if facts is None or facts["training"] is None:  # nothing was trained: building it is as quick
             continue
         with replacing(folder.parameters) as temporary:
-            link_or_copy(other.parameters, temporary)
-        write_jsonl_atomic(folder.log, other.read_log())
-        training = {**facts["training"], "taken_from": facts["training"]["taken_from"] or other.run_id}
+            link_or_copy(candidate.parameters, temporary)
+        write_jsonl_atomic(folder.log, candidate.read_log())
+        training = {**facts["training"], "taken_from": facts["training"]["taken_from"] or candidate.run_id}
         return {**facts, "training": training}
     return None
 

@@ -37,9 +37,9 @@ class Stopping:
 
         A scheduler sends several for one wish: in a job the later ones change nothing.
         """
-        wanted = (signal.SIGINT, signal.SIGTERM, *(self.place.signals if self.place else ()))
+        signals = (signal.SIGINT, signal.SIGTERM, *(self.place.signals if self.place else ()))
         try:
-            old = {number: signal.signal(number, self.ask) for number in wanted}
+            old = {number: signal.signal(number, self.ask) for number in signals}
         except ValueError:  # not in the main thread, where signals cannot be caught
             yield
             return

@@ -40,7 +40,7 @@ def list_numbers(directory: Path) -> list[int]:
         names = os.listdir(directory)  # noqa: PTH208 - thousands of runs: names only
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
+    return sorted(int(match[1]) for name in names if (match := _NUMBERED.fullmatch(name)))
 
 
 def get_numbered_path(directory: Path, number: int) -> Path:
@@ -55,16 +55,16 @@ class Lease:
     empties the file, which needs no disk space and keeps the number.
     """
 
-    def __init__(self, directory: Path, number: int, what: str, content: str) -> None:
+    def __init__(self, directory: Path, number: int, subject: str, content: str) -> None:
         self.path = get_numbered_path(directory, number)
         self.content = content
         self.lost = False
-        self._number, self._what, self._pid = number, what, os.getpid()
+        self._number, self._what, self._pid = number, subject, os.getpid()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     @classmethod
-    def take(cls, directory: Path, what: str, stale_after: float) -> Lease:
+    def take(cls, directory: Path, subject: str, stale_after: float) -> Lease:
         """Become the holder, or say who is."""
         started = processes.process_started(os.getpid())
         owner = {"host": socket.gethostname(), "machine": processes.machine(), "pid": os.getpid()}
@@ -74,12 +74,12 @@ class Lease:
             highest = max(list_numbers(directory), default=0)
             if highest and (holder := find_holder(directory, highest, stale_after)):
                 raise LeaseHeldError(
-                    f"{what} is being worked on by pid {holder['pid']} on {holder['host']} (last sign of "
+                    f"{subject} is being worked on by pid {holder['pid']} on {holder['host']} (last sign of "
                     f"life {holder['silent_s']:.0f} s ago). Wait for it, or, if you know that it is gone, "
                     f"remove {holder['file']} and try again.",
                     holder,
                 )
-            claim = cls(directory, highest + 1, what, json_files.to_json(owner, indent=2) + "\n")
+            claim = cls(directory, highest + 1, subject, json_files.to_json(owner, indent=2) + "\n")
             try:
                 files.create_new(claim.path, claim.content)
             except files.Taken:
@@ -89,7 +89,7 @@ class Lease:
                 return claim
             # Our number had been used, left and outnumbered while we looked at the one before it.
             claim.path.unlink(missing_ok=True)
-        raise UserError(f"too many processes want to work on {what} at once; start one")
+        raise UserError(f"too many processes want to work on {subject} at once; start one")
 
     def beat(self) -> None:
         """Give a sign of life; UserError if the claim was taken over or removed meanwhile."""
@@ -156,13 +156,17 @@ def find_holder(directory: Path, number: int, stale_after: float) -> dict[str, A
     try:
         owner = json_files.parse_json(path, content)
         who = {name: owner[name] for name in ("host", "pid", "since")}
-        here, started = owner["machine"] == processes.machine(), owner["started"]
-        if not here and owner.get("job") is not None and owner["job"] == os.environ.get(JOB_VARIABLE):
+        on_this_machine, started = owner["machine"] == processes.machine(), owner["started"]
+        if (
+            not on_this_machine
+            and owner.get("job") is not None
+            and owner["job"] == os.environ.get(JOB_VARIABLE)
+        ):
             return None  # this very job, before the scheduler ended it there and started it again here
     except (DataError, KeyError, TypeError):  # damaged: its age decides
-        who, here, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
+        who, on_this_machine, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
     silent = max(0.0, read_file_system_time(directory) - beaten)
-    alive = processes.process_started(who["pid"]) == started if here else silent <= stale_after
+    alive = processes.process_started(who["pid"]) == started if on_this_machine else silent <= stale_after
     return {**who, "silent_s": silent, "file": str(path)} if alive else None
 
 

@@ -176,9 +176,9 @@ class RunDir:
     def trim_log(self, keep: Callable[[Document], bool]) -> None:
         """Drop lines written after the checkpoint that training resumes from: they will come again."""
         lines = self.read_log()
-        kept = [line for line in lines if keep(line)]
-        if len(kept) != len(lines):
-            json_files.write_jsonl_atomic(self.log, kept)
+        remaining = [line for line in lines if keep(line)]
+        if len(remaining) != len(lines):
+            json_files.write_jsonl_atomic(self.log, remaining)
 
     # --- stages
 

@@ -114,10 +114,10 @@ class Store:
         return [record.document for record in self.read_done()]
 
     def select(
-        self, where: Mapping[str, Any] | Callable[[Document], bool], latest: bool = True
+        self, condition: Mapping[str, Any] | Callable[[Document], bool], latest: bool = True
     ) -> list[Document]:
         """Records that fit: ``select({"spec.task": "webnlg", "status": ["done", "failed"]})``."""
-        return [record for record in self.records(latest) if _fits(record, where)]
+        return [record for record in self.records(latest) if _fits(record, condition)]
 
     def _gather(self, read: Callable[[RunDir, list[DamagedRecord]], list[Record]]) -> list[Record]:
         damaged: list[DamagedRecord] = []
@@ -126,12 +126,12 @@ class Store:
         return records
 
 
-def _fits(record: Document, where: Mapping[str, Any] | Callable[[Document], bool]) -> bool:
-    if not isinstance(where, Mapping):
-        return where(record)
-    for path, wanted in where.items():
+def _fits(record: Document, condition: Mapping[str, Any] | Callable[[Document], bool]) -> bool:
+    if not isinstance(condition, Mapping):
+        return condition(record)
+    for path, expected in condition.items():
         value = lookup(record, path)
-        several = isinstance(wanted, list | tuple | set | frozenset)
-        if value not in wanted if several else value != wanted:
+        several = isinstance(expected, list | tuple | set | frozenset)
+        if value not in expected if several else value != expected:
             return False
     return True

@@ -50,7 +50,7 @@ def count_progress(records: Sequence[Record], names: Sequence[str]) -> tuple[Pro
         for scale in SCALES
     ]
     wanted = {
-        (run.wanted.task, run.wanted.method, run.wanted.model, scale, run.wanted.seed)
+        (run.prescribed.task, run.prescribed.method, run.prescribed.model, scale, run.prescribed.seed)
         for _, scale, expansion in found
         for run in expansion.runs
     }

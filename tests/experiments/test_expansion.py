@@ -116,7 +116,7 @@ def test_the_length_of_low_data_training_is_table_8() -> None:
 def test_only_what_is_not_installed_is_not_available() -> None:
     for scale in SCALES:
         for one in expand_experiments("all", scale).unavailable:
-            assert one.wanted.task.startswith("xsum"), one.reason
+            assert one.prescribed.task.startswith("xsum"), one.reason
             assert "is not part of this installation" in one.reason
 
 
@@ -133,10 +133,10 @@ def test_what_experiments_prescribe_is_what_the_runs_have(scale: str) -> None:
     for one in expand_experiments("all", scale).runs:
         if one.resolved is None:
             continue
-        for name, (value, origin) in one.wanted.settings.items():
+        for name, (value, origin) in one.prescribed.settings.items():
             assert one.resolved.settings[name].value == value
             assert one.resolved.settings[name].origin == origin
-        for name, (_, origin) in one.wanted.options.items():
+        for name, (_, origin) in one.prescribed.options.items():
             assert one.resolved.options[name].origin == origin
 
 
@@ -175,7 +175,7 @@ def test_a_run_that_several_experiments_need_is_one() -> None:
     assert len(both.runs) == 63 + 21 - 3
     assert both.duplicates == 3
     shared = [run for run in both.runs if len(run.experiments) == 2]
-    assert {run.wanted.selector for run in shared} == {"prefix"}
+    assert {run.prescribed.selector for run in shared} == {"prefix"}
     # Another wording of the same run: length 10 is DART's in Table 6.
     lengths = expand_experiments(
         ["table2", "figure4"], "paper", RunSelection(tasks="dart", models="gpt2-medium", methods="prefix")
@@ -251,10 +251,11 @@ def test_seeds_that_are_typed_extend_an_experiment() -> None:
     # Subsets and seeds of low-data runs stay apart: each subset has every seed.
     few = expand_experiments("figure3", "paper", RunSelection(tasks="e2e", methods="ft-full", seeds="7"))
     asked = [
-        (run.wanted.settings["train_subset"][0], run.wanted.settings["data_seed"][0]) for run in few.runs
+        (run.prescribed.settings["train_subset"][0], run.prescribed.settings["data_seed"][0])
+        for run in few.runs
     ]
     assert len(asked) == len(set(asked)) == 4 * 5
-    assert {run.wanted.seed for run in few.runs} == {7}
+    assert {run.prescribed.seed for run in few.runs} == {7}
 
 
 def test_settings_that_vary_narrow_and_others_override() -> None:

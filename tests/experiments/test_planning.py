@@ -51,14 +51,14 @@ MEDIUM = RunSelection(tasks="e2e", models="gpt2-medium", seeds="101")
 
 def test_states_come_from_the_store_without_data_or_weights(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    by_method = {one.wanted.selector: one for one in expand_experiments("table2", "paper", MEDIUM).runs}
+    by_method = {one.prescribed.selector: one for one in expand_experiments("table2", "paper", MEDIUM).runs}
     assert len(by_method) == 5
     done = leave(store, by_method["prefix"])
     leave(store, by_method["ft-full"], "failed", error={"kind": "out-of-memory", "message": "no room"})
     leave(store, by_method["ft-top2"], "cancelled")
     leave(store, by_method["adapter[size=3%]"], None)
     made = plan_runs(expand_experiments("table2", "paper", MEDIUM), store)
-    states = {run.candidate.wanted.selector: (run.state, run.detail) for run in made.runs}
+    states = {run.candidate.prescribed.selector: (run.state, run.detail) for run in made.runs}
     assert states == {
         "prefix": ("done", ""),
         "ft-full": ("failed", "out-of-memory"),
