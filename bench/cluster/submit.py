@@ -277,9 +277,7 @@ def check(cluster: str, steps: Sequence[Step]) -> None:
     try:
         import submitit  # noqa: F401 - asked only whether it is here
     except ImportError as error:
-        raise UnavailableError(
-            "bench submit needs the package submitit: pip install 'prefix-bench[cluster]'"
-        ) from error
+        raise UnavailableError("bench submit needs the package submitit: pip install submitit") from error
     if cluster == "slurm":
         import shutil
 

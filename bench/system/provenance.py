@@ -23,14 +23,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import bench
+
 ROOT = Path(__file__).resolve().parents[2]
 SCORED_BY = ("bench", "tasks", "baselines")  # the folders whose code can move a score
 
 # Packages whose version can move a score, a parameter or a duration: of the dependencies in pyproject.toml
-# all but those that only show something or guard against hostile files.
+# all but those that only show something, check documents, start jobs or guard against hostile files.
 PACKAGES = (
     "prefix-bench",
     "accelerate",
+    "bert-score",
+    "datasets",
     "huggingface-hub",
     "nltk",
     "numpy",
@@ -125,9 +129,15 @@ def _content_sha256(root: Path, names: Iterable[str]) -> str:
 
 
 def package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Versions of Python and of the installed packages among ``names``; missing ones are absent."""
+    """Versions of Python and of the installed packages among ``names``; missing ones are absent.
+
+    The version of this package is that of the code that runs, installed or not.
+    """
     versions = {"python": platform.python_version()}
     for name in names:
+        if name == "prefix-bench":  # metadata may be missing (a checkout) or another copy's
+            versions[name] = bench.__version__
+            continue
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             version = importlib.metadata.version(name)
             if version:  # a damaged installation has None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import bench
 from bench.system import provenance
 
 ROOT = Path(__file__).resolve().parents[2]  # scripts started here find the package
@@ -144,10 +146,21 @@ def test_versions() -> None:
     }
 
 
+def test_a_record_names_the_version_of_the_code_that_runs_installed_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert provenance.package_versions()["prefix-bench"] == bench.__version__
+
+
 def test_every_dependency_that_can_move_a_result_is_named() -> None:
     project = tomllib.loads((provenance.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = {re.split("[<>=]", one)[0] for one in project["dependencies"]}
-    without_a_say = {"click", "defusedxml", "matplotlib", "tqdm"}
+    shows = {"click", "jinja2", "matplotlib", "pandas", "rich", "tqdm"}
+    without_a_say = {*shows, "defusedxml", "pydantic", "submitit"}
     assert without_a_say <= needed
     assert set(provenance.PACKAGES) == {project["name"], *needed - without_a_say}
 
