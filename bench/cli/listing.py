@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from bench.cli import print_json, print_table
 from bench.cli.options import json_option, runs_option
-from bench.errors import UnknownNameError
+from bench.errors import UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "runs")
+TABLE_FORMATS = ("csv", "parquet", "md")
+"""Of the table of runs (``bench.store.Store.frame``)."""
+READ_COLUMNS = ("run_id", "status", "comparable", "parameters.stored", "seconds.all_attempts", "ended")
+"""What people read of the table of runs; Markdown has these and the scores, the other formats have everything."""
 
 
 @click.command(
@@ -20,31 +29,36 @@ KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "runs
 Examples:
   bench list tasks
   bench list methods --model gpt2-medium      trained and stored parameters, the paper's share beside
-  bench list runs --json""",
+  bench list runs --json
+  bench list runs --format csv > runs.csv     a row per run: options, settings, every score, times
+  bench list runs --out runs.parquet          the same for pandas.read_parquet""",
 )
 @click.argument("kind", metavar="|".join(KINDS))
 @click.option("--model", default=None, help="With methods: count parameters for this backbone (needs torch).")
+@click.option(
+    "--format",
+    "table_format",
+    default=None,
+    metavar="|".join(TABLE_FORMATS),
+    help="With runs: every run as a row of a table. Markdown has the columns that people read, the others all.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With runs: the table's file; its ending says the format where --format does not.",
+)
 @runs_option
 @json_option
-def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
+def command(
+    kind: str, model: str | None, table_format: str | None, out: Path | None, runs: Path, as_json: bool
+) -> None:
     """List tasks, methods, models, experiments, metrics, claims or runs."""
     if kind not in KINDS:
         raise UnknownNameError("list", kind, KINDS)
-    rows: list[dict[str, Any]]
-    if kind == "tasks":
-        rows = tasks()
-    elif kind == "methods":
-        rows = audited(model) if model else methods()
-    elif kind == "models":
-        rows = models()
-    elif kind == "experiments":
-        rows = experiments()
-    elif kind == "metrics":
-        rows = metrics()
-    elif kind == "claims":
-        rows = claims()
-    else:
-        rows = stored(runs)
+    if table_format is not None or out is not None:
+        write_run_table(runs, choose_table_format(kind, table_format, out, as_json), out)
+        return
+    rows = list_rows(kind, model, runs)
     if as_json:
         print_json(rows)
         return
@@ -52,10 +66,100 @@ def command(kind: str, model: str | None, runs: Path, as_json: bool) -> None:
         click.echo(f"no {kind}" + (f" in {runs}" if kind == "runs" else ""))
         return
     header = list(dict.fromkeys(name for row in rows for name in row))
-    print_table(header, [[shown(row.get(name), name) for name in header] for row in rows])
+    print_table(header, [[format_value(row.get(name), name) for name in header] for row in rows])
 
 
-def shown(value: object, name: str = "") -> object:
+def list_rows(kind: str, model: str | None, runs: Path) -> list[dict[str, Any]]:
+    """What is listed: a mapping per task, method, ... ; ``model`` counts the methods' parameters."""
+    if kind == "runs":
+        return list_runs(runs)
+    if kind == "methods" and model:
+        return count_parameters(model)
+    listings: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "tasks": list_tasks,
+        "methods": list_methods,
+        "models": list_models,
+        "experiments": list_available_experiments,
+        "metrics": list_metrics,
+        "claims": list_claims,
+    }
+    return listings[kind]()
+
+
+# --- the table of runs
+
+
+def choose_table_format(kind: str, table_format: str | None, out: Path | None, as_json: bool) -> str:
+    """The format from the option or from the file's ending; ``UserError`` for what cannot be written."""
+    if kind != "runs":
+        raise UserError(f"--format and --out are for runs, not for {kind}; try bench list runs, or --json")
+    if as_json:
+        raise UserError("--json is one document of its own; leave it out, or leave out --format and --out")
+    if table_format is None:
+        table_format = str(out).rpartition(".")[2] if out is not None else ""
+        if table_format not in TABLE_FORMATS:
+            endings = ", ".join(f".{name}" for name in TABLE_FORMATS)
+            raise UserError(f"{out} does not say its format: expected an ending in {endings}, or --format")
+    if table_format not in TABLE_FORMATS:
+        raise UnknownNameError("format", table_format, TABLE_FORMATS)
+    if table_format == "parquet" and out is None and sys.stdout.isatty():
+        raise UserError("parquet is not for a terminal; add --out runs.parquet, or > runs.parquet")
+    return table_format
+
+
+def write_run_table(runs: Path, table_format: str, out: Path | None) -> None:
+    """Every run as a row (``bench.store.Store.frame``), to ``out`` or to standard output."""
+    from bench.store.store import Store
+    from bench.system.files import write_atomic
+    from bench.system.progress import say
+
+    store = Store(runs)
+    table = store.frame()
+    for damage in store.damaged:
+        say(str(damage), important=True)
+    if table_format == "parquet":
+        content: bytes = table.to_parquet(None, index=False)
+    else:
+        text = format_markdown(table) if table_format == "md" else format_csv(table)
+        content = text.encode("utf-8", "replace")
+    if out is None:
+        click.echo(content, nl=False)
+    else:
+        write_atomic(out, content)
+        click.echo(f"{out}: {len(table):,} runs", err=True)
+
+
+def format_csv(table: pd.DataFrame) -> str:
+    """Comma-separated; texts that a spreadsheet would take for a formula get a quotation mark in front."""
+    from reports.render.csv_table import guard_value
+
+    texts = [name for name in table.columns if str(table[name].dtype) == "string"]
+    safe = table.assign(**{name: table[name].map(guard_value, na_action="ignore") for name in texts})
+    return str(safe.to_csv(index=False, lineterminator="\r\n"))
+
+
+def format_markdown(table: pd.DataFrame) -> str:
+    """A table of ``READ_COLUMNS`` and the scores."""
+    scores = [name for name in table.columns if name.startswith("score.")]
+    names = [*READ_COLUMNS[:3], *scores, *READ_COLUMNS[3:]]
+    texts = table[names].astype("object").map(format_markdown_value, na_action="ignore")
+    return str(texts.fillna("").to_markdown(index=False, disable_numparse=True)) + "\n"
+
+
+def format_markdown_value(value: object) -> str:
+    """Numbers with four digits behind the point at most; nothing that would end the cell."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+# --- everything that can be listed
+
+
+def format_value(value: object, name: str = "") -> object:
     """A cell: numbers with separators, shares in percent, lists with commas."""
     if value is None:
         return "-"
@@ -72,14 +176,15 @@ def shown(value: object, name: str = "") -> object:
     return value
 
 
-def broken(kind: Literal["methods", "tasks"]) -> list[dict[str, Any]]:
+def list_broken_files(kind: Literal["methods", "tasks"]) -> list[dict[str, Any]]:
     """Files that could not be used, each with its cause, so that they are seen and not missed."""
     from bench import registry
 
-    return [{"name": place, "broken": cause} for place, cause in registry.broken(kind)]
+    return [{"name": path, "broken": cause} for path, cause in registry.broken(kind)]
 
 
-def tasks() -> list[dict[str, Any]]:
+def list_tasks() -> list[dict[str, Any]]:
+    """Every task with its published number of rows, its metrics and the licence of its data."""
     from bench import registry
 
     return [
@@ -91,10 +196,11 @@ def tasks() -> list[dict[str, Any]]:
             "licence": task.licence,
         }
         for task in registry.tasks().values()
-    ] + broken("tasks")
+    ] + list_broken_files("tasks")
 
 
-def methods() -> list[dict[str, Any]]:
+def list_methods() -> list[dict[str, Any]]:
+    """Every method with its options and their defaults."""
     from bench import registry
 
     return [
@@ -104,10 +210,10 @@ def methods() -> list[dict[str, Any]]:
             "options": [f"{option.name}={option.default}" for option in method.options],
         }
         for method in registry.methods().values()
-    ] + broken("methods")
+    ] + list_broken_files("methods")
 
 
-def audited(model: str) -> list[dict[str, Any]]:
+def count_parameters(model: str) -> list[dict[str, Any]]:
     """Every method and reported variant, counted on the meta device without weights."""
     from bench import registry
     from bench.models import parameter_count
@@ -119,10 +225,11 @@ def audited(model: str) -> list[dict[str, Any]]:
     for method in registry.methods().values():
         for variant in parameter_count.variants(method, model):
             rows.append(dict(parameter_count.audit(method, model, variant)))
-    return [*rows, *broken("methods")]
+    return [*rows, *list_broken_files("methods")]
 
 
-def models() -> list[dict[str, Any]]:
+def list_models() -> list[dict[str, Any]]:
+    """Every backbone and where its weights come from."""
     from bench.models.catalogue import MODELS
 
     return [
@@ -136,7 +243,7 @@ def models() -> list[dict[str, Any]]:
     ]
 
 
-def experiments() -> list[dict[str, Any]]:
+def list_available_experiments() -> list[dict[str, Any]]:
     """Each with its number of runs per scale; those that are not available here included."""
     from bench.experiments.files import list_experiments, list_prescribed_runs, load_experiment
 
@@ -152,7 +259,8 @@ def experiments() -> list[dict[str, Any]]:
     ]
 
 
-def metrics() -> list[dict[str, Any]]:
+def list_metrics() -> list[dict[str, Any]]:
+    """Every metric of every task: whether it is implemented, and whether golden values check it."""
     from bench import metrics, registry
     from bench.scoring import evaluation, golden
 
@@ -168,16 +276,17 @@ def metrics() -> list[dict[str, Any]]:
     ]
 
 
-def claims() -> list[dict[str, Any]]:
+def list_claims() -> list[dict[str, Any]]:
     """The paper's sentences that reports check."""
     from reports.paper import published
 
     return [
-        {"name": one.id, "source": one.source, "sentence": one.sentence} for one in published.read_claims()
+        {"name": claim.id, "source": claim.source, "sentence": claim.sentence}
+        for claim in published.read_claims()
     ]
 
 
-def stored(runs: Path) -> list[dict[str, Any]]:
+def list_runs(runs: Path) -> list[dict[str, Any]]:
     """Every run's latest attempt; ``rescore`` names the scores whose scorer is another one today."""
     from bench.scoring import golden
     from bench.store.store import Store

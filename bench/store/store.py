@@ -12,11 +12,11 @@
     <runs>/launches/                        what was submitted to a cluster (``bench.cluster``)
 
 There is no database and no file that two runs share, so nothing has to be locked, migrated or repaired;
-copying a run's directory copies the run. As a table, in one line:
+copying a run's directory copies the run. As a pandas table, a row per run with every score, in one line:
 
-    pandas.json_normalize(bench.store.Store("runs").records())
+    bench.store.Store("runs").frame()
 
-or without this package:
+or without this package, a row per attempt:
 
     pandas.json_normalize([json.loads(p.read_text()) for p in Path("runs").glob("*/records/*.json")])
 """
@@ -26,11 +26,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError, UnknownNameError, UserError
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RUN_ID, DamagedRecord, Document, RunDir
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAUNCHES = "launches"
 """The folder beside the runs where ``bench submit`` keeps what it submitted; no run has that name."""
@@ -118,6 +121,18 @@ class Store:
     ) -> list[Document]:
         """Records that fit: ``select({"spec.task": "webnlg", "status": ["done", "failed"]})``."""
         return [record for record in self.records(latest) if _fits(record, condition)]
+
+    def frame(self) -> pd.DataFrame:
+        """A row per run as a pandas table: what it was, every score, parameters, times, whether it may be compared.
+
+        The attempt that counts is the latest that is done, else the latest; runs without a record have no row. The
+        columns are those of ``bench.store.frame.build_frame``: always the same ones first, in the same order and
+        with the same nullable types, then ``score.all.bleu``, ``option.length``, ``setting.lr``, ``package.torch``
+        and so on. Unreadable records are left out and listed in ``damaged``.
+        """
+        from bench.store.frame import build_frame
+
+        return build_frame(self.read(latest=False))
 
     def _gather(self, read: Callable[[RunDir, list[DamagedRecord]], list[Record]]) -> list[Record]:
         damaged: list[DamagedRecord] = []

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cli import main
-from bench.cli.listing import stored
+from bench.cli.listing import list_runs
 from bench.experiments.expansion import RunSelection, expand_experiments
 from bench.experiments.planning import plan_runs
 from bench.store.record import FORMAT, STATUSES, find_problem
@@ -85,7 +85,7 @@ def read_by_all(store: Store) -> tuple[int, int]:
     )
     for form in ("md", "csv", "tex", "html", "json"):
         output_files.render_text(report, form)
-    rows = stored(store.root)
+    rows = list_runs(store.root)
     assert len([row for row in rows if row["status"] in STATUSES]) == len(records)
     for scale in ("paper", "mini"):
         plan_runs(expand_experiments("figure3", scale, RunSelection(tasks="e2e")), store)
