@@ -41,7 +41,8 @@ def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "checkout"
     for part in provenance.SCORED_BY:
         (root / part).mkdir(parents=True)
-    (root / "bench" / "provenance.py").write_text("one\n")
+    (root / "bench" / "system").mkdir()
+    (root / "bench" / "system" / "provenance.py").write_text("one\n")
     (root / "README.md").write_text("one\n")
     git(root, "init", "-q")
     git(root, "add", ".")
@@ -80,7 +81,7 @@ def test_changes_and_new_methods_are_told_apart(checkout: Path) -> None:
     (checkout / "baselines" / "mïne new.py").write_text("mine")
     (checkout / "notes.txt").write_text("not code")
     fingerprint("README.md", "baselines/mïne new.py")
-    (checkout / "bench" / "provenance.py").unlink()
+    (checkout / "bench" / "system" / "provenance.py").unlink()
     fingerprint("README.md", "baselines/mïne new.py", "bench/system/provenance.py")
 
 
@@ -105,8 +106,8 @@ def test_state_inside_a_hook_is_that_of_the_code(
 @needs_git
 def test_an_installed_copy_inside_another_repository_is_outside_git(checkout: Path) -> None:
     site = checkout / ".venv" / "site-packages"
-    (site / "bench").mkdir(parents=True)
-    (site / "bench" / "provenance.py").write_text("")
+    (site / "bench" / "system").mkdir(parents=True)
+    (site / "bench" / "system" / "provenance.py").write_text("")
     assert provenance.code_state(site) is None
 
 
@@ -120,8 +121,8 @@ def test_outside_git_or_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @needs_git
 def test_a_repository_without_commits(tmp_path: Path) -> None:
-    (tmp_path / "bench").mkdir()
-    (tmp_path / "bench" / "provenance.py").write_text("")
+    (tmp_path / "bench" / "system").mkdir(parents=True)
+    (tmp_path / "bench" / "system" / "provenance.py").write_text("")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", ".")
     assert provenance.code_state(tmp_path) is None
