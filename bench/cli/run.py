@@ -18,10 +18,17 @@ from bench.cli.options import (
 from bench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from bench.config.request import CommonOptions, RunRequest
     from bench.experiments.expansion import RunSelection
 
 STAGES = {"train": "Training", "data": "Data", "decode": "Decoding", "work": "How the work is done"}
+MINI_NOTE = (
+    "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
+    "machinery works and how methods compare here; they are not the paper's and never stand beside them."
+)
 
 
 @click.command(
@@ -120,7 +127,7 @@ def command(
             click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
             failed += 1
         if not as_json:
-            runner.show(record, common.runs)
+            print_record(record, common.runs)
     if as_json and outcomes:
         print_json(outcomes[0] if alone and not experiments else outcomes)
     return 1 if failed else 0
@@ -175,3 +182,33 @@ def show_plan(spec: Any, again: str) -> None:
     width = max(len(name) for name, _ in rows)
     for name, setting in rows:
         click.echo(f"    {name:<{width}}  {setting.value!s:<12}  {setting.origin}")
+
+
+def print_record(record: Mapping[str, Any], runs: Path) -> None:
+    """A finished run as a person reads it, on standard output."""
+    from bench import metrics
+
+    training, parameters = record["training"], record["parameters"]
+    click.echo(f"\n{record['method']} on {record['task']}, {record['model']}, seed {record['seed']}")
+    share = 100 * parameters["stored"] / parameters["backbone"]
+    click.echo(f"  stored parameters  {parameters['stored']:,} ({share:.3g} % of the backbone)")
+    if training is not None:
+        click.echo(f"  training           {training['updates']} updates, {training['seconds']:.0f} s")
+    decoding = record["decoding"]
+    click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
+    for group, scores in record["scores"].items():
+        variants = metrics.VARIANTS.get(record["task"], ())
+        shown = [
+            f"{name.upper()} {one['value']:.4g}"
+            for name, one in scores.items()
+            if one["value"] is not None and name not in variants
+        ]
+        click.echo(f"  {group:<18} {', '.join(shown) or 'no score'}")
+    missing = [name for name, one in record["scores"]["all"].items() if one["value"] is None]
+    if missing:
+        click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
+    click.echo(f"  kept in            {runs / record['run_id']}")
+    if record["data_origin"] == "mini" and record["model"].startswith("mini-"):
+        click.echo(MINI_NOTE)
+    elif record["not_comparable"]:
+        click.echo("No number of the paper can be compared with this: " + "; ".join(record["not_comparable"]))

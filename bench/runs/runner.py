@@ -8,7 +8,6 @@ themselves are in ``bench.runs.stages``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from bench import metrics
@@ -29,11 +28,6 @@ from bench.system.devices import pick_device, rank
 from bench.system.files import StorageError
 from bench.system.progress import say
 from bench.task import Task
-
-MINI_NOTE = (
-    "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
-    "machinery works and how methods compare here; they are not the paper's and never stand beside them."
-)
 
 
 def run(request: RunRequest, place: Place | None = None, resolver: Resolver | None = None) -> Record | None:
@@ -133,33 +127,3 @@ def discard_checkpoints(folder: RunDir) -> None:
 
     folder.checkpoint.unlink(missing_ok=True)
     (folder.path / BEST_FILE).unlink(missing_ok=True)
-
-
-def show(record: Mapping[str, Any], runs: Path) -> None:
-    """A finished run as a person reads it, on standard output."""
-    import click
-
-    training, parameters = record["training"], record["parameters"]
-    click.echo(f"\n{record['method']} on {record['task']}, {record['model']}, seed {record['seed']}")
-    share = 100 * parameters["stored"] / parameters["backbone"]
-    click.echo(f"  stored parameters  {parameters['stored']:,} ({share:.3g} % of the backbone)")
-    if training is not None:
-        click.echo(f"  training           {training['updates']} updates, {training['seconds']:.0f} s")
-    decoding = record["decoding"]
-    click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
-    for group, scores in record["scores"].items():
-        variants = metrics.VARIANTS.get(record["task"], ())
-        shown = [
-            f"{name.upper()} {one['value']:.4g}"
-            for name, one in scores.items()
-            if one["value"] is not None and name not in variants
-        ]
-        click.echo(f"  {group:<18} {', '.join(shown) or 'no score'}")
-    missing = [name for name, one in record["scores"]["all"].items() if one["value"] is None]
-    if missing:
-        click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
-    click.echo(f"  kept in            {runs / record['run_id']}")
-    if record["data_origin"] == "mini" and record["model"].startswith("mini-"):
-        click.echo(MINI_NOTE)
-    elif record["not_comparable"]:
-        click.echo("No number of the paper can be compared with this: " + "; ".join(record["not_comparable"]))
