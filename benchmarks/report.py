@@ -40,12 +40,12 @@ def measure(folder: Path, form: str) -> dict[str, float]:
     """Seconds of each step and the peak memory of this process, MB."""
     start, cpu = time.perf_counter(), time.process_time()
     from bench.store.store import Store
-    from reports.document.builder import build
+    from reports.document.builder import build_report
     from reports.render import output_files
 
     records = Store(folder).records(latest=False)
     read = time.perf_counter()
-    report = build(records, ["all"])
+    report = build_report(records, ["all"])
     built = time.perf_counter()
     made = output_files.render_files(report, form)
     with tempfile.TemporaryDirectory() as out:

@@ -51,16 +51,16 @@ def command(
 ) -> None:
     """The paper's numbers with ours beside, a verdict each, and what stands behind it."""
     from bench.errors import UnknownNameError
-    from reports.document.builder import chosen
+    from reports.document.builder import select_names
     from reports.render import output_files
 
     if form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
-    wanted = chosen(names)
+    selected = select_names(names)
     if out is None and form == "json" and paper_only:
-        print_paper(wanted)
+        print_paper(selected)
         return
-    report = made(wanted, paper_only, runs, data_dir, tokenizer)
+    report = read_and_build(selected, paper_only, runs, data_dir, tokenizer)
     # In JSON the report itself is the one document of `--json`, in other formats the list of its files.
     if out is None and (form == "json" or (form != "html" and not as_json)):
         click.echo(output_files.render_text(report, form), nl=False)
@@ -84,26 +84,26 @@ def print_paper(names: Sequence[str]) -> None:
         print_json({name: published.read_document(name) for name in names})
 
 
-def made(
+def read_and_build(
     names: Sequence[str], paper_only: bool, runs: Path, data_dir: Path | None, tokenizer: Path | None
 ) -> Report:
     """The report on the runs in the store, unreadable records named, and on the files of Table 1."""
     from bench.store.store import Store
     from bench.system.progress import say
-    from reports.document.builder import build
-    from reports.document.table1 import count
+    from reports.document.builder import build_report
+    from reports.document.table1 import count_statistics
 
     if paper_only:
-        return build([], names, paper_only=True)
+        return build_report([], names, paper_only=True)
     store = Store(runs)
     # All attempts: a run that is done once stays done, and failures before it are counted.
     records = store.records(latest=False)
     for damage in store.damaged:
         say(str(damage), important=True)
-    return build(
+    return build_report(
         records,
         names,
-        counted=count(data_dir, tokenizer) if {"table1", "claims"} & set(names) else {},
+        counted=count_statistics(data_dir, tokenizer) if {"table1", "claims"} & set(names) else {},
         generations=lambda run_id: store.run(run_id).read_generations(),
-        damaged=[f"{one.path.parent.parent.name}/{one.path.name}" for one in store.damaged],
+        damaged=[f"{damage.path.parent.parent.name}/{damage.path.name}" for damage in store.damaged],
     )

@@ -1,0 +1,7 @@
+"""The report as typed values: what every table, figure, claim and example says, before any format.
+
+``schema`` has the dataclasses, ``builder`` puts them together; ``paper_tables``, ``paper_figures``, ``examples``,
+``table1``, ``run_list`` and ``overview`` each build a part, ``gaps`` sums up what is missing, ``mini_table``
+makes the committed table of the mini suite. May import ``reports.judgement`` and what that may import, and of
+``bench`` what reads data, records and experiments. Start with ``builder.build_report``.
+"""

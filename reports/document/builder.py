@@ -1,9 +1,8 @@
 """The report as a plain document: all that a page, a table or a file of numbers is made from.
 
-``build`` asks the records once and puts what it finds into dataclasses (``reports.document.schema``) that
-serialise to JSON (``Report.as_json``). The renderers (``reports.render_*``, ``reports.render.plots``) are pure
-functions of it. It has no time of its making, no host and no path in it: the same records give the same
-document.
+``build_report`` asks the records once and puts what it finds into dataclasses (``reports.document.schema``) that
+serialise to JSON (``Report.as_json``). The renderers (``reports.render``) are pure functions of it. It has no
+time of its making, no host and no path in it: the same records give the same document.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from collections.abc import Iterable, Sequence
 from bench.errors import UnknownNameError
 from reports.document import examples, overview, paper_figures, paper_tables, run_list
 from reports.document.examples import Generations
-from reports.document.schema import Report, Table
+from reports.document.schema import Report, ReportTable
 from reports.paper import deviations, published
 from reports.records.index import CountedStatistics, RunIndex
 from reports.records.values import Record
 
 
-def build(
+def build_report(
     records: Iterable[Record],
-    which: Sequence[str],
+    names: Sequence[str],
     paper_only: bool = False,
     *,
     counted: CountedStatistics | None = None,
@@ -29,47 +28,48 @@ def build(
     damaged: Sequence[str] = (),
     plan: bool = True,
 ) -> Report:
-    """The report on ``records`` for ``which`` (names of tables and figures, ``claims``, or ``all``).
+    """The report on ``records`` for ``names`` (tables and figures, ``claims``, or ``all``).
 
     ``counted``: what stands in the published files, for Table 1 (``reports.document.table1``). ``generations``:
     where outputs are read from for the qualitative examples; without it there are none. ``plan``: whether
-    to look up what the experiments want. ``UserError`` for an unknown name.
+    to look up which runs the experiments plan. ``UserError`` for an unknown name.
     """
-    names = chosen(which)
-    whole = set(names) == set(published.WITH_CELLS) | {"claims"}
-    listed = [] if paper_only else list(records)
-    index = RunIndex(listed)
-    entries = deviations.read_deviations()
-    maker = paper_tables.Maker(index, counted or {}, entries, paper_only)
-    tables = tuple(maker.table(name) for name in names if name in published.WITH_CELLS)
-    figures = tuple(
-        paper_figures.figure(index, name, paper_only) for name in names if name in published.FIGURES
-    )
-    checked = run_list.claims(index, counted or {}, paper_only) if "claims" in names else ()
-    shown = () if paper_only else examples.collect_all(index, names, generations)
+    names = select_names(names)
+    everything = set(names) == set(published.WITH_CELLS) | {"claims"}
+    all_records = [] if paper_only else list(records)
+    index = RunIndex(all_records)
+    ledger = deviations.read_deviations()
+    tables = paper_tables.TableBuilder(index, counted or {}, ledger, paper_only)
+    made_tables = tuple(tables.build_table(name) for name in names if name in published.WITH_CELLS)
+    claims = run_list.build_claims(index, counted or {}, paper_only) if "claims" in names else ()
+    listed = None if everything else {run_id for table in made_tables for run_id in list_run_ids(table)}
     return Report(
         names=names,
         paper_only=paper_only,
-        overview=overview.build_overview(listed, names, tables, checked, damaged, plan and not paper_only),
-        tables=tables,
-        figures=figures,
-        claims=checked,
-        examples=shown,
-        deviations=tuple(entries),
-        runs=run_list.runs(index, None if whole else {run for table in tables for run in behind(table)}),
+        overview=overview.build_overview(
+            all_records, names, made_tables, claims, damaged, plan and not paper_only
+        ),
+        tables=made_tables,
+        figures=tuple(
+            paper_figures.build_figure(index, name, paper_only) for name in names if name in published.FIGURES
+        ),
+        claims=claims,
+        examples=() if paper_only else examples.build_examples(index, names, generations),
+        deviations=tuple(ledger),
+        runs=run_list.list_runs(index, listed),
     )
 
 
-def chosen(which: Sequence[str]) -> tuple[str, ...]:
-    """Names as typed -> the paper's order, each once; ``all`` is everything."""
-    known = (*published.WITH_CELLS, "claims")
-    for name in which:
-        if name not in (*known, "all"):
-            raise UnknownNameError("table or figure", name, (*known, "all"))
-    return tuple(name for name in known if name in which or "all" in which or not which)
+def select_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names as typed -> the paper's order, each once; ``all``, or none, is everything."""
+    valid = (*published.WITH_CELLS, "claims")
+    for name in names:
+        if name not in (*valid, "all"):
+            raise UnknownNameError("table or figure", name, (*valid, "all"))
+    return tuple(name for name in valid if name in names or "all" in names or not names)
 
 
-def behind(table: Table) -> set[str]:
+def list_run_ids(table: ReportTable) -> set[str]:
     """The runs behind a table's numbers."""
     return {
         value.run_id

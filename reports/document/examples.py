@@ -7,162 +7,208 @@ runs behind the cells. Where only mini runs exist, items of the mini suite are s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.errors import DataError
 from reports.document import fact_check
-from reports.document.schema import Example, Examples, Output
+from reports.document.schema import Example, ExampleGroup, ExampleOutput
 from reports.paper import published
 from reports.records.index import RunIndex, collect_evidence
 
-Generations = Callable[[str], Sequence[Mapping[str, Any]]]
+Item = Mapping[str, Any]
+"""A stored generation with the facts, references and groups of its item."""
+Generations = Callable[[str], Sequence[Item]]
 """Run id -> that run's stored items (``bench.store.run_dir.RunDir.read_generations``); may raise ``DataError``."""
-SHOWN = {"table10": ("table2", "unseen"), "figure3": ("figure3", "all")}
-"""Where the paper has examples -> the cells whose runs they come from, and of which group mini shows some."""
-AT_MINI = 6
+
+
+class ExampleSource(NamedTuple):
+    """Where a place of the paper that has examples takes ours from."""
+
+    table: str
+    """The cells whose runs they come from."""
+    mini_task: str
+    mini_group: str
+    mini_count: int
+    """How many items of the mini suite are listed, of which group."""
+
+
+SOURCES = {
+    "table10": ExampleSource("table2", "webnlg", "unseen", 6),
+    "figure3": ExampleSource("figure3", "e2e", "all", 1),
+}
 SYSTEMS = (("Prefix-tuning", "prefix"), ("Fine-tuning", "ft-full"))
 
 
-class Reader:
+class StoredItems(NamedTuple):
+    """A run's items by id; without any, ``problem`` says why."""
+
+    by_id: Mapping[str, Item]
+    problem: str = ""
+
+
+class MiniSystem(NamedTuple):
+    """A system with its items at scale mini."""
+
+    label: str
+    run_id: str
+    items: Mapping[str, Item]
+
+
+class ItemReader:
     """Stored items of runs, each file read once."""
 
     def __init__(self, generations: Generations | None) -> None:
-        self.generations = generations
-        self.read: dict[str, dict[str, Mapping[str, Any]] | str] = {}
+        self._generations = generations
+        self._cache: dict[str, StoredItems] = {}
 
-    def items(self, run_id: str) -> dict[str, Mapping[str, Any]] | str:
-        """Id -> item, or why there are none."""
-        if run_id not in self.read:
-            if self.generations is None:
-                return "outputs were not asked for"
+    def read(self, run_id: str) -> StoredItems:
+        """The run's items, or why there are none; never raises for a damaged file."""
+        if self._generations is None:
+            return StoredItems({}, "outputs were not asked for")
+        if run_id not in self._cache:
             try:
-                rows = self.generations(run_id)
-                self.read[run_id] = {str(row["id"]): row for row in rows}
+                items = {str(item["id"]): item for item in self._generations(run_id)}
+                self._cache[run_id] = StoredItems(items)
             except (DataError, KeyError, TypeError) as error:
-                self.read[run_id] = (
-                    f"outputs cannot be read: {error}" if str(error) else "outputs are damaged"
-                )
-        return self.read[run_id]
+                problem = f"outputs cannot be read: {error}" if str(error) else "outputs are damaged"
+                self._cache[run_id] = StoredItems({}, problem)
+        return self._cache[run_id]
 
 
-def collect_all(
+def build_examples(
     index: RunIndex, names: Sequence[str], generations: Generations | None
-) -> tuple[Examples, ...]:
+) -> tuple[ExampleGroup, ...]:
     """The paper's examples, and beside them mini's where mini runs exist."""
-    reader = Reader(generations)
-    made: list[Examples] = []
+    reader = ItemReader(generations)
+    groups: list[ExampleGroup] = []
     for name in names:
-        if name in SHOWN:
-            made.append(as_printed(index, name, reader))
-            small = at_mini(index, name, reader)
-            made += [small] if small is not None else []
-    return tuple(made)
+        if name in SOURCES:
+            groups.append(build_paper_examples(index, name, reader))
+            mini = build_mini_examples(index, name, reader)
+            groups += [mini] if mini is not None else []
+    return tuple(groups)
 
 
-def as_printed(index: RunIndex, name: str, reader: Reader) -> Examples:
+def build_paper_examples(index: RunIndex, name: str, reader: ItemReader) -> ExampleGroup:
     """The items that the paper shows, with our outputs at the paper's scale or gaps."""
     source = published.read_table(name)
-    made = []
+    examples = []
     for raw in source.examples:
-        row: Mapping[str, Any] | None = None
-        outputs = []
-        for one in raw["outputs"]:
-            found, output = ours(index, name, raw, one, reader)
-            row = row or found
-            outputs.append(output)
+        ours = [find_our_output(index, name, raw, printed, reader) for printed in raw["outputs"]]
+        item = next((output.item for output in ours if output.item), None)
         label = str(raw.get("label") or f"{raw['task']}, {raw['item']}")
-        made.append(
-            Example(label, str(raw["item"]), str(raw.get("group", "all")), facts(row), tuple(outputs))
+        outputs = tuple(output.output for output in ours)
+        examples.append(
+            Example(label, str(raw["item"]), str(raw.get("group", "all")), list_facts(item), outputs)
         )
-    notes = (*source.notes, fact_check.HOW) if name == "table10" else (fact_check.HOW,)
-    return Examples(name, source.title, source.source, "paper", notes, tuple(made))
+    notes = (*source.notes, fact_check.NOTE) if name == "table10" else (fact_check.NOTE,)
+    return ExampleGroup(name, source.title, source.source, "paper", notes, tuple(examples))
 
 
-def ours(
-    index: RunIndex, name: str, raw: Mapping[str, Any], one: Mapping[str, Any], reader: Reader
-) -> tuple[Mapping[str, Any] | None, Output]:
-    """The stored item and our output for one of the paper's printed outputs."""
-    table = SHOWN[name][0]
+class OurOutput(NamedTuple):
+    """Our output for an item, and the item where a run has left it."""
+
+    output: ExampleOutput
+    item: Item | None = None
+
+
+def find_our_output(
+    index: RunIndex, name: str, raw: Mapping[str, Any], printed: Mapping[str, Any], reader: ItemReader
+) -> OurOutput:
+    """Our output for one of the paper's printed outputs."""
     selector = {
-        "table": table,
+        "table": SOURCES[name].table,
         "task": raw["task"],
-        "method": one["method"],
+        "method": printed["method"],
         "group": "all",
         "metric": "bleu",
+        "split": raw["split"],
+        "settings": printed.get("settings") or {},
     }
-    wanted = {**selector, "split": raw["split"], "settings": one.get("settings") or {}}
-    cells = [cell for cell in published.find_cells(wanted) if cell.model == "gpt2-medium"]
-    told = printed(raw, one)
+    label, paper = str(printed["row"]), describe_printed(raw, printed)
+
+    def gap(reason: str, run_id: str | None = None) -> OurOutput:
+        return OurOutput(ExampleOutput(label, run_id, None, reason, paper=paper))
+
+    cells = [cell for cell in published.find_cells(selector) if cell.model == "gpt2-medium"]
     if not cells:
-        return None, Output(str(one["row"]), None, None, "no cell of the paper has this system", paper=told)
-    found = collect_evidence(index, cells[0])
-    if not found.runs:
-        return None, Output(str(one["row"]), None, None, "not run", paper=told)
-    run = found.runs[0]
-    items = reader.items(run.run_id)
-    row = items.get(str(raw["item"])) if isinstance(items, dict) else None
-    if row is None:
-        gap = items if isinstance(items, str) else f"the run has no item {raw['item']}"
-        return None, Output(str(one["row"]), run.run_id, None, gap, paper=told)
-    return row, output(f"{one['row']}, seed {run.seed}", run.run_id, row, told)
+        return gap("no cell of the paper has this system")
+    evidence = collect_evidence(index, cells[0])
+    if not evidence.runs:
+        return gap("not run")
+    run = evidence.runs[0]
+    stored = reader.read(run.run_id)
+    item = stored.by_id.get(str(raw["item"]))
+    if item is None:
+        return gap(stored.problem or f"the run has no item {raw['item']}", run.run_id)
+    return OurOutput(make_output(f"{label}, seed {run.seed}", run.run_id, item, paper), item)
 
 
-def output(label: str, run_id: str, row: Mapping[str, Any], told: str = "") -> Output:
-    missing, false = fact_check.check(row.get("facts") or (), row.get("references") or (), str(row["output"]))
-    return Output(label, run_id, str(row["output"]), "", missing, false, told)
+def make_output(label: str, run_id: str, item: Item, paper: str = "") -> ExampleOutput:
+    """A stored output with its marks."""
+    text = str(item["output"])
+    marks = fact_check.check_facts(item.get("facts") or (), item.get("references") or (), text)
+    return ExampleOutput(label, run_id, text, "", marks.missing, marks.false, paper)
 
 
-def facts(row: Mapping[str, Any] | None) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(map(str, fact)) for fact in (row or {}).get("facts") or ())
+def list_facts(item: Item | None) -> tuple[tuple[str, ...], ...]:
+    """The item's facts as text; empty without an item."""
+    return tuple(tuple(map(str, fact)) for fact in (item or {}).get("facts") or ())
 
 
-def printed(raw: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+def describe_printed(raw: Mapping[str, Any], printed: Mapping[str, Any]) -> str:
     """What the paper's own output omits and gets wrong, in words."""
-    left = [str(item + 1) if isinstance(item, int) else str(item) for item in one["omitted"]]
-    kind = "fact " if one["omitted"] and isinstance(one["omitted"][0], int) else ""
-    said = [f"leaves out {kind}{', '.join(left)}"] if left else []
-    said += [f"says falsely: {', '.join(one['false'])}"] if one["false"] else []
-    said += [str(one["note"])] if one.get("note") else []
-    return "; ".join(said) or f"says all {raw['facts']} facts"
+    omitted = [str(fact + 1) if isinstance(fact, int) else str(fact) for fact in printed["omitted"]]
+    numbered = "fact " if omitted and isinstance(printed["omitted"][0], int) else ""
+    parts = [f"leaves out {numbered}{', '.join(omitted)}"] if omitted else []
+    parts += [f"says falsely: {', '.join(printed['false'])}"] if printed["false"] else []
+    parts += [str(printed["note"])] if printed.get("note") else []
+    return "; ".join(parts) or f"says all {raw['facts']} facts"
 
 
-def at_mini(index: RunIndex, name: str, reader: Reader) -> Examples | None:
-    """The first items of the mini suite, where both systems have mini runs; None without any."""
-    table, group = SHOWN[name]
-    task = "webnlg" if name == "table10" else "e2e"
-    systems: list[tuple[str, str, dict[str, Mapping[str, Any]]]] = []
-    for label, method in SYSTEMS:
-        for what in mini_cells(table, task, method):
-            found = collect_evidence(index, what, "mini")
-            if found.runs:
-                items = reader.items(found.runs[0].run_id)
-                size = f" ({what.settings['train_size']})" if what.settings else ""
-                if isinstance(items, dict):
-                    systems.append((f"{label}{size}", found.runs[0].run_id, items))
+def build_mini_examples(index: RunIndex, name: str, reader: ItemReader) -> ExampleGroup | None:
+    """The first items of the mini suite that all systems with mini runs have; None without any."""
+    source = SOURCES[name]
+    systems = list_mini_systems(index, source, reader)
     if not systems:
         return None
-    common = [key for key in systems[0][2] if all(key in items for _, _, items in systems)]
-    own = [key for key in common if group in (systems[0][2][key].get("groups") or ("all",))]
-    count = AT_MINI if name == "table10" else 1
-    made = [
+    first = systems[0].items
+    common = [key for key in first if all(key in system.items for system in systems)]
+    in_group = [key for key in common if source.mini_group in (first[key].get("groups") or ("all",))]
+    examples = [
         Example(
-            str(systems[0][2][key].get("category") or key),
+            str(first[key].get("category") or key),
             key,
-            group,
-            facts(systems[0][2][key]),
-            tuple(output(label, run_id, items[key]) for label, run_id, items in systems),
+            source.mini_group,
+            list_facts(first[key]),
+            tuple(make_output(system.label, system.run_id, system.items[key]) for system in systems),
         )
-        for key in own[:count]
+        for key in in_group[: source.mini_count]
     ]
     title = f"{published.read_table(name).title}: items of the mini suite"
-    return Examples(f"{name}-mini", title, "runs at scale mini", "mini", (fact_check.HOW,), tuple(made))
+    return ExampleGroup(
+        f"{name}-mini", title, "runs at scale mini", "mini", (fact_check.NOTE,), tuple(examples)
+    )
 
 
-def mini_cells(table: str, task: str, method: str) -> list[published.Cell]:
+def list_mini_systems(index: RunIndex, source: ExampleSource, reader: ItemReader) -> list[MiniSystem]:
+    """The systems of which a mini run has left items; by size of the training set where the paper has several."""
+    systems = []
+    for label, method in SYSTEMS:
+        for cell in select_mini_cells(source.table, source.mini_task, method):
+            evidence = collect_evidence(index, cell, "mini")
+            stored = reader.read(evidence.runs[0].run_id) if evidence.runs else StoredItems({}, "not run")
+            if not stored.problem:
+                size = f" ({cell.settings['train_size']})" if cell.settings else ""
+                systems.append(MiniSystem(f"{label}{size}", evidence.runs[0].run_id, stored.by_id))
+    return systems
+
+
+def select_mini_cells(table: str, task: str, method: str) -> list[published.Cell]:
     """The cells whose mini runs give examples: one per method, or one per size."""
-    found: dict[Any, published.Cell] = {}
+    by_size: dict[Any, published.Cell] = {}
     for cell in published.read_cells(table):
         same = (cell.task, cell.method, cell.metric, cell.group) == (task, method, "bleu", "all")
         if same and cell.model == "gpt2-medium":
-            found.setdefault(cell.settings.get("train_size"), cell)
-    return list(found.values())
+            by_size.setdefault(cell.settings.get("train_size"), cell)
+    return list(by_size.values())

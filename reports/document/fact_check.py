@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-HOW = (
+NOTE = (
     "Missing and false are told by words alone: a paraphrase may be marked as missing, and of names and "
     "numbers only those that neither the facts nor the references have are marked."
 )
@@ -71,91 +72,103 @@ CLOSED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 _NAME = re.compile(r"\w+(?:[-'’.]\w+)*")
 
 
-def check(
-    facts: Sequence[Sequence[str]], references: Sequence[str], output: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(facts that the output does not say, words of it that are false or unknown), in order."""
+class FactCheck(NamedTuple):
+    """``missing``: facts that the output does not say; ``false``: words of it that are false or unknown; in order."""
+
+    missing: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+
+
+def check_facts(facts: Sequence[Sequence[str]], references: Sequence[str], output: str) -> FactCheck:
+    """What the output leaves out and adds; nothing where the facts are neither pairs nor triples."""
     if facts and all(len(fact) == 2 for fact in facts):
-        return record(facts, references, output)
+        return check_attributes(facts, output)
     if facts and all(len(fact) == 3 for fact in facts):
-        return triples(facts, references, output)
-    return (), ()
+        return check_triples(facts, references, output)
+    return FactCheck()
 
 
-def record(
-    facts: Sequence[Sequence[str]], references: Sequence[str], output: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(field, value) pairs, as E2E has them."""
-    text, missing, false = simple(output), [], []
+def check_attributes(facts: Sequence[Sequence[str]], output: str) -> FactCheck:
+    """(attribute, value) pairs, as E2E has them."""
+    text, missing, false = simplify(output), [], []
     for name, value in facts:
-        ways = CLOSED.get(name)
-        if ways is None:
-            if simple(value) not in text:
+        phrases = CLOSED.get(name)
+        if phrases is None:
+            if simplify(value) not in text:
                 missing.append(f"{name}: {value}")
             continue
-        said = said_values(ways, text)
-        if value not in said:
+        stated = find_stated_values(phrases, text)
+        if value not in stated:
             missing.append(f"{name}: {value}")
-        false += [found for other, found in said.items() if other != value]
+        false += [words for stated_value, words in stated.items() if stated_value != value]
     present = {name for name, _ in facts}
-    for name, ways in CLOSED.items():
+    for name, phrases in CLOSED.items():
         # "eatType" is often left out of a record though the place is called a restaurant all the same.
         if name not in present and name != "eatType":
-            false += said_values(ways, text).values()
-    return tuple(missing), tuple(dict.fromkeys(false))
+            false += find_stated_values(phrases, text).values()
+    return FactCheck(tuple(missing), tuple(dict.fromkeys(false)))
 
 
-def said_values(ways: Mapping[str, Sequence[str]], text: str) -> dict[str, str]:
-    """Value -> the words that say it; "not family friendly" does not also say "family friendly"."""
-    found: dict[str, str] = {}
-    left = text
-    for length_first in sorted(((w, v) for v, ws in ways.items() for w in ws), key=lambda one: -len(one[0])):
-        words, value = simple(length_first[0]), length_first[1]
-        if re.search(rf"(?<!\w){re.escape(words)}", left):
-            left = left.replace(words, " ")
-            found.setdefault(value, words)
-    return found
+def find_stated_values(phrases: Mapping[str, Sequence[str]], text: str) -> dict[str, str]:
+    """Value -> the words that say it; "not family friendly" does not also say "family friendly".
+
+    ``phrases``: value -> ways to say it.
+    """
+    stated: dict[str, str] = {}
+    rest = text
+    pairs = [(phrase, value) for value, ways in phrases.items() for phrase in ways]
+    for phrase, value in sorted(pairs, key=lambda pair: -len(pair[0])):
+        words = simplify(phrase)
+        if re.search(rf"(?<!\w){re.escape(words)}", rest):
+            rest = rest.replace(words, " ")
+            stated.setdefault(value, words)
+    return stated
 
 
-def triples(
-    facts: Sequence[Sequence[str]], references: Sequence[str], output: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def check_triples(facts: Sequence[Sequence[str]], references: Sequence[str], output: str) -> FactCheck:
     """(subject, relation, object) triples: objects that are not there; names and numbers from nowhere."""
-    said = words_of(output)
+    stated = split_words(output)
     missing = []
     for subject, relation, thing in facts:
-        own = [word for word in words_of(thing) if len(word) > 2 or word.isdigit()] or words_of(thing)
-        if own and not any(near(word, said) for word in own):
-            missing.append(f"{readable(subject)} | {relation} | {readable(thing)}")
-    known = {word for fact in facts for part in fact for word in words_of(part)}
-    known |= {word for text in references for word in words_of(text)}
-    unknown = []
+        words = split_words(thing)
+        telling = [word for word in words if len(word) > 2 or word.isdigit()] or words
+        if telling and not any(is_near(word, stated) for word in telling):
+            missing.append(f"{make_readable(subject)} | {relation} | {make_readable(thing)}")
+    texts = [*(part for fact in facts for part in fact), *references]
+    sourced = {word for text in texts for word in split_words(text)}
+    unknown = [name for name in find_names(output) if not all(is_near(w, sourced) for w in split_words(name))]
+    return FactCheck(tuple(missing), tuple(dict.fromkeys(unknown)))
+
+
+def find_names(output: str) -> list[str]:
+    """Words with a digit, and words with a capital that do not begin a sentence."""
+    names = []
     for match in _NAME.finditer(output):
         word = match[0]
         starts = match.start() == 0 or output[: match.start()].rstrip().endswith((".", "!", "?"))
-        named = any(letter.isdigit() for letter in word) or (word[0].isupper() and not starts)
-        if named and not all(near(part, known) for part in words_of(word)):
-            unknown.append(word)
-    return tuple(missing), tuple(dict.fromkeys(unknown))
+        if any(letter.isdigit() for letter in word) or (word[0].isupper() and not starts):
+            names.append(word)
+    return names
 
 
-def near(word: str, known: Iterable[str]) -> bool:
+def is_near(word: str, words: Iterable[str]) -> bool:
     """The word itself, or one that shares its first four letters (Italy, Italian)."""
-    known = known if isinstance(known, set) else set(known)
-    return word in known or (len(word) >= 5 and any(other.startswith(word[:4]) for other in known))
+    words = words if isinstance(words, set) else set(words)
+    return word in words or (len(word) >= 5 and any(candidate.startswith(word[:4]) for candidate in words))
 
 
-def simple(text: str) -> str:
+def simplify(text: str) -> str:
     """Lower case, no accents, one blank between words, none after £."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return re.sub(r"£\s+", "£", re.sub(r"\s+", " ", plain.lower())).strip()
 
 
-def readable(name: str) -> str:
+def make_readable(name: str) -> str:
+    """``A_Place`` as a text has it."""
     return name.replace("_", " ").strip('"')
 
 
-def words_of(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Words in lower case without accents; names in CamelCase and with underscores taken apart."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
-    return re.findall(r"\w+", simple(apart))
+    return re.findall(r"\w+", simplify(apart))

@@ -2,63 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from reports.document.schema import CellView, Row, Table
+from reports.document.schema import CellView, ReportTable, TableRow
 from reports.judgement.verdicts import Verdict
 
-MOST = 6
+MAX_NAMED_ROWS = 6
 """Rows that are named for one reason; of more only how many."""
 
 
 @dataclass(frozen=True)
-class Reason:
+class TableGap:
     """``cells``: where it holds, in words: rows, each with its columns unless it holds for the whole row."""
 
-    verdict: str
+    verdict: Verdict
     why: str
     cells: str
 
 
-def of_table(table: Table) -> tuple[Reason, ...]:
+class _Reason(NamedTuple):
+    verdict: Verdict
+    text: str
+
+
+class _NamedRow(NamedTuple):
+    name: str
+    columns: tuple[str, ...]
+    row: TableRow
+
+
+def collect_gaps(table: ReportTable) -> tuple[TableGap, ...]:
     """The distinct reasons; that nobody ran it yet is none, the sign says so."""
-    found: dict[tuple[str, str], list[str]] = {}
-    judged = 0
-    for label, columns, row in rows(table):
-        own: dict[tuple[str, str], list[str]] = {}
-        counted = 0
+    places: dict[_Reason, list[str]] = {}
+    judged_rows = 0
+    for name, columns, row in _iterate_rows(table):
+        row_reasons: dict[_Reason, list[str]] = {}
+        judged_cells = 0
         for column, cell in zip(columns, row.cells, strict=True):
             if isinstance(cell, CellView) and cell.verdict is not None:
-                counted += 1
-                if why := reason(cell):
-                    own.setdefault((str(cell.verdict), why), []).append(column)
-        judged += bool(counted)
-        for key, names in own.items():
-            where = label if len(names) == counted else f"{label} ({', '.join(names)})"
-            found.setdefault(key, []).append(where)
-    return tuple(Reason(verdict, why, named(places, judged)) for (verdict, why), places in found.items())
+                judged_cells += 1
+                if cell.gap is not None and cell.gap.text:
+                    row_reasons.setdefault(_Reason(cell.verdict, cell.gap.text), []).append(column)
+        judged_rows += bool(judged_cells)
+        for reason, names in row_reasons.items():
+            place = name if len(names) == judged_cells else f"{name} ({', '.join(names)})"
+            places.setdefault(reason, []).append(place)
+    return tuple(
+        TableGap(reason.verdict, reason.text, _name_places(names, judged_rows))
+        for reason, names in places.items()
+    )
 
 
-def rows(table: Table) -> Iterator[tuple[str, tuple[str, ...], Row]]:
+def _iterate_rows(table: ReportTable) -> Iterator[_NamedRow]:
     """Every row with its full name, and its block's columns."""
     several = sum(len(block.sections) for block in table.blocks) > 1
     for block in table.blocks:
         for section in block.sections:
             for row in section.rows:
                 before = f"{section.label}, " if several and section.label else ""
-                yield f"{before}{row.label}", block.columns, row
+                yield _NamedRow(f"{before}{row.label}", block.columns, row)
 
 
-def reason(cell: CellView) -> str:
-    """What stands in brackets behind the verdict: ``2 failed: out-of-memory``; empty without any."""
-    if cell.verdict not in (Verdict.NOT_RUN, Verdict.NOT_COMPARABLE):
-        return ""
-    return cell.label.removeprefix(cell.verdict).strip().removeprefix("(").removesuffix(")")
-
-
-def named(places: list[str], judged: int) -> str:
-    if len(places) == judged > 1 and not any(place.endswith(")") for place in places):
+def _name_places(places: Sequence[str], judged_rows: int) -> str:
+    if len(places) == judged_rows > 1 and not any(place.endswith(")") for place in places):
         return "all rows"
-    more = f" and {len(places) - MOST} more rows" if len(places) > MOST else ""
-    return "; ".join(places[:MOST]) + more
+    more = f" and {len(places) - MAX_NAMED_ROWS} more rows" if len(places) > MAX_NAMED_ROWS else ""
+    return "; ".join(places[:MAX_NAMED_ROWS]) + more

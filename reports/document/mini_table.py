@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-Record = Mapping[str, Any]
+from reports.records.values import Record
+
 COLUMNS = (
     ("e2e", "all", "E2E"),
     ("webnlg", "seen", "WebNLG S"),
@@ -23,7 +24,7 @@ COLUMNS = (
     ("webnlg", "all", "WebNLG A"),
     ("dart", "all", "DART"),
 )
-KEPT: tuple[str, ...] = (
+COMMITTED_FIELDS: tuple[str, ...] = (
     "run_id",
     "task",
     "method",
@@ -34,21 +35,21 @@ KEPT: tuple[str, ...] = (
     "seed",
     "command",
 )
-KEPT += ("data_origin", "data_fingerprint", "parameters", "scores", "status")
+COMMITTED_FIELDS += ("data_origin", "data_fingerprint", "parameters", "scores", "status")
 
 
 def format_label(record: Record) -> str:
     """The method with the options that tell its variants apart: ``adapter[size=3%]``."""
-    options = {name: one["value"] for name, one in record["options"].items()}
-    shown = [f"{name}={options[name]}" for name in ("size", "length") if name in options]
-    return str(record["method"]) + (f"[{','.join(shown)}]" if shown else "")
+    options = {name: entry["value"] for name, entry in record["options"].items()}
+    telling = [f"{name}={options[name]}" for name in ("size", "length") if name in options]
+    return str(record["method"]) + (f"[{','.join(telling)}]" if telling else "")
 
 
 def group_cells(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], list[float]]]:
     """label -> (task, group) -> BLEU per seed, in the order of the seeds. Only finished mini runs count."""
     table: dict[str, dict[tuple[str, str], list[float]]] = {}
     seen: dict[tuple[Any, ...], Any] = {}
-    for record in sorted(records, key=lambda one: one["seed"]):
+    for record in sorted(records, key=lambda record: record["seed"]):
         if record["status"] != "done" or record["data_origin"] != "mini" or record["scale"] != "mini":
             continue
         same = (format_label(record), record["task"])
@@ -83,8 +84,8 @@ def format_table(records: Sequence[Record]) -> str:
     lines.append("|---|---:|" + "---:|" * len(COLUMNS))
     order = sorted(rows, key=lambda name: -statistics.mean(rows[name].get(("webnlg", "all"), [0.0])))
     for name in order:
-        shown = [format_cell(rows[name].get((task, group), [])) for task, group, _ in COLUMNS]
-        lines.append(f"| {name} | {stored[name]:,} | " + " | ".join(shown) + " |")
+        cells = [format_cell(rows[name].get((task, group), [])) for task, group, _ in COLUMNS]
+        lines.append(f"| {name} | {stored[name]:,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -117,19 +118,19 @@ def format_orderings(records: Sequence[Record]) -> str:
     lines = ["| the paper's ordering | " + " | ".join(name for _, _, name in COLUMNS) + " |"]
     lines.append("|---|" + "---|" * len(COLUMNS))
     for sentence, better, worse in ORDERINGS:
-        shown = [compare_methods(records, better, worse, task, group) for task, group, _ in COLUMNS]
-        lines.append(f"| {sentence} | " + " | ".join(shown) + " |")
+        answers = [compare_methods(records, better, worse, task, group) for task, group, _ in COLUMNS]
+        lines.append(f"| {sentence} | " + " | ".join(answers) + " |")
     return "\n".join(lines)
 
 
 def compact_record(record: Record) -> dict[str, Any]:
     """What of a record is committed: identity, options, settings, scores with signatures."""
-    kept = {name: record[name] for name in KEPT if name in record}
-    kept["options"] = record["options"]
-    kept["settings"] = {name: one["value"] for name, one in record["settings"].items()}
-    kept["code"] = record["code"]
-    kept["packages"] = record["packages"]
-    return kept
+    compact = {name: record[name] for name in COMMITTED_FIELDS if name in record}
+    compact["options"] = record["options"]
+    compact["settings"] = {name: entry["value"] for name, entry in record["settings"].items()}
+    compact["code"] = record["code"]
+    compact["packages"] = record["packages"]
+    return compact
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -139,8 +140,8 @@ def main(arguments: Sequence[str]) -> int:
     source = Path(arguments[0])
     records: list[Any] = json.loads(source.read_text()) if source.is_file() else Store(source).records()
     if len(arguments) > 1:
-        kept = sorted((compact_record(record) for record in records), key=lambda one: one["run_id"])
-        Path(arguments[1]).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        compact = sorted(map(compact_record, records), key=lambda record: str(record["run_id"]))
+        Path(arguments[1]).write_text(json.dumps(compact, indent=1, ensure_ascii=False) + "\n")
     print(format_table(records) + "\n\n" + format_orderings(records))
     return 0
 

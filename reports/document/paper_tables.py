@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
-from typing import TypeVar
+from typing import NamedTuple
 
 from reports.document.schema import (
-    Block,
     CellView,
-    Deviation,
     Lineage,
     MiniView,
-    Ours,
-    Row,
+    OurNumber,
+    ReportTable,
     RunValue,
-    Section,
-    Table,
+    TableBlock,
+    TableRow,
+    TableSection,
 )
 from reports.judgement.verdicts import count_verdicts, judge_cell, summarise_cell
 from reports.paper import published
-from reports.paper.deviations import list_touching
+from reports.paper.deviations import Deviation, list_touching
 from reports.paper.published import Cell, PaperNumber
 from reports.records.index import CellEvidence, CountedStatistics, RunIndex, collect_evidence
 from reports.records.matching import resolve_defaults, sort_items
-from reports.records.values import measure_value
+from reports.records.values import Record, measure_value
 from reports.stats.intervals import IntervalOver, Summary
 
-T = TypeVar("T")
-DIGITS = 4
-"""Of our means where the paper's cell has no printed digits to follow."""
 OPEN = ("our choice",)
 """How the origin of a setting begins that neither the paper nor the authors' code decides."""
 MINOR = frozenset({"eval_every", "patience", "train_subset", "train_share", "dev_subset", "test_subset"})
@@ -37,103 +33,105 @@ MINOR |= {"train_split", "test_split", "data_seed", "limit", "checkpoint_seconds
 """Settings of which "our choice" only says that they are not used, or that changes no result."""
 
 
-class Maker:
-    """Makes tables from one index of records."""
+class TableBuilder:
+    """Builds tables from one index of records."""
 
     def __init__(
         self, index: RunIndex, counted: CountedStatistics, ledger: Sequence[Deviation], paper_only: bool
     ) -> None:
-        self.index, self.counted, self.ledger, self.paper_only = index, counted, ledger, paper_only
+        self._index, self._counted, self._ledger, self._paper_only = index, counted, ledger, paper_only
 
-    def table(self, name: str) -> Table:
+    def build_table(self, name: str) -> ReportTable:
         """The table, or the numbers behind a figure."""
         source = published.read_table(name)
-        made = {cell.place: self.cell(cell, number) for number, cell in enumerate(source.cells, 1)}
-        minis = {} if self.paper_only else self.minis(source.cells)
-        return Table(
+        views = {cell.place: self._build_cell(cell, number) for number, cell in enumerate(source.cells, 1)}
+        minis = {} if self._paper_only else self._build_mini_cells(source.cells)
+        verdicts = [view.verdict for view in views.values() if is_result(view)]
+        return ReportTable(
             id=name,
             title=source.title,
             source=source.source,
             caption=source.caption,
             notes=source.notes,
-            blocks=blocks(source.cells, lambda cell: made[cell.place]),
+            blocks=build_blocks(source.cells, lambda cell: views[cell.place]),
             facts=source.facts,
-            verdicts={}
-            if self.paper_only
-            else count_verdicts(one.verdict for one in made.values() if counts(one)),
-            mini=blocks([cell for cell in source.cells if cell.place in minis], lambda c: minis[c.place]),
+            verdicts={} if self._paper_only else count_verdicts(verdicts),
+            mini=build_blocks(
+                [cell for cell in source.cells if cell.place in minis], lambda cell: minis[cell.place]
+            ),
         )
 
-    def cell(self, cell: Cell, number: int) -> CellView:
+    def _build_cell(self, cell: Cell, number: int) -> CellView:
         view = CellView(
             id=f"{cell.table}-{number}",
-            **{one.name: getattr(cell, one.name) for one in fields(PaperNumber)},
-            paper_text=paper_text(cell),
+            **{field.name: getattr(cell, field.name) for field in fields(PaperNumber)},
+            paper_text=format_printed(cell),
             note=cell.note,
-            elsewhere=tuple(vars(one) for one in published.list_accounts(cell)),
+            elsewhere=tuple(vars(account) for account in published.list_accounts(cell)),
         )
-        if self.paper_only:
+        if self._paper_only:
             return view
         if cell.kind == "setting":
-            return replace(view, reason=used(cell), label="a setting, not a result")
-        found = self.found(cell)
-        judged = judge_cell(cell, found)
+            return replace(view, reason=describe_used_setting(cell), label="a setting, not a result")
+        evidence = self._collect(cell)
+        judgement = judge_cell(cell, evidence)
         return replace(
             view,
-            ours=ours(cell, judged.summary) if judged.summary else None,
-            verdict=judged.verdict,
-            label=judged.label,
-            reason=judged.reason,
-            difference=judged.difference,
-            lineage=self.lineage(cell, found),
+            ours=build_our_number(cell, judgement.summary) if judgement.summary else None,
+            verdict=judgement.verdict,
+            label=judgement.label,
+            reason=judgement.reason,
+            gap=judgement.gap,
+            difference=judgement.difference,
+            lineage=self._build_lineage(cell, evidence),
         )
 
-    def found(self, cell: Cell) -> CellEvidence:
+    def _collect(self, cell: Cell) -> CellEvidence:
         """The runs of the cell, or what was counted in the published files."""
         if cell.kind == "statistic":
-            return self.counted.get((str(cell.task), cell.metric), CellEvidence("paper"))
-        return collect_evidence(self.index, cell)
+            return self._counted.get((str(cell.task), cell.metric), CellEvidence("paper"))
+        return collect_evidence(self._index, cell)
 
-    def minis(self, cells: Iterable[Cell]) -> dict[published.CellPlace, MiniView]:
+    def _build_mini_cells(self, cells: Iterable[Cell]) -> dict[published.CellPlace, MiniView]:
         """What there is at scale mini, by the place of the cell that it resembles."""
-        made: dict[published.CellPlace, MiniView] = {}
+        views: dict[published.CellPlace, MiniView] = {}
         for number, cell in enumerate(cells, 1):
             if cell.kind in ("setting", "statistic") or cell.method is None:
                 continue
-            found = collect_evidence(self.index, cell, "mini")
-            summary = summarise_cell(cell, found)
+            evidence = collect_evidence(self._index, cell, "mini")
+            summary = summarise_cell(cell, evidence)
             if summary is not None:
-                view = MiniView(f"mini-{cell.table}-{number}", ours(cell, summary), self.lineage(cell, found))
-                made[cell.place] = view
-        return made
+                ours, lineage = build_our_number(cell, summary), self._build_lineage(cell, evidence)
+                views[cell.place] = MiniView(f"mini-{cell.table}-{number}", ours, lineage)
+        return views
 
-    def lineage(self, cell: Cell, found: CellEvidence) -> Lineage:
-        """What stands behind a found number."""
-        read = [(run, measure_value(run.record, cell.group, cell.metric)) for run in found.runs]
-        gates = dict.fromkeys(one.gate for _, one in read if one.gate)
-        if found.gate:
-            gates[found.gate] = None
-        first = found.runs[0].record if found.runs else None
+    def _build_lineage(self, cell: Cell, evidence: CellEvidence) -> Lineage:
+        """What stands behind a number."""
+        measured = [(run, measure_value(run.record, cell.group, cell.metric)) for run in evidence.runs]
+        gates = dict.fromkeys(value.gate for _, value in measured if value.gate)
+        if evidence.gate:
+            gates[evidence.gate] = None
+        first = evidence.runs[0].record if evidence.runs else None
         return Lineage(
             runs=tuple(
-                RunValue(run.run_id, run.seed, run.data_seed, one.value * cell.factor)
-                for run, one in read
-                if one.value is not None
+                RunValue(run.run_id, run.seed, run.data_seed, value.value * cell.factor)
+                for run, value in measured
+                if value.value is not None
             ),
-            signatures=tuple(dict.fromkeys(one.signature for _, one in read if one.signature)),
+            signatures=tuple(dict.fromkeys(value.signature for _, value in measured if value.signature)),
             gates=tuple(gates),
-            choices=choices(first) if first else (),
-            deviations=list_touching(self.ledger, first) if first else (),
-            notes=(*found.notes, *found.missing),
+            choices=list_choices(first) if first else (),
+            deviations=list_touching(self._ledger, first) if first else (),
+            notes=(*evidence.notes, *evidence.missing),
         )
 
 
-def counts(view: CellView) -> bool:
+def is_result(view: CellView) -> bool:
     """Whether the cell is a result that could come out or not."""
     return view.kind != "setting" and (view.kind != "cited" or view.method is not None)
 
 
-def used(cell: Cell) -> str:
+def describe_used_setting(cell: Cell) -> str:
     """What our runs have where the paper names a setting; empty where we have no such setting."""
     if cell.task is None or cell.method is None or cell.model is None:
         return ""
@@ -144,29 +142,30 @@ def used(cell: Cell) -> str:
     return f"Our runs have {values[cell.metric]}." if values.get(cell.metric) is not None else ""
 
 
-def choices(record: published.Selector) -> tuple[str, ...]:
-    """``decode_batch = 16 (our choice)``: what neither the paper nor the authors' code decides."""
-    both = {**(record.get("settings") or {}), **(record.get("options") or {})}
+def list_choices(record: Record) -> tuple[str, ...]:
+    """``beam_size = 5 (our choice)``: what neither the paper nor the authors' code decides."""
+    entries = {**(record.get("settings") or {}), **(record.get("options") or {})}
     return tuple(
-        f"{name} = {one['value']} ({one['origin']})"
-        for name, one in both.items()
-        if isinstance(one, dict)
-        and str(one.get("origin", "")).startswith(OPEN)
+        f"{name} = {entry['value']} ({entry['origin']})"
+        for name, entry in entries.items()
+        if isinstance(entry, dict)
+        and str(entry.get("origin", "")).startswith(OPEN)
         and name not in MINOR
-        and one["value"] is not None
+        and entry["value"] is not None
     )
 
 
 # --- numbers as text
 
 
-def paper_text(cell: Cell) -> str:
+def format_printed(cell: Cell) -> str:
+    """What the paper prints; a range where it has only a drawing."""
     if cell.printed is not None:
         return cell.printed
     return f"{cell.low:g} to {cell.high:g}" if cell.low is not None else ""
 
 
-def decimals(cell: Cell) -> int:
+def count_decimals(cell: Cell) -> int:
     """How many decimals the paper prints there; figures: one more than their ticks need."""
     if cell.printed is not None:
         digits = cell.printed.rstrip("%KMx")
@@ -174,28 +173,27 @@ def decimals(cell: Cell) -> int:
     return max(len(f"{bound:g}".partition(".")[2]) for bound in (cell.low or 0.0, cell.high or 0.0)) + 1
 
 
-def number(value: float, cell: Cell) -> str:
+def format_number(value: float, cell: Cell) -> str:
     """``value`` as the paper writes numbers of this cell: 0.0069 is 0.7%, 250000 is 250K."""
     printed = cell.printed or ""
     for sign, unit in (("%", 0.01), ("K", 1e3), ("M", 1e6)):
         if printed.endswith(sign):
-            return f"{value / unit:.{max(decimals(cell), 1)}f}{sign}"
+            return f"{value / unit:.{max(count_decimals(cell), 1)}f}{sign}"
     if cell.metric.endswith("_parameters") or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.{decimals(cell)}f}"
+    return f"{value:.{count_decimals(cell)}f}"
 
 
-def ours(cell: Cell, summary: Summary) -> Ours:
+def build_our_number(cell: Cell, summary: Summary) -> OurNumber:
     """The summary as text and as numbers."""
     interval = summary.interval
-    text = number(summary.mean, cell)
+    text = format_number(summary.mean, cell)
     if cell.kind == "statistic":
-        return Ours(
-            text, summary.mean, None, None, IntervalOver.EXACT, "counted in the published files", n=1, runs=0
-        )
+        note = "counted in the published files"
+        return OurNumber(text, summary.mean, None, None, IntervalOver.EXACT, note, n=1, runs=0)
     if interval is not None and interval.half_width > 0:
-        text += f" ± {number(interval.half_width, cell)}"
-    return Ours(
+        text += f" ± {format_number(interval.half_width, cell)}"
+    return OurNumber(
         text=text,
         mean=summary.mean,
         low=interval.low if interval else None,
@@ -210,52 +208,71 @@ def ours(cell: Cell, summary: Summary) -> Ours:
 # --- rows and columns
 
 
-def blocks(cells: Sequence[Cell], view: Callable[[Cell], CellView | MiniView]) -> tuple[Block, ...]:
-    """Consecutive sections share a block where one's columns are among the other's."""
-    sections: list[tuple[str | None, list[Cell]]] = []
-    for cell in cells:
-        if not sections or sections[-1][0] != cell.section:
-            sections.append((cell.section, []))
-        sections[-1][1].append(cell)
-    together: list[tuple[list[str], list[tuple[str | None, list[Cell]]]]] = []
-    for section, members in sections:
-        columns = unique(cell.column for cell in members)
-        if together and set(columns) <= set(together[-1][0]):
-            together[-1][1].append((section, members))
-        elif together and set(columns) >= set(together[-1][0]):
-            together[-1] = (columns, [*together[-1][1], (section, members)])
-        else:
-            together.append((columns, [(section, members)]))
+class _SectionCells(NamedTuple):
+    label: str | None
+    cells: list[Cell]
+
+
+class _BlockLayout(NamedTuple):
+    columns: list[str]
+    sections: list[_SectionCells]
+
+
+def build_blocks(
+    cells: Sequence[Cell], view: Callable[[Cell], CellView | MiniView]
+) -> tuple[TableBlock, ...]:
+    """Consecutive sections share a block where the columns of either are among the other's."""
     return tuple(
-        Block(
+        TableBlock(
             tuple(columns),
-            head(columns),
-            tuple(Section(name, rows(members, columns, view)) for name, members in parts),
+            group_columns(columns),
+            tuple(
+                TableSection(section.label, build_rows(section.cells, columns, view)) for section in sections
+            ),
         )
-        for columns, parts in together
+        for columns, sections in _lay_out_blocks(cells)
     )
 
 
-def rows(
+def _lay_out_blocks(cells: Sequence[Cell]) -> list[_BlockLayout]:
+    sections: list[_SectionCells] = []
+    for cell in cells:
+        if not sections or sections[-1].label != cell.section:
+            sections.append(_SectionCells(cell.section, []))
+        sections[-1].cells.append(cell)
+    blocks: list[_BlockLayout] = []
+    for section in sections:
+        columns = list(dict.fromkeys(cell.column for cell in section.cells))
+        if blocks and set(columns) <= set(blocks[-1].columns):
+            blocks[-1].sections.append(section)
+        elif blocks and set(columns) >= set(blocks[-1].columns):
+            blocks[-1] = _BlockLayout(columns, [*blocks[-1].sections, section])
+        else:
+            blocks.append(_BlockLayout(columns, [section]))
+    return blocks
+
+
+def build_rows(
     cells: Sequence[Cell], columns: Sequence[str], view: Callable[[Cell], CellView | MiniView]
-) -> tuple[Row, ...]:
+) -> tuple[TableRow, ...]:
+    """A section's rows in the paper's order, with a place for every column."""
     by_row: dict[str, dict[str, Cell]] = {}
     for cell in cells:
         by_row.setdefault(cell.row, {})[cell.column] = cell
     return tuple(
-        Row(label, tuple(view(own[column]) if column in own else None for column in columns))
-        for label, own in by_row.items()
+        TableRow(label, tuple(view(row[column]) if column in row else None for column in columns))
+        for label, row in by_row.items()
     )
 
 
-def head(columns: Sequence[str]) -> tuple[tuple[str, int], ...]:
+def group_columns(columns: Sequence[str]) -> tuple[tuple[str, int], ...]:
     """``E2E BLEU``, ``E2E NIST``, ``DART BLEU`` -> (E2E, 2), (DART, 1); empty where words are not shared."""
-    first = [column.partition(" ")[0] for column in columns]
+    words = [column.partition(" ")[0] for column in columns]
     named = all(" " in column for column in columns)
-    if not named or len(columns) < 4 or len(set(first)) == len(first) or any("," in c for c in columns):
+    if not named or len(columns) < 4 or len(set(words)) == len(words) or any("," in c for c in columns):
         return ()
     groups: list[tuple[str, int]] = []
-    for word in first:
+    for word in words:
         if groups and groups[-1][0] == word:
             groups[-1] = (word, groups[-1][1] + 1)
         else:
@@ -263,12 +280,8 @@ def head(columns: Sequence[str]) -> tuple[tuple[str, int], ...]:
     return tuple(groups)
 
 
-def short(block: Block) -> tuple[str, ...]:
+def shorten_columns(block: TableBlock) -> tuple[str, ...]:
     """Column labels without the group that stands above them."""
     if not block.groups:
         return block.columns
     return tuple(column.partition(" ")[2] for column in block.columns)
-
-
-def unique(items: Iterable[T]) -> list[T]:
-    return list(dict.fromkeys(items))

@@ -2,97 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
+from bench.store.record import RunStatus
 from reports.document.schema import ClaimView, Finding, RunView
-from reports.judgement import claims as checks
+from reports.judgement.claims import ClaimEvaluation, check_claims
 from reports.records.index import CountedStatistics, RunIndex
 from reports.records.runs import Profile, Run, find_failure_kind
-from reports.records.values import describe_machine
+from reports.records.values import Record, describe_hardware
 
 NOT_ASKED = Finding("", "", "", ())
 USUAL = ("method default", "our choice", "paper", "authors' code")
 """How the origins of options begin that nobody chose for this run."""
-LONGEST = 300
-"""Letters of an error's message that a list has room for; the record has all of it."""
+MAX_MESSAGE_LETTERS = 300
+"""Of an error's message: what a list has room for; the record has all of it."""
+STATUS_ORDER = {RunStatus.FAILED: 0, RunStatus.CANCELLED: 1, RunStatus.DONE: 2}
 
 
-def claims(index: RunIndex, counted: CountedStatistics, paper_only: bool) -> tuple[ClaimView, ...]:
+def build_claims(index: RunIndex, counted: CountedStatistics, paper_only: bool) -> tuple[ClaimView, ...]:
     """Every claim on our records, at scale mini and on the paper's own numbers.
 
     ``counted``: for the claims on Table 1.
     """
     return tuple(
         ClaimView(
-            id=one.claim.id,
-            sentence=one.claim.sentence,
-            source=one.claim.source,
-            note=one.claim.note,
-            records=NOT_ASKED if paper_only else finding(one.records),
-            mini=NOT_ASKED if paper_only else finding(one.mini),
-            on_paper=finding(one.on_paper),
+            id=checked.claim.id,
+            sentence=checked.claim.sentence,
+            source=checked.claim.source,
+            note=checked.claim.note,
+            records=NOT_ASKED if paper_only else build_finding(checked.records),
+            mini=NOT_ASKED if paper_only else build_finding(checked.mini),
+            on_paper=build_finding(checked.on_paper),
         )
-        for one in checks.check_claims(index, counted=counted)
+        for checked in check_claims(index, counted=counted)
     )
 
 
-def finding(found: checks.ClaimEvaluation) -> Finding:
+def build_finding(evaluation: ClaimEvaluation) -> Finding:
+    """What a claim comes to, with its numbers as plain data."""
     numbers = [
         {
-            "label": one.label,
-            "value": one.value,
-            "low": one.interval.low if one.interval else None,
-            "high": one.interval.high if one.interval else None,
-            "over": one.interval.over if one.interval else "",
-            "method": one.method,
-            "runs": list(one.runs),
+            "label": number.label,
+            "value": number.value,
+            "low": number.interval.low if number.interval else None,
+            "high": number.interval.high if number.interval else None,
+            "over": number.interval.over if number.interval else "",
+            "method": number.method,
+            "runs": list(number.runs),
         }
-        for one in found.numbers
+        for number in evaluation.numbers
     ]
-    return Finding(found.outcome, found.label, found.explanation, tuple(numbers))
+    return Finding(evaluation.outcome, evaluation.label, evaluation.explanation, tuple(numbers))
 
 
-def runs(index: RunIndex, only: Collection[str] | None) -> tuple[RunView, ...]:
+def list_runs(index: RunIndex, only: Collection[str] | None) -> tuple[RunView, ...]:
     """Every run, or those named in ``only`` and those that failed; by task, method and seed."""
     views = [
-        view(profile, run)
+        build_run(profile, run)
         for profiles in index.by_system.values()
         for profile in profiles
         for run in profile.runs
-        if only is None or run.run_id in only or run.status != "done"
+        if only is None or run.run_id in only or run.status != RunStatus.DONE
     ]
-    order = {"failed": 0, "cancelled": 1, "done": 2}
-    views.sort(
-        key=lambda one: (one.scale != "paper", one.task, one.method, one.model, order[one.status], one.seed)
-    )
-    return tuple(views)
+
+    def order(view: RunView) -> tuple[object, ...]:
+        return (
+            view.scale != "paper",
+            view.task,
+            view.method,
+            view.model,
+            STATUS_ORDER[view.status],
+            view.seed,
+        )
+
+    return tuple(sorted(views, key=order))
 
 
-def view(profile: Profile, run: Run) -> RunView:
-    record = run.record
+def build_run(profile: Profile, run: Run) -> RunView:
+    """A run as the list has it."""
+    record, status = run.record, RunStatus(run.status)
     return RunView(
         run_id=run.run_id,
         task=profile.task,
-        method=selector(profile),
+        method=format_method(profile),
         model=profile.model,
         scale=profile.scale,
         seed=run.seed,
         data_seed=run.data_seed,
-        status=run.status,
-        failure="" if run.status == "done" else explained(run),
+        status=status,
+        failure="" if status is RunStatus.DONE else describe_failure(run),
         not_comparable=profile.reasons,
-        score=score(record),
+        score=format_first_score(record),
         seconds=run.seconds,
         attempts=run.attempts,
         ended=run.ended,
         command=str(record.get("command") or ""),
-        code=code(record),
-        machine=machine(record),
+        code=format_code(record),
+        machine=describe_hardware(record),
     )
 
 
-def selector(profile: Profile) -> str:
+def format_method(profile: Profile) -> str:
     """``prefix[length=10]``: the method with the options that somebody chose."""
     chosen = [
         f"{name}={value}"
@@ -102,30 +112,24 @@ def selector(profile: Profile) -> str:
     return profile.method + (f"[{','.join(chosen)}]" if chosen else "")
 
 
-def explained(run: Run) -> str:
+def describe_failure(run: Run) -> str:
+    """The kind of failure and the first line of its message."""
     message = str((run.record.get("error") or {}).get("message") or "").strip().partition("\n")[0]
-    message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
+    if len(message) > MAX_MESSAGE_LETTERS:
+        message = message[: MAX_MESSAGE_LETTERS - 1] + "…"
     return find_failure_kind(run) + (f": {message}" if message else "")
 
 
-def score(record: Mapping[str, Any]) -> str:
+def format_first_score(record: Record) -> str:
     """The first score that has a value: ``bleu 55.31``."""
-    for name, one in ((record.get("scores") or {}).get("all") or {}).items():
-        if one.get("value") is not None:
-            return f"{name} {one['value']:.4g}"
+    for name, score in ((record.get("scores") or {}).get("all") or {}).items():
+        if score.get("value") is not None:
+            return f"{name} {score['value']:.4g}"
     return ""
 
 
-def code(record: Mapping[str, Any]) -> str:
+def format_code(record: Record) -> str:
     """``7c9b4fc6ad, with changes``."""
-    known = record.get("code") or {}
-    commit = str(known.get("commit") or "")[:10]
-    return commit + (", with changes" if known.get("dirty") else "")
-
-
-def machine(record: Mapping[str, Any]) -> str:
-    """The accelerators, or the processor and its cores; never the machine's name."""
-    try:
-        return describe_machine(record).partition(" on ")[2]
-    except (KeyError, TypeError):
-        return ""
+    code = record.get("code") or {}
+    commit = str(code.get("commit") or "")[:10]
+    return commit + (", with changes" if code.get("dirty") else "")

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from bench.store.record import RunStatus
+from reports.judgement.claims import ClaimOutcome
+from reports.judgement.verdicts import Gap, GapKind, Verdict
+from reports.paper.deviations import Deviation
 from reports.paper.published import PaperNumber
 
 
@@ -38,7 +42,7 @@ class Lineage:
 
 
 @dataclass(frozen=True)
-class Ours:
+class OurNumber:
     """Our number in the printed unit: the mean over ``n`` units and what its interval is over."""
 
     text: str
@@ -53,14 +57,14 @@ class Ours:
 
 
 @dataclass(frozen=True)
-class View:
-    """What stands in one place of a table; a page links to it by ``id``."""
+class LinkTarget:
+    """What a page links to, by ``id``."""
 
     id: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellView(PaperNumber, View):
+class CellView(PaperNumber, LinkTarget):
     """One number of the paper and what is known of it here."""
 
     paper_text: str
@@ -68,61 +72,69 @@ class CellView(PaperNumber, View):
     note: str | None
     elsewhere: tuple[Mapping[str, Any], ...] = ()
     """What other accounts print here: source, printed, value, note."""
-    ours: Ours | None = None
-    verdict: str | None = None
+    ours: OurNumber | None = None
+    verdict: Verdict | None = None
     label: str = ""
     reason: str = ""
+    gap: Gap | None = None
+    """Why there is no number of ours to compare; None where there is."""
     difference: float | None = None
     lineage: Lineage = field(default_factory=Lineage)
 
 
 @dataclass(frozen=True)
-class MiniView(View):
+class MiniView(LinkTarget):
     """A number at scale mini: it has no number of the paper beside it, and no place in its cells."""
 
-    ours: Ours
+    ours: OurNumber
     lineage: Lineage
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
+    """A line of a table; None where the paper has no cell."""
+
     label: str
     cells: tuple[CellView | MiniView | None, ...]
 
 
 @dataclass(frozen=True)
-class Section:
+class TableSection:
+    """Rows below a common label; None without one."""
+
     label: str | None
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 @dataclass(frozen=True)
-class Block:
+class TableBlock:
     """Sections with the same columns. ``groups``: (label, number of columns) of a second head row above."""
 
     columns: tuple[str, ...]
     groups: tuple[tuple[str, int], ...]
-    sections: tuple[Section, ...]
+    sections: tuple[TableSection, ...]
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
+    """A table, or a figure's numbers, with ours beside."""
+
     id: str
     title: str
     source: str
     caption: str
     notes: tuple[str, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[TableBlock, ...]
     facts: tuple[Mapping[str, Any], ...]
     """Settings that only the paper's text has: sentence, source."""
-    verdicts: Mapping[str, int]
+    verdicts: Mapping[Verdict, int]
     """Of its results; settings and cited numbers without a method here are not counted."""
-    mini: tuple[Block, ...] = ()
+    mini: tuple[TableBlock, ...] = ()
 
 
 @dataclass(frozen=True)
-class Point:
-    """One point of a curve in the printed unit; without a mean a gap, and ``label`` says why."""
+class CurvePoint:
+    """A point in the printed unit; without a mean ``label`` says why, and ``gap`` what kind of gap it is."""
 
     x: float | str
     mean: float | None
@@ -131,17 +143,20 @@ class Point:
     over: str = ""
     n: int = 0
     label: str = ""
+    gap: GapKind | None = None
 
 
 @dataclass(frozen=True)
-class Series:
+class Curve:
+    """What a figure draws of one system at one scale."""
+
     label: str
     method: str
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
 
 
 @dataclass(frozen=True)
-class Panel:
+class FigurePanel:
     """One vertical axis. ``reading``: (x, low, high) of the paper's drawing, from its printed ticks."""
 
     id: str
@@ -153,25 +168,28 @@ class Panel:
     ticks: tuple[float, ...]
     reading: tuple[tuple[float | str, float, float], ...]
     better: str
-    series: tuple[Series, ...]
-    mini: tuple[Series, ...]
+    series: tuple[Curve, ...]
+    mini: tuple[Curve, ...]
 
 
 @dataclass(frozen=True)
-class Figure:
+class ReportFigure:
+    """A figure as data; its numbers are also a table."""
+
     id: str
     title: str
     source: str
     caption: str
     notes: tuple[str, ...]
-    panels: tuple[Panel, ...]
+    panels: tuple[FigurePanel, ...]
 
 
 @dataclass(frozen=True)
 class Finding:
     """What a claim comes to on one source of numbers."""
 
-    outcome: str
+    outcome: ClaimOutcome | Literal[""]
+    """Empty where it was not asked for."""
     label: str
     explanation: str
     numbers: tuple[Mapping[str, Any], ...]
@@ -180,6 +198,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClaimView:
+    """A sentence of the paper, checked three ways."""
+
     id: str
     sentence: str
     source: str
@@ -190,7 +210,7 @@ class ClaimView:
 
 
 @dataclass(frozen=True)
-class Output:
+class ExampleOutput:
     """One output of ours with what its words say of the item's facts (``reports.document.fact_check``)."""
 
     label: str
@@ -207,33 +227,26 @@ class Output:
 
 @dataclass(frozen=True)
 class Example:
+    """An item that the paper shows, with our outputs for it."""
+
     label: str
     item: str
     group: str
     facts: tuple[tuple[str, ...], ...]
-    outputs: tuple[Output, ...]
+    outputs: tuple[ExampleOutput, ...]
     """``facts`` are empty where no run has left the item."""
 
 
 @dataclass(frozen=True)
-class Examples:
+class ExampleGroup:
+    """Examples of one place of the paper at one scale."""
+
     id: str
     title: str
     source: str
     scale: str
     notes: tuple[str, ...]
     examples: tuple[Example, ...]
-
-
-@dataclass(frozen=True)
-class Deviation:
-    number: int
-    what: str
-    original: str
-    here: str
-    why: str
-    applies: str
-    """``all``, or what it touches: ``task e2e``, ``method prefix``."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +261,7 @@ class RunView:
     scale: str
     seed: int
     data_seed: int | None
-    status: str
+    status: RunStatus
     failure: str
     """Kind and message of what ended a run that was never done."""
     not_comparable: tuple[str, ...]
@@ -262,7 +275,7 @@ class RunView:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ExperimentProgress:
     """An experiment's runs at one scale, by state."""
 
     experiment: str
@@ -275,14 +288,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Overview:
+    """How far everything is."""
+
     records: int
     runs: Mapping[str, int]
     """Status -> runs."""
     damaged: tuple[str, ...]
-    progress: tuple[Progress, ...]
-    verdicts: Mapping[str, int]
-    claims: Mapping[str, int]
-    claims_on_paper: Mapping[str, int]
+    progress: tuple[ExperimentProgress, ...]
+    verdicts: Mapping[Verdict, int]
+    claims: Mapping[ClaimOutcome, int]
+    claims_on_paper: Mapping[ClaimOutcome, int]
 
 
 @dataclass(frozen=True)
@@ -292,10 +307,10 @@ class Report:
     names: tuple[str, ...]
     paper_only: bool
     overview: Overview
-    tables: tuple[Table, ...]
-    figures: tuple[Figure, ...]
+    tables: tuple[ReportTable, ...]
+    figures: tuple[ReportFigure, ...]
     claims: tuple[ClaimView, ...]
-    examples: tuple[Examples, ...]
+    examples: tuple[ExampleGroup, ...]
     deviations: tuple[Deviation, ...]
     runs: tuple[RunView, ...]
 
@@ -303,6 +318,6 @@ class Report:
         """All of it as plain lists and dictionaries."""
         return asdict(self)
 
-    def table(self, name: str) -> Table:
+    def table(self, name: str) -> ReportTable:
         """The table (also a figure's or the efficiency figures' numbers) by its name."""
         return next(table for table in self.tables if table.id == name)

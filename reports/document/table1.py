@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bench.data.dataset
 import bench.data.encoding
@@ -38,22 +38,26 @@ Sizes = Mapping[str, RowCount]
 """Of the splits whose files are here."""
 
 
-def exactly(value: float, *notes: str) -> CellEvidence:
+FindTokenizer = Callable[[], "PreTrainedTokenizerBase | None"]
+"""Asked only where there are files."""
+
+
+def make_exact(value: float, *notes: str) -> CellEvidence:
     """A number that does not vary between runs."""
     return CellEvidence("paper", replicates={(None, 0): value}, notes=notes)
 
 
-def gap(why: str) -> CellEvidence:
+def make_missing(reason: str) -> CellEvidence:
     """No number, because something is not here."""
-    return CellEvidence("paper", missing=(why,))
+    return CellEvidence("paper", missing=(reason,))
 
 
-def other_size(*problems: str) -> CellEvidence:
+def make_excluded(*reasons: str) -> CellEvidence:
     """No number, because the files are not those that the paper counted."""
-    return CellEvidence("paper", excluded=problems)
+    return CellEvidence("paper", excluded=reasons)
 
 
-def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> CountedStatistics:
+def count_statistics(data_dir: Path | None = None, tokenizer: Path | None = None) -> CountedStatistics:
     """Every number of Table 1 that the files here allow.
 
     ``data_dir`` and ``tokenizer``: as `bench data stats` takes them. ``UserError`` for a directory that
@@ -61,7 +65,7 @@ def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counte
     """
 
     @cache
-    def words() -> PreTrainedTokenizerBase | None:
+    def find_tokenizer() -> PreTrainedTokenizerBase | None:
         try:
             return bench.data.dataset.find_tokenizer(tokenizer)
         except UnavailableError:
@@ -70,106 +74,118 @@ def count(data_dir: Path | None = None, tokenizer: Path | None = None) -> Counte
             return None
 
     if tokenizer is not None:
-        words()  # what was typed is checked even where no file is here that it would be needed for
+        find_tokenizer()  # what was typed is checked even where no file is here that it would be needed for
     names = dict.fromkeys(str(cell.task) for cell in published.read_cells("table1"))
     return {
-        (name, metric): found
+        (name, metric): evidence
         for name in names
-        for metric, found in of_task(registry.get_task(name), data_dir, words).items()
+        for metric, evidence in count_task(registry.get_task(name), data_dir, find_tokenizer).items()
     }
 
 
-def of_task(
-    task: Task, data_dir: Path | None, words: Callable[[], PreTrainedTokenizerBase | None]
-) -> dict[str, CellEvidence]:
-    """The task's three numbers; ``words`` is asked for a tokenizer only where there are files."""
+def count_task(task: Task, data_dir: Path | None, find_tokenizer: FindTokenizer) -> dict[str, CellEvidence]:
+    """The task's three numbers."""
     try:
-        here = bench.data.dataset.look(task, data_dir, "paper")
+        prepared = bench.data.dataset.look(task, data_dir, "paper")
     except UnavailableError:
-        return dict.fromkeys(METRICS, gap("the published files are not here"))
+        return dict.fromkeys(METRICS, make_missing("the published files are not here"))
     try:
-        sizes, means = sizes_and_lengths(here, words())
+        counts = read_or_count(prepared, find_tokenizer())
     except DataError as error:
         say(f"{task.name} is not counted: {error}", important=True)
-        return dict.fromkeys(METRICS, gap("the files cannot be read"))
-    wrong = miscounted(here, sizes)
-    absent = [split for split in SPLITS if split not in sizes]
+        return dict.fromkeys(METRICS, make_missing("the files cannot be read"))
     note = (
-        f"files with SHA-256 {here.fingerprint[:16]}; `bench data stats --task {task.name}` shows all splits"
+        f"files with SHA-256 {prepared.fingerprint[:16]}; "
+        f"`bench data stats --task {task.name}` shows all splits"
     )
-    if wrong:
-        number = other_size(*wrong.values())
-    elif absent:
-        number = gap(f"{', '.join(absent)} split not here")
-    else:
-        number = examples(task, sizes, note)
-    if "train" in wrong:
-        lengths = [other_size(wrong["train"])] * 2
-    elif means is None:
-        lengths = [gap("train split not here" if "train" in absent else "no GPT-2 tokenizer is here")] * 2
-    else:
-        lengths = [exactly(one, f"mean over {sizes['train'].rows:,} training rows; {note}") for one in means]
-    return dict(zip(METRICS, (number, *lengths), strict=True))
+    wrong = find_wrong_sizes(prepared, counts.sizes)
+    examples = count_examples(task, counts.sizes, wrong, note)
+    lengths = make_lengths(counts, wrong, note)
+    return dict(zip(METRICS, (examples, *lengths), strict=True))
 
 
-def examples(task: Task, sizes: Sizes, note: str) -> CellEvidence:
+def count_examples(task: Task, sizes: Sizes, wrong: Mapping[str, str], note: str) -> CellEvidence:
     """Rows of all splits together; of the test split its items where Table 1 has it so."""
+    if wrong:
+        return make_excluded(*wrong.values())
+    absent = [split for split in SPLITS if split not in sizes]
+    if absent:
+        return make_missing(f"{', '.join(absent)} split not here")
     parts = {split: size.rows for split, size in sizes.items()}
-    beside = ""
+    remark = ""
     if task.name in TEST_ITEMS:
-        beside = f" (test counted by items as Table 1 must; by rows it is {sum(parts.values()):,})"
+        remark = f" (test counted by items as Table 1 must; by rows it is {sum(parts.values()):,})"
         parts["test"] = sizes["test"].items
     summed = " + ".join(f"{split} {number:,}" for split, number in parts.items())
-    return exactly(sum(parts.values()), f"{summed}{beside}; {note}")
+    return make_exact(sum(parts.values()), f"{summed}{remark}; {note}")
 
 
-def miscounted(here: Prepared, sizes: Sizes) -> dict[str, str]:
+def make_lengths(counts: FileCounts, wrong: Mapping[str, str], note: str) -> list[CellEvidence]:
+    """The mean input and output length of the training rows."""
+    if "train" in wrong:
+        return [make_excluded(wrong["train"])] * 2
+    if counts.mean_lengths is None:
+        absent = "train" not in counts.sizes
+        return [make_missing("train split not here" if absent else "no GPT-2 tokenizer is here")] * 2
+    rows = counts.sizes["train"].rows
+    return [make_exact(mean, f"mean over {rows:,} training rows; {note}") for mean in counts.mean_lengths]
+
+
+def find_wrong_sizes(prepared: Prepared, sizes: Sizes) -> dict[str, str]:
     """Split -> ``train has 10 rows of 8 items, published are 42,061 of 4,862``, where it is not as declared."""
-    return {
-        split: f"{split} has {found.rows:,} rows of {found.items:,} items, "
-        f"published are {declared.rows:,} of {declared.items:,}"
-        for split, found in sizes.items()
-        if (declared := here.expected.get(split)) is not None and declared != found
-    }
+    wrong = {}
+    for split, size in sizes.items():
+        declared = prepared.expected.get(split)
+        if declared is not None and declared != size:
+            wrong[split] = (
+                f"{split} has {size.rows:,} rows of {size.items:,} items, "
+                f"published are {declared.rows:,} of {declared.items:,}"
+            )
+    return wrong
 
 
 # --- counting, once
 
 
-def sizes_and_lengths(
-    here: Prepared, tokenizer: PreTrainedTokenizerBase | None
-) -> tuple[Sizes, tuple[float, float] | None]:
+class FileCounts(NamedTuple):
     """The splits' sizes, and the train split's mean input and output length, if there is a tokenizer."""
-    kept = cache_root() / "counts" / f"{key(here, tokenizer)}.json"
-    if kept.is_file():
-        found = read_json(kept)
+
+    sizes: Sizes
+    mean_lengths: tuple[float, float] | None
+
+
+def read_or_count(prepared: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> FileCounts:
+    """The counts from the cache, or counted now and kept there."""
+    path = cache_root() / "counts" / f"{make_cache_key(prepared, tokenizer)}.json"
+    if path.is_file():
+        stored = read_json(path)
     else:
-        say(f"counting {here.task.name} in {here.root}")
-        found = counted_now(here, tokenizer)
+        say(f"counting {prepared.task.name} in {prepared.root}")
+        stored = count_files(prepared, tokenizer)
         try:
-            write_json_atomic(kept, found)
+            write_json_atomic(path, stored)
         except StorageError as error:
-            say(f"{here.task.name} is counted again next time: {error}")
-    sizes = {split: RowCount(rows, items) for split, (rows, items) in found["sizes"].items()}
-    return sizes, tuple(found["lengths"]) if found["lengths"] else None
+            say(f"{prepared.task.name} is counted again next time: {error}")
+    sizes = {split: RowCount(rows, items) for split, (rows, items) in stored["sizes"].items()}
+    return FileCounts(sizes, tuple(stored["lengths"]) if stored["lengths"] else None)
 
 
-def counted_now(here: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
+def count_files(prepared: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
     """What `bench data stats` counts, as far as Table 1 needs it: lengths of the train split alone."""
-    splits = [split for split in SPLITS if not missing_files(here.task, here.root, [split])]
+    splits = [split for split in SPLITS if not missing_files(prepared.task, prepared.root, [split])]
     sizes, means = {}, None
     for split in splits:
-        words = tokenizer if split == "train" else None
-        one = bench.data.dataset.stats(here, words, splits=[split])["splits"][split]
-        sizes[split] = [one["rows"], one["items"]]
-        if words is not None:
-            means = [one["source_length"], one["target_length"]]
+        split_tokenizer = tokenizer if split == "train" else None
+        counts = bench.data.dataset.stats(prepared, split_tokenizer, splits=[split])["splits"][split]
+        sizes[split] = [counts["rows"], counts["items"]]
+        if split_tokenizer is not None:
+            means = [counts["source_length"], counts["target_length"]]
     return {"sizes": sizes, "lengths": means}
 
 
-def key(here: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> str:
+def make_cache_key(prepared: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> str:
     """A name for what would be counted: it changes with the files, the tokenizer and the code."""
     code = [Path(str(bench.data.encoding.__file__)), *sorted(Path(str(tasks.__file__)).parent.glob("*.py"))]
     words = tokenizer.backend_tokenizer.to_str() if tokenizer is not None else ""
-    what = [here.task.name, here.fingerprint, words, *map(sha256_file, code)]
-    return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:32]
+    parts = [prepared.task.name, prepared.fingerprint, words, *map(sha256_file, code)]
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]

@@ -140,7 +140,7 @@ def evaluate_at_mini(claim: Claim, index: RunIndex) -> ClaimEvaluation:
     )
 
 
-def count_outcomes(outcomes: Iterable[str]) -> dict[str, int]:
+def count_outcomes(outcomes: Iterable[str]) -> dict[ClaimOutcome, int]:
     """How many claims have each outcome, all outcomes named."""
     counts = Counter(outcomes)
     return {outcome: counts[outcome] for outcome in ClaimOutcome}

@@ -103,6 +103,42 @@ COMPARISON_METRICS = ("speed_gain", "fewer_than_ft", "fewer_than_adapter")
 """Statements that compare two systems: claims, not cells."""
 
 
+class GapKind(StrEnum):
+    """Why a cell has no number of ours that could be compared."""
+
+    NOT_RUN = "not-run"
+    FAILED_RUNS = "failed-runs"
+    NOT_COMPUTED = "not-computed"
+    NOT_COUNTED = "not-counted"
+    """Of a number of Table 1, which is counted in the published files."""
+    SETTING = "setting"
+    CITED = "cited"
+    NO_SYSTEM = "no-system"
+    SCALE = "scale"
+    MACHINE = "machine"
+    COMPARISON = "comparison"
+    """A statement about two systems, which is checked as a claim."""
+    NO_TOLERANCE = "no-tolerance"
+    FAILED_GATE = "failed-gate"
+    EXCLUDED_RUNS = "excluded-runs"
+    NOT_PRINTED = "not-printed"
+    """The paper has only a drawing."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a cell with such a gap is called."""
+        not_run = (GapKind.NOT_RUN, GapKind.FAILED_RUNS, GapKind.NOT_COMPUTED, GapKind.NOT_COUNTED)
+        return Verdict.NOT_RUN if self in not_run else Verdict.NOT_COMPARABLE
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Why there is no number of ours to compare: ``text`` says it in words, empty where the verdict says it all."""
+
+    kind: GapKind
+    text: str = ""
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A cell's verdict and all that it rests on; numbers in the cell's printed unit."""
@@ -110,13 +146,17 @@ class Judgement:
     verdict: Verdict
     reason: str
     """One sentence."""
-    label: str
-    """The verdict with what a short cell has room for: ``not run (2 failed: out-of-memory)``."""
+    gap: Gap | None = None
     summary: Summary | None = None
     difference: float | None = None
     """Ours less the paper's; to the nearer end where the paper's is a range, 0 inside."""
     tolerance: float | None = None
     noise: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The verdict with what a short cell has room for: ``not run (2 failed: out-of-memory)``."""
+        return f"{self.verdict} ({self.gap.text})" if self.gap and self.gap.text else self.verdict
 
 
 def judge_cell(cell: Cell, evidence: CellEvidence) -> Judgement:
@@ -141,42 +181,52 @@ def summarise_cell(cell: Cell, evidence: CellEvidence) -> Summary | None:
 
 def judge_without_comparison(cell: Cell, evidence: CellEvidence, summary: Summary | None) -> Judgement | None:
     """The verdict where there is nothing to compare; None where there is."""
-
-    def incomparable(why: str) -> Judgement:
-        return Judgement(
-            Verdict.NOT_COMPARABLE, f"Not comparable: {why}.", f"{Verdict.NOT_COMPARABLE} ({why})", summary
-        )
-
-    def gap(why: str = "") -> Judgement:
-        label = f"{Verdict.NOT_RUN} ({why})" if why else Verdict.NOT_RUN
-        return Judgement(Verdict.NOT_RUN, f"Not run: {why or 'no run of this is done'}.", label)
-
-    if cell.kind == "setting":
-        return incomparable("a setting, not a result")
-    if cell.kind != "statistic" and cell.method is None:
-        cited = "cited, and no method here stands for it"
-        return incomparable(cited if cell.kind == "cited" else "no system named")
-    if evidence.scale != "paper":
-        return incomparable(evidence.scale)
-    if cell.metric in MACHINE_METRICS:
-        return incomparable("time and memory hold for one machine, the paper's for the authors'")
-    if cell.metric in COMPARISON_METRICS:
-        return incomparable("a comparison of two systems, checked as a claim")
-    if summary is not None:
-        if cell.metric not in RULES:
-            return incomparable(f"no tolerance is set for {cell.metric}")
+    gap = find_cell_gap(cell, evidence.scale)
+    if gap is None and summary is None:
+        gap = find_evidence_gap(evidence, counted=cell.kind == "statistic")
+    elif gap is None and cell.metric not in RULES:
+        gap = Gap(GapKind.NO_TOLERANCE, f"no tolerance is set for {cell.metric}")
+    if gap is None:
         return None
+    verdict = gap.kind.verdict
+    return Judgement(
+        verdict, f"{verdict.capitalize()}: {gap.text or 'no run of this is done'}.", gap, summary
+    )
+
+
+def find_cell_gap(cell: Cell, scale: str) -> Gap | None:
+    """Why no run could stand beside the paper's number, whatever it gives; None where one could."""
+    if cell.kind == "setting":
+        return Gap(GapKind.SETTING, "a setting, not a result")
+    if cell.kind != "statistic" and cell.method is None:
+        if cell.kind == "cited":
+            return Gap(GapKind.CITED, "cited, and no method here stands for it")
+        return Gap(GapKind.NO_SYSTEM, "no system named")
+    if scale != "paper":
+        return Gap(GapKind.SCALE, scale)
+    if cell.metric in MACHINE_METRICS:
+        return Gap(GapKind.MACHINE, "time and memory hold for one machine, the paper's for the authors'")
+    if cell.metric in COMPARISON_METRICS:
+        return Gap(GapKind.COMPARISON, "a comparison of two systems, checked as a claim")
+    return None
+
+
+def find_evidence_gap(evidence: CellEvidence, counted: bool = False) -> Gap:
+    """Why the records have no value, in the order of what could be done about it; ``counted``: of Table 1."""
     if evidence.gate:
-        return incomparable(f"scorer failed its gate: {evidence.gate}")
+        return Gap(GapKind.FAILED_GATE, f"scorer failed its gate: {evidence.gate}")
     if evidence.missing:
-        return gap(
-            f"not {'counted' if cell.kind == 'statistic' else 'computed'}: {'; '.join(evidence.missing)}"
-        )
+        reasons = "; ".join(evidence.missing)
+        if counted:
+            return Gap(GapKind.NOT_COUNTED, f"not counted: {reasons}")
+        return Gap(GapKind.NOT_COMPUTED, f"not computed: {reasons}")
     if evidence.failures:
-        return gap(describe_failures(evidence))
+        return Gap(GapKind.FAILED_RUNS, describe_failures(evidence))
     if evidence.excluded:
-        return incomparable("; ".join(evidence.excluded))
-    return gap("the published files were not counted" if cell.kind == "statistic" else "")
+        return Gap(GapKind.EXCLUDED_RUNS, "; ".join(evidence.excluded))
+    if counted:
+        return Gap(GapKind.NOT_COUNTED, "the published files were not counted")
+    return Gap(GapKind.NOT_RUN)
 
 
 def describe_failures(evidence: CellEvidence) -> str:
@@ -216,13 +266,8 @@ def compare_with_paper(cell: Cell, summary: Summary, evidence: CellEvidence) -> 
     # ``reach`` alone decides from here on, so moving away can only make things worse.
     if ranged and reach <= 0:
         why = f"the paper prints no number here; ours lies inside its figure's axis, {low:g} to {high:g}"
-        return Judgement(
-            Verdict.NOT_COMPARABLE,
-            f"{ours}; {why}.{tail}",
-            f"{Verdict.NOT_COMPARABLE} (no printed number)",
-            summary,
-            0.0,
-        )
+        gap = Gap(GapKind.NOT_PRINTED, "no printed number")
+        return Judgement(gap.kind.verdict, f"{ours}; {why}.{tail}", gap, summary, 0.0)
     if reach <= tolerance or inside:
         how = f"within {format_short(tolerance)} of" if reach <= tolerance else "with an interval that holds"
         verdict, text = Verdict.REPRODUCED, f"{ours}: {how} {paper}"
@@ -236,7 +281,7 @@ def compare_with_paper(cell: Cell, summary: Summary, evidence: CellEvidence) -> 
         cause = "seeds explain" if noise else "rounding explains"
         explained = f"more than {cause} ({format_short(max(noise, tolerance))})"
         text = f"{ours}: {format_short(reach)} {verdict} {paper}, {explained}"
-    return Judgement(verdict, f"{text}.{tail}", verdict, summary, difference, tolerance, noise)
+    return Judgement(verdict, f"{text}.{tail}", None, summary, difference, tolerance, noise)
 
 
 def format_short(number: float) -> str:
@@ -306,7 +351,7 @@ def compute_noise(cell: Cell, rule: ToleranceRule, summary: Summary) -> float:
     )
 
 
-def count_verdicts(verdicts: Iterable[str | None]) -> dict[str, int]:
+def count_verdicts(verdicts: Iterable[Verdict | None]) -> dict[Verdict, int]:
     """How many cells have each verdict, all verdicts named."""
     counts = Counter(verdicts)
     return {verdict: counts[verdict] for verdict in Verdict}

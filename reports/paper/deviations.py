@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import results
-from reports.document.schema import Deviation
 from reports.records.values import Record, plain_value
 
 FILE = Path(results.__file__ or "").parents[1] / "docs" / "deviations.md"
 COLUMNS = {"what": "what", "the original": "original", "here": "here", "why": "why", "touches": "applies"}
 EVERYTHING = "all"
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """An entry of the ledger."""
+
+    number: int
+    what: str
+    original: str
+    here: str
+    why: str
+    applies: str
+    """``all``, or what it touches: ``task e2e``, ``method prefix``."""
 
 
 @cache

@@ -58,9 +58,21 @@ def measure_value(record: Record, group: str, metric: str) -> MeasuredValue:
 
 def describe_machine(record: Record) -> str:
     """What time and memory hold for: the task, on the accelerators or the processor and its cores."""
+    return f"{record['task']} on {_name_hardware(record)}"
+
+
+def describe_hardware(record: Record) -> str:
+    """The accelerators, or the processor and its cores, never the machine's name; empty where no record says."""
+    try:
+        return _name_hardware(record)
+    except (KeyError, TypeError):
+        return ""
+
+
+def _name_hardware(record: Record) -> str:
     hardware = record["hardware"]
-    names = [str(one["name"]) for one in hardware["accelerators"]]
-    return f"{record['task']} on " + (" + ".join(names) or f"{hardware['cpu']}, {hardware['cores']} cores")
+    names = [str(accelerator["name"]) for accelerator in hardware["accelerators"]]
+    return " + ".join(names) or f"{hardware['cpu']}, {hardware['cores']} cores"
 
 
 def count_stored(record: Record) -> MeasuredValue:

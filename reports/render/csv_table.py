@@ -11,7 +11,16 @@ import io
 import re
 from collections.abc import Sequence
 
-from reports.document.schema import CellView, Lineage, MiniView, Ours, Report, Row, Section, Table
+from reports.document.schema import (
+    CellView,
+    Lineage,
+    MiniView,
+    OurNumber,
+    Report,
+    ReportTable,
+    TableRow,
+    TableSection,
+)
 
 NAMES = ("table", "section", "row", "column", "task", "group", "metric", "model", "method")
 """Fields of a cell that say which number it is."""
@@ -67,7 +76,7 @@ def render_claims(report: Report) -> str:
     return format_lines([head, *body])
 
 
-def list_rows(table: Table) -> list[tuple[object, ...]]:
+def list_rows(table: ReportTable) -> list[tuple[object, ...]]:
     """A table's cells, then what there is at scale mini in lines of its own."""
     rows: list[tuple[object, ...]] = []
     for block in (*table.blocks, *table.mini):
@@ -90,7 +99,7 @@ def make_paper_row(cell: CellView) -> tuple[object, ...]:
 
 
 def make_mini_row(
-    table: Table, section: Section, row: Row, column: str, cell: MiniView
+    table: ReportTable, section: TableSection, row: TableRow, column: str, cell: MiniView
 ) -> tuple[object, ...]:
     """A number at scale mini, which has none of the paper beside it."""
     names = (table.id, section.label, row.label, column, None, None, None, None, None, "mini")
@@ -99,7 +108,7 @@ def make_mini_row(
     return (*names, *no_paper, *list_ours(cell.ours), *verdict, *list_lineage(cell.lineage))
 
 
-def list_ours(ours: Ours | None) -> tuple[object, ...]:
+def list_ours(ours: OurNumber | None) -> tuple[object, ...]:
     """Our number's columns."""
     if ours is None:
         return (None,) * 6

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from reports.document.paper_tables import short
-from reports.document.schema import CellView, MiniView, Output, Report
+from reports.document.paper_tables import shorten_columns
+from reports.document.schema import CellView, ExampleOutput, MiniView, Report
 from reports.render.symbols import MEANINGS, heading, symbol
 from reports.render.templates import make_html_environment
 
@@ -104,7 +104,7 @@ def html_environment() -> Environment:
         "heading": heading,
         "marked_pieces": marked_pieces,
         "row_heading": lambda table_id: ROW_HEADINGS.get(table_id, "System"),
-        "short_columns": short,
+        "short_columns": shorten_columns,
         "sort_keys": sort_keys,
         "symbol": symbol,
     }
@@ -172,7 +172,7 @@ def _sort_key(number: float | None) -> str:
     return "" if number is None else f"{number:.6g}"
 
 
-def marked_pieces(output: Output) -> list[TextPiece]:
+def marked_pieces(output: ExampleOutput) -> list[TextPiece]:
     """The output's text in pieces: those that no fact has, and what stands between them."""
     text = output.text or ""
     if not output.false:

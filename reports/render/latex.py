@@ -17,8 +17,8 @@ from typing import NamedTuple
 from jinja2 import Environment
 
 from reports.document import gaps
-from reports.document.paper_tables import short
-from reports.document.schema import Block, MiniView, Output, Report, Row, Section
+from reports.document.paper_tables import shorten_columns
+from reports.document.schema import ExampleOutput, MiniView, Report, TableBlock, TableRow, TableSection
 from reports.render.symbols import heading
 from reports.render.templates import make_latex_environment
 
@@ -98,7 +98,7 @@ class TablePart(NamedTuple):
 
     columns: tuple[str, ...]
     groups: tuple[ColumnGroup, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[TableSection, ...]
 
 
 def render_latex(report: Report, drawings: Mapping[str, str] | None = None) -> str:
@@ -126,7 +126,7 @@ def latex_environment() -> Environment:
     environment.globals["max_listed_runs"] = MAX_LISTED_RUNS
     environment.filters |= {
         "fact_marks": fact_marks,
-        "gaps": gaps.of_table,
+        "gaps": gaps.collect_gaps,
         "has_ours": has_ours,
         "heading": heading,
         "table_parts": table_parts,
@@ -154,13 +154,13 @@ def _spell_letter(c: str) -> str:
 # --- filters of the templates
 
 
-def table_parts(blocks: Sequence[Block]) -> list[TablePart]:
+def table_parts(blocks: Sequence[TableBlock]) -> list[TablePart]:
     """The blocks; one that is too wide for a page by its column groups, one by one."""
     return [part for block in blocks for part in _split_block(block)]
 
 
-def _split_block(block: Block) -> list[TablePart]:
-    columns = short(block)
+def _split_block(block: TableBlock) -> list[TablePart]:
+    columns = shorten_columns(block)
     if len(columns) <= MAX_COLUMNS:
         return [TablePart(columns, _number_columns(block.groups), block.sections)]
     spans = block.groups or tuple(
@@ -170,7 +170,9 @@ def _split_block(block: Block) -> list[TablePart]:
     for label, width in spans:
         end = start + width
         sections = tuple(
-            Section(section.label, tuple(Row(row.label, row.cells[start:end]) for row in section.rows))
+            TableSection(
+                section.label, tuple(TableRow(row.label, row.cells[start:end]) for row in section.rows)
+            )
             for section in block.sections
         )
         groups = _number_columns([(label, width)] if label else [])
@@ -187,14 +189,14 @@ def _number_columns(groups: Sequence[tuple[str, int]]) -> tuple[ColumnGroup, ...
     return tuple(numbered)
 
 
-def has_ours(row: Row) -> bool:
+def has_ours(row: TableRow) -> bool:
     """Whether a row has anything to say below the paper's numbers."""
     return any(
         cell is not None and (isinstance(cell, MiniView) or cell.verdict is not None) for cell in row.cells
     )
 
 
-def fact_marks(output: Output) -> str:
+def fact_marks(output: ExampleOutput) -> str:
     """What the output leaves out and what it adds: ``missing: ...; false: ...``."""
     marks = [f"missing: {'; '.join(output.missing)}"] if output.missing else []
     marks += [f"false: {'; '.join(output.false)}"] if output.false else []

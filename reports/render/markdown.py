@@ -12,19 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from reports.document import gaps
 from reports.document.schema import (
-    Block,
     CellView,
     ClaimView,
-    Deviation,
-    Examples,
+    ExampleGroup,
+    ExampleOutput,
+    ExperimentProgress,
     Finding,
     MiniView,
-    Output,
-    Progress,
     Report,
+    ReportTable,
     RunView,
-    Table,
+    TableBlock,
 )
+from reports.paper.deviations import Deviation
 from reports.render.symbols import MEANINGS, heading, symbol
 
 _BACKSLASHED = re.compile(r"[\\`*_\[\]{>|~]|^#|#(?=#*$)|^[-+](?=[-+\s]|$)")
@@ -97,7 +97,7 @@ def format_overview(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def format_progress(progress: Iterable[Progress]) -> str:
+def format_progress(progress: Iterable[ExperimentProgress]) -> str:
     """A line for each experiment and scale."""
     rows = [
         (
@@ -112,7 +112,7 @@ def format_progress(progress: Iterable[Progress]) -> str:
     return format_grid(("experiment", "scale", "done", "failed", "not available here"), rows)
 
 
-def format_table(table: Table, report: Report, drawings: Mapping[str, str]) -> str:
+def format_table(table: ReportTable, report: Report, drawings: Mapping[str, str]) -> str:
     """A table, or a figure with its drawings and its numbers."""
     parts = [
         f"## {heading(table.id)}: {escape_text(table.title)}",
@@ -125,7 +125,7 @@ def format_table(table: Table, report: Report, drawings: Mapping[str, str]) -> s
         counts = [f"{symbol(verdict)} {n} {verdict}" for verdict, n in table.verdicts.items() if n]
         parts.append(", ".join(counts) + ".")
     parts += [format_block(block, report.paper_only) for block in table.blocks]
-    if reasons := gaps.of_table(table):
+    if reasons := gaps.collect_gaps(table):
         # Asterisks, because the notes that may follow are another list.
         lines = [
             f"* {escape_text(gap.cells)}: {symbol(gap.verdict)} {escape_text(gap.why)}" for gap in reasons
@@ -139,7 +139,7 @@ def format_table(table: Table, report: Report, drawings: Mapping[str, str]) -> s
     return "\n\n".join(parts)
 
 
-def format_block(block: Block, only_paper: bool) -> str:
+def format_block(block: TableBlock, only_paper: bool) -> str:
     """Rows and columns; ``only_paper``: without ours beside the paper's number."""
     head = ["", *(escape_text(column) for column in block.columns)]
     rows = []
@@ -181,7 +181,7 @@ def format_finding(finding: Finding) -> str:
     return f"{symbol(finding.outcome)} {escape_text(finding.explanation)}"
 
 
-def format_examples(group: Examples) -> str:
+def format_examples(group: ExampleGroup) -> str:
     """Items with their facts and the systems' outputs."""
     parts = [f"## Examples: {escape_text(group.title)}"]
     for example in group.examples:
@@ -195,7 +195,7 @@ def format_examples(group: Examples) -> str:
     return "\n\n".join(parts)
 
 
-def format_output(output: Output) -> Sequence[str]:
+def format_output(output: ExampleOutput) -> Sequence[str]:
     """The cells of an output's line."""
     text = (
         f"{symbol('not run')} {escape_text(output.gap)}" if output.text is None else escape_text(output.text)

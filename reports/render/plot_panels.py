@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from textwrap import fill, shorten
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reports.document.schema import Panel, Point, Series
+from reports.document.schema import Curve, CurvePoint, FigurePanel
+from reports.judgement.verdicts import GapKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,17 +34,17 @@ BAND = "#8c8c8c"
 BAND_LABEL, GAP_LABEL = "range of the paper's drawing", "not run"
 
 
-def select_curves(panel: Panel, scale: str) -> tuple[Series, ...]:
+def select_curves(panel: FigurePanel, scale: str) -> tuple[Curve, ...]:
     """The panel's curves at a scale."""
     return panel.series if scale == "paper" else panel.mini
 
 
-def list_points(panels: Sequence[Panel], scale: str) -> list[Point]:
+def list_points(panels: Sequence[FigurePanel], scale: str) -> list[CurvePoint]:
     """All points at a scale, gaps among them."""
     return [point for panel in panels for curve in select_curves(panel, scale) for point in curve.points]
 
 
-def has_any_points(panels: Sequence[Panel], scale: str) -> bool:
+def has_any_points(panels: Sequence[FigurePanel], scale: str) -> bool:
     """Whether anything of the panels was run at that scale."""
     return any(point.mean is not None for point in list_points(panels, scale))
 
@@ -51,7 +52,7 @@ def has_any_points(panels: Sequence[Panel], scale: str) -> bool:
 class XPositions:
     """Where x values stand: numbers where they are, words in the order of the paper's axis."""
 
-    def __init__(self, panels: Sequence[Panel], scale: str) -> None:
+    def __init__(self, panels: Sequence[FigurePanel], scale: str) -> None:
         values: list[float | str] = []
         for panel in panels:
             of_paper = panel.x_values if scale == "paper" else ()
@@ -65,7 +66,12 @@ class XPositions:
 
 
 def draw_panel(
-    axes: Axes, panel: Panel, scale: str, positions: XPositions, side: int | None, handles: dict[str, Any]
+    axes: Axes,
+    panel: FigurePanel,
+    scale: str,
+    positions: XPositions,
+    side: int | None,
+    handles: dict[str, Any],
 ) -> None:
     """One vertical axis: the paper's band, ours, and what is missing.
 
@@ -91,7 +97,7 @@ def draw_panel(
     axes.spines["right"].set_visible(side == 1)
 
 
-def draw_band(axes: Axes, panel: Panel, positions: XPositions) -> Any:
+def draw_band(axes: Axes, panel: FigurePanel, positions: XPositions) -> Any:
     """What the paper's drawing lets one read, between its axis's bounds."""
     x = [positions(value) for value, _, _ in panel.reading]
     low, high = [low for _, low, _ in panel.reading], [high for _, _, high in panel.reading]
@@ -104,7 +110,7 @@ def draw_band(axes: Axes, panel: Panel, positions: XPositions) -> Any:
     )
 
 
-def scale_vertical_axis(axes: Axes, panel: Panel) -> None:
+def scale_vertical_axis(axes: Axes, panel: FigurePanel) -> None:
     """The paper's ticks, one step of room around them, and more where ours lie further out."""
     step = panel.ticks[1] - panel.ticks[0] if len(panel.ticks) > 1 else 1.0
     bottom, top = panel.ticks[0] - step, panel.ticks[-1] + step
@@ -120,7 +126,7 @@ def scale_vertical_axis(axes: Axes, panel: Panel) -> None:
 
 def draw_curve(
     axes: Axes,
-    curve: Series,
+    curve: Curve,
     positions: XPositions,
     style: CurveStyle,
     label: str,
@@ -155,7 +161,7 @@ def draw_curve(
     return bool(means)
 
 
-def draw_intervals(axes: Axes, curve: Series, positions: XPositions, colour: str) -> None:
+def draw_intervals(axes: Axes, curve: Curve, positions: XPositions, colour: str) -> None:
     """A bar for each interval, and a band over them where x is a number."""
     bars = [
         (positions(point.x), point.low, point.high)
@@ -169,11 +175,12 @@ def draw_intervals(axes: Axes, curve: Series, positions: XPositions, colour: str
         axes.fill_between(x_values, lows, highs, color=colour, alpha=0.15, linewidth=0)
 
 
-def write_gap(axes: Axes, title: str, curves: Sequence[Series], height: float) -> None:
+def write_gap(axes: Axes, title: str, curves: Sequence[Curve], height: float) -> None:
     """Why a panel is empty, in it: the reasons of its points."""
-    reasons = dict.fromkeys(point.label for curve in curves for point in curve.points)
-    stated = [reason for reason in reasons if reason not in ("", "not run")]
-    text = shorten(keep_drawable(f"{title}: {'; '.join(stated[:2]) or 'not run'}"), 90, placeholder=" …")
+    points = [point for curve in curves for point in curve.points]
+    labels = [point.label for point in points if point.label and point.gap is not GapKind.NOT_RUN]
+    stated = "; ".join(list(dict.fromkeys(labels))[:2]) or "not run"
+    text = shorten(keep_drawable(f"{title}: {stated}"), 90, placeholder=" …")
     axes.text(
         0.5,
         height,

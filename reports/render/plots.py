@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.document.schema import Figure, Panel
+from reports.document.schema import FigurePanel, ReportFigure
 from reports.render.plot_panels import (
     BACKGROUND,
     BAND_LABEL,
@@ -66,12 +66,12 @@ RC = {
 }
 
 
-def has_points(figure: Figure, scale: str) -> bool:
+def has_points(figure: ReportFigure, scale: str) -> bool:
     """Whether anything of the figure was run at that scale."""
     return has_any_points(figure.panels, scale)
 
 
-def draw_figure(figure: Figure, scale: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
+def draw_figure(figure: ReportFigure, scale: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     """The figure at a scale (``paper`` or ``mini``) as files by format."""
     import matplotlib as mpl
 
@@ -92,7 +92,7 @@ def draw_figure(figure: Figure, scale: str, formats: Sequence[str] = FORMATS) ->
     return files
 
 
-def compose_figure(figure: Figure, scale: str) -> Canvas:
+def compose_figure(figure: ReportFigure, scale: str) -> Canvas:
     """All panels on one canvas."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -119,7 +119,7 @@ def compose_figure(figure: Figure, scale: str) -> Canvas:
     return canvas
 
 
-def group_panels(figure: Figure) -> list[tuple[Panel, ...]]:
+def group_panels(figure: ReportFigure) -> list[tuple[FigurePanel, ...]]:
     """Panels that share a drawing: two of one task where the figure has two axes, else each alone."""
     if figure.id not in TWO_AXES:
         return [(panel,) for panel in figure.panels]
@@ -133,7 +133,7 @@ def shorten_word(x: float | str) -> str:
     return text if len(text) <= MAX_WORD_LETTERS else text[: MAX_WORD_LETTERS - 1] + "…"
 
 
-def label_axes(axes: Axes, panels: Sequence[Panel], positions: XPositions) -> None:
+def label_axes(axes: Axes, panels: Sequence[FigurePanel], positions: XPositions) -> None:
     """Title and horizontal axis."""
     panel = panels[0]
     title = f"{TASKS.get(panel.task, panel.task)}: {' and '.join(panel.title for panel in panels)}"

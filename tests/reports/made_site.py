@@ -80,4 +80,4 @@ def generations(run_id: str) -> Sequence[Mapping[str, Any]]:
 
 @cache
 def report() -> builder.Report:
-    return builder.build(records(), ["all"], generations=generations, damaged=[NASTY[0]])
+    return builder.build_report(records(), ["all"], generations=generations, damaged=[NASTY[0]])

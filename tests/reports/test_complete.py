@@ -63,7 +63,7 @@ def test_no_claim_is_left_without_its_runs(records: list[dict[str, Any]]) -> Non
 
 
 def test_no_cell_is_left_without_its_runs(records: list[dict[str, Any]]) -> None:
-    tables = builder.build(records, ["all"], plan=False).tables
+    tables = builder.build_report(records, ["all"], plan=False).tables
     left = {
         (table.id, cell.label)
         for table in tables

@@ -19,7 +19,7 @@ from bench.experiments.expansion import RunSelection, expand_experiments
 from bench.experiments.planning import plan_runs
 from bench.store.record import FORMAT, STATUSES, find_problem
 from bench.store.store import Store
-from reports.document.builder import build
+from reports.document.builder import build_report
 from reports.render import output_files
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
@@ -80,7 +80,7 @@ def read_by_all(store: Store) -> tuple[int, int]:
     """(read, left out) after everything that reads many records has read them."""
     records = store.records(latest=False)
     damaged = len(store.damaged)
-    report = build(
+    report = build_report(
         records, ["table2", "figure3", "efficiency", "claims"], damaged=[str(d) for d in store.damaged]
     )
     for form in ("md", "csv", "tex", "html", "json"):
@@ -120,7 +120,7 @@ def test_half_a_character_stops_no_report(tmp_path: Path) -> None:
     put(store, one["run_id"], one)
     assert read_by_all(store) == (1, 0)
     for form in ("md", "csv", "tex", "html"):
-        output_files.render_text(build(store.records(), ["table2"], plan=False), form).encode()
+        output_files.render_text(build_report(store.records(), ["table2"], plan=False), form).encode()
     put(store, "odd", {**one, "run_id": "odd", "task": "\ud800"})
     assert read_by_all(store) == (1, 1)
 

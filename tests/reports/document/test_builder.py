@@ -11,11 +11,11 @@ from made_up import failed, record
 
 from bench.errors import DataError, UserError
 from reports.document import builder
-from reports.document.schema import CellView, MiniView, Table
+from reports.document.schema import CellView, MiniView, ReportTable
 from reports.paper import published
 
 
-def cells(table: Table) -> list[CellView]:
+def cells(table: ReportTable) -> list[CellView]:
     return [
         cell
         for block in table.blocks
@@ -26,7 +26,7 @@ def cells(table: Table) -> list[CellView]:
     ]
 
 
-def the(table: Table, **fields: object) -> CellView:
+def the(table: ReportTable, **fields: object) -> CellView:
     (found,) = [cell for cell in cells(table) if all(getattr(cell, n) == v for n, v in fields.items())]
     return found
 
@@ -64,7 +64,7 @@ def test_failures_are_gaps() -> None:
 
 
 def test_mini_never_stands_in_a_cell_of_the_paper() -> None:
-    only_mini = builder.build(
+    only_mini = builder.build_report(
         [webnlg(1, "prefix", 66.0, model="mini-gpt2", scale="mini")], ["table2"], plan=False
     )
     table = only_mini.table("table2")
@@ -74,7 +74,7 @@ def test_mini_never_stands_in_a_cell_of_the_paper() -> None:
 
 
 def test_nothing_run_is_a_report_too() -> None:
-    empty = builder.build([], ["all"], generations=generations)
+    empty = builder.build_report([], ["all"], generations=generations)
     assert set(empty.overview.verdicts) >= {"reproduced", "not run"}
     assert empty.overview.verdicts["reproduced"] == 0 and empty.runs == ()
     assert all(one.records.outcome == "not run" for one in empty.claims)
@@ -91,27 +91,27 @@ def test_progress_counts_an_experiments_own_runs() -> None:
     request = expand_experiments("table5", "mini").requests[0]
     options = {name: one[0] for name, one in request.preset.items() if name in ("length", "size")}
     made = record(request.method.name, "e2e", request.seed, options=options, model="mini-gpt2", scale="mini")
-    found = builder.build([made, failed(method="ft-full")], ["table5"]).overview.progress
+    found = builder.build_report([made, failed(method="ft-full")], ["table5"]).overview.progress
     assert [(one.scale, one.done) for one in found] == [("paper", 0), ("mini", 1)]
 
 
 def test_paper_only_has_nothing_of_ours() -> None:
-    found = builder.build(records(), ["table2", "figure3", "claims"], paper_only=True)
+    found = builder.build_report(records(), ["table2", "figure3", "claims"], paper_only=True)
     assert found.runs == () and found.examples == ()
     assert all(cell.verdict is None and cell.ours is None for cell in cells(found.table("table2")))
     assert all(one.on_paper.outcome and not one.records.outcome for one in found.claims)
 
 
 def test_names_are_checked_and_put_in_order() -> None:
-    assert builder.chosen(["figure3", "table2", "table2"]) == ("table2", "figure3")
-    assert builder.chosen([]) == builder.chosen(["all"])
+    assert builder.select_names(["figure3", "table2", "table2"]) == ("table2", "figure3")
+    assert builder.select_names([]) == builder.select_names(["all"])
     with pytest.raises(UserError, match="table2"):
-        builder.chosen(["tabel2"])
+        builder.select_names(["tabel2"])
 
 
 def test_it_is_plain_data_and_the_same_for_the_same_records() -> None:
     first = json.dumps(report().as_json(), allow_nan=False)
-    again = builder.build(records_of_report(), ["all"], generations=generations, damaged=[NASTY[0]])
+    again = builder.build_report(records_of_report(), ["all"], generations=generations, damaged=[NASTY[0]])
     assert len(json.dumps(again.as_json(), allow_nan=False)) == len(first)
 
 
@@ -119,7 +119,7 @@ def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
     cell = the(report().table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium")
     place = ["id", "table", "section", "row", "column", "task", "group", "metric", "model", "method"]
     printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
-    ours = ["ours", "verdict", "label", "reason", "difference", "lineage"]
+    ours = ["ours", "verdict", "label", "reason", "gap", "difference", "lineage"]
     assert list(asdict(cell)) == [*place, *printed, *ours]
 
 
@@ -138,5 +138,5 @@ def test_examples_show_ours_with_marks_and_survive_damage() -> None:
     def torn(run_id: str) -> list[dict[str, object]]:
         raise DataError("generations.jsonl is damaged")
 
-    broken = builder.build(records(), ["table10"], generations=torn, plan=False)
+    broken = builder.build_report(records(), ["table10"], generations=torn, plan=False)
     assert "damaged" in broken.examples[0].examples[0].outputs[0].gap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.document.fact_check import check
+from reports.document.fact_check import check_facts
 
 CAFE = [
     ["name", "Café Vasport"],
@@ -33,11 +33,11 @@ WHOLE = (
     ],
 )
 def test_records(output: str, missing: tuple[str, ...], false: tuple[str, ...]) -> None:
-    assert check(CAFE, [], output) == (missing, false)
+    assert check_facts(CAFE, [], output) == (missing, false)
 
 
 def test_an_attribute_that_the_record_lacks_is_false_where_it_is_said() -> None:
-    assert check([["name", "Blue"]], [], "Blue, by the riverside, is child friendly.") == (
+    assert check_facts([["name", "Blue"]], [], "Blue, by the riverside, is child friendly.") == (
         (),
         ("riverside", "child friendly"),
     )
@@ -56,12 +56,12 @@ TRIPLES = [["A.C._Cesena", "manager", "Massimo_Drago"], ["Massimo_Drago", "birth
     ],
 )  # fmt: skip
 def test_triples(output: str, missing: tuple[str, ...], false: tuple[str, ...]) -> None:
-    assert check(TRIPLES, [], output) == (missing, false)
+    assert check_facts(TRIPLES, [], output) == (missing, false)
 
 
 def test_what_the_references_have_is_known() -> None:
-    assert check(TRIPLES, ["Drago of Italy, 1971"], "Drago, 1971, is Italian.")[1] == ()
+    assert check_facts(TRIPLES, ["Drago of Italy, 1971"], "Drago, 1971, is Italian.")[1] == ()
 
 
 def test_summaries_have_no_facts() -> None:
-    assert check([], ["a"], "anything 7") == ((), ())
+    assert check_facts([], ["a"], "anything 7") == ((), ())

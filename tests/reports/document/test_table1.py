@@ -13,7 +13,7 @@ from lines_task import Lines, lay_out
 import bench.data.dataset
 from bench.cli import main
 from bench.errors import UserError
-from reports.document.table1 import METRICS, count, exactly, of_task
+from reports.document.table1 import METRICS, count_statistics, count_task, make_exact
 
 TASK = Lines()
 
@@ -37,7 +37,7 @@ def words() -> Any:
 
 
 def test_rows_of_all_splits_and_mean_lengths_of_the_training_rows(files: Path) -> None:
-    found = of_task(TASK, files, words)
+    found = count_task(TASK, files, words)
     assert {metric: one.replicates for metric, one in found.items()} == {
         "examples": {(None, 0): 5},
         # Of single bytes: a blank, the letter, the lone blank behind it; in a target BOS and EOS too.
@@ -48,22 +48,22 @@ def test_rows_of_all_splits_and_mean_lengths_of_the_training_rows(files: Path) -
 
 
 def test_without_a_tokenizer_only_the_examples_are_counted(files: Path) -> None:
-    found = of_task(TASK, files, no_words)
+    found = count_task(TASK, files, no_words)
     assert found["examples"].replicates == {(None, 0): 5}
     assert found["input_length"].missing == found["output_length"].missing == ("no GPT-2 tokenizer is here",)
 
 
 def test_an_absent_split_is_a_gap(tmp_path: Path) -> None:
-    found = of_task(TASK, lay_out(tmp_path / "few", "dev", "train"), words)
+    found = count_task(TASK, lay_out(tmp_path / "few", "dev", "train"), words)
     assert found["examples"].missing == ("test split not here",)
     assert found["input_length"].replicates
-    found = of_task(TASK, lay_out(tmp_path / "fewer", "dev", "test"), words)
+    found = count_task(TASK, lay_out(tmp_path / "fewer", "dev", "test"), words)
     assert {one.missing for one in found.values()} == {("train split not here",)}
 
 
 def test_files_of_another_size_cannot_stand_beside_the_paper(files: Path) -> None:
     (files / "lines" / "v1" / "train.txt").write_text("a=b\n")
-    found = of_task(TASK, files, words)
+    found = count_task(TASK, files, words)
     assert not any(one.replicates for one in found.values())
     assert {one.excluded for one in found.values()} == {
         ("train has 1 rows of 1 items, published are 2 of 2",)
@@ -72,18 +72,18 @@ def test_files_of_another_size_cannot_stand_beside_the_paper(files: Path) -> Non
 
 def test_where_nothing_is_no_tokenizer_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.data.dataset, "find_tokenizer", lambda _: pytest.fail("not needed"))
-    found = count()
+    found = count_statistics()
     assert set(found) == {(task, metric) for task in ("e2e", "webnlg", "dart", "xsum") for metric in METRICS}
     assert {one.missing for one in found.values()} == {("the published files are not here",)}
     with pytest.raises(UserError, match="does not exist"):
-        count(tmp_path / "nowhere")
+        count_statistics(tmp_path / "nowhere")
 
 
 def test_damaged_files_are_said_and_a_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "data" / "e2e").mkdir(parents=True)
     for name in ("trainset.csv", "devset.csv", "testset_w_refs.csv"):
         (tmp_path / "data" / "e2e" / name).write_bytes(b"mr,ref\n\xff\xfe,x\n")
-    found = count(tmp_path / "data")
+    found = count_statistics(tmp_path / "data")
     assert found["e2e", "examples"].missing == ("the files cannot be read",)
     assert "e2e is not counted: " in capsys.readouterr().err
 
@@ -91,19 +91,19 @@ def test_damaged_files_are_said_and_a_gap(tmp_path: Path, capsys: pytest.Capture
 def test_what_was_counted_is_kept_until_the_files_change(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = of_task(TASK, files, words)
+    first = count_task(TASK, files, words)
     with monkeypatch.context() as patched:
         patched.setattr(bench.data.dataset, "stats", lambda *_, **__: pytest.fail("already counted"))
-        assert of_task(TASK, files, words) == first
+        assert count_task(TASK, files, words) == first
     (files / "lines" / "v1" / "train.txt").write_text("a=bb\nc=dd\n")
-    assert of_task(TASK, files, words)["output_length"].replicates == {(None, 0): 6}
+    assert count_task(TASK, files, words)["output_length"].replicates == {(None, 0): 6}
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "cache").write_text("in the way")
-    assert of_task(TASK, files, words)["examples"].replicates == {(None, 0): 5}
+    assert count_task(TASK, files, words)["examples"].replicates == {(None, 0): 5}
     assert "counted again next time" in capsys.readouterr().err
 
 
@@ -142,4 +142,4 @@ def test_the_claims_on_table_1_are_decided_by_the_counts(made_counts: Any) -> No
 @pytest.fixture
 def made_counts() -> dict[tuple[str, str], Any]:
     lengths = {"e2e": 28.5, "webnlg": 49.6, "dart": 38.8, "xsum": 473.3}
-    return {(task, "input_length"): exactly(length) for task, length in lengths.items()}
+    return {(task, "input_length"): make_exact(length) for task, length in lengths.items()}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made_up import failed, record, scores, seeds
 
-from reports.document.table1 import exactly
+from reports.document.table1 import make_exact
 from reports.judgement.claim_values import RecordValues
 from reports.judgement.claims import (
     ClaimEvaluation,
@@ -273,7 +273,7 @@ def test_what_is_not_trained_needs_no_seeds() -> None:
 
 def test_table_1_from_what_was_counted() -> None:
     sizes = {"xsum": 226_677.0, "e2e": 51_426.0, "webnlg": 22_145.0, "dart": 82_191.0}
-    counted = {(task, "examples"): exactly(size) for task, size in sizes.items()}
+    counted = {(task, "examples"): make_exact(size) for task, size in sizes.items()}
     assert on([], "xsum-4x", counted).outcome == ClaimOutcome.SUPPORTED
     assert "not counted" in on([], "xsum-4x").explanation
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import cell, failed, record, scores, seeds, webnlg_prefix
 
-from reports.document.table1 import exactly
+from reports.document.table1 import make_exact
 from reports.judgement.verdicts import (
     RULES,
     Judgement,
@@ -153,11 +153,11 @@ def test_other_kinds_of_cells() -> None:
 def test_statistics_of_the_data() -> None:
     size = cell("table1", task="e2e", metric="examples")
     assert judge_cell(size, CellEvidence("paper")).label == "not run (the published files were not counted)"
-    assert judge_cell(size, exactly(51_426)).verdict == Verdict.REPRODUCED
-    assert judge_cell(size, exactly(42_061)).verdict == Verdict.BELOW
+    assert judge_cell(size, make_exact(51_426)).verdict == Verdict.REPRODUCED
+    assert judge_cell(size, make_exact(42_061)).verdict == Verdict.BELOW
     length = cell("table1", task="e2e", metric="output_length")
-    assert judge_cell(length, exactly(27.84)).verdict == Verdict.REPRODUCED
-    assert judge_cell(length, exactly(26.96)).verdict == Verdict.BELOW  # targets that were not tokenised
+    assert judge_cell(length, make_exact(27.84)).verdict == Verdict.REPRODUCED
+    assert judge_cell(length, make_exact(26.96)).verdict == Verdict.BELOW  # targets that were not tokenised
 
 
 @pytest.mark.parametrize(

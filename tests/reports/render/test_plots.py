@@ -8,12 +8,12 @@ import pytest
 from made_site import NASTY, report
 
 from reports.document import builder
-from reports.document.schema import Figure, Panel, Point, Series
+from reports.document.schema import Curve, CurvePoint, FigurePanel, ReportFigure
 from reports.paper import published
 from reports.render import plots
 
 
-def figure(name: str) -> Figure:
+def figure(name: str) -> ReportFigure:
     return next(one for one in report().figures if one.id == name)
 
 
@@ -60,7 +60,7 @@ def test_points_gaps_and_bands() -> None:
 
 
 def test_nothing_run_draws_all_the_same() -> None:
-    empty = builder.build([], ["figure5", "figure4"], plan=False)
+    empty = builder.build_report([], ["figure5", "figure4"], plan=False)
     for one in empty.figures:
         assert not plots.has_points(one, "paper") and not plots.has_points(one, "mini")
         assert b"not run" in plots.draw_figure(one, "paper", ["svg"])["svg"]
@@ -68,9 +68,9 @@ def test_nothing_run_draws_all_the_same() -> None:
 
 @pytest.mark.parametrize("text", NASTY)
 def test_texts_in_a_drawing_are_only_texts(text: str) -> None:
-    series = Series(text, "x", (Point(text, 1.0), Point("b", None, label=text)))
-    panel = Panel("p", text, text, "bleu", "init", (text, "b"), (), (), "higher", (series,), ())
-    svg = plots.draw_figure(Figure("figure5", "", "", "", (), (panel,)), "paper", ["svg"])["svg"]
+    series = Curve(text, "x", (CurvePoint(text, 1.0), CurvePoint("b", None, label=text)))
+    panel = FigurePanel("p", text, text, "bleu", "init", (text, "b"), (), (), "higher", (series,), ())
+    svg = plots.draw_figure(ReportFigure("figure5", "", "", "", (), (panel,)), "paper", ["svg"])["svg"]
     import defusedxml.ElementTree
 
     names = {element.tag.partition("}")[2] for element in defusedxml.ElementTree.fromstring(svg).iter()}

@@ -79,7 +79,7 @@ def test_html_has_every_part(page: Reader) -> None:
 
 
 def test_html_names_what_the_rows_are() -> None:
-    text = html_page.render_html(builder.build([], ["table1", "table2"], plan=False))
+    text = html_page.render_html(builder.build_report([], ["table1", "table2"], plan=False))
     one, other = (text[text.index(f'<section id="{name}"') :] for name in ("table1", "table2"))
     first = re.compile(r'data-column="0"><button type="button" class="sort">([^<]*)')
     assert [first.findall(part)[0] for part in (one, other)] == ["Data set", "System"]
@@ -250,7 +250,7 @@ def test_json_is_the_document() -> None:
 @pytest.mark.parametrize("form", output_files.FORMATS)
 @pytest.mark.parametrize("paper_only", [True, False])
 def test_every_format_works_with_nothing_run(form: str, paper_only: bool) -> None:
-    empty = builder.build([], ["table2", "figure5", "claims"], paper_only, plan=False)
+    empty = builder.build_report([], ["table2", "figure5", "claims"], paper_only, plan=False)
     text = output_files.render_text(empty, form)
     assert "55.0" in text
     assert ("reproduced" in text) or paper_only or form == "csv"
