@@ -124,15 +124,3 @@ def print_json(document: object) -> None:
     import json
 
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Aligned columns on standard output; numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(r[i]) for r in [list(header), *cells]) for i in range(len(header))]
-    numeric = [
-        all(isinstance(r[i], int | float) or r[i] in ("", "-") for r in rows) for i in range(len(header))
-    ]
-    for row in [list(header), *cells]:
-        shown = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True)]
-        click.echo("  ".join(shown).rstrip())

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import print_json
 from bench.cli.options import json_option
+from bench.cli.tables import print_table
 
 if TYPE_CHECKING:
     from bench.regression.comparison import Moved, Outcome

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import print_json
 from bench.cli.options import (
     all_of,
     any_row_count_option,
@@ -16,6 +16,7 @@ from bench.cli.options import (
     offline_option,
     tokenizer_option,
 )
+from bench.cli.tables import print_table
 from bench.errors import UnavailableError
 
 common = all_of(

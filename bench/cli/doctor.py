@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import print_json
 from bench.cli.options import json_option
+from bench.cli.tables import print_table
 
 NEEDED = ("torch", "transformers", "accelerate", "safetensors", "sacrebleu")
 

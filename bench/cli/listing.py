@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
+from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import print_json
 from bench.cli.options import common_of, experiment_options, json_option, with_settings
 from bench.cli.run import selection
+from bench.cli.tables import print_table
 
 if TYPE_CHECKING:
     from bench.experiments.planning import ExperimentPlan, PlannedRun

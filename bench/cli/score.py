@@ -10,8 +10,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from bench.cli import print_json, print_table
+from bench.cli import print_json
 from bench.cli.options import data_dir_option, json_option, offline_option, runs_option
+from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
 
 MODES = ("--pairs", "--predictions", "--run", "--self-test")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json, print_table
+from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
+from bench.cli.tables import print_table
 from bench.cluster.select import from_flags, options
 
 if TYPE_CHECKING:
