@@ -26,7 +26,6 @@ from bench.models.catalogue import Located, locate
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
-from bench.system.json_files import read_json
 from bench.task import Prepared
 
 
@@ -162,7 +161,7 @@ def _read_state(folder: RunDir, record: Record | None) -> StoredState:
 def _key_of(folder: RunDir, record: Record | None) -> str | None:
     """The outline's key of a stored run; None where it has left nothing to tell it by."""
     try:
-        return run_key.compute_record_key(record if record is not None else read_json(folder.spec))
+        return run_key.compute_record_key(record if record is not None else folder.read_specification())
     except (DataError, OSError, KeyError, TypeError):
         return None
 

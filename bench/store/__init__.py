@@ -3,8 +3,29 @@
 May import ``bench.system`` and ``bench.errors``. Start reading at ``store.py``, which lists the files of a run.
 """
 
+from bench.store.record import DoneRecord, Failure, Record, RunStatus, ScoreEntry, Specification
+from bench.store.run_dir import DamagedRecord, RunDir
 from bench.store.store import LAUNCHES, Store, default_root, lookup, matches_run_name
 
-__all__ = ["LAUNCHES", "Store", "default_root", "is_called", "lookup", "matches_run_name"]
+Damage, is_called = (
+    DamagedRecord,
+    matches_run_name,
+)  # their names for programs written against earlier versions
 
-is_called = matches_run_name  # its name for programs written against earlier versions
+__all__ = [
+    "LAUNCHES",
+    "Damage",
+    "DamagedRecord",
+    "DoneRecord",
+    "Failure",
+    "Record",
+    "RunDir",
+    "RunStatus",
+    "ScoreEntry",
+    "Specification",
+    "Store",
+    "default_root",
+    "is_called",
+    "lookup",
+    "matches_run_name",
+]

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -240,20 +240,48 @@ class _MaybeWholeEntry(SettingEntry):
 # --- the record
 
 
-class Record(_Document, Mapping[str, Any]):
-    """What an attempt leaves for good. Indexed by name it is the stored document."""
+class Specification(_Document, Mapping[str, Any]):
+    """What a run is (``spec.json``), as far as readers rely on it. Indexed by name it is the stored document."""
 
-    attempt: Count
-    recorded: Text
     task: Name
     method: Name
     model: Name
     scale: Name
     protocol: Name
-    ended: Name
     seed: Whole
     options: Options
     settings: Options
+
+    _document: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_special_settings(self) -> Self:
+        for name, entry_type in (("batch_size", _CountEntry), ("data_seed", _MaybeWholeEntry)):
+            if name in self.settings:
+                _validate_at(entry_type, self.settings[name], ("settings", name))
+        return self
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document as it is stored: plain JSON values."""
+        return self._document
+
+    def __getitem__(self, name: str) -> Any:
+        return self._document[name]
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+
+class Record(Specification):
+    """What an attempt leaves for good: the specification, and what came of it."""
+
+    attempt: Count
+    recorded: Text
+    ended: Name
     format: Whole
     run_id: Text
     status: RunStatus
@@ -271,31 +299,6 @@ class Record(_Document, Mapping[str, Any]):
     training: TrainingReport | None = None
     decoding: DecodingReport | None = None
     parameters: ParameterCounts | None = None
-
-    _document: dict[str, Any] = PrivateAttr(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _check_special_settings(self) -> Record:
-        for name, entry_type in (("batch_size", _CountEntry), ("data_seed", _MaybeWholeEntry)):
-            if name in self.settings:
-                _validate_at(entry_type, self.settings[name], ("settings", name))
-        return self
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The record as it is stored: plain JSON values."""
-        return self._document
-
-    # As a mapping it is its document: ``{**record}`` and ``record["task"]`` are what the file has.
-
-    def __getitem__(self, name: str) -> Any:
-        return self._document[name]
-
-    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
-        return iter(self._document)
-
-    def __len__(self) -> int:
-        return len(self._document)
 
 
 class DoneRecord(Record):
@@ -360,13 +363,25 @@ def parse_record(document: object, run_id: str) -> Record:
 
 def make_record(document: Mapping[str, Any], status: RunStatus) -> Record:
     """The typed record of a document; ``RecordError`` says which field is not as declared."""
+    return _validate(MODELS[status], document)
+
+
+def make_specification(document: Mapping[str, Any]) -> Specification:
+    """The typed specification of a document; ``RecordError`` says which field is not as declared."""
+    return _validate(Specification, document)
+
+
+T = TypeVar("T", bound=Specification)
+
+
+def _validate(model: type[T], document: Mapping[str, Any]) -> T:
     content = dict(document)
     try:
-        record = MODELS[status].model_validate(legacy.upgrade_record(content))
+        typed = model.model_validate(legacy.upgrade_record(content))
     except ValidationError as error:
         raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
-    object.__setattr__(record, "_document", content)
-    return record
+    object.__setattr__(typed, "_document", content)
+    return typed
 
 
 def find_problem(document: object, run_id: str) -> str | None:

@@ -15,7 +15,17 @@ from typing import Any, Literal
 
 from bench.errors import DataError, UserError
 from bench.store.lease import BEAT_EVERY, STALE_AFTER, Lease, find_holder, get_numbered_path, list_numbers
-from bench.store.record import FORMAT, STATUSES, Record, RecordError, RunStatus, make_record, parse_record
+from bench.store.record import (
+    FORMAT,
+    STATUSES,
+    Record,
+    RecordError,
+    RunStatus,
+    Specification,
+    make_record,
+    make_specification,
+    parse_record,
+)
 from bench.system import files, json_files, provenance
 
 Document = dict[str, Any]
@@ -147,6 +157,13 @@ class RunDir:
     def read_spec(self) -> Document:
         """The specification as written."""
         return _mapping(self.spec)
+
+    def read_specification(self) -> Specification:
+        """The specification, typed; ``DataError`` where the file is missing or damaged."""
+        try:
+            return make_specification(_mapping(self.spec))
+        except RecordError as error:
+            raise DataError(f"{self.spec}: {error}", str(error)) from error
 
     def write_generations(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Keep decoded items, all or nothing; returns how many."""
