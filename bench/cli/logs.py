@@ -30,7 +30,8 @@ Examples:
 @json_option
 def command(run: str, follow: bool, lines: int | None, process: int, runs: Path, as_json: bool) -> None:
     """Print the log of a run's latest job; the record's tail where the log is gone."""
-    from bench.cluster import control, scheduler, status
+    from bench.cluster import control, status
+    from bench.cluster.backends import slurm as scheduler
     from bench.cluster.select import Selector
 
     found = Selector((run,)).pick(status.collect(runs).rows)

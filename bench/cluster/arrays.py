@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cluster import local, scheduler, site
+from bench.cluster import site
+from bench.cluster.backends import local
+from bench.cluster.backends import slurm as scheduler
 from bench.cluster.job import Job
 from bench.cluster.launches import Launch
 from bench.system import json_files, provenance

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.cluster import local, scheduler, status
+from bench.cluster import status
+from bench.cluster.backends import local
+from bench.cluster.backends import slurm as scheduler
 from bench.cluster.status import Row
 from bench.config.request import RunRequest, read_request
 from bench.store.store import Store

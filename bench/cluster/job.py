@@ -136,7 +136,7 @@ class Job:
 
     def stopped(self, place: Place, requeue: Any, siblings: Siblings) -> dict[str, Any]:
         """Continue later, where that is meant; otherwise end. The run's own record is written already."""
-        from bench.cluster.scheduler import is_wanted
+        from bench.cluster.backends.slurm import is_wanted
         from bench.runs.failures import describe_error
 
         by = place.stopped_by or signal.SIGINT

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cluster import local
-from bench.cluster.scheduler import State
+from bench.cluster.backends import local
+from bench.cluster.backends.slurm import State
 from bench.store.record import Record
 from bench.store.run_dir import RunDir
 from bench.system.files import StorageError

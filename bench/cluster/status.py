@@ -20,12 +20,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.cluster import launches, local, scheduler
+from bench.cluster import launches
+from bench.cluster.backends import local
+from bench.cluster.backends import slurm as scheduler
+from bench.cluster.backends.slurm import KINDS, State
 from bench.cluster.launches import Launch
 from bench.cluster.post_mortem import WORDS, belongs, ending, how_it_died
 from bench.cluster.post_mortem import log_name as log_name
 from bench.cluster.post_mortem import write_end as write_end
-from bench.cluster.scheduler import KINDS, State
 from bench.store.record import Record
 from bench.store.run_dir import RunDir
 from bench.store.store import Store

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from bench.cluster import launches, local
+from bench.cluster import launches
+from bench.cluster.backends import local
 from bench.store.store import Store
 from bench.system.json_files import read_json
 from tests.cluster.conftest import Bench, all_ended

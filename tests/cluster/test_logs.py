@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.cluster import control, scheduler
+from bench.cluster import control
+from bench.cluster.backends import slurm as scheduler
 from tests.cluster.stand_in import Slurm, launch
 
 

@@ -15,7 +15,8 @@ import pytest
 from waiting import ROOT
 
 from bench.cluster import job as jobs
-from bench.cluster import launches, ranks, scheduler, status
+from bench.cluster import launches, ranks, status
+from bench.cluster.backends import slurm as scheduler
 from bench.cluster.ranks import Siblings
 from bench.config.request import CommonOptions, expand_requests, specify_run
 from bench.runs import runner

@@ -57,7 +57,7 @@ def test_the_retrys_flags_win(bench: Bench, failed: Path) -> None:
 def test_each_run_is_tried_again_on_its_own_cluster(
     bench: Bench, failed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.cluster.local.start", lambda launch, source: None)
+    monkeypatch.setattr("bench.cluster.backends.local.start", lambda launch, source: None)
     with monkeypatch.context() as patch:
         failing(ValueError("a bug"), (3,), patch)
         bench.submit(*HERE, seed="3", code=1)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.cluster import arrays, launches, local, site, snapshot, submit, submit_lock
+from bench.cluster import arrays, launches, site, snapshot, submit, submit_lock
+from bench.cluster.backends import local
 from bench.config.request import CommonOptions, RunRequest, expand_requests
 from bench.errors import UserError
 from bench.system.files import StorageError

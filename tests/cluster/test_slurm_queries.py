@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cluster import scheduler
-from bench.cluster.scheduler import State
+from bench.cluster.backends import slurm as scheduler
+from bench.cluster.backends.slurm import State
 
 SQUEUE = """\
 17_0|RUNNING|None|n1|bench-a-0

@@ -6,7 +6,7 @@ executor and notes, per job, when its process began and ended:
     RUNS/launches/<id>/local/<number>.json   {"pid", "started", "machine", "began"[, "ended"]}
     RUNS/launches/<id>/local/<number>.cancelled   a wish of ``bench cancel`` for a job that has not begun
 
-    python -m bench.cluster.local RUNS LAUNCH      what ``bench submit`` starts, in the snapshot
+    python -m bench.cluster.backends.local RUNS LAUNCH      what ``bench submit`` starts, in the snapshot
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import ranks, site
+from bench.cluster.backends.slurm import State
 from bench.cluster.launches import Launch, read
 from bench.cluster.ranks import lives, me
-from bench.cluster.scheduler import State
 from bench.errors import DataError
 from bench.system import json_files, processes, provenance
 
@@ -34,7 +34,7 @@ def start(launch: Launch, source: Path) -> None:
     """Start the supervisor, detached from this terminal, and return."""
     launch.folder.mkdir(parents=True, exist_ok=True)
     log = launch.folder / "supervisor.log"
-    words = [sys.executable, "-m", "bench.cluster.local", str(launch.runs.resolve()), launch.id]
+    words = [sys.executable, "-m", "bench.cluster.backends.local", str(launch.runs.resolve()), launch.id]
     with log.open("ab") as output:
         supervisor = subprocess.Popen(  # noqa: S603 - this program again
             words,
