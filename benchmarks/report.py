@@ -43,7 +43,7 @@ def measure(folder: Path, form: str) -> dict[str, float]:
     from reports.document.builder import build_report
     from reports.render import output_files
 
-    records = Store(folder).records(latest=False)
+    records = Store(folder).read(latest=False)
     read = time.perf_counter()
     report = build_report(records, ["all"])
     built = time.perf_counter()

@@ -97,7 +97,7 @@ def read_and_build(
         return build_report([], names, paper_only=True)
     store = Store(runs)
     # All attempts: a run that is done once stays done, and failures before it are counted.
-    records = store.records(latest=False)
+    records = store.read(latest=False)
     for damage in store.damaged:
         say(str(damage), important=True)
     return build_report(

@@ -215,12 +215,15 @@ class ParameterCounts(_Document):
 class Accelerator(_Document):
     """One GPU: memory in bytes."""
 
+    name: Any = None
     memory_bytes: MaybeNumber = None
 
 
 class Hardware(_Document):
     """The machine; all but the accelerators is for reading only."""
 
+    cpu: Any = None
+    cores: Any = None
     accelerators: list[Accelerator] = []
 
 
@@ -382,6 +385,17 @@ def _validate(model: type[T], document: Mapping[str, Any]) -> T:
         raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
     object.__setattr__(typed, "_document", content)
     return typed
+
+
+def make_excerpt(document: Mapping[str, Any]) -> Record:
+    """The typed record of what somebody kept of a record: what only its status requires may be missing."""
+    content = dict(document)
+    try:
+        record = Record.model_validate(legacy.upgrade_record(content))
+    except ValidationError as error:
+        raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
+    object.__setattr__(record, "_document", content)
+    return record
 
 
 def find_problem(document: object, run_id: str) -> str | None:

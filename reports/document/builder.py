@@ -7,7 +7,8 @@ time of its making, no host and no path in it: the same records give the same do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bench.errors import UnknownNameError
 from reports.document import examples, overview, paper_figures, paper_tables, run_list
@@ -15,11 +16,10 @@ from reports.document.examples import Generations
 from reports.document.schema import Report, ReportTable
 from reports.paper import deviations, published
 from reports.records.index import CountedStatistics, RunIndex
-from reports.records.values import Record
 
 
 def build_report(
-    records: Iterable[Record],
+    records: Iterable[Mapping[str, Any]],
     names: Sequence[str],
     paper_only: bool = False,
     *,
@@ -36,8 +36,7 @@ def build_report(
     """
     names = select_names(names)
     everything = set(names) == set(published.WITH_CELLS) | {"claims"}
-    all_records = [] if paper_only else list(records)
-    index = RunIndex(all_records)
+    index = RunIndex([] if paper_only else records)
     ledger = deviations.read_deviations()
     tables = paper_tables.TableBuilder(index, counted or {}, ledger, paper_only)
     made_tables = tuple(tables.build_table(name) for name in names if name in published.WITH_CELLS)
@@ -46,9 +45,7 @@ def build_report(
     return Report(
         names=names,
         paper_only=paper_only,
-        overview=overview.build_overview(
-            all_records, names, made_tables, claims, damaged, plan and not paper_only
-        ),
+        overview=overview.build_overview(index, names, made_tables, claims, damaged, plan and not paper_only),
         tables=made_tables,
         figures=tuple(
             paper_figures.build_figure(index, name, paper_only) for name in names if name in published.FIGURES

@@ -9,14 +9,18 @@ the results cannot outlive the numbers it was written for.
 from __future__ import annotations
 
 import json
-import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reports.records.values import Record
+from bench.system.json_files import canonical_json
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+Document = Mapping[str, Any]
+"""A record as it is stored, or what is committed of one."""
 COLUMNS = (
     ("e2e", "all", "E2E"),
     ("webnlg", "seen", "WebNLG S"),
@@ -38,67 +42,93 @@ COMMITTED_FIELDS: tuple[str, ...] = (
 COMMITTED_FIELDS += ("data_origin", "data_fingerprint", "parameters", "scores", "status")
 
 
-def format_label(record: Record) -> str:
+def format_label(record: Document) -> str:
     """The method with the options that tell its variants apart: ``adapter[size=3%]``."""
     options = {name: entry["value"] for name, entry in record["options"].items()}
     telling = [f"{name}={options[name]}" for name in ("size", "length") if name in options]
     return str(record["method"]) + (f"[{','.join(telling)}]" if telling else "")
 
 
-def group_cells(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], list[float]]]:
-    """label -> (task, group) -> BLEU per seed, in the order of the seeds. Only finished mini runs count."""
-    table: dict[str, dict[tuple[str, str], list[float]]] = {}
-    seen: dict[tuple[Any, ...], Any] = {}
-    for record in sorted(records, key=lambda record: record["seed"]):
-        if record["status"] != "done" or record["data_origin"] != "mini" or record["scale"] != "mini":
-            continue
-        same = (format_label(record), record["task"])
-        alike = {name: record[name] for name in ("options", "settings", "protocol", "model_fingerprint")}
-        if seen.setdefault(same, alike) != alike:
-            raise ValueError(f"{same}: runs with other settings or options cannot share a cell")
-        if seen.setdefault((*same, record["seed"]), record) is not record:
-            raise ValueError(f"{same}: two runs with seed {record['seed']}")
-        row = table.setdefault(format_label(record), {})
-        for group, scores in record["scores"].items():
-            if scores["bleu"]["value"] is not None:
-                row.setdefault((record["task"], group), []).append(scores["bleu"]["value"])
-    return table
+def collect_scores(records: Sequence[Document]) -> pd.DataFrame:
+    """A row per finished mini run and group of items, by seed: ``label``, ``task``, ``group``, ``seed``, ``bleu``.
+
+    ``ValueError`` for runs that would share a cell and are not alike, or have the same seed.
+    """
+    import pandas as pd
+
+    counted = [
+        record
+        for record in sorted(records, key=lambda record: record["seed"])
+        if record["status"] == "done" and record["data_origin"] == "mini" and record["scale"] == "mini"
+    ]
+    alike = ("options", "settings", "protocol", "model_fingerprint")
+    runs = pd.DataFrame(
+        [
+            {
+                "label": format_label(record),
+                "task": record["task"],
+                "seed": record["seed"],
+                "alike": canonical_json({name: record[name] for name in alike}),
+                "bleu": {group: scores["bleu"]["value"] for group, scores in record["scores"].items()},
+            }
+            for record in counted
+        ],
+        columns=["label", "task", "seed", "alike", "bleu"],
+    )
+    kinds = runs.groupby(["label", "task"], sort=False)["alike"].nunique()
+    if not kinds.empty and kinds.max() > 1:
+        raise ValueError(f"{kinds.idxmax()}: runs with other settings or options cannot share a cell")
+    for label, task, seed in runs.loc[
+        runs.duplicated(["label", "task", "seed"]), ["label", "task", "seed"]
+    ].values:
+        raise ValueError(f"{(label, task)}: two runs with seed {seed}")
+    runs["group"] = [list(scores) for scores in runs["bleu"]]
+    runs["bleu"] = [list(scores.values()) for scores in runs["bleu"]]
+    scores = runs.explode(["group", "bleu"], ignore_index=True).dropna(subset="bleu")
+    return scores.astype({"bleu": float})[["label", "task", "group", "seed", "bleu"]]
 
 
-def format_cell(values: Sequence[float]) -> str:
-    """Mean and half the range over seeds; one value stands alone; a gap is a gap."""
-    if not values:
+def summarise_cells(records: Sequence[Document]) -> pd.DataFrame:
+    """``mean``, ``min``, ``max`` and ``count`` of BLEU over the seeds, by label, task and group."""
+    cells = collect_scores(records).groupby(["label", "task", "group"], sort=False)["bleu"]
+    return cells.agg(["mean", "min", "max", "count"])
+
+
+def format_cell(cells: pd.DataFrame, label: str, task: str, group: str) -> str:
+    """Mean and half the range over seeds; a single value stands alone; a gap is a gap."""
+    if (label, task, group) not in cells.index:
         return "–"
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{statistics.mean(values):.1f} ± {(max(values) - min(values)) / 2:.1f}"
+    cell = cells.loc[(label, task, group)]
+    return f"{cell['mean']:.1f}" + (f" ± {(cell['max'] - cell['min']) / 2:.1f}" if cell["count"] > 1 else "")
 
 
-def format_table(records: Sequence[Record]) -> str:
-    """Markdown: one row per method, BLEU as mean ± half range over the seeds."""
-    rows = group_cells(records)
+def format_table(records: Sequence[Document]) -> str:
+    """Markdown: a row per method, BLEU as mean ± half range over the seeds; the best of WebNLG first."""
+    cells = summarise_cells(records)
     stored = {
         format_label(record): record["parameters"]["stored"] for record in records if "parameters" in record
     }
     lines = ["| method | stored parameters | " + " | ".join(name for _, _, name in COLUMNS) + " |"]
     lines.append("|---|---:|" + "---:|" * len(COLUMNS))
-    order = sorted(rows, key=lambda name: -statistics.mean(rows[name].get(("webnlg", "all"), [0.0])))
-    for name in order:
-        cells = [format_cell(rows[name].get((task, group), [])) for task, group, _ in COLUMNS]
-        lines.append(f"| {name} | {stored[name]:,} | " + " | ".join(cells) + " |")
+    labels = cells.index.unique("label")
+    means = cells["mean"].unstack(["task", "group"]).reindex(labels).get(("webnlg", "all"))
+    if means is not None:
+        labels = means.fillna(0.0).sort_values(ascending=False, kind="stable").index
+    for label in labels:
+        row = " | ".join(format_cell(cells, label, task, group) for task, group, _ in COLUMNS)
+        lines.append(f"| {label} | {stored[label]:,} | {row} |")
     return "\n".join(lines)
 
 
-def compare_methods(records: Sequence[Record], better: str, worse: str, task: str, group: str) -> str:
-    """Whether every seed, or only the mean, of one method lies above another's: a sentence."""
-    rows = group_cells(records)
-    high, low = rows.get(better, {}).get((task, group), []), rows.get(worse, {}).get((task, group), [])
-    if not high or not low:
+def compare_methods(cells: pd.DataFrame, better: str, worse: str, task: str, group: str) -> str:
+    """Whether every seed, or only the mean, of a method lies above another's: a sentence."""
+    if not {(better, task, group), (worse, task, group)} <= set(cells.index):
         return "not run"
-    gap = statistics.mean(high) - statistics.mean(low)
-    if min(high) > max(low):
+    high, low = cells.loc[(better, task, group)], cells.loc[(worse, task, group)]
+    gap = high["mean"] - low["mean"]
+    if high["min"] > low["max"]:
         return f"yes, in every seed ({gap:+.1f} BLEU)"
-    if max(high) < min(low):
+    if high["max"] < low["min"]:
         return f"**no**, the other way round in every seed ({gap:+.1f} BLEU)"
     return f"not decided: the seeds overlap ({gap:+.1f} BLEU)"
 
@@ -113,17 +143,18 @@ ORDERINGS = (
 )
 
 
-def format_orderings(records: Sequence[Record]) -> str:
-    """The paper's orderings, each looked up in the mini numbers."""
+def format_orderings(records: Sequence[Document]) -> str:
+    """The paper's orderings, looked up in the mini numbers."""
+    cells = summarise_cells(records)
     lines = ["| the paper's ordering | " + " | ".join(name for _, _, name in COLUMNS) + " |"]
     lines.append("|---|" + "---|" * len(COLUMNS))
     for sentence, better, worse in ORDERINGS:
-        answers = [compare_methods(records, better, worse, task, group) for task, group, _ in COLUMNS]
+        answers = [compare_methods(cells, better, worse, task, group) for task, group, _ in COLUMNS]
         lines.append(f"| {sentence} | " + " | ".join(answers) + " |")
     return "\n".join(lines)
 
 
-def compact_record(record: Record) -> dict[str, Any]:
+def compact_record(record: Document) -> dict[str, Any]:
     """What of a record is committed: identity, options, settings, scores with signatures."""
     compact = {name: record[name] for name in COMMITTED_FIELDS if name in record}
     compact["options"] = record["options"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import NamedTuple
 
+from bench.store.record import Record
 from reports.document.schema import (
     CellView,
     Lineage,
@@ -23,7 +24,7 @@ from reports.paper.deviations import Deviation, list_touching
 from reports.paper.published import Cell, PaperNumber
 from reports.records.index import CellEvidence, CountedStatistics, RunIndex, collect_evidence
 from reports.records.matching import resolve_defaults, sort_items
-from reports.records.values import Record, measure_value
+from reports.records.values import measure_value
 from reports.stats.intervals import IntervalOver, Summary
 
 OPEN = ("our choice",)
@@ -144,14 +145,10 @@ def describe_used_setting(cell: Cell) -> str:
 
 def list_choices(record: Record) -> tuple[str, ...]:
     """``beam_size = 5 (our choice)``: what neither the paper nor the authors' code decides."""
-    entries = {**(record.get("settings") or {}), **(record.get("options") or {})}
     return tuple(
-        f"{name} = {entry['value']} ({entry['origin']})"
-        for name, entry in entries.items()
-        if isinstance(entry, dict)
-        and str(entry.get("origin", "")).startswith(OPEN)
-        and name not in MINOR
-        and entry["value"] is not None
+        f"{name} = {entry.value} ({entry.origin})"
+        for name, entry in {**record.settings, **record.options}.items()
+        if entry.origin.startswith(OPEN) and name not in MINOR and entry.value is not None
     )
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bench.store.record import RunStatus
+from bench.store.record import Record, RunStatus
 from reports.document.schema import ClaimView, Finding, RunView
 from reports.judgement.claims import ClaimEvaluation, check_claims
 from reports.records.index import CountedStatistics, RunIndex
 from reports.records.runs import Profile, Run, find_failure_kind
-from reports.records.values import Record, describe_hardware
+from reports.records.values import describe_hardware
 
 NOT_ASKED = Finding("", "", "", ())
-USUAL = ("method default", "our choice", "paper", "authors' code")
-"""How the origins of options begin that nobody chose for this run."""
 MAX_MESSAGE_LETTERS = 300
 """Of an error's message: what a list has room for; the record has all of it."""
 STATUS_ORDER = {RunStatus.FAILED: 0, RunStatus.CANCELLED: 1, RunStatus.DONE: 2}
@@ -80,7 +78,7 @@ def list_runs(index: RunIndex, only: Collection[str] | None) -> tuple[RunView, .
 
 def build_run(profile: Profile, run: Run) -> RunView:
     """A run as the list has it."""
-    record, status = run.record, RunStatus(run.status)
+    record, status = run.record, run.status
     return RunView(
         run_id=run.run_id,
         task=profile.task,
@@ -91,7 +89,7 @@ def build_run(profile: Profile, run: Run) -> RunView:
         data_seed=run.data_seed,
         status=status,
         failure="" if status is RunStatus.DONE else describe_failure(run),
-        not_comparable=profile.reasons,
+        not_comparable=profile.reason_texts,
         score=format_first_score(record),
         seconds=run.seconds,
         attempts=run.attempts,
@@ -104,17 +102,14 @@ def build_run(profile: Profile, run: Run) -> RunView:
 
 def format_method(profile: Profile) -> str:
     """``prefix[length=10]``: the method with the options that somebody chose."""
-    chosen = [
-        f"{name}={value}"
-        for name, value in profile.options.items()
-        if not profile.origins.get(name, "").startswith(USUAL)
-    ]
+    chosen = [f"{name}={value}" for name, value in profile.chosen_options.items()]
     return profile.method + (f"[{','.join(chosen)}]" if chosen else "")
 
 
 def describe_failure(run: Run) -> str:
     """The kind of failure and the first line of its message."""
-    message = str((run.record.get("error") or {}).get("message") or "").strip().partition("\n")[0]
+    error = run.record.error
+    message = ((error.message if error is not None else None) or "").strip().partition("\n")[0]
     if len(message) > MAX_MESSAGE_LETTERS:
         message = message[: MAX_MESSAGE_LETTERS - 1] + "…"
     return find_failure_kind(run) + (f": {message}" if message else "")
@@ -122,14 +117,14 @@ def describe_failure(run: Run) -> str:
 
 def format_first_score(record: Record) -> str:
     """The first score that has a value: ``bleu 55.31``."""
-    for name, score in ((record.get("scores") or {}).get("all") or {}).items():
-        if score.get("value") is not None:
-            return f"{name} {score['value']:.4g}"
+    for name, score in record.scores.get("all", {}).items():
+        if score.value is not None:
+            return f"{name} {score.value:.4g}"
     return ""
 
 
 def format_code(record: Record) -> str:
     """``7c9b4fc6ad, with changes``."""
-    code = record.get("code") or {}
+    code = record.code or {}
     commit = str(code.get("commit") or "")[:10]
     return commit + (", with changes" if code.get("dirty") else "")

@@ -72,11 +72,11 @@ class RecordValues:
         if metric in COUNT_METRICS:
             group = str(selector.get("group", "all"))
             by_task = {
-                run.record["task"]: measure_value(run.record, group, metric).value for run in evidence.runs
+                run.record.task: measure_value(run.record, group, metric).value for run in evidence.runs
             }
             mean = fmean(value for value in by_task.values() if value is not None)
             return ClaimValue(key, make_exact(mean), runs=evidence.run_ids)
-        if all(run.record.get("training", ...) is None for run in evidence.runs):
+        if all("training" in run.record and run.record.training is None for run in evidence.runs):
             # Nothing was trained, so no seed was used and a single run says it all.
             return ClaimValue(key, make_exact(fmean(evidence.replicates.values())), runs=evidence.run_ids)
         if selector.get("statistic") == "sd":

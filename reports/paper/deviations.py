@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import results
-from reports.records.values import Record, plain_value
+from bench.store.record import Record
 
 FILE = Path(results.__file__ or "").parents[1] / "docs" / "deviations.md"
 COLUMNS = {"what": "what", "the original": "original", "here": "here", "why": "why", "touches": "applies"}
@@ -37,7 +37,7 @@ def read_deviations(path: Path = FILE) -> tuple[Deviation, ...]:
 
 def parse_deviations(text: str) -> tuple[Deviation, ...]:
     """Entries of the text's tables whose head row has the columns ``what``, ``here`` and ``why``."""
-    found: list[Deviation] = []
+    entries: list[Deviation] = []
     names: list[str] | None = None
     for line in text.splitlines():
         if not line.startswith("|"):
@@ -49,8 +49,8 @@ def parse_deviations(text: str) -> tuple[Deviation, ...]:
         elif {"what", "here", "why"} <= set(names) and not set("".join(cells)) <= set("-: "):
             fields = {name: cell for name, cell in zip(names, cells, strict=False) if name}
             defaults = {"original": "", "applies": EVERYTHING}
-            found.append(Deviation(number=len(found) + 1, **{**defaults, **fields}))
-    return tuple(found)
+            entries.append(Deviation(number=len(entries) + 1, **{**defaults, **fields}))
+    return tuple(entries)
 
 
 def list_touching(entries: Sequence[Deviation], record: Record) -> tuple[int, ...]:
@@ -62,16 +62,15 @@ def applies_to(applies: str, record: Record) -> bool:
     """``all``; ``task e2e``; ``method prefix, prompt``; ``option init=random``; ``low data``; joined by ``;``."""
     if applies == EVERYTHING:
         return True
-    settings, options = record.get("settings") or {}, record.get("options") or {}
     for part in applies.split(";"):
         kind, _, rest = part.strip().partition(" ")
-        values = [value.strip() for value in rest.split(",")]
         if kind in ("task", "method", "model"):
-            fits = str(record.get(kind)) in values
+            fits = str(getattr(record, kind)) in [value.strip() for value in rest.split(",")]
         elif kind in ("option", "setting"):
-            name, _, wanted = rest.partition("=")
-            value = plain_value((options if kind == "option" else settings).get(name))
-            fits = str(value) == wanted if wanted else value is not None
+            name, _, expected = rest.partition("=")
+            entry = (record.options if kind == "option" else record.settings).get(name)
+            value = None if entry is None else entry.value
+            fits = str(value) == expected if expected else value is not None
         else:
             fits = True  # an unknown word hides nothing
         if not fits:

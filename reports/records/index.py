@@ -2,30 +2,35 @@
 
 ``RunIndex`` groups records once; ``collect_evidence`` finds the runs of a cell (or of any selector of
 ``reports.paper``) and gives their values, what failed, and what could not count and why. Runs at scale
-``mini`` can never come back from ``collect_evidence(..., scale="paper")``: only records for which
-``is_comparable`` holds do. ``reports.records.matching`` says which run belongs where.
+``mini`` can never come back from ``collect_evidence(..., scale="paper")``: only runs without a reason for not
+being comparable do. ``reports.records.matching`` says which run belongs where.
+
+Runs are a pandas table, a row each; profiles (runs that are alike), failures, repetitions of the same seed,
+scorers and machines are groups of its rows.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from bench.store.comparable import list_incomparable
+from bench.store.record import RunStatus
 from reports.paper.published import Cell
 from reports.records.matching import CONDITIONS, RunQuery, find_mismatch, make_query, translate_to_mini
-from reports.records.runs import (
-    REPLICATES,
-    Profile,
-    Run,
-    find_failure_kind,
-    is_comparable,
-    list_incomparable,
-    select_attempts,
-)
-from reports.records.values import COUNT_METRICS, MeasuredValue, Record, measure_value, plain_value
+from reports.records.reading import read_records
+from reports.records.runs import REPLICATE_SETTINGS, Profile, Run, find_failure_kind, select_attempts
+from reports.records.values import COUNT_METRICS, MeasuredValue, measure_value
 from reports.stats.intervals import Replicates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROFILE_COLUMNS = ["task", "method", "model", "scale", "protocol", "reasons", "options", "settings"]
+"""What runs that are alike have in common."""
+REPLICATE_COLUMNS = ["task", "model", "data_seed", "seed"]
+"""What repetitions of a run have in common."""
 
 
 class RunIndex:
@@ -34,61 +39,171 @@ class RunIndex:
     ``records``: all attempts of all runs, or the latest of each; a run that is done once stays done.
     """
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
+        attempts = read_records(records)
+        self.attempts = len(attempts)
+        self.runs = select_attempts(attempts)
+        self.table = make_run_table(self.runs)
+        self.profiles: list[Profile] = []
         self.by_system: dict[tuple[str, str, str], list[Profile]] = {}
-        self._by_key: dict[str, Profile] = {}
+        self._rows = self.table.groupby("profile", sort=False).indices
+        for rows in self._rows.values():
+            self._add_profile([self.runs[row] for row in rows])
         self._matches: dict[tuple[RunQuery, str], list[Profile]] = {}
-        for run in select_attempts(records):
-            self._add(run)
+        self._selections: dict[tuple[RunQuery, str], RunSelection] = {}
 
-    def _add(self, run: Run) -> None:
-        record = run.record
-        system = (str(record["task"]), str(record["method"]), str(record["model"]))
-        given, options = record.get("settings") or {}, record.get("options") or {}
-        values = {name: plain_value(one) for name, one in options.items()}
-        alike = {name: plain_value(one) for name, one in given.items() if name not in REPLICATES}
-        scale, protocol = str(record.get("scale")), str(record.get("protocol"))
-        reasons = tuple(list_incomparable(record))
-        key = repr((system, scale, protocol, reasons, sorted(values.items()), sorted(alike.items())))
-        profile = self._by_key.get(key)
-        if profile is None:
-            both = {**given, **options}
-            origins = {name: str(one["origin"]) for name, one in both.items() if isinstance(one, Mapping)}
-            profile = Profile(*system, scale, protocol, values, alike, origins, reasons)
-            self._by_key[key] = profile
-            self.by_system.setdefault(system, []).append(profile)
-        profile.runs.append(run)
+    def _add_profile(self, runs: list[Run]) -> None:
+        record = runs[0].record
+        options = {name: entry.value for name, entry in record.options.items()}
+        settings = {
+            name: entry.value for name, entry in record.settings.items() if name not in REPLICATE_SETTINGS
+        }
+        system, number = (record.task, record.method, record.model), len(self.profiles)
+        profile = Profile(
+            *system,
+            record.scale,
+            record.protocol,
+            options,
+            settings,
+            {**record.settings, **record.options},
+            record.experiment,
+            tuple(list_incomparable(record)),
+            number,
+            runs,
+        )
+        self.profiles.append(profile)
+        self.by_system.setdefault(system, []).append(profile)
 
-    def systems(self, what: RunQuery) -> list[Profile]:
+    def list_systems(self, query: RunQuery) -> list[Profile]:
         """Profiles of the task, method and model, whatever their options and settings."""
-        if what.task is not None and what.method is not None and what.model is not None:
-            return self.by_system.get((what.task, what.method, what.model), [])
-        asked = (what.task, what.method, what.model)
+        if query.task is not None and query.method is not None and query.model is not None:
+            return self.by_system.get((query.task, query.method, query.model), [])
+        asked = (query.task, query.method, query.model)
         return [
             profile
             for system, profiles in self.by_system.items()
-            if all(ask in (None, have) for ask, have in zip(asked, system, strict=True))
+            if all(name in (None, actual) for name, actual in zip(asked, system, strict=True))
             for profile in profiles
         ]
 
-    def matching(self, what: RunQuery, scale: str) -> list[Profile]:
+    def list_matching(self, query: RunQuery, scale: str) -> list[Profile]:
         """Profiles whose runs belong there, comparable or not."""
-        key = (what, scale)
+        key = (query, scale)
         if key not in self._matches:
             self._matches[key] = [
                 profile
-                for profile in self.systems(what)
-                if profile.scale == scale and find_mismatch(profile, what) is None
+                for profile in self.list_systems(query)
+                if profile.scale == scale and find_mismatch(profile, query) is None
             ]
         return self._matches[key]
+
+    def select(self, query: RunQuery, scale: str) -> RunSelection:
+        """The runs that answer the query, whatever is read from them; at scale ``paper`` only comparable ones."""
+        key = (query, scale)
+        if key not in self._selections:
+            self._selections[key] = self._select(query, scale)
+        return self._selections[key]
+
+    def _select(self, query: RunQuery, scale: str) -> RunSelection:
+        matching = self.list_matching(query, scale)
+        usable = [profile for profile in matching if scale != "paper" or not profile.reasons]
+        unusable = [profile for profile in matching if scale == "paper" and profile.reasons]
+        excluded = [text for profile in unusable for text in profile.reason_texts]
+        if scale == "paper" and not matching:
+            excluded = explain_near_misses(self, query)
+        if not usable:
+            return RunSelection(excluded=tuple(dict.fromkeys(excluded)))
+        rows = self.table.take([row for profile in usable for row in self._rows[profile.number]])
+        failures = rows.loc[rows["failure"] != "", "failure"].value_counts(sort=False)
+        done = rows[rows["failure"] == ""]
+        chosen, notes = choose_profile(done, {profile.number: profile for profile in usable}, query)
+        # Repeated with the same seed: the latest counts, once.
+        by_time = chosen.sort_values("ended", kind="stable").groupby(
+            REPLICATE_COLUMNS, sort=False, dropna=False
+        )
+        runs = [self.runs[row] for row in by_time["row"].last()]
+        return RunSelection(
+            runs=tuple(sorted(runs, key=lambda run: (str(run.data_seed), run.seed))),
+            repeated=len(chosen) - len(runs),
+            failures={str(kind): int(count) for kind, count in failures.items()},
+            excluded=tuple(dict.fromkeys(excluded)),
+            notes=tuple(notes),
+        )
+
+
+def make_run_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row per run: what it is, how it ended (``failure``, empty where it is done), and its ``profile``'s number."""
+    import pandas as pd
+
+    records = [run.record for run in runs]
+    table = pd.DataFrame(
+        {
+            "row": range(len(runs)),
+            **{
+                name: pd.Series([getattr(record, name) for record in records], dtype="object")
+                for name in ("task", "method", "model", "scale", "protocol")
+            },
+            "reasons": ["; ".join(reason.text for reason in list_incomparable(record)) for record in records],
+            "options": [spell_entries(record.options) for record in records],
+            "settings": [spell_entries(record.settings, REPLICATE_SETTINGS) for record in records],
+            "seed": pd.Series([run.seed for run in runs], dtype="object"),
+            "data_seed": pd.Series([run.data_seed for run in runs], dtype="object"),
+            "ended": pd.Series([run.ended for run in runs], dtype="object"),
+            "status": pd.Series([run.status.value for run in runs], dtype="object"),
+            "failure": pd.Series(
+                ["" if run.status is RunStatus.DONE else find_failure_kind(run) for run in runs],
+                dtype="object",
+            ),
+        }
+    )
+    table["profile"] = table.groupby(PROFILE_COLUMNS, sort=False).ngroup()
+    return table
+
+
+def spell_entries(entries: Mapping[str, Any], without: Sequence[str] = ()) -> str:
+    """Options or settings as text that is equal for equal values."""
+    return repr(sorted((name, entry.value) for name, entry in entries.items() if name not in without))
+
+
+def choose_profile(
+    done: pd.DataFrame, profiles: Mapping[int, Profile], query: RunQuery
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a single profile: averaging over different settings would be a number of nothing.
+
+    That which the cell's own experiment prescribes, else one that no experiment prescribes, else that with the
+    most seeds, else the latest. Parameter counts do not depend on what else was set: there all count.
+    """
+    if query.counts or done["profile"].nunique() < 2:
+        return done, []
+    by_profile = done.groupby("profile", sort=False)
+    ranking = by_profile["ended"].max().to_frame("newest")
+    ranking["seeds"] = done.drop_duplicates(["profile", "data_seed", "seed"]).groupby("profile").size()
+    ranking["prescribed"] = [profiles[number].experiment == query.table for number in ranking.index]
+    ranking["plain"] = [profiles[number].experiment is None for number in ranking.index]
+    ranking = ranking.sort_values(["prescribed", "plain", "seeds", "newest"], ascending=False, kind="stable")
+    chosen = done[done["profile"] == ranking.index[0]]
+    return chosen, [f"{len(done) - len(chosen)} runs with other settings left out"]
 
 
 # --- what stands behind a number
 
 
 @dataclass(frozen=True)
+class RunSelection:
+    """The runs that answer a query: those that count, and what is said of the rest."""
+
+    runs: tuple[Run, ...] = ()
+    """By subset and seed; of several with the same seed the latest."""
+    repeated: int = 0
+    """Runs left out because a later one has the same seed."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    excluded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class CellEvidence:
-    """What the records say about one number, in our unit."""
+    """What the records say about a number, in our unit."""
 
     scale: str
     replicates: Replicates = field(default_factory=dict)
@@ -108,6 +223,7 @@ class CellEvidence:
 
     @property
     def run_ids(self) -> tuple[str, ...]:
+        """The names of the runs behind the values."""
         return tuple(run.run_id for run in self.runs)
 
 
@@ -115,133 +231,102 @@ CountedStatistics = Mapping[tuple[str, str], CellEvidence]
 """(task, metric) -> a number counted in the published files (Table 1), or why there is none."""
 
 
-def collect_evidence(index: RunIndex, what: Cell | Mapping[str, Any], scale: str = "paper") -> CellEvidence:
+def collect_evidence(
+    index: RunIndex, selector: Cell | Mapping[str, Any], scale: str = "paper"
+) -> CellEvidence:
     """The runs of a cell or selector. At scale ``paper`` only comparable ones; ``mini`` stands for itself."""
-    fields: Mapping[str, Any] = what if isinstance(what, Mapping) else vars(what)
-    group, metric = str(fields.get("group", "all")), str(fields["metric"])
-    asked = make_query(what) if scale == "paper" else translate_to_mini(make_query(what))
-    if asked is None or asked.method is None:
+    fields: Mapping[str, Any] = selector if isinstance(selector, Mapping) else vars(selector)
+    query = make_query(selector) if scale == "paper" else translate_to_mini(make_query(selector))
+    if query is None or query.method is None:
         return CellEvidence(scale)
-    profiles = index.matching(asked, scale)
-    excluded: Counter[str] = Counter()
-    usable: list[Profile] = []
-    for profile in profiles:
-        if scale == "paper" and profile.reasons:
-            excluded.update(profile.reasons)
-        else:
-            usable.append(profile)
-    if scale == "paper" and not usable and not excluded:
-        excluded.update(explain_near_misses(index, asked))
-    failures = Counter(
-        find_failure_kind(run) for profile in usable for run in profile.runs if run.status != "done"
-    )
-    found = CellEvidence(scale, failures=dict(failures), excluded=tuple(excluded))
-    chosen, notes = choose_profile(usable, asked)
-    return fill_evidence(found, chosen, notes, group, metric)
+    selection = index.select(query, scale)
+    return read_evidence(selection, scale, str(fields.get("group", "all")), str(fields["metric"]))
 
 
 def collect_curve(
-    index: RunIndex, what: Mapping[str, Any], x: str, scale: str = "paper"
+    index: RunIndex, selector: Mapping[str, Any], x: str, scale: str = "paper"
 ) -> dict[Any, CellEvidence]:
-    """What was found at each value of ``x`` that was run, in order: the points of a curve.
+    """What the records say at each value of ``x`` that was run, in order: the points of a curve.
 
-    ``what``: a selector; ``x``: a name in ``CONDITIONS`` (``train_size``) or an option (``length``).
+    ``x``: a name in ``CONDITIONS`` (``train_size``) or an option (``length``).
     """
-    where = "settings" if x in CONDITIONS else "options"
-    plain_what = {**what, "table": what.get("table", "figure")}
-    asked = make_query(plain_what) if scale == "paper" else translate_to_mini(make_query(plain_what))
-    profiles = [one for one in index.systems(asked) if one.scale == scale] if asked is not None else []
-    values = {one.settings.get(CONDITIONS[x]) if x in CONDITIONS else one.options.get(x) for one in profiles}
+    part = "settings" if x in CONDITIONS else "options"
+    complete = {**selector, "table": selector.get("table", "figure")}
+    query = make_query(complete) if scale == "paper" else translate_to_mini(make_query(complete))
+    profiles = [] if query is None else index.list_systems(query)
+    values = {
+        profile.settings.get(CONDITIONS[x]) if x in CONDITIONS else profile.options.get(x)
+        for profile in profiles
+        if profile.scale == scale
+    }
     points: dict[Any, CellEvidence] = {}
-    for value in sorted(
-        (one for one in values if one is not None), key=lambda one: (isinstance(one, str), one)
-    ):
-        chosen = {**plain_what, where: {**(what.get(where) or {}), x: value}}
-        found = collect_evidence(index, chosen, scale)
-        if found.replicates or found.failures or found.missing or found.excluded:
-            points[value] = found
+    for value in sorted(values - {None}, key=lambda value: (isinstance(value, str), value)):
+        evidence = collect_evidence(
+            index, {**complete, part: {**(selector.get(part) or {}), x: value}}, scale
+        )
+        if evidence.replicates or evidence.failures or evidence.missing or evidence.excluded:
+            points[value] = evidence
     return points
 
 
-def explain_near_misses(index: RunIndex, what: RunQuery) -> set[str]:
+def explain_near_misses(index: RunIndex, query: RunQuery) -> list[str]:
     """Why runs of that very system and data at the paper's scale, with something changed, do not count."""
-    found: set[str] = set()
-    for profile in index.systems(what):
+    conditions = dict(query.conditions)
+    reasons: set[str] = set()
+    for profile in index.list_systems(query):
         if profile.scale != "paper" or not profile.reasons:
             continue
-        same_data = all(profile.settings.get(n) == dict(what.conditions).get(n) for n in CONDITIONS.values())
-        same_options = all(profile.options.get(name) == value for name, value in what.options)
-        if same_data and same_options and what.split in (None, profile.settings.get("test_split")):
-            found.update(profile.reasons)
-    return found
+        same_data = all(profile.settings.get(name) == conditions.get(name) for name in CONDITIONS.values())
+        same_options = all(profile.options.get(name) == value for name, value in query.options)
+        if same_data and same_options and query.split in (None, profile.settings.get("test_split")):
+            reasons.update(profile.reason_texts)
+    return list(reasons)
 
 
-def choose_profile(profiles: Sequence[Profile], what: RunQuery) -> tuple[list[Run], list[str]]:
-    """The runs of one profile: averaging over different settings would be a number of nothing.
-
-    Parameter counts do not depend on what else was set: there all count.
-    """
-    done = [(p, [run for run in p.runs if run.status == "done"]) for p in profiles]
-    done = [(profile, runs) for profile, runs in done if runs]
-    if not done:
-        return [], []
-    if what.counts:
-        return [run for _, runs in done for run in runs], []
-
-    def rank(one: tuple[Profile, list[Run]]) -> tuple[bool, bool, int, str]:
-        profile, runs = one
-        own = what.table in profile.experiments
-        return own, not profile.experiments, len({r.replicate for r in runs}), max(r.ended for r in runs)
-
-    best = max(done, key=rank)
-    left = sum(len(runs) for _, runs in done) - len(best[1])
-    notes = [f"{left} runs with other settings left out"] if left else []
-    return best[1], notes
-
-
-def fill_evidence(
-    found: CellEvidence, runs: Sequence[Run], notes: list[str], group: str, metric: str
-) -> CellEvidence:
-    """``found`` with the values of ``runs``: one per seed, all by the same scorer."""
-    if found.scale == "paper":
-        runs = [run for run in runs if is_comparable(run.record)]
-    by_replicate: dict[tuple[Any, ...], Run] = {}
-    for run in sorted(runs, key=lambda one: one.ended):
-        # Repeated with the same seed: the latest counts, once.
-        by_replicate[(run.record["task"], run.record["model"], run.replicate)] = run
-    repeated = len(runs) - len(by_replicate)
-    if repeated and metric not in COUNT_METRICS:
-        notes = [*notes, f"{repeated} repeated runs counted once"]
-    order = sorted(by_replicate.values(), key=lambda one: (str(one.data_seed), one.seed))
-    read = [(run, measure_value(run.record, group, metric)) for run in order]
-    missing = tuple(dict.fromkeys(one.reason for _, one in read if one.value is None))
-    gates = [one.gate for _, one in read if one.failed_gate]
-    good = [(run, one) for run, one in read if one.value is not None and not one.failed_gate]
-    kept, notes = keep_common_scorer(good, notes)
+def read_evidence(selection: RunSelection, scale: str, group: str, metric: str) -> CellEvidence:
+    """The values of the selected runs: one per seed, all by the same scorer."""
+    notes = [*selection.notes]
+    if selection.repeated and metric not in COUNT_METRICS:
+        notes.append(f"{selection.repeated} repeated runs counted once")
+    measured = [measure_value(run.record, group, metric) for run in selection.runs]
+    missing = dict.fromkeys(value.reason for value in measured if value.value is None)
+    gates = [value.gate for value in measured if value.failed_gate]
+    usable = [
+        (run, value)
+        for run, value in zip(selection.runs, measured, strict=True)
+        if value.value is not None and not value.failed_gate
+    ]
+    counted, left_out = keep_common_scorer(usable)
     machines: dict[str, dict[tuple[int | None, int], float]] = {}
-    for run, one in kept:
-        if one.machine and one.value is not None:
-            machines.setdefault(one.machine, {})[run.replicate] = one.value
-    return replace(
-        found,
-        replicates={run.replicate: one.value for run, one in kept if one.value is not None},
-        runs=tuple(run for run, _ in kept),
-        missing=missing,
+    for run, value in counted:
+        if value.machine and value.value is not None:
+            machines.setdefault(value.machine, {})[run.replicate] = value.value
+    return CellEvidence(
+        scale,
+        replicates={run.replicate: value.value for run, value in counted if value.value is not None},
+        runs=tuple(run for run, _ in counted),
+        failures=selection.failures,
+        missing=tuple(missing),
         gate=gates[0] if gates else "",
-        notes=tuple(notes),
+        excluded=selection.excluded,
+        notes=(*notes, *left_out),
         machines=machines,
     )
 
 
 def keep_common_scorer(
-    read: list[tuple[Run, MeasuredValue]], notes: list[str]
+    measured: list[tuple[Run, MeasuredValue]],
 ) -> tuple[list[tuple[Run, MeasuredValue]], list[str]]:
-    """Only values with one signature: that of most runs, of the latest where as many have another."""
-    count = Counter(one.signature for _, one in read)
-    if len(count) < 2:
-        return read, notes
-    newest = {signature: max(r.ended for r, one in read if one.signature == signature) for signature in count}
-    best = max(count, key=lambda signature: (count[signature], newest[signature]))
-    left = len(read) - count[best]
-    note = f"{left} runs scored by another version of the scorer left out: `bench score` scores them again"
-    return [(run, one) for run, one in read if one.signature == best], [*notes, note]
+    """Only values with the same signature: that of most runs, of the latest where as many have another."""
+    import pandas as pd
+
+    if len({value.signature for _, value in measured}) < 2:
+        return measured, []
+    table = pd.DataFrame(
+        {"signature": [value.signature for _, value in measured], "ended": [run.ended for run, _ in measured]}
+    )
+    by_signature = table.groupby("signature", sort=False)["ended"].agg(["count", "max"])
+    common = by_signature.sort_values(["count", "max"], ascending=False, kind="stable").index[0]
+    kept = [(run, value) for run, value in measured if value.signature == common]
+    note = f"{len(measured) - len(kept)} runs scored by another version of the scorer left out"
+    return kept, [f"{note}: `bench score` scores them again"]

@@ -14,11 +14,12 @@ from typing import Any
 
 from bench import registry
 from bench.config import settings
+from bench.config.settings import SettingLayer
 from bench.config.specification import resolve_run_settings
 from bench.errors import UserError
 from bench.models.catalogue import kind_of_model
 from reports.paper.published import Cell
-from reports.records.runs import Profile, experiment_of
+from reports.records.runs import Profile
 from reports.records.values import COUNT_METRICS
 
 CONDITIONS = {"train_size": "train_subset", "train_share": "train_share"}
@@ -45,9 +46,9 @@ class RunQuery:
     memory: bool = False
 
 
-def make_query(what: Cell | Mapping[str, Any]) -> RunQuery:
+def make_query(selector: Cell | Mapping[str, Any]) -> RunQuery:
     """What a cell, or a claim's selector, asks for."""
-    fields: Mapping[str, Any] = what if isinstance(what, Mapping) else vars(what)
+    fields: Mapping[str, Any] = selector if isinstance(selector, Mapping) else vars(selector)
     conditions = {CONDITIONS.get(name, name): value for name, value in (fields.get("settings") or {}).items()}
     return RunQuery(
         table=str(fields.get("table", "")),
@@ -63,25 +64,26 @@ def make_query(what: Cell | Mapping[str, Any]) -> RunQuery:
 
 
 def sort_items(values: Mapping[str, Any]) -> NamedValues:
+    """As a value that can be a key."""
     return tuple(sorted(values.items()))
 
 
-def translate_to_mini(what: RunQuery) -> RunQuery | None:
+def translate_to_mini(query: RunQuery) -> RunQuery | None:
     """The same question at scale mini; None where mini has no such model.
 
     An option that is the paper's own choice for the task becomes mini's own choice, except in figures,
     whose points are at the values that they name.
     """
-    if what.model not in MINI_MODELS:
+    if query.model not in MINI_MODELS:
         return None
-    model, options = MINI_MODELS[what.model], what.options
-    if what.task is not None and what.method is not None and not what.table.startswith("figure"):
-        paper = resolve_defaults(what.task, what.method, what.model, "paper", ())
-        mini = resolve_defaults(what.task, what.method, model, "mini", ())
+    model, options = MINI_MODELS[query.model], query.options
+    if query.task is not None and query.method is not None and not query.table.startswith("figure"):
+        paper = resolve_defaults(query.task, query.method, query.model, "paper", ())
+        mini = resolve_defaults(query.task, query.method, model, "mini", ())
         if paper is not None and mini is not None:
             usual = {name for name, value in options if paper.options.get(name) == value}
             options = tuple((name, mini.options[name] if name in usual else v) for name, v in options)
-    return replace(what, model=model, options=options)
+    return replace(query, model=model, options=options)
 
 
 @dataclass(frozen=True)
@@ -99,72 +101,85 @@ def resolve_defaults(
 ) -> DefaultRun | None:
     """Options and settings of that run; None for a task or method that this version does not have."""
     try:
-        known = registry.get_method(method)
-        kind = kind_of_model(model)
-        found = resolve_run_settings(
-            registry.get_task(task), known, dict(options), {}, model, scale, "original", kind
+        description = registry.get_method(method)
+        resolved = resolve_run_settings(
+            registry.get_task(task),
+            description,
+            dict(options),
+            {},
+            model,
+            scale,
+            "original",
+            kind_of_model(model),
         )
     except UserError:
         return None
     return DefaultRun(
-        {name: one.value for name, one in found.options.items()},
-        {name: one.value for name, one in found.settings.items()},
-        known.trains,
+        {name: setting.value for name, setting in resolved.options.items()},
+        {name: setting.value for name, setting in resolved.settings.items()},
+        description.trains,
     )
 
 
-def find_mismatch(profile: Profile, what: RunQuery) -> str | None:
+def find_mismatch(profile: Profile, query: RunQuery) -> str | None:
     """None if the profile's runs are those that are asked for, else what differs."""
-    usual = resolve_defaults(profile.task, profile.method, profile.model, profile.scale, what.options)
-    asked, conditions = dict(what.options), dict(what.conditions)
-    for name, value in profile.options.items():
-        if name in asked:
-            if value != (asked if usual is None else usual.options)[name]:
-                return f"option {name}={value}"
-        elif not is_unchanged(profile, what, name, value, usual.options if usual else None):
-            return f"option {name}={value}"
-    if what.counts:
-        return None
+    defaults = resolve_defaults(profile.task, profile.method, profile.model, profile.scale, query.options)
+    option = _find_other_option(profile, query, defaults)
+    if option is not None or query.counts:
+        return option
+    conditions = dict(query.conditions)
     for name in CONDITIONS.values():
         if profile.settings.get(name) != conditions.get(name):
             return f"{name}={profile.settings.get(name)}"
     split = profile.settings.get("test_split")
-    if what.split is not None and split not in (None, what.split):
+    if query.split is not None and split not in (None, query.split):
         return f"split {split}"
-    if what.memory and profile.settings.get("batch_size") != 1:
+    if query.memory and profile.settings.get("batch_size") != 1:
         return "the paper's shares of memory are for batch size 1"
     for name, value in profile.settings.items():
-        if name in conditions or name == "test_split" or not decides_result(name, usual):
+        if name in conditions or name == "test_split" or not decides_result(name, defaults):
             continue
-        if not is_unchanged(profile, what, name, value, usual.settings if usual else None):
+        if not is_unchanged(profile, query, name, defaults.settings if defaults else None):
             return f"setting {name}={value}"
     return None
 
 
-def is_unchanged(
-    profile: Profile, what: RunQuery, name: str, value: Any, usual: Mapping[str, Any] | None
-) -> bool:
+def _find_other_option(profile: Profile, query: RunQuery, defaults: DefaultRun | None) -> str | None:
+    """An option that is neither as the query names it nor what nobody changed; None without any."""
+    asked = dict(query.options)
+    for name, value in profile.options.items():
+        if name in asked:
+            same = value == (asked if defaults is None else defaults.options)[name]
+        else:
+            same = is_unchanged(profile, query, name, defaults.options if defaults else None)
+        if not same:
+            return f"option {name}={value}"
+    return None
+
+
+def is_unchanged(profile: Profile, query: RunQuery, name: str, defaults: Mapping[str, Any] | None) -> bool:
     """Whether an option or setting is what nobody changed, or what the cell's experiment prescribes.
 
     Figures 3, 5, 7 and 8 share their runs with little data, so there any experiment may prescribe; so
     may any at scale mini, where settings are cut down to size. Runs that only measure memory stop early
     and are in no other cell.
     """
-    origin = profile.origins.get(name, "")
-    if usual is None or name not in usual:
-        return origin != "command line"
-    if value == usual[name]:
+    entry = profile.entries[name]
+    if defaults is None or name not in defaults:
+        return not entry.typed
+    if entry.value == defaults[name]:
         return True
-    by = experiment_of(origin)
-    if by is None or (by == "efficiency" and not what.memory):
+    if entry.layer is not SettingLayer.EXPERIMENT:
+        return False
+    if profile.experiment == "efficiency" and not query.memory:
         return False
     cut_down = profile.scale == "mini" and name not in profile.options
-    return bool(what.conditions) or by == what.table or cut_down
+    return bool(query.conditions) or profile.experiment == query.table or cut_down
 
 
-def decides_result(name: str, usual: DefaultRun | None) -> bool:
+def decides_result(name: str, defaults: DefaultRun | None) -> bool:
     """Whether a setting can change the result of the run."""
-    known = settings.DEFINITIONS_BY_NAME.get(name)
-    if known is None:
+    definition = settings.DEFINITIONS_BY_NAME.get(name)
+    if definition is None:
         return False
-    return known.identity and (usual is None or usual.trains or known.stage != "train")
+    return definition.identity and (defaults is None or defaults.trains or definition.stage != "train")

@@ -1,44 +1,22 @@
-"""Records as runs: which record of a run counts, which runs are alike, and what may fill a paper's cell."""
+"""Records as runs: which record of a run counts, and which runs are alike."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.records.values import Record, plain_value
+from bench.config.comparability import Incomparable
+from bench.config.settings import SettingLayer
+from bench.store.frame import choose_attempts, find_end_time
+from bench.store.record import Record, RunStatus, SettingEntry
 
-REPLICATES = ("data_seed",)
+REPLICATE_SETTINGS = ("data_seed",)
 """Settings that number repetitions of the same thing, like the seed."""
-
-
-def list_incomparable(record: Record) -> list[str]:
-    """Why no number of the paper can stand beside this record's; empty where one can."""
-    reasons = []
-    if record.get("scale") != "paper":
-        reasons.append("mini" if record.get("scale") == "mini" else f"scale {record.get('scale')}")
-    stated = record.get("not_comparable")
-    if stated is None:
-        if not reasons:
-            reasons.append("the record does not say whether it is comparable")
-    elif reasons:
-        reasons += [
-            one for one in stated if not one.startswith(("scale ", "backbone", "data of an invented"))
-        ]
-    else:
-        reasons += stated
-    if record.get("protocol") != "original" and not any("protocol" in one for one in reasons):
-        reasons.append(f"protocol {record.get('protocol')}")
-    limit = plain_value((record.get("settings") or {}).get("limit"))
-    if limit is not None and not any("limit" in one for one in reasons):
-        reasons.append(f"partial data (--limit {limit})")
-    return reasons
-
-
-def is_comparable(record: Record) -> bool:
-    """Whether the record may fill a cell of the paper: done, at the paper's scale and by its protocol."""
-    return record.get("status") == "done" and not list_incomparable(record)
+CHOSEN_LAYERS = frozenset(
+    {SettingLayer.COMMAND_LINE, SettingLayer.EXPERIMENT, SettingLayer.OPTION, SettingLayer.PROTOCOL}
+)
+"""Layers that decide an option because somebody chose something for this run."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +27,7 @@ class Run:
     run_id: str
     seed: int
     data_seed: int | None
-    status: str
+    status: RunStatus
     ended: str
     attempts: int
     seconds: float | None
@@ -57,6 +35,7 @@ class Run:
 
     @property
     def replicate(self) -> tuple[int | None, int]:
+        """(data seed, seed): which repetition of the same thing it is."""
         return self.data_seed, self.seed
 
 
@@ -71,58 +50,57 @@ class Profile:
     protocol: str
     options: dict[str, Any]
     settings: dict[str, Any]
-    origins: dict[str, str]
-    """Of options and settings; missing where the record keeps values only."""
-    reasons: tuple[str, ...]
+    """Without those that number repetitions."""
+    entries: Mapping[str, SettingEntry]
+    """Options and settings with where their values come from."""
+    experiment: str | None
+    """The experiment that prescribed some of them."""
+    reasons: tuple[Incomparable, ...]
     """Why none of them is comparable."""
+    number: int
+    """Its place among all profiles, in the order of the records."""
     runs: list[Run] = field(default_factory=list)
 
     @property
-    def experiments(self) -> set[str]:
-        """The experiments that prescribed settings of these runs."""
-        return {name for origin in self.origins.values() for name in (experiment_of(origin),) if name}
+    def reason_texts(self) -> tuple[str, ...]:
+        """``reasons`` in words."""
+        return tuple(reason.text for reason in self.reasons)
+
+    @property
+    def chosen_options(self) -> dict[str, Any]:
+        """The options that somebody chose for these runs, on the command line or in an experiment."""
+        return {name: value for name, value in self.options.items() if self._is_chosen(self.entries[name])}
+
+    def _is_chosen(self, entry: SettingEntry) -> bool:
+        # An excerpt without origins hides nothing.
+        return not entry.origin or entry.layer in CHOSEN_LAYERS
 
 
-def experiment_of(origin: str) -> str | None:
-    """``figure3`` of the origin ``experiment figure3: paper §6.3``; None for other origins."""
-    return origin.split(":")[0].split()[1] if origin.startswith("experiment ") else None
-
-
-def select_attempts(records: Iterable[Record]) -> list[Run]:
-    """One run per run id: its latest record that is done, else its latest attempt."""
-    chosen: dict[str, tuple[tuple[bool, str, int], Record]] = {}
-    attempts: Counter[str] = Counter()
-    seconds: dict[str, float] = {}
-    for number, record in enumerate(records):
-        run_id = str(record.get("run_id") or f"record {number}")
-        attempts[run_id] += 1
-        spent = (record.get("seconds") or {}).get("attempt")
-        if spent is not None and not record.get("scored"):  # scored again: it repeats what the attempt took
-            seconds[run_id] = seconds.get(run_id, 0.0) + float(spent)
-        rank = (record.get("status") == "done", read_end_time(record), number)
-        if run_id not in chosen or rank > chosen[run_id][0]:
-            chosen[run_id] = (rank, record)
+def select_attempts(records: Sequence[Record]) -> list[Run]:
+    """A run per run id: its latest record that is done, else its latest attempt."""
     return [
-        Run(
-            record=record,
-            run_id=run_id,
-            seed=int(record["seed"]),
-            data_seed=plain_value((record.get("settings") or {}).get("data_seed")),
-            status=str(record["status"]),
-            ended=read_end_time(record),
-            attempts=attempts[run_id],
-            seconds=seconds.get(run_id),
-        )
-        for run_id, (_, record) in chosen.items()
+        make_run(records[attempt.position], attempt.attempts, attempt.seconds)
+        for attempt in choose_attempts(records).itertuples()
     ]
 
 
-def read_end_time(record: Record) -> str:
-    return str(record.get("ended") or record.get("started") or "")
+def make_run(record: Record, attempts: int, seconds: float) -> Run:
+    """The run that counts by ``record``; ``seconds`` of all its attempts, NaN where no record says."""
+    data_seed = record.settings.get("data_seed")
+    return Run(
+        record=record,
+        run_id=record.run_id,
+        seed=record.seed,
+        data_seed=None if data_seed is None else data_seed.value,
+        status=record.status,
+        ended=find_end_time(record),
+        attempts=int(attempts),
+        seconds=None if seconds != seconds else float(seconds),
+    )
 
 
 def find_failure_kind(run: Run) -> str:
     """``out-of-memory``, ``time-out``, ``cancelled``, ...: how a run ended that was never done."""
-    if run.status == "cancelled":
-        return "cancelled"
-    return str((run.record.get("error") or {}).get("kind") or "error")
+    if run.status is RunStatus.CANCELLED:
+        return RunStatus.CANCELLED.value
+    return run.record.error.failure_kind.value if run.record.error is not None else "error"

@@ -14,7 +14,7 @@ from reports.document.mini_table import (
     format_label,
     format_orderings,
     format_table,
-    group_cells,
+    summarise_cells,
 )
 
 RESULTS = Path(__file__).resolve().parents[3] / "results" / "mini"
@@ -50,14 +50,14 @@ MADE_UP = [
 
 def test_only_finished_mini_runs_count() -> None:
     extra = [record("prefix", 3, 99.0, length=10, status="failed"), record("prefix", 4, 99.0, scale="paper")]
-    assert group_cells([*MADE_UP, *extra]) == group_cells(MADE_UP)
+    assert summarise_cells([*MADE_UP, *extra]).equals(summarise_cells(MADE_UP))
 
 
 def test_unlike_runs_do_not_share_a_cell() -> None:
     with pytest.raises(ValueError, match="other settings"):
-        group_cells([*MADE_UP, record("prefix", 3, 50.0, length=10, protocol="plain")])
+        summarise_cells([*MADE_UP, record("prefix", 3, 50.0, length=10, protocol="plain")])
     with pytest.raises(ValueError, match="two runs with seed 2"):
-        group_cells([*MADE_UP, record("prefix", 2, 50.0, length=10)])
+        summarise_cells([*MADE_UP, record("prefix", 2, 50.0, length=10)])
 
 
 def test_mean_and_half_range() -> None:
@@ -76,7 +76,7 @@ def test_mean_and_half_range() -> None:
     ],
 )
 def test_an_ordering_is_said_only_when_the_seeds_say_it(better: str, worse: str, said: str) -> None:
-    assert compare_methods(MADE_UP, better, worse, "webnlg", "all") == said
+    assert compare_methods(summarise_cells(MADE_UP), better, worse, "webnlg", "all") == said
 
 
 def committed() -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ def test_the_mini_table_is_whole() -> None:
 
 def test_the_mini_suite_tells_methods_apart() -> None:
     """The conditions under which a mini number is worth looking at."""
-    rows = group_cells(committed())
-    assert min(rows["ft-full"]["webnlg", "all"]) > 45
-    assert max(max(values) for values in rows["prompt"].values()) < 5
-    assert "yes" in compare_methods(committed(), "prefix[length=10]", "embedding[length=10]", "webnlg", "all")
+    cells = summarise_cells(committed())
+    assert cells.loc[("ft-full", "webnlg", "all"), "min"] > 45
+    assert cells.xs("prompt")["max"].max() < 5
+    assert "yes" in compare_methods(cells, "prefix[length=10]", "embedding[length=10]", "webnlg", "all")

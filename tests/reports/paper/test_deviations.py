@@ -5,6 +5,7 @@ from __future__ import annotations
 from made_up import record
 
 from reports.paper import deviations
+from reports.records.reading import read_records
 
 
 def test_the_projects_own_ledger_is_read_whole() -> None:
@@ -21,9 +22,16 @@ def test_entries_touch_the_runs_they_name() -> None:
     text += "| a | b | c | all |\n| d | e | f | task e2e; method prefix, infix |\n"
     text += "| g | h | i | option init=random |\n"
     entries = deviations.parse_deviations(text + "\nwords\n")
-    assert deviations.list_touching(entries, record("prefix", "e2e", options={"init": "random"})) == (1, 2, 3)
-    assert deviations.list_touching(entries, record("prefix", "webnlg", options={"init": "banana"})) == (1,)
-    assert deviations.list_touching(entries, record("ft-full", "e2e")) == (1,)
+    random, banana, other = read_records(
+        [
+            record("prefix", "e2e", options={"init": "random"}),
+            record("prefix", "webnlg", options={"init": "banana"}),
+            record("ft-full", "e2e"),
+        ]
+    )
+    assert deviations.list_touching(entries, random) == (1, 2, 3)
+    assert deviations.list_touching(entries, banana) == (1,)
+    assert deviations.list_touching(entries, other) == (1,)
 
 
 def test_other_tables_are_left_alone() -> None:

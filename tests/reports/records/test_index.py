@@ -11,10 +11,14 @@ import pytest
 from made_up import SIGNATURE, cell, failed, record, scores, seeds, webnlg_prefix
 
 from bench import registry
+from bench.config.comparability import IncomparableKind
 from bench.experiments import expansion
+from bench.store.comparable import is_comparable, list_incomparable
+from bench.store.record import Record, ScoreEntry
 from reports.paper import published
 from reports.records.index import CellEvidence, RunIndex, collect_curve, collect_evidence
-from reports.records.runs import is_comparable, list_incomparable, select_attempts
+from reports.records.reading import read_records
+from reports.records.runs import Run, select_attempts
 from reports.records.values import measure_value
 
 MINI = Path(__file__).resolve().parents[3] / "results" / "mini" / "records.json"
@@ -24,6 +28,15 @@ def found(
     records: list[dict[str, Any]], where: published.Cell | None = None, scale: str = "paper"
 ) -> CellEvidence:
     return collect_evidence(RunIndex(records), where or webnlg_prefix(), scale)
+
+
+def typed(document: dict[str, Any]) -> Record:
+    (made,) = read_records([document])
+    return made
+
+
+def select(*documents: dict[str, Any]) -> list[Run]:
+    return select_attempts(read_records(documents))
 
 
 def test_runs_of_a_cell_by_seed() -> None:
@@ -45,7 +58,8 @@ def test_runs_of_a_cell_by_seed() -> None:
 )
 def test_what_is_not_comparable_never_fills_a_cell(changes: dict[str, Any], reason: str) -> None:
     changed = {**record(), **changes}
-    assert not is_comparable(changed) and any(reason in one for one in list_incomparable(changed))
+    reasons = list_incomparable(typed(changed))
+    assert not is_comparable(typed(changed)) and any(reason in one.text for one in reasons)
     got = found([changed])
     assert not got.replicates and not got.runs
     if changed["scale"] == "paper":
@@ -56,7 +70,8 @@ def test_partial_data_cannot_reach_a_cell() -> None:
     partial = record()
     partial["settings"]["limit"] = {"value": 200, "origin": "command line"}
     # Even if the list that the run wrote forgot it.
-    assert list_incomparable(partial) == ["partial data (--limit 200)"]
+    [reason] = list_incomparable(typed(partial))
+    assert reason.kind is IncomparableKind.PARTIAL_DATA and reason.text == "partial data (--limit 200)"
     got = found([partial])
     assert not got.replicates and got.excluded == ("partial data (--limit 200)",)
 
@@ -64,7 +79,7 @@ def test_partial_data_cannot_reach_a_cell() -> None:
 def test_failed_and_cancelled_are_gaps() -> None:
     got = found([failed(seed=1), failed(seed=2), failed("time-out", seed=3), failed("cancelled", seed=4)])
     assert got.failures == {"out-of-memory": 2, "time-out": 1, "cancelled": 1} and not got.replicates
-    assert not is_comparable(failed())
+    assert not is_comparable(typed(failed()))
 
 
 def test_a_run_that_is_done_once_stays_done() -> None:
@@ -74,7 +89,7 @@ def test_a_run_that_is_done_once_stays_done() -> None:
     got = found([later, done])
     assert got.replicates == {(None, 1): 55.0} and not got.failures
     assert found([rescored, later, done]).replicates == {(None, 1): 55.5}
-    assert [run.attempts for run in select_attempts([later, done, rescored])] == [3]
+    assert [run.attempts for run in select(later, done, rescored)] == [3]
 
 
 def test_the_same_seed_counts_once() -> None:
@@ -150,7 +165,8 @@ def test_scores_without_value_and_failed_gates_are_kept_apart() -> None:
     assert got.replicates == {(None, 3): 55.0} and got.gate.startswith("failed")
     assert found([record(scores=scores({"bleu": 50.0}, gate="passed"))]).replicates
     assert "no score ter" in found([record()], webnlg_prefix("ter")).missing[0]
-    assert measure_value(record(scores=scores({"bleu": float("nan")})), "all", "bleu").value is None
+    broken = {"all": {"bleu": ScoreEntry.model_construct(value=float("nan"))}}
+    assert measure_value(typed(record()).model_copy(update={"scores": broken}), "all", "bleu").value is None
 
 
 def test_methods_and_tasks_that_are_not_here_match_by_what_is_named() -> None:
@@ -281,7 +297,7 @@ def test_the_time_of_a_run_is_that_of_all_its_attempts() -> None:
     done = record(seconds={"attempt": 6.9})
     stopped = failed("cancelled", seed=1, seconds={"attempt": 55.1}) | {"run_id": done["run_id"]}
     again = {**done, "ended": "2026-02-01", "scored": {"replaces_attempt": 2}}
-    [run] = select_attempts([stopped, done, again])
+    [run] = select(stopped, done, again)
     assert (run.attempts, run.seconds, run.status) == (3, pytest.approx(62.0), "done")
-    [silent] = select_attempts([record(seconds={})])
+    [silent] = select(record(seconds={}))
     assert silent.seconds is None
