@@ -96,7 +96,7 @@ def test_addresses_are_optional_for_xsum(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "trained", "tested"), [(SPORTS, "12347", "5"), (NEWS, "123", "47")], ids=lambda x: str(x)
+    ("task", "trained", "tested"), [(SPORTS, "12347", "5"), (NEWS, "123", "47")], ids=["sports", "news"]
 )
 @pytest.mark.parametrize("protocol", ["original", "plain"])
 def test_sides(tmp_path: Path, task: Extrapolation, trained: str, tested: str, protocol: Any) -> None:
