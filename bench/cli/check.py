@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from bench.cli.options import json_option
 from bench.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from bench.regression.comparison import Moved, Outcome
+    from bench.regression.comparison import CheckOutcome, ComparedValue
 
 
 @click.command(
@@ -36,67 +37,81 @@ def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int
     """Regression check on small subsets."""
     # Runs go side by side, and their models are too small to share cores: threads would only fight for them.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from bench.regression import comparison, references
+    from bench.regression import comparison
     from bench.system.provenance import usable_cores
 
     processes = processes or usable_cores()
-    names = [name.strip() for name in only.split(",") if name.strip()]
+    selectors = [name.strip() for name in only.split(",") if name.strip()]
     if renew:
-        lines, incomplete = references.update(names, processes)
-        for one in incomplete:
-            click.echo(f"bench: not written: {one}", err=True)
-        if as_json:
-            print_json({"changed": lines, "incomplete": incomplete})
-        else:
-            click.echo("\n".join(lines) or "nothing changed")
-            click.echo(
-                f"written to results/check/{comparison.REFERENCE.name}; review the difference and commit it"
-            )
-        return 1 if incomplete else 0
-    outcome = comparison.check(names, processes)
+        return renew_reference(selectors, processes, as_json)
+    outcome = comparison.check_cases(selectors, processes)
     if as_json:
         print_json(
             {
                 "passed": outcome.passed,
                 "seconds": round(outcome.seconds, 1),
                 "compared": len(outcome.values),
-                "outside": [vars(one) for one in outcome.outside],
+                "outside": [vars(value) for value in outcome.outside],
                 "without_reference": outcome.without_reference,
                 "cannot_run": outcome.cannot_run,
             }
         )
     else:
-        show(outcome)
+        print_outcome(outcome)
     return 0 if outcome.passed else 1
 
 
-def show(outcome: Outcome) -> None:
+def renew_reference(selectors: Sequence[str], processes: int, as_json: bool) -> int:
+    """Measure and write reference values and print what changed; the exit code."""
+    from bench.regression import comparison, references
+
+    update = references.update_reference(selectors, processes)
+    for sentence in update.incomplete:
+        click.echo(f"bench: not written: {sentence}", err=True)
+    if as_json:
+        print_json({"changed": update.changes, "incomplete": update.incomplete})
+    else:
+        click.echo("\n".join(update.changes) or "nothing changed")
+        click.echo(
+            f"written to results/check/{comparison.REFERENCE.name}; review the difference and commit it"
+        )
+    return 1 if update.incomplete else 0
+
+
+def print_outcome(outcome: CheckOutcome) -> None:
     """What left its band, and how much was compared."""
     values, outside = outcome.values, outcome.outside
     if outside:
         rows = [
-            [one.case, one.metric, shown(one.value), by(one), shown(one.low), shown(one.high)]
-            for one in outside
+            [
+                value.case,
+                value.metric,
+                format_number(value.value),
+                format_excess(value),
+                format_number(value.low),
+                format_number(value.high),
+            ]
+            for value in outside
         ]
         print_table(["run", "value", "now", "outside by", "band from", "to"], rows)
     click.echo(
-        f"{len(values) - len(outside)} of {len(values)} values of {len({one.case for one in values})} runs "
+        f"{len(values) - len(outside)} of {len(values)} values of {len({value.case for value in values})} runs "
         f"are within their bands ({outcome.seconds:.0f} s)"
     )
-    for names, what in (
+    for names, reason in (
         (outcome.without_reference, "without reference values"),
         (outcome.cannot_run, "that cannot run any more"),
     ):
         if names:
-            click.echo(f"not compared, {what}: {', '.join(names)}")
+            click.echo(f"not compared, {reason}: {', '.join(names)}")
 
 
-def shown(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def by(one: Moved) -> str:
+def format_excess(value: ComparedValue) -> str:
     """How far outside its band a value is."""
-    if one.value is None:
+    if value.value is None:
         return "not computed"
-    return f"{min(one.value - one.low, 0) or max(one.value - one.high, 0):+.4f}"
+    return f"{min(value.value - value.low, 0) or max(value.value - value.high, 0):+.4f}"

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import registry
 from bench.errors import UnknownNameError, UserError
@@ -37,7 +37,7 @@ RESOLUTION = {"bleu": 0.01, "nist": 1e-3, "cider": 1e-3}
 """Metric -> half of its narrowest band; of others it is ``FINEST``, and of what is stored 0."""
 FINEST = 1e-4
 """Without such a limit a method without anything random would have bands of width 0."""
-GIVEN: dict[str, dict[str, object]] = {
+SETTINGS: dict[str, dict[str, object]] = {
     "table-to-text": {
         "limit": 60,
         "max_steps": 60,
@@ -49,7 +49,7 @@ GIVEN: dict[str, dict[str, object]] = {
 }
 """What every run of a kind of task is cut down to."""
 
-Values = dict[str, float]
+CaseValues = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Case:
     def name(self) -> str:
         return f"{self.task} {self.method}"
 
-    def fits(self, name: str) -> bool:
-        """Whether it is meant by the name of a task, of a method or of both."""
-        return name in (self.name, self.task, self.method)
+    def matches(self, selector: str) -> bool:
+        """Whether ``selector`` is the name of its task, of its method or of both."""
+        return selector in (self.name, self.task, self.method)
 
 
 @dataclass(frozen=True)
-class Moved:
+class ComparedValue:
     """A value and its band; ``value`` None: it was not computed any more."""
 
     case: str
@@ -84,10 +84,10 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What a check came to. It passed only if everything was compared and nothing left its band."""
 
-    values: list[Moved]
+    values: list[ComparedValue]
     without_reference: list[str]
     """Cases that can run and that nothing is known of yet; they were not run."""
     cannot_run: list[str]
@@ -95,41 +95,57 @@ class Outcome:
     seconds: float
 
     @property
-    def outside(self) -> list[Moved]:
-        return [one for one in self.values if one.outside]
+    def outside(self) -> list[ComparedValue]:
+        return [value for value in self.values if value.outside]
 
     @property
     def passed(self) -> bool:
         return not (self.outside or self.without_reference or self.cannot_run)
 
 
-def given(task: str) -> dict[str, object]:
+class Measurement(NamedTuple):
+    """What a run came to: its values, its seconds, and the text of its failure ("" if it did not fail)."""
+
+    values: CaseValues
+    seconds: float
+    failure: str
+
+
+# --- which cases
+
+
+def settings_for(task: str) -> dict[str, object]:
     """The settings of a task's runs."""
-    return GIVEN[registry.get_task(task).kind]
+    return SETTINGS[registry.get_task(task).kind]
 
 
-def registered() -> list[Case]:
+def list_registered_cases() -> list[Case]:
     """Every task with every method, in the order of their names."""
     return [Case(task, method) for task in registry.tasks() for method in registry.methods()]
 
 
-def fitting(only: Iterable[str], among: Sequence[Case]) -> list[Case]:
-    """The cases that fit one of the names; all without names. A name that fits none is an error."""
-    tasks, methods = {one.task for one in among}, {one.method for one in among}
-    chosen = list(only)
-    for name in chosen:
-        task, blank, method = name.partition(" ")
-        if not blank and name not in tasks | methods:
-            raise UnknownNameError("task or method", name, tasks | methods, "bench check --only")
+def select_cases(selectors: Iterable[str], candidates: Sequence[Case]) -> list[Case]:
+    """The candidates that match one of the selectors; all without selectors.
+
+    A selector that matches none is an ``UnknownNameError``.
+    """
+    tasks, methods = {case.task for case in candidates}, {case.method for case in candidates}
+    selectors = list(selectors)
+    for selector in selectors:
+        task, blank, method = selector.partition(" ")
+        if not blank and selector not in tasks | methods:
+            raise UnknownNameError("task or method", selector, tasks | methods, "bench check --only")
         if blank and task not in tasks:
-            raise UnknownNameError("task", task, tasks, f"bench check --only '{name}'")
+            raise UnknownNameError("task", task, tasks, f"bench check --only '{selector}'")
         if blank and method not in methods:
-            raise UnknownNameError("method", method, methods, f"bench check --only '{name}'")
-    return [one for one in among if not chosen or any(one.fits(name) for name in chosen)]
+            raise UnknownNameError("method", method, methods, f"bench check --only '{selector}'")
+    return [
+        case for case in candidates if not selectors or any(case.matches(selector) for selector in selectors)
+    ]
 
 
-def refusal(case: Case) -> str | None:
-    """Why a case cannot run at scale mini, found out without running it; None if it can.
+def find_obstacle(case: Case) -> str | None:
+    """Why a case cannot run at scale mini, in words, found out without running it; None if it can.
 
     The task or method is not here, it is not for this kind of model, or the mini suite has no data for it.
     """
@@ -137,7 +153,7 @@ def refusal(case: Case) -> str | None:
     from bench.data.sources import mini_root
 
     try:
-        common = CommonOptions(given=given(case.task))
+        common = CommonOptions(given=settings_for(case.task))
         [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(SEED), common=common)
         request.resolve(request.model)
         mini_root(request.task)
@@ -146,59 +162,72 @@ def refusal(case: Case) -> str | None:
     return None
 
 
-def cases(only: Iterable[str] = (), known: Iterable[Case] = ()) -> list[Case]:
-    """The cases that can run and fit the names, and of the ``known`` ones those that fit.
+def find_obstacles(cases: Iterable[Case]) -> dict[Case, str]:
+    """Those that cannot run, each with its reason."""
+    obstacles = {case: find_obstacle(case) for case in cases}
+    return {case: reason for case, reason in obstacles.items() if reason is not None}
 
-    Others are left out, which is said; where nothing is left of a name, that is an error.
+
+def list_cases(selectors: Iterable[str] = (), referenced: Iterable[Case] = ()) -> list[Case]:
+    """The cases that can run and match the selectors, and of those ``referenced`` all that match.
+
+    Others are left out, which is reported; where nothing is left of a selector, that is a ``UserError``.
     """
-    only, known = list(only), list(known)
-    found = fitting(only, list(dict.fromkeys([*registered(), *known])))
-    refused = {one: why for one in found if one not in known and (why := refusal(one)) is not None}
-    for meant in [[one for one in found if one.fits(name)] for name in only] or [found]:
-        if all(one in refused for one in meant):
-            raise UserError(f"nothing to run: {in_short({one: refused[one] for one in meant})}")
-    if refused:
-        progress.say(f"left out, as they cannot run at scale mini: {in_short(refused)}")
-    return [one for one in found if one not in refused]
+    selectors, referenced = list(selectors), list(referenced)
+    candidates = select_cases(selectors, list(dict.fromkeys([*list_registered_cases(), *referenced])))
+    obstacles = find_obstacles(case for case in candidates if case not in referenced)
+    groups = [[case for case in candidates if case.matches(selector)] for selector in selectors]
+    for group in groups or [candidates]:
+        if all(case in obstacles for case in group):
+            reasons = summarise_obstacles({case: obstacles[case] for case in group})
+            raise UserError(f"nothing to run: {reasons}")
+    if obstacles:
+        progress.say(f"left out, as they cannot run at scale mini: {summarise_obstacles(obstacles)}")
+    return [case for case in candidates if case not in obstacles]
 
 
-def in_short(refused: Mapping[Case, str]) -> str:
+def summarise_obstacles(obstacles: Mapping[Case, str]) -> str:
     """Cases by the reason why they cannot run, in one line."""
     by_reason: dict[str, list[str]] = {}
-    for case, why in refused.items():
-        by_reason.setdefault(why, []).append(case.name)
-    return "; ".join(f"{', '.join(names)} ({why})" for why, names in by_reason.items())
+    for case, reason in obstacles.items():
+        by_reason.setdefault(reason, []).append(case.name)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
 
 
-def measure(case: Case, seed: int, runs: Path) -> Values:
+# --- their values
+
+
+def measure_case(case: Case, seed: int, runs: Path) -> CaseValues:
     """Run one case afresh below ``runs`` and take its values: scores of all items, losses, counts."""
     from bench.config.request import CommonOptions, expand_requests
     from bench.runs.runner import run
     from bench.system.progress import quietly
 
-    common = CommonOptions(runs=runs, offline=True, given=given(case.task))
+    common = CommonOptions(runs=runs, offline=True, given=settings_for(case.task))
     [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
-    with quietly(), mini_data():
+    with quietly(), embedded_data():
         record = run(request)
     assert record is not None
-    return values_of(record)
+    return extract_values(record)
 
 
 @contextlib.contextmanager
-def mini_data() -> Iterator[None]:
+def embedded_data() -> Iterator[None]:
     """Whatever BENCH_DATA says: the reference is of the embedded suite."""
-    own = os.environ.pop("BENCH_DATA", None)
+    users_folder = os.environ.pop("BENCH_DATA", None)
     try:
         yield
     finally:
-        if own is not None:
-            os.environ["BENCH_DATA"] = own
+        if users_folder is not None:
+            os.environ["BENCH_DATA"] = users_folder
 
 
-def values_of(record: Mapping[str, Any]) -> Values:
+def extract_values(record: Mapping[str, Any]) -> CaseValues:
     """What the check compares: every score, the loss at the end of training, what is stored."""
     values = {
-        name: float(one["value"]) for name, one in record["scores"]["all"].items() if one["value"] is not None
+        name: float(score["value"])
+        for name, score in record["scores"]["all"].items()
+        if score["value"] is not None
     }
     values["stored parameters"] = float(record["parameters"]["stored"])
     values["generated tokens"] = float(record["decoding"]["generated_tokens"])
@@ -207,58 +236,64 @@ def values_of(record: Mapping[str, Any]) -> Values:
     return values
 
 
-def timed(case: Case, seed: int, runs: Path) -> tuple[Values, float, str]:
-    """The values of a run, its seconds, and why it failed: then it has no values, and the others go on."""
+def try_measuring(case: Case, seed: int, runs: Path) -> Measurement:
+    """Measure a case; one that fails has no values, and the others go on."""
     started = time.monotonic()
     try:
-        values, failure = measure(case, seed, runs), ""
+        values, failure = measure_case(case, seed, runs), ""
     except UserError as error:
         values, failure = {}, str(error)
     except Exception:  # noqa: BLE001 - a broken method is found by its missing values, beside all others
         values, failure = {}, traceback.format_exc()
-    return values, time.monotonic() - started, failure
+    return Measurement(values, time.monotonic() - started, failure)
 
 
-def measured(wanted: Sequence[tuple[Case, int]], processes: int) -> list[Values]:
-    """The values of every (case, seed), over several processes; none where the run failed, which is said."""
+def measure_cases(cases: Sequence[tuple[Case, int]], processes: int) -> list[CaseValues]:
+    """The values of every (case, seed), over several processes; none where the run failed, which is reported."""
     from bench.system.process_pool import scratch, workers
 
-    found: dict[int, Values] = {}
+    values: dict[int, CaseValues] = {}
 
-    def done(number: int, values: Values, seconds: float, failure: str) -> None:
-        case, seed = wanted[number]
-        found[number] = values
+    def report(number: int, measurement: Measurement) -> None:
+        case, seed = cases[number]
+        values[number] = measurement.values
         name = case.name if seed == SEED else f"{case.name}, seed {seed}"
-        progress.say(f"[{len(found)}/{len(wanted)}] {name} {progress.duration(seconds)}")
-        if failure:
-            progress.say(f"bench: {case.name}, seed {seed}, failed: {failure.rstrip()}", important=True)
+        progress.say(f"[{len(values)}/{len(cases)}] {name} {progress.duration(measurement.seconds)}")
+        if measurement.failure:
+            reason = measurement.failure.rstrip()
+            progress.say(f"bench: {case.name}, seed {seed}, failed: {reason}", important=True)
 
     with scratch("bench-check-") as folder:
         if processes < 2:
-            for number, (case, seed) in enumerate(wanted):
-                done(number, *timed(case, seed, folder))
+            for number, (case, seed) in enumerate(cases):
+                report(number, try_measuring(case, seed, folder))
         else:
-            with workers(min(processes, len(wanted) or 1)) as pool:
-                futures = {pool.submit(timed, *one, folder): number for number, one in enumerate(wanted)}
+            with workers(min(processes, len(cases) or 1)) as pool:
+                futures = {
+                    pool.submit(try_measuring, *case, folder): number for number, case in enumerate(cases)
+                }
                 for future in as_completed(futures):
-                    done(futures[future], *future.result())
-    return [found[number] for number in range(len(wanted))]
+                    report(futures[future], future.result())
+    return [values[number] for number in range(len(cases))]
 
 
-def compare(reference: Mapping[str, Any], found: Mapping[str, Values]) -> list[Moved]:
+# --- the comparison
+
+
+def compare_values(reference: Mapping[str, Any], measured: Mapping[str, CaseValues]) -> list[ComparedValue]:
     """Every value of the reference beside what came out now."""
-    moved = []
-    for name, values in found.items():
+    compared = []
+    for name, values in measured.items():
         if name not in reference["cases"]:
             raise UserError(f"{name} has no reference values; `bench check --update` makes them")
-        known = reference["cases"][name]
-        for metric, value in known["values"].items():
-            half = known["half_width"][metric]
-            moved.append(Moved(name, metric, values.get(metric), value - half, value + half))
-    return moved
+        expected = reference["cases"][name]
+        for metric, value in expected["values"].items():
+            half = expected["half_width"][metric]
+            compared.append(ComparedValue(name, metric, values.get(metric), value - half, value + half))
+    return compared
 
 
-def load(path: Path = REFERENCE) -> dict[str, Any]:
+def load_reference(path: Path = REFERENCE) -> dict[str, Any]:
     """The committed reference."""
     if not path.is_file():
         raise UserError(f"{path.name}: no reference values are here; `bench check --update` makes them")
@@ -266,26 +301,26 @@ def load(path: Path = REFERENCE) -> dict[str, Any]:
     return document
 
 
-def check(only: Iterable[str], processes: int) -> Outcome:
-    """Run the cases and compare. What cannot be compared is said before anything runs; the rest goes on."""
+def check_cases(selectors: Iterable[str], processes: int) -> CheckOutcome:
+    """Run the cases and compare. What cannot be compared is reported before anything runs; the rest goes on."""
     started = time.monotonic()
-    reference = load()
-    known = [Case(*name.split(" ", 1)) for name in reference["cases"]]
-    found = cases(only, known)
-    gone = {one: why for one in found if one in known and (why := refusal(one)) is not None}
-    if gone:
-        progress.say(
-            f"bench: {amount(gone)} of the reference cannot run any more: {in_short(gone)}", important=True
-        )
-    new = [one.name for one in found if one not in known]
+    reference = load_reference()
+    referenced = [Case(*name.split(" ", 1)) for name in reference["cases"]]
+    cases = list_cases(selectors, referenced)
+    obstacles = find_obstacles(case for case in cases if case in referenced)
+    if obstacles:
+        number, reasons = count_cases(obstacles), summarise_obstacles(obstacles)
+        progress.say(f"bench: {number} of the reference cannot run any more: {reasons}", important=True)
+    new = [case.name for case in cases if case not in referenced]
     if new:
-        text = f"{amount(new)} without reference values yet: {', '.join(new)}"
+        text = f"{count_cases(new)} without reference values yet: {', '.join(new)}"
         progress.say(f"bench: {text}; `bench check --update --only …` makes them", important=True)
-    wanted = [one for one in found if one in known and one not in gone]
-    values = measured([(one, SEED) for one in wanted], processes)
-    moved = compare(reference, dict(zip((one.name for one in wanted), values, strict=True)))
-    return Outcome(moved, new, [one.name for one in gone], time.monotonic() - started)
+    comparable = [case for case in cases if case in referenced and case not in obstacles]
+    values = measure_cases([(case, SEED) for case in comparable], processes)
+    compared = compare_values(reference, dict(zip((case.name for case in comparable), values, strict=True)))
+    return CheckOutcome(compared, new, [case.name for case in obstacles], seconds=time.monotonic() - started)
 
 
-def amount(found: Sized) -> str:
-    return f"{len(found)} case{'' if len(found) == 1 else 's'}"
+def count_cases(cases: Sized) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
