@@ -56,10 +56,10 @@ def choose_attempts(records: Sequence[Record]) -> pd.DataFrame:
 
     attempts = pd.DataFrame(
         {
-            "run_id": [record.run_id for record in records],
+            "run_id": [make_printable(record.run_id) for record in records],
             "position": range(len(records)),
             "done": [record.status is RunStatus.DONE for record in records],
-            "ended": [find_end_time(record) for record in records],
+            "ended": [make_printable(find_end_time(record)) for record in records],
             "seconds": [
                 None if record.get("scored") else record.seconds.get("attempt") for record in records
             ],
@@ -170,7 +170,9 @@ def _read_further(record: Record) -> dict[str, dict[str, Any]]:
         },
         "option": {name: entry.value for name, entry in record.options.items()},
         "setting": {name: entry.value for name, entry in record.settings.items()},
-        "package": dict(packages) if isinstance(packages, Mapping) else {},
+        "package": {make_printable(name): version for name, version in packages.items()}
+        if isinstance(packages, Mapping)
+        else {},
     }
 
 
@@ -205,7 +207,12 @@ def _to_text(value: Any) -> str | None:
     """As it is typed in a selector or printed: true and false in lower case."""
     if value is None:
         return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else make_printable(str(value))
+
+
+def make_printable(text: str) -> str:
+    """With half characters, which JSON can spell and no table can hold, replaced by a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _to_boolean(value: Any) -> bool | None:

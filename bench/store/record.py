@@ -88,7 +88,10 @@ def is_plain(value: object) -> bool:
 
 def is_name(value: object) -> bool:
     """Whether it is text that can be printed: half a character, which JSON can spell, cannot."""
-    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if not isinstance(value, str):
+        return False
+    # Nearly all are plain ASCII, and a store has millions of them.
+    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _require(expected: str, fits: Callable[[Any], bool], json_type: Any) -> PlainValidator:

@@ -95,18 +95,18 @@ class Cell(PaperNumber):
 
     def matches(self, selector: Selector) -> bool:
         """Whether the selector picks this cell. Unknown fields are an error of the selector's author."""
-        for name, wanted in selector.items():
+        for name, expected in selector.items():
             if name == "statistic":
                 continue
             if name not in FIELDS:
                 raise ValueError(
                     f"a selector has no field {name!r}; it has {', '.join((*FIELDS, 'statistic'))}"
                 )
-            found = getattr(self, name)
+            actual = getattr(self, name)
             if name == "options":
-                if any(option not in found or found[option] != value for option, value in wanted.items()):
+                if any(option not in actual or actual[option] != value for option, value in expected.items()):
                     return False
-            elif found not in wanted if isinstance(wanted, list) else found != wanted:
+            elif actual not in expected if isinstance(expected, list) else actual != expected:
                 return False
         return "settings" in selector or not self.settings
 
@@ -202,16 +202,13 @@ def read_document(name: str) -> dict[str, Any]:
 
     Raises ``UserError`` for a name that is not in ``list_documents()``.
     """
-    shown = copy.deepcopy(_read(name))
+    printed = copy.deepcopy(_read(name))
     if name in WITH_CELLS:
-        for raw, cell in zip(shown["cells"], read_cells(name), strict=True):
+        for raw, cell in zip(printed["cells"], read_cells(name), strict=True):
             others = list_accounts(cell)
             if others:
-                raw["elsewhere"] = [
-                    {"source": one.source, "printed": one.printed, "value": one.value, "note": one.note}
-                    for one in others
-                ]
-    return shown
+                raw["elsewhere"] = [dict(vars(account)) for account in others]
+    return printed
 
 
 @cache
@@ -240,8 +237,8 @@ def read_cells(name: str) -> tuple[Cell, ...]:
 
 def find_cells(selector: Selector) -> tuple[Cell, ...]:
     """The cells that a selector picks, over all tables unless it names one."""
-    where: Iterable[str] = (selector["table"],) if "table" in selector else WITH_CELLS
-    return tuple(cell for name in where for cell in read_cells(name) if cell.matches(selector))
+    names: Iterable[str] = (selector["table"],) if "table" in selector else WITH_CELLS
+    return tuple(cell for name in names for cell in read_cells(name) if cell.matches(selector))
 
 
 @cache
@@ -257,16 +254,16 @@ def list_accounts(cell: Cell) -> tuple[OtherAccount, ...]:
 
 @cache
 def _accounts() -> dict[CellPlace, list[OtherAccount]]:
-    found: dict[CellPlace, list[OtherAccount]] = {}
+    accounts: dict[CellPlace, list[OtherAccount]] = {}
     first = _read("v1")
     for raw in first["cells"]:
         account = OtherAccount(first["source"], raw["printed"], raw["value"], raw.get("note", ""))
-        found.setdefault(_place(raw), []).append(account)
+        accounts.setdefault(_place(raw), []).append(account)
     for entry in _read("disputed")["entries"]:
-        for one in entry["accounts"] if entry["cell"] else ():
-            account = OtherAccount(one["source"], one["printed"], one["value"], entry["standing"])
-            found.setdefault(_place(entry["cell"]), []).append(account)
-    return found
+        for report in entry["accounts"] if entry["cell"] else ():
+            account = OtherAccount(report["source"], report["printed"], report["value"], entry["standing"])
+            accounts.setdefault(_place(entry["cell"]), []).append(account)
+    return accounts
 
 
 def _place(raw: Mapping[str, Any]) -> CellPlace:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.store.comparable import list_incomparable
+from bench.store.frame import make_printable
 from bench.store.record import RunStatus
 from reports.paper.published import Cell
 from reports.records.matching import CONDITIONS, RunQuery, find_mismatch, make_query, translate_to_mini
@@ -143,12 +144,12 @@ def make_run_table(runs: Sequence[Run]) -> pd.DataFrame:
                 name: pd.Series([getattr(record, name) for record in records], dtype="object")
                 for name in ("task", "method", "model", "scale", "protocol")
             },
-            "reasons": ["; ".join(reason.text for reason in list_incomparable(record)) for record in records],
+            "reasons": [ascii([reason.text for reason in list_incomparable(record)]) for record in records],
             "options": [spell_entries(record.options) for record in records],
             "settings": [spell_entries(record.settings, REPLICATE_SETTINGS) for record in records],
             "seed": pd.Series([run.seed for run in runs], dtype="object"),
             "data_seed": pd.Series([run.data_seed for run in runs], dtype="object"),
-            "ended": pd.Series([run.ended for run in runs], dtype="object"),
+            "ended": pd.Series([make_printable(run.ended) for run in runs], dtype="object"),
             "status": pd.Series([run.status.value for run in runs], dtype="object"),
             "failure": pd.Series(
                 ["" if run.status is RunStatus.DONE else find_failure_kind(run) for run in runs],
@@ -162,7 +163,7 @@ def make_run_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def spell_entries(entries: Mapping[str, Any], without: Sequence[str] = ()) -> str:
     """Options or settings as text that is equal for equal values."""
-    return repr(sorted((name, entry.value) for name, entry in entries.items() if name not in without))
+    return ascii(sorted((name, entry.value) for name, entry in entries.items() if name not in without))
 
 
 def choose_profile(
@@ -323,10 +324,13 @@ def keep_common_scorer(
     if len({value.signature for _, value in measured}) < 2:
         return measured, []
     table = pd.DataFrame(
-        {"signature": [value.signature for _, value in measured], "ended": [run.ended for run, _ in measured]}
+        {
+            "signature": [ascii(value.signature) for _, value in measured],
+            "ended": [make_printable(run.ended) for run, _ in measured],
+        }
     )
     by_signature = table.groupby("signature", sort=False)["ended"].agg(["count", "max"])
     common = by_signature.sort_values(["count", "max"], ascending=False, kind="stable").index[0]
-    kept = [(run, value) for run, value in measured if value.signature == common]
-    note = f"{len(measured) - len(kept)} runs scored by another version of the scorer left out"
-    return kept, [f"{note}: `bench score` scores them again"]
+    remaining = [(run, value) for run, value in measured if ascii(value.signature) == common]
+    note = f"{len(measured) - len(remaining)} runs scored by another version of the scorer left out"
+    return remaining, [f"{note}: `bench score` scores them again"]

@@ -84,10 +84,10 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def overlaps(self, other: Interval) -> bool:
+    def overlaps(self, interval: Interval) -> bool:
         """Whether the two have a value in common; ``MixedError`` if they are over different things."""
-        require_same_kind(self.over, other.over)
-        return self.low <= other.high and other.low <= self.high
+        require_same_kind(self.over, interval.over)
+        return self.low <= interval.high and interval.low <= self.high
 
 
 def require_same_kind(*kinds: IntervalOver) -> IntervalOver:
@@ -244,7 +244,7 @@ def bootstrap_limits(
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
             (data,),
-            lambda sample, axis=-1: statistic(sample),
+            lambda sample, **_: statistic(sample),  # the axis is always the last
             n_resamples=resamples,
             batch=batch,
             confidence_level=level,

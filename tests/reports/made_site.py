@@ -60,7 +60,7 @@ def records() -> list[dict[str, Any]]:
     return made
 
 
-def generations(run_id: str) -> Sequence[Mapping[str, Any]]:
+def generations(_run_id: str) -> Sequence[Mapping[str, Any]]:
     """Items of every run: Table 10's Ids with outputs that try to break out of every format."""
     ids = ("Id1579", "Id1524", "Id1422", "Id1421", "Id1307", "Id1306", "Id836")
     return [

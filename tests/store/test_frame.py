@@ -14,6 +14,8 @@ from least_record import least
 
 from bench.store.frame import BOOLEAN, FLOAT, HEAD_COLUMNS, INTEGER, TEXT, TIME, choose_attempts
 from bench.store.store import Store
+from reports.records.index import RunIndex
+from reports.records.matching import make_query
 
 RUN = "webnlg-prefix-mini-gpt2-s101-1a2b3c4d5e6f"
 SCORE = {"value": 55.5, "signature": "s", "gate": "passed"}
@@ -146,6 +148,18 @@ def test_damaged_records_are_left_out_and_listed(runs: Store) -> None:
     run.write_record(least())
     (run.path / "records" / "0002.json").write_text("{")
     assert list(runs.frame()["run_id"]) == [RUN] and len(runs.damaged) == 1
+
+
+def test_half_characters_stop_no_table(runs: Store, tmp_path: Path) -> None:
+    odd = {"command": "file \udcff", "packages": {"\ud800": "\ud800"}, "not_comparable": ["\udcff"]}
+    runs.run(RUN).write_record(
+        least("failed", error={"kind": "error", "message": "\udcff"}, scale="paper", **odd)
+    )
+    table = runs.frame()
+    assert table.loc[0, "command"] == "file ?" and table.loc[0, "package.?"] == "?"
+    assert table.loc[0, "not_comparable"] == table.loc[0, "message"] == "?"
+    table.to_parquet(tmp_path / "runs.parquet")
+    assert RunIndex(runs.read()).select(make_query({"task": "webnlg", "metric": "bleu"}), "paper").excluded
 
 
 def test_choosing_among_no_attempts() -> None:

@@ -135,7 +135,7 @@ def test_examples_show_ours_with_marks_and_survive_damage() -> None:
     assert first.outputs[1].paper.startswith("leaves out fact 2, 4")
     assert table10.examples[-1].outputs[0].gap == "the run has no item " + table10.examples[-1].item
 
-    def torn(run_id: str) -> list[dict[str, object]]:
+    def torn(_run_id: str) -> list[dict[str, object]]:
         raise DataError("generations.jsonl is damaged")
 
     broken = builder.build_report(records(), ["table10"], generations=torn, plan=False)
