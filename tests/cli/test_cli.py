@@ -41,7 +41,7 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
 def test_light_verbs_do_not_import_torch(words: list[str]) -> None:
     program = (
         "import sys\n"
-        "for heavy in ('torch', 'transformers', 'accelerate', 'pandas'):\n"
+        "for heavy in ('torch', 'transformers', 'accelerate', 'pandas', 'datasets', 'matplotlib', 'scipy'):\n"
         "    sys.modules[heavy] = None\n"  # importing it would fail, as where it is not installed
         f"from bench.cli import main\nsys.exit(main({words!r}))"
     )
