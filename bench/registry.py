@@ -1,9 +1,9 @@
-"""Which methods and tasks there are: found by looking, never listed by hand.
+"""Which methods, tasks and metrics there are: found by looking, never listed by hand.
 
-Every file in ``baselines/`` and ``tasks/`` whose name does not start with ``_`` is imported, and the
-methods or tasks it defines are offered under their ``name``. Other packages add theirs by an entry
-point (group ``bench.methods`` or ``bench.tasks``) that names a class. A file that cannot be used is
-kept as broken, with its cause, and the others go on working.
+Every file in ``baselines/``, ``tasks/`` and ``bench/metrics/`` whose name does not start with ``_`` is
+imported, and the methods, tasks or metrics it defines are offered under their ``name``. Other packages add
+theirs by an entry point (group ``bench.methods``, ``bench.tasks`` or ``bench.metrics``) that names a class.
+A file that cannot be used is kept as broken, with its cause, and the others go on working.
 
 Nothing here imports torch, and neither do the files of this project. A file that does so at its top
 works too: the listing then takes as long as importing torch, and without torch that one is broken.
@@ -25,6 +25,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from bench.errors import UnknownNameError, UserError
 from bench.method import Method
+from bench.metric import Metric
 from bench.task import Task
 
 T = TypeVar("T")
@@ -50,9 +51,47 @@ def tasks() -> dict[str, Task]:
     return dict(_tasks().usable)
 
 
-def broken(kind: Literal["methods", "tasks"] | None = None) -> list[tuple[str, str]]:
-    """(file or entry point, cause in one line) of every method and task that cannot be used."""
-    discoveries: dict[str, Callable[[], Discovery[Any]]] = {"methods": _methods, "tasks": _tasks}
+def metrics() -> dict[str, Metric]:
+    """All usable metrics by name, each in its usual form; ``find_metric`` gives a task's own."""
+    return dict(_metrics().usable)
+
+
+def list_metric_names(task: Task) -> list[str]:
+    """The scores of a task: those of the paper's columns, then the metrics that are reported beside them."""
+    return list(dict.fromkeys([*task.metrics, *task.scorers, *list_supplementary_metrics(task.name)]))
+
+
+def list_supplementary_metrics(task: str) -> list[str]:
+    """The metrics that are reported beside those of the paper's columns."""
+    discovery = _metrics()
+    return [name for name in discovery.origin if task in discovery.usable[name].reported_for]
+
+
+def find_metric(task: str | Task, name: str) -> Metric | None:
+    """The metric ``name`` as the task has it computed, or None if there is none.
+
+    A task's own (``Task.scorers``) comes before the one of that name here. A task by a name that nothing
+    has (a record of a task that was removed) gets each metric's usual form. ``UserError`` with the cause for
+    a metric whose file is broken.
+    """
+    task_name = task if isinstance(task, str) else task.name
+    plugin = tasks().get(task) if isinstance(task, str) else task
+    if plugin is not None and (scorer := plugin.scorers.get(name)) is not None:
+        return scorer() if isinstance(scorer, type) else scorer
+    discovery = _metrics()
+    if name in discovery.usable:
+        return discovery.usable[name].for_task(task_name)
+    _refuse_broken("metric", name, discovery)
+    return None
+
+
+def broken(kind: Literal["methods", "tasks", "metrics"] | None = None) -> list[tuple[str, str]]:
+    """(file or entry point, cause in one line) of every method, task and metric that cannot be used."""
+    discoveries: dict[str, Callable[[], Discovery[Any]]] = {
+        "methods": _methods,
+        "tasks": _tasks,
+        "metrics": _metrics,
+    }
     return [entry for name in discoveries if kind in (None, name) for entry in discoveries[name]().broken]
 
 
@@ -76,15 +115,25 @@ def _tasks() -> Discovery[Task]:
     return discover_plugins("tasks", Task, "bench.tasks")
 
 
+@cache
+def _metrics() -> Discovery[Metric]:
+    return discover_plugins("bench.metrics", Metric, "bench.metrics")
+
+
 def get_plugin(kind: str, name: str, discovery: Discovery[T]) -> T:
     """``found.usable[name]``, or the error that helps."""
     if name in discovery.usable:
         return discovery.usable[name]
+    _refuse_broken(kind, name, discovery)
+    raise UnknownNameError(kind, name, discovery.usable, f"bench list {kind}s")
+
+
+def _refuse_broken(kind: str, name: str, discovery: Discovery[Any]) -> None:
+    """``UserError`` with the cause where the file that should define ``name`` is broken."""
     for location, cause in discovery.broken:
-        # A file is named after its method: ft-full is in ft_full.py.
+        # A file is named after what it defines: ft-full is in ft_full.py.
         if Path(location).stem == name.replace("-", "_") or location.split(" = ")[0] == name:
             raise UserError(f"{kind} {name!r} cannot be used: {location} is broken: {cause}")
-    raise UnknownNameError(kind, name, discovery.usable, f"bench list {kind}s")
 
 
 def discover_plugins(package: str, base: type, group: str) -> Discovery[Any]:
@@ -159,7 +208,7 @@ def _files(package: str) -> Iterator[tuple[str, _File]]:
     paths = importlib.import_module(package).__path__
     for info in sorted(pkgutil.iter_modules(paths), key=lambda info: info.name):
         if not info.name.startswith("_"):
-            label = f"{package}/{info.name}" + ("" if info.ispkg else ".py")
+            label = f"{package.replace('.', '/')}/{info.name}" + ("" if info.ispkg else ".py")
             yield label, _File(f"{package}.{info.name}")
 
 

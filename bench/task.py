@@ -11,7 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from bench.metric import Metric
 
 Protocol = Literal["original", "plain"]
 SPLITS = ("train", "dev", "test")
@@ -78,6 +81,8 @@ class Task(ABC):
     """Glob patterns below ``folder`` that each split reads (for fingerprints and for error messages)."""
     metrics: ClassVar[tuple[str, ...]]
     """Names of the scores, in the paper's column order. Those not implemented yet are reported as such."""
+    scorers: ClassVar[Mapping[str, Metric | type[Metric]]] = {}
+    """Metrics that the task brings itself, by name; they come before those of ``bench/metrics``."""
     groups: ClassVar[tuple[str, ...]] = ("all",)
     paper_lengths: ClassVar[tuple[float, float] | None] = None
     """Table 1: average (input, output) length in BPE tokens of the training split."""

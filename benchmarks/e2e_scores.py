@@ -36,12 +36,12 @@ def ours(texts: Texts) -> dict[str, float]:
     from bench.metrics import bleu, coco, meteor, nist
 
     scorers = {
-        "bleu": bleu.mteval,
-        "nist": nist.pymteval,
-        "nist_mteval": nist.mteval,
-        "meteor": meteor.e2e,
-        "rouge_l": coco.rouge_l,
-        "cider": coco.cider,
+        "bleu": bleu.score_mteval,
+        "nist": nist.score_pymteval,
+        "nist_mteval": nist.score_mteval,
+        "meteor": meteor.score_e2e,
+        "rouge_l": coco.score_rouge_l,
+        "cider": coco.score_cider,
     }
     values = {name: scorer(*texts).value for name, scorer in scorers.items()}
     return values | {"bleu": values["bleu"] / 100}
@@ -55,14 +55,14 @@ def library(texts: Texts) -> dict[str, float]:
 
     from bench.metrics import bleu, coco, meteor, nist
 
-    outputs, references = coco.tokens(*texts)
+    outputs, references = coco.tokenize_sides(*texts)
     said = {number: [text] for number, text in enumerate(outputs)}
     wanted = dict(enumerate(references))
     return {
-        "bleu": bleu.mteval(*texts).value / 100,
-        "nist": nist.pymteval(*texts).value,
-        "nist_mteval": nist.mteval(*texts).value,
-        "meteor": meteor.e2e(*texts).value,
+        "bleu": bleu.score_mteval(*texts).value / 100,
+        "nist": nist.score_pymteval(*texts).value,
+        "nist_mteval": nist.score_mteval(*texts).value,
+        "meteor": meteor.score_e2e(*texts).value,
         "rouge_l": float(Rouge().compute_score(wanted, said)[0]),
         "cider": float(Cider().compute_score(wanted, said)[0]),
     }

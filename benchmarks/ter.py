@@ -156,8 +156,10 @@ def from_file(name: str, outputs: int) -> tuple[list[str], list[list[str]]]:
 
     with gzip.open(name, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines][:outputs]
-    hypotheses = [_preprocess.webnlg_hypothesis(row["hyp"]) for row in rows]
-    return hypotheses, [[_preprocess.webnlg_reference(text) for text in row["refs"][:3]] for row in rows]
+    hypotheses = [_preprocess.prepare_webnlg_hypothesis(row["hyp"]) for row in rows]
+    return hypotheses, [
+        [_preprocess.prepare_webnlg_reference(text) for text in row["refs"][:3]] for row in rows
+    ]
 
 
 def main() -> None:

@@ -262,19 +262,27 @@ def list_available_experiments() -> list[dict[str, Any]]:
 
 def list_metrics() -> list[dict[str, Any]]:
     """Every metric of every task: whether it is implemented, and whether golden values check it."""
-    from bench import metrics, registry
+    """Every score of every task: whether there is a scorer, what it needs, whether golden outputs test it."""
+    from bench import registry
     from bench.scoring import evaluation, golden
 
-    return [
-        {
-            "task": task.name,
-            "metric": name,
-            "implemented": metrics.find(task.name, name) is not None,
-            "golden values": golden.golden_for(task.name, name) is not None,
-        }
-        for task in registry.tasks().values()
-        for name in evaluation.names(task)
-    ]
+    rows: list[dict[str, Any]] = []
+    for task in registry.tasks().values():
+        for name in evaluation.choose_metrics(task):
+            try:
+                metric = registry.find_metric(task, name)
+            except UserError:  # its file is broken, which is said below
+                metric = None
+            rows.append(
+                {
+                    "task": task.name,
+                    "metric": name,
+                    "implemented": metric is not None,
+                    "golden values": metric is not None and golden.find_golden_task(task, name) is not None,
+                    "weights": None if metric is None else metric.requirements.weights,
+                }
+            )
+    return [*rows, *({"metric": place, "broken": cause} for place, cause in registry.broken("metrics"))]
 
 
 def list_claims() -> list[dict[str, Any]]:
@@ -306,7 +314,7 @@ def list_runs(runs: Path) -> list[dict[str, Any]]:
                 "scale": record["scale"],
                 "bleu": None if bleu is None else round(bleu, 2),
                 "ended": record["ended"],
-                "rescore": golden.changed(record["task"], groups) or None,
+                "rescore": golden.list_changed_scorers(record["task"], groups) or None,
                 "error": str((record.get("error") or {}).get("message") or "").splitlines()[:1],
             }
         )

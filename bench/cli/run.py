@@ -186,7 +186,7 @@ def show_plan(spec: Any, again: str) -> None:
 
 def print_record(record: Mapping[str, Any], runs: Path) -> None:
     """A finished run as a person reads it, on standard output."""
-    from bench import metrics
+    from bench import registry
 
     training, parameters = record["training"], record["parameters"]
     click.echo(f"\n{record['method']} on {record['task']}, {record['model']}, seed {record['seed']}")
@@ -197,7 +197,7 @@ def print_record(record: Mapping[str, Any], runs: Path) -> None:
     decoding = record["decoding"]
     click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
     for group, scores in record["scores"].items():
-        variants = metrics.VARIANTS.get(record["task"], ())
+        variants = registry.list_supplementary_metrics(record["task"])
         shown = [
             f"{name.upper()} {one['value']:.4g}"
             for name, one in scores.items()

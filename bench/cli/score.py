@@ -100,7 +100,7 @@ def command(
     self_test: bool,
     as_json: bool,
     offline: bool,
-    **which: Any,  # of the task's own references, see bench.scoring.external_outputs.own_references
+    **which: Any,  # of the task's own references, see bench.scoring.external_outputs.read_task_outputs
 ) -> int:
     """Score outputs as the paper's were scored."""
     values = (pairs, predictions, run, self_test or None)
@@ -123,17 +123,17 @@ def command(
             )
         from bench.registry import get_task
         from bench.scoring import evaluation
-        from bench.scoring.external_outputs import own_references, read_pairs
+        from bench.scoring.external_outputs import read_pairs, read_task_outputs
 
         scored = get_task(task)
-        known = evaluation.names(scored)
-        names = evaluation.names(scored, split_names(only, known)) if only else []
+        known = evaluation.choose_metrics(scored)
+        names = evaluation.choose_metrics(scored, split_names(only, known)) if only else []
         items: Sequence[Any]
         if pairs is not None:
             items, outputs = read_pairs(pairs, task, tuple(scored.groups))
         else:
             assert predictions is not None
-            items, outputs = own_references(scored, predictions, offline=offline, **which)
+            items, outputs = read_task_outputs(scored, predictions, offline=offline, **which)
         return show_scores(scored, items, outputs, names, segments, as_json)
 
 
@@ -170,9 +170,9 @@ def show_scores(
 
     if segments is not None:
         check_destination(segments)
-    scores = evaluation.score_all(task, items, outputs, only)
-    document = evaluation.to_json(scores)
-    evaluation.warn_of_gate(document)
+    scores = evaluation.score_outputs(task, items, outputs, only)
+    document = evaluation.make_score_documents(scores)
+    evaluation.warn_of_failed_gates(document)
     if as_json:
         print_json({"task": task.name, "n": len(outputs), "scores": document})
     else:
@@ -219,10 +219,10 @@ def exit_code(
     from bench.scoring import evaluation
     from bench.system.progress import say
 
-    lacking = evaluation.unanswered(scores["all"], only, some_lack_references)
+    lacking = evaluation.list_missing_scores(scores["all"], only, some_lack_references)
     if lacking:
         say(f"{of}: not computed: {', '.join(lacking)}; the reasons are with the scores", important=True)
-    distrusted = [name for name in evaluation.failed_gate(scores) if not only or name in only]
+    distrusted = [name for name in evaluation.list_distrusted_scores(scores) if not only or name in only]
     return 1 if lacking or distrusted else 0
 
 
@@ -247,7 +247,7 @@ def score_again(pattern: str, runs: Path, only: Sequence[str], as_json: bool) ->
     from bench.store.store import Store
 
     known = (
-        sorted({name for task in registry.tasks().values() for name in evaluation.names(task)})
+        sorted({name for task in registry.tasks().values() for name in evaluation.choose_metrics(task)})
         if only
         else []
     )
@@ -285,31 +285,34 @@ def format_score(value: float | None) -> str:
 def show_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
     """Every scorer against its golden outputs."""
     from bench.scoring import golden
+    from bench.scoring.score import GateStatus
 
-    if task is not None and task not in golden.tasks():
-        raise UnknownNameError("task with golden outputs", task, golden.tasks())
+    if task is not None and task not in golden.list_golden_tasks():
+        raise UnknownNameError("task with golden outputs", task, golden.list_golden_tasks())
     tested = [
         (name, metric)
-        for name in ([task] if task is not None else golden.tasks())
-        for metric in golden.golden(name)["expected"]
+        for name in ([task] if task is not None else golden.list_golden_tasks())
+        for metric in golden.read_golden_outputs(name)["expected"]
     ]
     known = sorted({metric for _, metric in tested})
     names = split_names(only, known)
     if lacking := [name for name in names if name not in known]:
         raise UserError(f"--metric {','.join(lacking)}: no golden outputs. Valid: {', '.join(known)}")
     outcomes = [
-        (name, golden.outcome(name, metric)) for name, metric in tested if not names or metric in names
+        (name, golden.check_scorer(name, metric)) for name, metric in tested if not names or metric in names
     ]
-    failed = [one for _, one in outcomes if one.status == golden.FAILED]
-    unchecked = [one for _, one in outcomes if one.status != golden.PASSED]
+    failed = [outcome for _, outcome in outcomes if outcome.verdict.status is GateStatus.FAILED]
+    unchecked = [outcome for _, outcome in outcomes if outcome.verdict.status is not GateStatus.PASSED]
     if as_json:
-        print_json(
-            {"passed": not failed, "outcomes": [{"task": name, **vars(one)} for name, one in outcomes]}
-        )
+        documents = [{"task": name, **outcome.to_json()} for name, outcome in outcomes]
+        print_json({"passed": not failed, "outcomes": documents})
     else:
-        rows = [[name, one.metric, one.checked, one.status, one.source] for name, one in outcomes]
+        rows = [
+            [name, outcome.metric, outcome.checked, outcome.status_words, outcome.source]
+            for name, outcome in outcomes
+        ]
         print_table(["task", "metric", "values", "outcome", "known from"], rows)
-        for name, one in outcomes:
-            if one.problem:
-                click.echo(f"{name} {one.metric}: {one.problem}")
+        for name, outcome in outcomes:
+            if outcome.verdict.problem:
+                click.echo(f"{name} {outcome.metric}: {outcome.verdict.problem}")
     return 1 if failed or (unchecked and (names or len(unchecked) == len(outcomes))) else 0

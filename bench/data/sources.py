@@ -46,7 +46,7 @@ def find(
             say(f"{tried[-1]}; looking for {task.name} {where}", important=allow_download)
         if published := _from_publisher(task, allow_download, splits, tried):
             return published, "publisher"
-    raise UnavailableError(_unavailable(task, tried, lacking))
+    raise DataUnavailableError(_describe_absence(task, tried, lacking))
 
 
 def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
@@ -144,7 +144,15 @@ def mini_root(task: Task) -> Path:
     return root
 
 
-def _unavailable(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> str:
+class DataUnavailableError(UnavailableError):
+    """A task's data could not be had; ``facts`` is the message without what only a run can do about it."""
+
+    def __init__(self, facts: str) -> None:
+        super().__init__(f"{facts} A run that needs other splits only can say so: --train-split dev")
+        self.facts = facts
+
+
+def _describe_absence(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> str:
     urls = [file.url for file in published_for(task, lacking)]
     shown = urls if len(urls) <= 3 else [f"{urls[0]} and {len(urls) - 1} more"]
     return (
@@ -152,6 +160,5 @@ def _unavailable(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> st
         f"Needed in DIR/{task.folder}/: {', '.join(lacking)}; "
         f"published at {', '.join(shown) or 'no address that the task declares'}. "
         f"On a machine with a network: bench data prepare --task {task.name} --scale paper; "
-        "or put the files there and give --data-dir DIR or set BENCH_DATA=DIR. A run that needs "
-        "other splits only can say so: --train-split dev"
+        "or put the files there and give --data-dir DIR or set BENCH_DATA=DIR."
     )

@@ -47,7 +47,7 @@ class Checkpoint:
     path: Path
 
 
-def locate(name: str, pinned: hub.PinnedRepository | None = None, how: str = "") -> Checkpoint:
+def locate_checkpoint(name: str, pinned: hub.PinnedRepository | None = None, how: str = "") -> Checkpoint:
     """The folder of a named checkpoint; ``how`` tells the user how to get it where the hub has it not."""
     local, why_not = hub.find_local_folder(name)
     if local is not None:
@@ -82,7 +82,7 @@ def fetch_checkpoint(pinned: hub.PinnedRepository) -> Path:
     for place in (constants.ENDPOINT, pinned.repository):
         if place in _unreachable:
             raise UnavailableError(f"{_unreachable[place]} (not tried again)")
-    probe(constants.ENDPOINT)
+    probe_hub(constants.ENDPOINT)
     try:
         return hub.fetch_snapshot(pinned, allow_download=True)
     except Exception as error:
@@ -90,7 +90,7 @@ def fetch_checkpoint(pinned: hub.PinnedRepository) -> Path:
         raise UnavailableError(first_line(error)) from error
 
 
-def probe(address: str) -> None:
+def probe_hub(address: str) -> None:
     """One quick question to the hub: its own client would repeat a hopeless one for a long time."""
     from huggingface_hub import get_session
 
@@ -123,7 +123,7 @@ def read_json(file: Path) -> dict[str, Any]:
         raise UnavailableError(f"{file}: not a model configuration ({first_line(error)})") from error
 
 
-def tokenizer_file(path: Path) -> Path:
+def find_tokenizer_file(path: Path) -> Path:
     """``tokenizer.json``, or else the ``vocab.txt`` of an uncased WordPiece tokenizer."""
     for name in ("tokenizer.json", "vocab.txt"):
         if (path / name).is_file():
@@ -154,7 +154,7 @@ def read_tokenizer(file: Path, longest_word: int = 100) -> Tokenizer:
     return tokenizer
 
 
-def token_ids(tokenizer: Tokenizer, tokens: Sequence[str], file: Path) -> list[int]:
+def find_token_ids(tokenizer: Tokenizer, tokens: Sequence[str], file: Path) -> list[int]:
     """The ids of special tokens, which must exist."""
     known = tokenizer.get_vocab(with_added_tokens=True)
     if lacking := [token for token in tokens if token not in known]:
@@ -172,7 +172,7 @@ def check_vocabulary(tokenizer: Tokenizer, rows: int, file: Path) -> None:
         )
 
 
-def clean(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Half surrogate pairs, which are no text, become question marks: a tokenizer refuses them."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -190,10 +190,10 @@ class Encoder:
     prefix: str
     device: torch.device
 
-    def ids(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
         """The tokens of a text between opening and closing token; what is beyond ``limit`` is cut off."""
         start = self.prefix if text.strip() else ""  # an empty text stays empty
-        found = self.tokenizer.encode(start + clean(text), add_special_tokens=False).ids
+        found = self.tokenizer.encode(start + replace_surrogates(text), add_special_tokens=False).ids
         return [self.start, *found[: self.limit - 2], self.end]
 
     def embed(self, rows: Sequence[Sequence[int]], batch: int) -> list[torch.Tensor]:
@@ -202,8 +202,8 @@ class Encoder:
 
         result: list[Any] = [None] * len(rows)
         with torch.inference_mode():
-            for places in batches([len(row) for row in rows], batch):
-                ids, mask = padded([rows[place] for place in places], self.pad)
+            for places in make_batches([len(row) for row in rows], batch):
+                ids, mask = pad_rows([rows[place] for place in places], self.pad)
                 states = self.model(
                     input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
                 ).last_hidden_state
@@ -212,7 +212,7 @@ class Encoder:
         return result
 
 
-def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+def make_batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """Places of rows of similar length, longest first: at most ``most``, and ``TOKENS_AT_ONCE`` when padded."""
     order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
     while order:
@@ -221,7 +221,7 @@ def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
         order = order[width:]
 
 
-def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def pad_rows(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows as one matrix with its attention mask."""
     import torch
 
@@ -231,7 +231,7 @@ def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch
     return ids, mask
 
 
-def load(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | None = None) -> Encoder:
+def load_encoder(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | None = None) -> Encoder:
     """The encoder of a checkpoint, in float32, without its pooler; only the first ``layers`` where given."""
     import torch
     from transformers import BertModel, DistilBertModel, RobertaModel
@@ -239,12 +239,12 @@ def load(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | None = None
     from bench.system.devices import pick_device
 
     kind = read_config(checkpoint.path, kinds)["model_type"]
-    file = tokenizer_file(checkpoint.path)
+    file = find_tokenizer_file(checkpoint.path)
     tokenizer = read_tokenizer(file)
-    start, end = token_ids(tokenizer, SPECIAL[kind], file)
+    start, end = find_token_ids(tokenizer, SPECIAL[kind], file)
     factory = {"bert": BertModel, "distilbert": DistilBertModel, "roberta": RobertaModel}[kind]
     options = {} if kind == "distilbert" else {"add_pooling_layer": False}
-    model = pretrained(factory, checkpoint.path, **options)
+    model = load_pretrained(factory, checkpoint.path, **options)
     check_vocabulary(tokenizer, model.config.vocab_size, file)
     if layers is not None:
         there = model.config.num_hidden_layers
@@ -260,7 +260,7 @@ def load(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | None = None
     return Encoder(model.to(device), tokenizer, start, end, pad, limit, " " if roberta else "", device)
 
 
-def pretrained(factory: Any, path: Path, **options: Any) -> Any:
+def load_pretrained(factory: Any, path: Path, **options: Any) -> Any:
     """A transformers model in eval mode with every tensor from the checkpoint, and the random state as before."""
     import torch
     from safetensors import SafetensorError
@@ -293,14 +293,17 @@ def pretrained(factory: Any, path: Path, **options: Any) -> Any:
     return model.eval()
 
 
-def identity(path: Path, weights: str = "*.safetensors", words: Path | None = None) -> str:
-    """``weights:…|tokenizer:…``, the first digits of the files' SHA-256 (of one file: as sha256sum prints)."""
-    hashes = [sha256(file) for file in sorted(path.glob(weights))]
+def identify_files(path: Path, weights: str = "*.safetensors", words: Path | None = None) -> dict[str, str]:
+    """For signatures: ``weights`` and ``tokenizer``, the first digits of the files' SHA-256.
+
+    Of one file: as sha256sum prints it; of several: of their hashes, one after the other.
+    """
+    hashes = [hash_file(file) for file in sorted(path.glob(weights))]
     whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    return f"weights:{whole[:12]}|tokenizer:{sha256(words or tokenizer_file(path))[:12]}"
+    return {"weights": whole[:12], "tokenizer": hash_file(words or find_tokenizer_file(path))[:12]}
 
 
-def sha256(file: Path) -> str:
+def hash_file(file: Path) -> str:
     """The hash of a file, computed once per process for an unchanged file."""
     facts = file.stat()
     key = (str(file.resolve()), facts.st_size, facts.st_mtime_ns)
@@ -309,10 +312,10 @@ def sha256(file: Path) -> str:
     return _hashes[key]
 
 
-def versions(*packages: str) -> str:
-    """``torch:2.9|…``: the versions that a score depends on."""
+def list_versions(*packages: str) -> dict[str, str]:
+    """For signatures: the versions, ours (``version``) first, that a score depends on."""
     from importlib.metadata import version
 
     import bench
 
-    return "|".join([f"version:{bench.__version__}", *(f"{name}:{version(name)}" for name in packages)])
+    return {"version": bench.__version__, **{name: version(name) for name in packages}}

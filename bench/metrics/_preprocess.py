@@ -9,24 +9,24 @@ from __future__ import annotations
 import re
 
 
-def squeeze(text: str) -> str:
+def squeeze_blanks(text: str) -> str:
     """One blank between words, none outside."""
     return " ".join(text.split())
 
 
 def split_words(text: str) -> str:
     """Words and single non-word characters, separated by one blank: ``it's`` becomes ``it ' s``."""
-    return squeeze(" ".join(re.split(r"(\W)", text)))
+    return squeeze_blanks(" ".join(re.split(r"(\W)", text)))
 
 
-def webnlg_hypothesis(text: str) -> str:
+def prepare_webnlg_hypothesis(text: str) -> str:
     """ASCII, lower-cased, split. Lower-casing can leave non-ASCII behind, hence the second pass."""
     from text_unidecode import unidecode
 
     return split_words(unidecode(unidecode(text.strip()).lower()))
 
 
-def webnlg_reference(text: str) -> str:
+def prepare_webnlg_reference(text: str) -> str:
     """Split, lower-cased, then to ASCII."""
     from text_unidecode import unidecode
 
@@ -34,6 +34,6 @@ def webnlg_reference(text: str) -> str:
     return ascii_text
 
 
-def dart(text: str) -> str:
+def prepare_dart(text: str) -> str:
     """Split and lower-cased; the official script expects outputs to be prepared the same way."""
     return split_words(text).lower()

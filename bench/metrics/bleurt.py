@@ -19,10 +19,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UnavailableError, first_line
-from bench.metric import Measured
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _neural, _preprocess
 
 if TYPE_CHECKING:
@@ -43,25 +43,25 @@ KNOWN_SCORES = (0.832904, 0.642367)
 TOLERANCE = 1e-4
 
 
-def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """DART: the first reference, texts lower-cased and split as its reference files are.
 
     ``UnavailableError`` where the checkpoint is absent, or is not the one that DART uses.
     """
-    checkpoint = _neural.locate(NAME, how=HOW)
-    scorer = load(checkpoint.path)
-    check_known(scorer, checkpoint.path)
-    return score(
-        [_preprocess.dart(text) for text in hypotheses],
-        [_preprocess.dart(refs[0]) for refs in references],
+    checkpoint = _neural.locate_checkpoint(NAME, how=HOW)
+    regressor = load_regressor(checkpoint.path)
+    check_known_scores(regressor, checkpoint.path)
+    return score_texts(
+        [_preprocess.prepare_dart(text) for text in hypotheses],
+        [_preprocess.prepare_dart(refs[0]) for refs in references],
         checkpoint,
-        scorer,
-        notes="known-scores:yes|lower|split:nonword|refs:first1",
+        regressor,
+        preparation={"known-scores": True, "lower": None, "split": "nonword", "refs": "first1"},
     )
 
 
 @dataclass(frozen=True)
-class Scorer:
+class Regressor:
     """BERT with its regression layer, its tokenizer with the ids of [CLS] and [SEP], and the device."""
 
     model: Any
@@ -71,29 +71,32 @@ class Scorer:
     device: torch.device
 
 
-def score(
+def score_texts(
     hypotheses: Sequence[str],
     references: Sequence[str],
     checkpoint: _neural.Checkpoint,
-    scorer: Scorer | None = None,
+    regressor: Regressor | None = None,
     batch: int = 64,
-    notes: str = "refs:1",
-) -> Measured:
+    preparation: Signature | None = None,
+) -> MetricResult:
     """Mean score of texts against one reference each, by any BLEURT checkpoint of BERT's architecture."""
-    scorer = scorer or load(checkpoint.path)
-    values = predict(scorer, references, hypotheses, batch)
+    regressor = regressor or load_regressor(checkpoint.path)
+    values = predict_scores(regressor, references, hypotheses, batch)
     weights = VARIABLES if (checkpoint.path / VARIABLES).is_file() else "*.safetensors"
-    signature = (
-        f"bleurt|checkpoint:{checkpoint.name}|{notes}|max-tokens:{MAX_TOKENS},longer-cut|"
-        f"{_neural.identity(checkpoint.path, weights, words(checkpoint.path))}|"
-        f"{_neural.versions('torch', 'transformers', 'tokenizers')}"
-    )
-    return Measured(sum(values) / len(values), signature, {"bleurt": values})
+    signature: Signature = {
+        "bleurt": None,
+        "checkpoint": checkpoint.name,
+        **(preparation or {"refs": "1"}),
+        "max-tokens": f"{MAX_TOKENS},longer-cut",
+        **_neural.identify_files(checkpoint.path, weights, find_vocabulary(checkpoint.path)),
+        **_neural.list_versions("torch", "transformers", "tokenizers"),
+    }
+    return MetricResult(sum(values) / len(values), signature, {"bleurt": values})
 
 
-def check_known(scorer: Scorer, path: Path) -> None:
+def check_known_scores(regressor: Regressor, path: Path) -> None:
     """Refuse a checkpoint that does not give the published scores of two pairs."""
-    given = predict(scorer, [KNOWN[0]] * len(KNOWN), KNOWN, batch=2)
+    given = predict_scores(regressor, [KNOWN[0]] * len(KNOWN), KNOWN, batch=2)
     if not all(abs(a - b) <= TOLERANCE for a, b in zip(given, KNOWN_SCORES, strict=True)):
         shown = [", ".join(f"{value:.6f}" for value in values) for values in (given, KNOWN_SCORES)]
         raise UnavailableError(
@@ -102,37 +105,41 @@ def check_known(scorer: Scorer, path: Path) -> None:
         )
 
 
-def predict(scorer: Scorer, references: Sequence[str], hypotheses: Sequence[str], batch: int) -> list[float]:
+def predict_scores(
+    regressor: Regressor, references: Sequence[str], hypotheses: Sequence[str], batch: int
+) -> list[float]:
     """One score per pair, in the pairs' order."""
     import torch
 
-    rows = [pair(scorer, *texts) for texts in zip(references, hypotheses, strict=True)]
+    rows = [encode_pair(regressor, *texts) for texts in zip(references, hypotheses, strict=True)]
     values = [math.nan] * len(rows)
     with torch.inference_mode():
-        for places in _neural.batches([len(ids) for ids, _ in rows], batch):
-            ids, mask = _neural.padded([rows[place][0] for place in places], 0)
-            segments, _ = _neural.padded([rows[place][1] for place in places], 0)
-            found = scorer.model(
-                input_ids=ids.to(scorer.device),
-                attention_mask=mask.to(scorer.device),
-                token_type_ids=segments.to(scorer.device),
+        for places in _neural.make_batches([len(ids) for ids, _ in rows], batch):
+            ids, mask = _neural.pad_rows([rows[place][0] for place in places], 0)
+            segments, _ = _neural.pad_rows([rows[place][1] for place in places], 0)
+            found = regressor.model(
+                input_ids=ids.to(regressor.device),
+                attention_mask=mask.to(regressor.device),
+                token_type_ids=segments.to(regressor.device),
             ).logits[:, 0]
             for place, value in zip(places, found.tolist(), strict=True):
                 values[place] = value
     return values
 
 
-def pair(scorer: Scorer, reference: str, hypothesis: str) -> tuple[list[int], list[int]]:
+def encode_pair(regressor: Regressor, reference: str, hypothesis: str) -> tuple[list[int], list[int]]:
     """Tokens and segment numbers of one input: [CLS] reference [SEP] hypothesis [SEP]."""
     first, second = (
-        scorer.tokenizer.encode(_neural.clean(text), add_special_tokens=False).ids
+        regressor.tokenizer.encode(_neural.replace_surrogates(text), add_special_tokens=False).ids
         for text in (reference, hypothesis)
     )
-    n, m = cut(len(first), len(second), MAX_TOKENS - 3)
-    return [scorer.start, *first[:n], scorer.end, *second[:m], scorer.end], [0] * (n + 2) + [1] * (m + 1)
+    n, m = cut_lengths(len(first), len(second), MAX_TOKENS - 3)
+    return [regressor.start, *first[:n], regressor.end, *second[:m], regressor.end], [0] * (n + 2) + [1] * (
+        m + 1
+    )
 
 
-def cut(first: int, second: int, most: int) -> tuple[int, int]:
+def cut_lengths(first: int, second: int, most: int) -> tuple[int, int]:
     """Lengths that fit together: the longer text gives way token by token, the second one when equal."""
     while first + second > most:
         if first > second:
@@ -142,7 +149,7 @@ def cut(first: int, second: int, most: int) -> tuple[int, int]:
     return first, second
 
 
-def load(path: Path) -> Scorer:
+def load_regressor(path: Path) -> Regressor:
     """The model of a folder, TensorFlow's or transformers'."""
     import torch
     from transformers import BertForSequenceClassification
@@ -151,27 +158,27 @@ def load(path: Path) -> Scorer:
 
     model: Any
     if (path / VARIABLES).is_file():
-        config = configuration(_neural.read_json(path / "bert_config.json"))
+        config = make_config(_neural.read_json(path / "bert_config.json"))
         with torch.random.fork_rng(devices=[]):
             model = BertForSequenceClassification(config)
         model.load_state_dict(read_variables(path / VARIABLES, config))
     else:
-        config = configuration(_neural.read_config(path, ["bert"]))
-        model = _neural.pretrained(BertForSequenceClassification, path, config=config)
-    file = words(path)
+        config = make_config(_neural.read_config(path, ["bert"]))
+        model = _neural.load_pretrained(BertForSequenceClassification, path, config=config)
+    file = find_vocabulary(path)
     tokenizer = _neural.read_tokenizer(file, longest_word=200)
-    start, end = _neural.token_ids(tokenizer, _neural.SPECIAL["bert"], file)
+    start, end = _neural.find_token_ids(tokenizer, _neural.SPECIAL["bert"], file)
     _neural.check_vocabulary(tokenizer, config.vocab_size, file)
     device = pick_device("auto")
-    return Scorer(model.eval().to(device), tokenizer, start, end, device)
+    return Regressor(model.eval().to(device), tokenizer, start, end, device)
 
 
-def words(path: Path) -> Path:
+def find_vocabulary(path: Path) -> Path:
     """The tokenizer's file: BLEURT's own ``vocab.txt`` before a converted one."""
-    return path / "vocab.txt" if (path / "vocab.txt").is_file() else _neural.tokenizer_file(path)
+    return path / "vocab.txt" if (path / "vocab.txt").is_file() else _neural.find_tokenizer_file(path)
 
 
-def configuration(raw: Mapping[str, Any]) -> BertConfig:
+def make_config(raw: Mapping[str, Any]) -> BertConfig:
     """BERT with one output. BLEURT's "gelu" is the approximation by tanh; transformers calls that gelu_new."""
     from transformers import BertConfig
 
@@ -193,7 +200,7 @@ def read_variables(file: Path, config: BertConfig) -> dict[str, torch.Tensor]:
     import numpy as np
     import torch
 
-    layout = sorted(variables(config).items())
+    layout = sorted(list_variables(config).items())
     total = sum(math.prod(shape) for _, shape in layout)
     size = file.stat().st_size
     if size - 4 * total not in (0, 8):
@@ -205,11 +212,11 @@ def read_variables(file: Path, config: BertConfig) -> dict[str, torch.Tensor]:
     for name, shape in layout:
         here, numbers = np.split(numbers, [math.prod(shape)])
         tensor = torch.from_numpy(here.reshape(shape).astype("=f4"))
-        state[renamed(name)] = tensor.T.contiguous() if name.endswith("/kernel") else tensor
+        state[rename_variable(name)] = tensor.T.contiguous() if name.endswith("/kernel") else tensor
     return state
 
 
-def variables(config: BertConfig) -> dict[str, tuple[int, ...]]:
+def list_variables(config: BertConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every variable of a BLEURT checkpoint."""
     width, inner = config.hidden_size, config.intermediate_size
     dense = {"bert/pooler/dense": (width, width), "dense": (width, 1)}
@@ -233,7 +240,7 @@ def variables(config: BertConfig) -> dict[str, tuple[int, ...]]:
     )
 
 
-def renamed(name: str) -> str:
+def rename_variable(name: str) -> str:
     """``bert/encoder/layer_0/output/dense/kernel`` as ``bert.encoder.layer.0.output.dense.weight``."""
     owner, _, last = name.rpartition("/")
     if last.endswith("_embeddings"):
@@ -242,3 +249,14 @@ def renamed(name: str) -> str:
         owner = "classifier"
     last = {"kernel": "weight", "gamma": "weight", "beta": "bias"}.get(last, last)
     return f"{owner.replace('/', '.').replace('layer_', 'layer.')}.{last}"
+
+
+class Bleurt(PipelineMetric):
+    """BLEURT as DART's script calls it."""
+
+    name = "bleurt"
+    summary = (
+        "BLEURT with the tiny test checkpoint that DART's repository holds; no fixed range, usually -2 to 1"
+    )
+    requirements = Requirements(packages=("torch", "transformers"), weights=NAME)
+    pipelines: ClassVar[Mapping[str, Scorer]] = {"dart": score_dart}

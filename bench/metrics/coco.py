@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.metric import Measured
+from bench.metric import Metric, MetricResult, Requirements, Signature
 from bench.metrics import _ngrams, _ptb
 
 if TYPE_CHECKING:
@@ -29,22 +29,24 @@ SIGMA = 6.0
 """Of CIDEr's length penalty, in words."""
 
 
-def rouge_l(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_rouge_l(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """Mean over the items of the F score of the longest common subsequence, beta 1.2."""
-    outputs, wanted = tokens(hypotheses, references)
+    outputs, wanted = tokenize_sides(hypotheses, references)
     values = [_rouge_l(output, refs) for output, refs in zip(outputs, wanted, strict=True)]
-    return Measured(_mean(values), signature(f"beta:{BETA}|refs:max-p,max-r"), {"rouge_l": values})
+    return MetricResult(
+        _mean(values), make_signature({"beta": BETA}, refs=("max-p,max-r", "nonblank")), {"rouge_l": values}
+    )
 
 
-def cider(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_cider(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """CIDEr: n-grams up to 4, sigma 6, document frequencies from these references."""
-    outputs, wanted = tokens(hypotheses, references)
+    outputs, wanted = tokenize_sides(hypotheses, references)
     values = _cider([text.split() for text in outputs], [[text.split() for text in refs] for refs in wanted])
-    notes = f"order:{ORDER}|sigma:{SIGMA:g}|idf:these-refs"
-    return Measured(_mean(values), signature(notes), {"cider": values})
+    options: Signature = {"order": ORDER, "sigma": f"{SIGMA:g}", "idf": "these-refs"}
+    return MetricResult(_mean(values), make_signature(options, refs=("nonblank",)), {"cider": values})
 
 
-def tokens(
+def tokenize_sides(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> tuple[list[str], list[list[str]]]:
     """Both sides tokenised, without blank references."""
@@ -53,8 +55,9 @@ def tokens(
     return _ptb.tokenize_all(hypotheses), [[next(flat) for _ in refs] for refs in kept]
 
 
-def signature(notes: str) -> str:
-    return f"impl:bench|version:{VERSION}|like:coco-caption|{_ptb.signature()}|{notes}|refs:nonblank"
+def make_signature(options: Signature, refs: tuple[str, ...]) -> Signature:
+    head: Signature = {"impl": "bench", "version": VERSION, "like": "coco-caption"}
+    return {**head, **_ptb.make_signature(), **options, "refs": refs}
 
 
 def _rouge_l(output: str, references: Sequence[str]) -> float:
@@ -128,3 +131,24 @@ def _similarity(grams: _ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndar
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else 0.0
+
+
+class RougeL(Metric):
+    """ROUGE-L as coco-caption computes it (E2E), which is not the ROUGE-L of summaries."""
+
+    name = "rouge_l"
+    summary = "ROUGE-L of coco-caption: best precision and best recall over the references, beta 1.2; 0 to 1"
+
+    def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+        return score_rouge_l(hypotheses, references)
+
+
+class Cider(Metric):
+    """CIDEr-D as coco-caption computes it (E2E)."""
+
+    name = "cider"
+    summary = "CIDEr-D of coco-caption, weighted by the references of the set that is scored; 0 to 10"
+    requirements = Requirements(packages=("numpy",))
+
+    def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+        return score_cider(hypotheses, references)

@@ -19,9 +19,9 @@ import math
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from bench.metric import Measured
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _neural, _preprocess
 from bench.system import process_pool
 from bench.system.hub import PinnedRepository
@@ -37,32 +37,32 @@ Row = tuple[Sequence[float], Sequence[float], Any]
 """Masses of the reference's words, of the hypothesis's words, and the distances between them."""
 
 
-def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """DART: the first reference, texts lower-cased and split as its reference files are.
 
     ``UnavailableError`` where distilbert-base-uncased cannot be had.
     """
-    checkpoint = _neural.locate(MODEL, PINNED)
-    return score(
-        [_preprocess.dart(text) for text in hypotheses],
-        [_preprocess.dart(refs[0]) for refs in references],
+    checkpoint = _neural.locate_checkpoint(MODEL, PINNED)
+    return score_texts(
+        [_preprocess.prepare_dart(text) for text in hypotheses],
+        [_preprocess.prepare_dart(refs[0]) for refs in references],
         checkpoint,
-        notes="lower|split:nonword|refs:first1",
+        preparation={"lower": None, "split": "nonword", "refs": "first1"},
     )
 
 
-def score(
+def score_texts(
     hypotheses: Sequence[str],
     references: Sequence[str],
     checkpoint: _neural.Checkpoint,
     batch: int = 32,
-    notes: str = "refs:1",
-) -> Measured:
+    preparation: Signature | None = None,
+) -> MetricResult:
     """Mean of one minus the earth mover's distance between each text and its reference."""
-    encoder = _neural.load(checkpoint, KINDS)
-    ours = [encoder.ids(text) for text in hypotheses]
-    theirs = [encoder.ids(text) for text in references]
-    our_idf, their_idf = idf(ours), idf(theirs)
+    encoder = _neural.load_encoder(checkpoint, KINDS)
+    ours = [encoder.encode(text) for text in hypotheses]
+    theirs = [encoder.encode(text) for text in references]
+    our_idf, their_idf = compute_idf(ours), compute_idf(theirs)
     rows: list[Row] = []
     with track(len(ours), "MoverScore", "items") as bar:
         for first in range(0, len(ours), ITEMS_AT_ONCE):
@@ -70,35 +70,45 @@ def score(
             right = ours[first : first + ITEMS_AT_ONCE]
             states = encoder.embed([*left, *right], batch)
             for place, (reference, hypothesis) in enumerate(zip(left, right, strict=True)):
-                a, x = words(encoder, reference, their_idf, states[place])
-                b, y = words(encoder, hypothesis, our_idf, states[len(left) + place])
-                rows.append((a, b, distances(x, y)))
+                a, x = weigh_words(encoder, reference, their_idf, states[place])
+                b, y = weigh_words(encoder, hypothesis, our_idf, states[len(left) + place])
+                rows.append((a, b, measure_distances(x, y)))
             bar.advance(len(left))
-    values = [1.0 - moved for moved in process_pool.each(earth_movers_distance, rows)]
+    values = [1.0 - moved for moved in process_pool.each(solve_earth_movers_distance, rows)]
     empty = sum(not a or not b for a, b, _ in rows)
-    signature = (
-        f"moverscore|as:v2-2020|model:{checkpoint.name}|layer:last|ngram:1|idf:own-side|"
-        f"subwords:dropped|punctuation:dropped|value:1-emd|max-tokens:{encoder.limit},cut|{notes}|"
-        f"no-words:1,{empty}of{len(rows)}|{_neural.identity(checkpoint.path)}|"
-        f"{_neural.versions('torch', 'transformers', 'tokenizers', 'scipy')}"
-    )
-    return Measured(sum(values) / len(values), signature, {"moverscore": values})
+    signature: Signature = {
+        "moverscore": None,
+        "as": "v2-2020",
+        "model": checkpoint.name,
+        "layer": "last",
+        "ngram": 1,
+        "idf": "own-side",
+        "subwords": "dropped",
+        "punctuation": "dropped",
+        "value": "1-emd",
+        "max-tokens": f"{encoder.limit},cut",
+        **(preparation or {"refs": "1"}),
+        "no-words": f"1,{empty}of{len(rows)}",
+        **_neural.identify_files(checkpoint.path),
+        **_neural.list_versions("torch", "transformers", "tokenizers", "scipy"),
+    }
+    return MetricResult(sum(values) / len(values), signature, {"moverscore": values})
 
 
-def idf(documents: Sequence[Sequence[int]]) -> dict[int, float]:
+def compute_idf(documents: Sequence[Sequence[int]]) -> dict[int, float]:
     """Per token: logarithm of (documents + 1) / (documents with it + 1). 0 for what is in all of them."""
     count = Counter(token for document in documents for token in set(document))
     return {token: math.log((len(documents) + 1) / (found + 1)) for token, found in count.items()}
 
 
-def words(
+def weigh_words(
     encoder: _neural.Encoder, ids: Sequence[int], weights: Mapping[int, float], state: Any
 ) -> tuple[list[float], Any]:
     """Masses (they sum to 1) and unit vectors of the tokens that count."""
     kept = [
         place
         for place, token in enumerate(ids)
-        if weights[token] > 0 and counts(str(encoder.tokenizer.id_to_token(token)))
+        if weights[token] > 0 and is_counted(str(encoder.tokenizer.id_to_token(token)))
     ]
     total = sum(weights[ids[place]] for place in kept)
     vectors = state[kept].double().cpu().numpy()
@@ -106,12 +116,12 @@ def words(
     return [weights[ids[place]] / total for place in kept], vectors
 
 
-def counts(token: str) -> bool:
+def is_counted(token: str) -> bool:
     """Whether a token is a word or its beginning, not its continuation and not an ASCII punctuation mark."""
     return "##" not in token and token not in PUNCTUATION
 
 
-def distances(left: Any, right: Any) -> Any:
+def measure_distances(left: Any, right: Any) -> Any:
     """Euclidean distances between the rows of two matrices."""
     import numpy as np
 
@@ -119,7 +129,7 @@ def distances(left: Any, right: Any) -> Any:
     return np.sqrt(np.maximum(squares, 0))
 
 
-def earth_movers_distance(row: Row) -> float:
+def solve_earth_movers_distance(row: Row) -> float:
     """The least work that turns one distribution of mass into the other; 0 where one of them is empty."""
     import numpy as np
     from scipy.optimize import linprog
@@ -140,3 +150,12 @@ def earth_movers_distance(row: Row) -> float:
     if found.status != 0:
         raise ArithmeticError(f"the transport of {n} to {m} words was not solved: {found.message}")
     return float(found.fun)
+
+
+class MoverScore(PipelineMetric):
+    """MoverScore as DART's script calls it."""
+
+    name = "moverscore"
+    summary = "MoverScore of 2020 with distilbert-base-uncased: 1 minus the earth mover's distance; at most 1"
+    requirements = Requirements(packages=("torch", "transformers", "scipy"), weights=str(PINNED))
+    pipelines: ClassVar[Mapping[str, Scorer]] = {"dart": score_dart}

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.metric import Measured
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _ngrams
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstu
 Words = list[str]
 
 
-def pymteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_pymteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """As e2e-metrics' Python mteval (``measure_scores.py -p``) prints it.
 
     There an empty output is one empty word, and an output of fewer than n words takes away from the
@@ -43,10 +43,10 @@ def pymteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> 
     words = sum(map(len, outputs))
     totals = [words - n * len(outputs) for n in range(ORDER)]
     length = sum(sum(map(len, refs)) / len(refs) for refs in wanted if refs)
-    return Measured(_score(information, totals, words, length), _signature("pymteval", "lc"))
+    return MetricResult(_score(information, totals, words, length), _signature("pymteval", "lc"))
 
 
-def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """As e2e-metrics' mteval-v13a.pl prints it: the published numbers.
 
     It lower-cases ASCII only, and takes the word ``0`` in front of another for no word at all.
@@ -59,7 +59,7 @@ def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Me
     each = sum(map(len, wanted)) / len(wanted) if wanted else 0
     length = known / each if each else 0
     value = _score(information, totals, sum(map(len, outputs)), length)
-    return Measured(value, _signature("mteval-v13a", "ascii-lc"))
+    return MetricResult(value, _signature("mteval-v13a", "ascii-lc"))
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,37 @@ def _tokenizer() -> Callable[[str], str]:
     return tokenizer
 
 
-def _signature(like: str, case: str) -> str:
+def _signature(like: str, case: str) -> Signature:
     import sacrebleu
 
-    return (
-        f"impl:bench|version:{VERSION}|like:{like}|n:{ORDER}|case:{case}|tok:13a|refs:nonblank"
-        f"|info:evaluated-set|sacrebleu:{sacrebleu.__version__}"
-    )
+    return {
+        "impl": "bench",
+        "version": VERSION,
+        "like": like,
+        "n": ORDER,
+        "case": case,
+        "tok": "13a",
+        "refs": "nonblank",
+        "info": "evaluated-set",
+        "sacrebleu": sacrebleu.__version__,
+    }
+
+
+class Nist(PipelineMetric):
+    """NIST as e2e-metrics' Python script prints it."""
+
+    name = "nist"
+    summary = "NIST with n-grams up to 5, as e2e-metrics' measure_scores.py -p prints it; 0 to about 10"
+    requirements = Requirements(packages=("sacrebleu", "numpy"))
+    pipelines: ClassVar[Mapping[str, Scorer]] = {"e2e": score_pymteval}
+    usual = "e2e"
+
+
+class NistMteval(PipelineMetric):
+    """NIST as published for E2E."""
+
+    name = "nist_mteval"
+    summary = "NIST as e2e-metrics' mteval-v13a.pl prints it, the published numbers; 0 to about 10"
+    requirements = Requirements(packages=("sacrebleu", "numpy"))
+    reported_for = ("e2e",)
+    pipelines: ClassVar[Mapping[str, Scorer]] = {"e2e": score_mteval}

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UnknownNameError, UserError
-from bench.metric import ScoreStatus
 from bench.registry import get_task
 from bench.scoring import evaluation
-from bench.store import legacy
+from bench.scoring.score import ScoreStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import provenance
@@ -81,9 +80,9 @@ def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = 
     task = task or get_task(record.task)
     with folder.claim():
         started, clock = provenance.now(), time.monotonic()
-        items, outputs = evaluation.of_rows(rows)
-        computed = evaluation.score(task, items, outputs, only)
-        evaluation.warn_of_gate(computed)
+        items, outputs = evaluation.read_generation_rows(rows)
+        computed = evaluation.make_score_documents(evaluation.score_outputs(task, items, outputs, only))
+        evaluation.warn_of_failed_gates(computed)
         scores = combine_scores(record["scores"], computed, only)
         changed = find_changed_scores(record["scores"], scores)
         if changed:
@@ -111,7 +110,7 @@ def combine_scores(recorded: dict[str, Any], computed: dict[str, Any], only: Seq
     Raises ``UserError`` where a score that was asked for by name, or every score, is missing.
     """
     if only:
-        lacking = evaluation.unanswered(computed["all"], only)
+        lacking = evaluation.list_missing_scores(computed["all"], only)
         if lacking:
             reasons = [f"{name} not computed: {computed['all'][name]['reason']}" for name in lacking]
             raise RescoringError(f"{'; '.join(reasons)}; the record stays as it is")
@@ -131,7 +130,7 @@ def keep_unavailable_scores(old: dict[str, Any], new: dict[str, Any]) -> dict[st
         name
         for name, score in new["all"].items()
         if score["value"] is None
-        and legacy.upgrade_score(score)["status"] is not ScoreStatus.FAILED
+        and score["status"] != ScoreStatus.FAILED
         and old.get("all", {}).get(name, {}).get("value") is not None
     ]
     if lost:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench import metrics
+from bench import registry
 from bench.config.request import Resolver, RunRequest, SpecifiedRun
 from bench.errors import UserError
-from bench.metric import ScoreStatus
 from bench.runs import rescoring
 from bench.runs.attempt import Attempt
 from bench.runs.failures import is_interrupt
 from bench.runs.job_context import Place
 from bench.runs.stages import are_products_intact
 from bench.scoring import evaluation, golden
+from bench.scoring.score import ScoreStatus
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
@@ -102,10 +102,13 @@ def list_stale_scores(task: Task, record: Record) -> list[str]:
     again = (ScoreStatus.NOT_IMPLEMENTED, ScoreStatus.FAILED)
     missing = [
         name
-        for name in evaluation.names(task)
-        if metrics.find(task.name, name) is not None and (name not in scores or scores[name].status in again)
+        for name in evaluation.choose_metrics(task)
+        if registry.find_metric(task, name) is not None
+        and (name not in scores or scores[name].status in again)
     ]
-    return missing + [name for name in golden.changed(task.name, record["scores"]) if name not in missing]
+    return missing + [
+        name for name in golden.list_changed_scorers(task.name, record["scores"]) if name not in missing
+    ]
 
 
 def list_failed_scores(record: Record) -> list[str]:

@@ -215,9 +215,11 @@ class Stages:
         """Score what is stored in generations.jsonl."""
         from bench.scoring import evaluation
 
-        items, outputs = evaluation.of_rows(self.folder.read_generations())
-        scores = evaluation.score(self.specified.task, items, outputs)
-        evaluation.warn_of_gate(scores)
+        items, outputs = evaluation.read_generation_rows(self.folder.read_generations())
+        scores = evaluation.make_score_documents(
+            evaluation.score_outputs(self.specified.task, items, outputs)
+        )
+        evaluation.warn_of_failed_gates(scores)
         self.folder.write_scores(scores)
         self.folder.finish_stage("score", str(self.folder.product_sha256("decode")))
         return scores

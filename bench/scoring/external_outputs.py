@@ -12,8 +12,9 @@ from typing import Any, cast
 
 from bench.config.specification import PROTOCOLS, SCALES
 from bench.data import dataset
+from bench.data.sources import DataUnavailableError
 from bench.errors import DataError, UnavailableError, UnknownNameError, UserError
-from bench.scoring.evaluation import Pair
+from bench.scoring.evaluation import ReferenceItem
 from bench.system.files import read_bytes
 from bench.system.json_files import parse_json
 from bench.system.progress import say
@@ -25,12 +26,12 @@ LARGEST = 4 << 30
 STREAM = Path("-")
 
 
-def shown(path: Path) -> Path:
+def name_input(path: Path) -> Path:
     """What a file is called in messages."""
     return Path("standard input") if path == STREAM else path
 
 
-def standard_input() -> bytes:
+def read_standard_input() -> bytes:
     """What is piped in: plain text."""
     try:
         content = sys.stdin.buffer.read()
@@ -43,10 +44,10 @@ def standard_input() -> bytes:
     return content
 
 
-def content_of(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """The file's content, decompressed where its name ends in .gz; ``-`` is standard input."""
     if path == STREAM:
-        return standard_input()
+        return read_standard_input()
     content = read_bytes(path, missing=f"{path}: no such file")
     if path.suffix != ".gz":
         return content
@@ -60,10 +61,10 @@ def content_of(path: Path) -> bytes:
     return content
 
 
-def text_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The file's lines: UTF-8, ended by LF or CRLF and by nothing else; a last empty one is none."""
-    content = content_of(path).removeprefix(b"\xef\xbb\xbf")
-    path, lines = shown(path), content.split(b"\n")
+    content = read_content(path).removeprefix(b"\xef\xbb\xbf")
+    path, lines = name_input(path), content.split(b"\n")
     if not lines[-1]:
         lines.pop()
     texts = []
@@ -80,16 +81,16 @@ def text_lines(path: Path) -> list[str]:
 
 def read_predictions(path: Path, expected: int, of: str) -> list[str]:
     """One output per line, as many as there are items; ``UserError`` says both numbers."""
-    outputs = text_lines(path)
+    outputs = read_lines(path)
     if len(outputs) != expected:
         raise UserError(
-            f"{shown(path)} has {len(outputs):,} lines and {of} has {expected:,} items; "
+            f"{name_input(path)} has {len(outputs):,} lines and {of} has {expected:,} items; "
             "expected one output a line, an empty line for an empty output"
         )
     return outputs
 
 
-def own_references(
+def read_task_outputs(
     task: Task,
     predictions: Path,
     split: str,
@@ -108,9 +109,8 @@ def own_references(
         raise UnknownNameError("scale", scale, SCALES)
     try:
         found = dataset.found(task, data_dir, not offline, scale, (split,))
-    except UnavailableError as error:
-        told, _, _ = str(error).partition(" A run that needs other splits")  # this is no run
-        raise UnavailableError(told) from error
+    except DataUnavailableError as error:
+        raise UnavailableError(error.facts) from error  # its advice is for runs
     if problem := dataset.miscounted(found, split):
         raise DataError(
             f"{problem} A published score is over all of them; --pairs takes any other references"
@@ -122,11 +122,11 @@ def own_references(
     return items, read_predictions(predictions, len(items), of)
 
 
-def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Pair], list[str]]:
+def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[ReferenceItem], list[str]]:
     """Items and outputs from JSON lines: ``hyp``, ``refs`` and, where the task has groups, ``seen`` or
     ``category``. ``DataError`` names the line and what was expected there."""
     items, outputs = [], []
-    path, content = shown(path), content_of(path)
+    path, content = name_input(path), read_content(path)
     for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
@@ -134,8 +134,10 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Pai
         row = parse_json(path, line, number, distinct=True)
         if not isinstance(row, dict):
             raise DataError(f"{place}: expected an object like {EXAMPLE}")
-        outputs.append(hypothesis(row, place))
-        items.append(Pair(references(row, place), ("all", *group(row, task, groups, place))))
+        outputs.append(read_hypothesis(row, place))
+        items.append(
+            ReferenceItem(read_references(row, place), ("all", *read_groups(row, task, groups, place)))
+        )
     if not items:
         raise DataError(f"{path} is empty; expected lines like {EXAMPLE}")
     without = sum(item.groups == ("all",) for item in items)
@@ -148,20 +150,20 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Pai
     return items, outputs
 
 
-def hypothesis(row: dict[str, Any], place: str) -> str:
+def read_hypothesis(row: dict[str, Any], place: str) -> str:
     if not isinstance(row.get("hyp"), str):
         raise DataError(f'{place}: "hyp" must be a text; expected an object like {EXAMPLE}')
     return str(row["hyp"])
 
 
-def references(row: dict[str, Any], place: str) -> tuple[str, ...]:
+def read_references(row: dict[str, Any], place: str) -> tuple[str, ...]:
     refs = row.get("refs")
     if not isinstance(refs, list) or not all(isinstance(ref, str) for ref in refs):
         raise DataError(f'{place}: "refs" must be a list of texts; expected an object like {EXAMPLE}')
     return tuple(refs)
 
 
-def group(row: dict[str, Any], task: str, groups: tuple[str, ...], place: str) -> tuple[str, ...]:
+def read_groups(row: dict[str, Any], task: str, groups: tuple[str, ...], place: str) -> tuple[str, ...]:
     """Seen or unseen, from ``seen`` or from ``category``; neither leaves the item in ``all`` alone."""
     if "seen" not in groups:
         return ()

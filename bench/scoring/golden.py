@@ -16,111 +16,134 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench import metrics
+from bench import registry
 from bench.errors import UnavailableError, UnknownNameError
+from bench.metric import format_signature
+from bench.scoring.score import GateStatus, GateVerdict
 from bench.system.files import sha256_text
 from bench.system.json_files import canonical_json
+from bench.task import Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "metrics" / "golden"
-PASSED, FAILED, ABSENT = "passed", "failed", "no golden outputs"
 TOLERANCE = 1e-6
 """Allowed difference, relative above 1: official values are known to more digits than that."""
+STATUS_WORDS = {GateStatus.ABSENT: "no golden outputs", GateStatus.NOT_COMPUTED: "not computed"}
+"""What tables call a status, where it is not the status's own word."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one metric did: ``problem`` None where every value is right."""
+class GoldenOutcome:
+    """How one metric did: ``verdict.problem`` None where every value is right, ``checked`` how many there are.
+
+    ``source``: where the right values are known from.
+    """
 
     metric: str
-    status: str
-    fingerprint: str | None
-    checked: int
-    problem: str | None = None
+    verdict: GateVerdict
+    checked: int = 0
     source: str = ""
 
+    @property
+    def status_words(self) -> str:
+        """The status as tables show it."""
+        return STATUS_WORDS.get(self.verdict.status, self.verdict.status.value)
 
-def tasks() -> list[str]:
+    def to_json(self) -> dict[str, Any]:
+        """For ``bench score --self-test --json``."""
+        return {
+            "metric": self.metric,
+            "status": self.status_words,
+            "gate_status": self.verdict.status,
+            "fingerprint": self.verdict.fingerprint,
+            "checked": self.checked,
+            "problem": self.verdict.problem,
+            "source": self.source,
+        }
+
+
+def list_golden_tasks() -> list[str]:
     """The tasks that have golden outputs."""
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 @cache
-def golden(task: str) -> dict[str, Any]:
-    """The golden outputs of a task."""
-    if task not in tasks():
-        raise UnknownNameError("task with golden outputs", task, tasks())
+def read_golden_outputs(task: str) -> dict[str, Any]:
+    """The golden outputs of a task: ``items`` and, per metric, ``expected`` values."""
+    if task not in list_golden_tasks():
+        raise UnknownNameError("task with golden outputs", task, list_golden_tasks())
     document: dict[str, Any] = json.loads((FOLDER / f"{task}.json").read_text(encoding="utf-8"))
     return document
 
 
-def golden_for(task: str, metric: str) -> str | None:
+def find_golden_task(task: str | Task, metric: str) -> str | None:
     """Whose golden outputs test this scorer: the task's own, or those of a task scored by the same one."""
-    scorer = metrics.find(task, metric)
-    for name in [task, *tasks()]:
-        known = name in tasks() and metric in golden(name)["expected"]
-        if known and (name == task or metrics.find(name, metric) is scorer):
-            return name
-    return None
+    scorer = registry.find_metric(task, metric)
+    task_name = task if isinstance(task, str) else task.name
+    tested = [name for name in list_golden_tasks() if metric in read_golden_outputs(name)["expected"]]
+    if task_name in tested:
+        return task_name
+    return next((name for name in tested if registry.find_metric(name, metric) == scorer), None)
 
 
 @cache
-def outcome(task: str, metric: str) -> Outcome:
-    """Score the golden outputs of ``task`` by ``metric`` and compare with what is known."""
-    scorer = metrics.find(task, metric)
-    source = golden_for(task, metric)
-    if source is None:
-        return Outcome(metric, ABSENT, None, 0)
-    expected, items = golden(source)["expected"][metric], golden(source)["items"]
+def check_scorer(task: str | Task, metric: str) -> GoldenOutcome:
+    """Score the golden outputs of ``task`` by ``metric`` and compare with what is known; once per process."""
+    scorer = registry.find_metric(task, metric)
+    golden_task = find_golden_task(task, metric)
+    if golden_task is None:
+        return GoldenOutcome(metric, GateVerdict(GateStatus.ABSENT))
+    golden = read_golden_outputs(golden_task)
+    entry, items = golden["expected"][metric], golden["items"]
     if scorer is None:
-        return Outcome(metric, FAILED, None, 0, "golden values are shipped and the scorer is not")
+        problem = "golden values are shipped and the scorer is not"
+        return GoldenOutcome(metric, GateVerdict(GateStatus.FAILED, problem=problem))
     try:
-        found = scorer([item["hyp"] for item in items], [item["refs"] for item in items])
+        result = scorer.score([item["hyp"] for item in items], [item["refs"] for item in items])
     except UnavailableError as error:
-        return Outcome(metric, "not computed", None, 0, str(error), expected["source"])
-    values = {"value": [found.value], **{name: list(one) for name, one in found.segments.items()}}
-    wanted = {"value": [expected["value"]], **expected.get("segments", {})}
-    fingerprint = sha256_text(canonical_json([found.signature, rounded(values)]))[:12]
-    checked = sum(map(len, wanted.values()))
-    digits = expected.get("digits")  # a script that prints few
-    problem = difference(wanted, values, TOLERANCE if digits is None else 10.0**-digits)
-    status = PASSED if problem is None else FAILED
-    return Outcome(metric, status, fingerprint, checked, problem, expected["source"])
+        verdict = GateVerdict(GateStatus.NOT_COMPUTED, problem=str(error))
+        return GoldenOutcome(metric, verdict, source=entry["source"])
+    computed = {"value": [result.value], **{name: list(values) for name, values in result.segments.items()}}
+    expected = {"value": [entry["value"]], **entry.get("segments", {})}
+    signature = format_signature(result.signature)
+    fingerprint = sha256_text(canonical_json([signature, round_values(computed)]))[:12]
+    digits = entry.get("digits")  # a script that prints few
+    difference = find_difference(expected, computed, TOLERANCE if digits is None else 10.0**-digits)
+    status = GateStatus.PASSED if difference is None else GateStatus.FAILED
+    checked = sum(map(len, expected.values()))
+    return GoldenOutcome(metric, GateVerdict(status, fingerprint, difference), checked, entry["source"])
 
 
-def difference(
-    wanted: Mapping[str, list[float]], found: Mapping[str, list[float]], tolerance: float = TOLERANCE
+def find_difference(
+    expected: Mapping[str, list[float]], computed: Mapping[str, list[float]], tolerance: float = TOLERANCE
 ) -> str | None:
     """The first value that is not as known, in words."""
-    for name, known in wanted.items():
-        if name not in found:
+    for name, right in expected.items():
+        if name not in computed:
             return f"no values per segment called {name}"
-        if len(found[name]) != len(known):
-            return f"{name}: {len(found[name])} values, expected {len(known)}"
-        for number, (one, other) in enumerate(zip(known, found[name], strict=True), 1):
-            if not math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance):
-                place = "" if name == "value" else f" of item {number}"
-                return f"{name}{place} is {other!r}, expected {one!r}"
+        if len(computed[name]) != len(right):
+            return f"{name}: {len(computed[name])} values, expected {len(right)}"
+        for number, (value, result) in enumerate(zip(right, computed[name], strict=True), 1):
+            if not math.isclose(value, result, rel_tol=tolerance, abs_tol=tolerance):
+                item = "" if name == "value" else f" of item {number}"
+                return f"{name}{item} is {result!r}, expected {value!r}"
     return None
 
 
-def rounded(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
+def round_values(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """Values as they go into a fingerprint: the last digits may differ between processors."""
-    return {name: [float(f"{value:.7g}") for value in one] for name, one in values.items()}
+    return {name: [float(f"{value:.7g}") for value in column] for name, column in values.items()}
 
 
-def verdict(task: str, metric: str) -> str:
-    """What a score says of its scorer: ``passed FINGERPRINT``, ``failed: …`` or ``no golden outputs``."""
-    result = outcome(task, metric)
-    if result.status == FAILED:
-        return f"{FAILED}: {result.problem}"
-    return f"{PASSED} {result.fingerprint}" if result.fingerprint else result.status
+def judge_scorer(task: str | Task, metric: str) -> GateVerdict:
+    """What a score says of its scorer."""
+    return check_scorer(task, metric).verdict
 
 
-def changed(task: str, scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def list_changed_scorers(task: str | Task, scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The metrics whose scorer is another one than when these scores (of all groups) were made."""
-    old: dict[str, set[str]] = {}
-    for group in scores.values():
-        for name, one in group.items():
-            if one.get("value") is not None:
-                old.setdefault(name, set()).add(str(one.get("gate")))
-    return [name for name, seen in old.items() if seen != {verdict(task, name)}]
+    recorded: dict[str, set[str]] = {}
+    for of_group in scores.values():
+        for name, score in of_group.items():
+            if score.get("value") is not None:
+                recorded.setdefault(name, set()).add(str(score.get("gate")))
+    return [name for name, gates in recorded.items() if gates != {str(judge_scorer(task, name))}]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.config.settings import SettingLayer
-from bench.metric import GateStatus, ScoreStatus
+from bench.scoring.score import GateStatus, ScoreStatus
 
 _SCORE_REASONS = (
     ("not implemented yet", ScoreStatus.NOT_IMPLEMENTED),

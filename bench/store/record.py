@@ -37,7 +37,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from bench.config.comparability import IncomparableKind
 from bench.config.settings import SettingLayer
 from bench.errors import FailureKind
-from bench.metric import GateStatus, ScoreStatus
+from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store import legacy
 
 FORMAT = 1  # of a record; raised when a field changes its meaning

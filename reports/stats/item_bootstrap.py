@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.metrics import Score
+    from bench.scoring.score import Score
 
 BLOCK = 500_000
 """Most weights (resamples x items) held at a time: 4 MB."""
@@ -71,7 +71,7 @@ class ScoredItems:
 
 
 def make_items(metric: str, ids: Sequence[str], score: Score) -> ScoredItems:
-    """The items of one scored system, from a ``bench.metrics.Score`` with its segments.
+    """The items of one scored system, from a ``bench.scoring.score.Score`` with its segments.
 
     ``ValueError`` if the metric leaves nothing per item. Where the mean of the segments is not the
     corpus score (METEOR), ``note`` gives both.
@@ -102,7 +102,7 @@ def score_generations(
 
     chosen = [row for row in rows if group in row["groups"]]
     outputs, references = [row["output"] for row in chosen], [row["references"] for row in chosen]
-    score = evaluation.one(task, metric, outputs, references)
+    score = evaluation.score_metric(task, metric, outputs, references)
     if score.value is None:
         raise ValueError(f"{metric} of {task}, {group}: {score.reason}")
     return make_items(metric, [str(row["id"]) for row in chosen], score)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from replaced_scorers import replace_scorer
 
-from bench import metrics, mini
+from bench import mini
 from bench.cli import main
 from bench.errors import UnavailableError
-from bench.metric import Measured
+from bench.metric import MetricResult
 from bench.scoring import evaluation, golden
 from bench.system import hub
 from bench.system.files import StorageError
@@ -69,7 +70,7 @@ def test_values_per_item_are_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert all(len(values) == 2 for values in found.values())
 
 
-def test_predictions_against_the_tasks_own_references(
+def test_predictions_against_the_tasks_read_task_outputs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "out.txt"
@@ -251,25 +252,25 @@ def test_outputs_without_any_reference_fail_the_command(
 def test_a_self_test_that_could_not_test_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
         raise UnavailableError("no weights")
 
-    monkeypatch.setitem(metrics.SCORERS, ("dart", "ter"), absent)
-    golden.outcome.cache_clear()
+    replace_scorer(monkeypatch, "dart", "ter", absent)
+    golden.check_scorer.cache_clear()
     try:
         assert call(capsys, "score", "--self-test", "--task", "dart")[0] == 0
         assert call(capsys, "score", "--self-test", "--task", "dart", "--metric", "ter")[0] == 1
     finally:
-        golden.outcome.cache_clear()
+        golden.check_scorer.cache_clear()
 
 
 def test_offline_is_meant_for_scorers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def asked(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    def asked(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
         raise UnavailableError(f"may download: {hub.downloads_allowed.get()}")
 
-    monkeypatch.setitem(metrics.SCORERS, ("dart", "bleurt"), asked)
+    replace_scorer(monkeypatch, "dart", "bleurt", asked)
     words = ("score", "--task", "dart", "--pairs", pairs(tmp_path / "p.jsonl", ROW), "--metric", "bleurt")
     assert "may download: True" in call(capsys, *words)[1]
     assert "may download: False" in call(capsys, *words, "--offline")[1]
@@ -297,7 +298,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_scoring(
     def scored(*arguments: object) -> None:
         raise AssertionError("scored first")
 
-    monkeypatch.setattr(evaluation, "score_all", scored)
+    monkeypatch.setattr(evaluation, "score_outputs", scored)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     pairs(tmp_path / "p.jsonl", ROW)

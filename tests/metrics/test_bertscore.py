@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from tiny_encoders import AWKWARD, VOCABULARY, sentences, write_bert, write_distilbert, write_roberta
 
 from bench.errors import UnavailableError
+from bench.metric import format_signature
 from bench.metrics import _neural, bertscore
 from bench.metrics._neural import Checkpoint
 
@@ -53,7 +54,7 @@ def plain(model: Any, hypothesis: list[int], reference: list[int], layer: int) -
 @pytest.mark.parametrize("layer", [1, 2, 3])
 def test_equals_the_formulas_token_by_token(bert: tuple[Checkpoint, Any], layer: int) -> None:
     checkpoint, model = bert
-    measured = bertscore.score(HYPOTHESES, REFERENCES, checkpoint, layer)
+    measured = bertscore.score_texts(HYPOTHESES, REFERENCES, checkpoint, layer)
 
     def ids(text: str) -> list[int]:  # words and marks of the tests are one token each
         return [2, *(VOCABULARY.index(word) for word in text.split()), 3]
@@ -75,7 +76,7 @@ def test_equals_the_package(kind: str, request: pytest.FixtureRequest) -> None:
         import bert_score as library
 
         official = library.score(HYPOTHESES, REFERENCES, model_type=str(checkpoint.path), num_layers=2)[2]
-    measured = bertscore.score(HYPOTHESES, REFERENCES, checkpoint, 2)
+    measured = bertscore.score_texts(HYPOTHESES, REFERENCES, checkpoint, 2)
     assert measured.segments["bertscore"] == pytest.approx(official.tolist(), abs=2e-6)
     assert measured.value == pytest.approx(official.mean().item(), abs=2e-6)
 
@@ -83,9 +84,11 @@ def test_equals_the_package(kind: str, request: pytest.FixtureRequest) -> None:
 def test_roberta_reads_the_first_word_after_a_blank(roberta: tuple[Checkpoint, Any], tmp_path: Path) -> None:
     """As in 2020; its published tokenizer does not put the blank there itself."""
     write_roberta(tmp_path, prefix=False)
-    encoders = [_neural.load(Checkpoint("x", path), ["roberta"]) for path in (tmp_path, roberta[0].path)]
+    encoders = [
+        _neural.load_encoder(Checkpoint("x", path), ["roberta"]) for path in (tmp_path, roberta[0].path)
+    ]
     for encoder in encoders:
-        tokens = [encoder.tokenizer.id_to_token(i) for i in encoder.ids("ab c")]
+        tokens = [encoder.tokenizer.id_to_token(i) for i in encoder.encode("ab c")]
         assert tokens == ["<s>", "Ġ", "a", "b", "Ġ", "c", "</s>"]
 
 
@@ -94,18 +97,18 @@ def test_known_values(kind: str, request: pytest.FixtureRequest) -> None:
     checkpoint, _ = request.getfixturevalue(kind)
     hypotheses = ["the cat sat .", "", "the dog", "a mat"]
     references = [["the cat sat ."], ["the dog"], ["", " "], ["the dog ran", "a mat"]]
-    measured = bertscore.score(hypotheses, references, checkpoint, 2)
+    measured = bertscore.score_texts(hypotheses, references, checkpoint, 2)
     assert measured.segments["bertscore"] == pytest.approx([1, 0, 0, 1], abs=1e-6)
     assert measured.value == pytest.approx(0.5, abs=1e-6)
-    blank = bertscore.score(["the dog"], [["the cat", ""]], checkpoint, 2)
-    assert blank.value == bertscore.score(["the dog"], [["the cat"]], checkpoint, 2).value > 0
+    blank = bertscore.score_texts(["the dog"], [["the cat", ""]], checkpoint, 2)
+    assert blank.value == bertscore.score_texts(["the dog"], [["the cat"]], checkpoint, 2).value > 0
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_batches_change_nothing_and_runs_repeat(kind: str, request: pytest.FixtureRequest) -> None:
     checkpoint, _ = request.getfixturevalue(kind)
     one, four, again = (
-        bertscore.score(HYPOTHESES, REFERENCES, checkpoint, 2, batch=batch) for batch in (1, 4, 4)
+        bertscore.score_texts(HYPOTHESES, REFERENCES, checkpoint, 2, batch=batch) for batch in (1, 4, 4)
     )
     assert one.segments["bertscore"] == pytest.approx(four.segments["bertscore"], abs=1e-6)
     assert four == again
@@ -119,16 +122,16 @@ def test_longer_texts_are_cut_where_the_model_ends(
     text = "x y " * 100 if kind == "bert" else "x" * 200
     kept = "x y " * (inner // 2) if kind == "bert" else "x" * (inner - 1)  # and the blank before it
     full, cut, shorter = (
-        bertscore.score([it], [["the cat"]], checkpoint, 2) for it in (text, kept, kept.strip()[:-1])
+        bertscore.score_texts([it], [["the cat"]], checkpoint, 2) for it in (text, kept, kept.strip()[:-1])
     )
     assert full.value == cut.value != shorter.value
-    assert "max-tokens:64,cut" in full.signature
+    assert "max-tokens:64,cut" in format_signature(full.signature)
 
 
 def test_awkward_texts_and_a_million_characters(bert: tuple[Checkpoint, Any]) -> None:
     texts = [*AWKWARD, "a cat " * 166_667, "z" * 1_000_000]
     references = [["the cat", "", "\r\n"]] * len(texts)
-    measured = bertscore.score(texts, references, bert[0], 2)
+    measured = bertscore.score_texts(texts, references, bert[0], 2)
     assert all(-1 <= value <= 1.000001 for value in measured.segments["bertscore"])
     assert measured.segments["bertscore"][:2] == [0, 0]
 
@@ -139,7 +142,9 @@ def test_dart_lower_cases_splits_and_takes_three_references(
     write_roberta(tmp_path / "roberta-large", layers=17)
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     state = torch.random.get_rng_state()
-    measured = bertscore.dart(["It's MAT-1.", "The dog"], [["it ' s mat - 1 ."], ["a", "b", "c", "the dog"]])
+    measured = bertscore.score_dart(
+        ["It's MAT-1.", "The dog"], [["it ' s mat - 1 ."], ["a", "b", "c", "the dog"]]
+    )
     assert torch.equal(state, torch.random.get_rng_state())
     first, second = measured.segments["bertscore"]
     assert first == pytest.approx(1, abs=1e-6) and second < first - 1e-5
@@ -149,7 +154,7 @@ def test_dart_lower_cases_splits_and_takes_three_references(
         for name in ("model.safetensors", "tokenizer.json")
     )
     for part in ("model:roberta-large", "layer:17", f"weights:{weights}", f"tokenizer:{words}", "idf:no"):
-        assert part in measured.signature.split("|")
+        assert part in format_signature(measured.signature).split("|")
 
 
 # --- finding the weights -----------------------------------------------------------------------------
@@ -159,7 +164,7 @@ def test_absent_weights_say_where_they_were_looked_for() -> None:
     with pytest.raises(
         UnavailableError, match=r"BENCH_MODELS is not set; hub FacebookAI/roberta-large@722cf37b"
     ):
-        bertscore.dart(["x"], [["x"]])
+        bertscore.score_dart(["x"], [["x"]])
 
 
 def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -181,7 +186,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     for again in (False, True):
         with pytest.raises(UnavailableError, match="does not answer: no route") as caught:
-            _neural.locate("roberta-large", bertscore.PINNED)
+            _neural.locate_checkpoint("roberta-large", bertscore.PINNED)
         assert ("not tried again" in str(caught.value)) == again
         assert f"no folder {tmp_path}" in str(caught.value) and "hf download" in str(caught.value)
     assert asked == [(constants.ENDPOINT, _neural.PROBE_SECONDS)]
@@ -190,9 +195,9 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
 def test_the_cache_serves_and_half_a_cache_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("bench.system.hub.fetch_snapshot", lambda pinned, allow_download: tmp_path)
     with pytest.raises(UnavailableError, match="HF_HUB_OFFLINE"):
-        _neural.locate("roberta-large", bertscore.PINNED)
+        _neural.locate_checkpoint("roberta-large", bertscore.PINNED)
     (tmp_path / "model.safetensors").touch()
-    assert _neural.locate("roberta-large", bertscore.PINNED).path == tmp_path
+    assert _neural.locate_checkpoint("roberta-large", bertscore.PINNED).path == tmp_path
 
 
 def test_unusable_checkpoints_are_refused_with_the_reason(
@@ -200,7 +205,7 @@ def test_unusable_checkpoints_are_refused_with_the_reason(
 ) -> None:
     def refused(name: str, reason: str, layer: int = 2) -> None:
         with pytest.raises(UnavailableError, match=reason):
-            bertscore.score(["a"], [["a"]], Checkpoint(name, tmp_path / name), layer)
+            bertscore.score_texts(["a"], [["a"]], Checkpoint(name, tmp_path / name), layer)
 
     def copy(name: str, leave: str = "") -> Path:
         (tmp_path / name).mkdir()
@@ -246,10 +251,10 @@ def test_a_vocabulary_alone_is_the_same_tokenizer(bert: tuple[Checkpoint, Any]) 
 
 def test_batches_hold_every_row_once_and_bound_the_tokens() -> None:
     lengths = [5, 500, 3, 500, 500, 7] * 10
-    found = list(_neural.batches(lengths, 32))
+    found = list(_neural.make_batches(lengths, 32))
     assert sorted(place for places in found for place in places) == list(range(len(lengths)))
     assert all(len(places) * max(lengths[i] for i in places) <= _neural.TOKENS_AT_ONCE for places in found)
-    assert list(_neural.batches([9000], 4)) == [[0]]
+    assert list(_neural.make_batches([9000], 4)) == [[0]]
 
 
 def test_importing_the_scores_imports_nothing_heavy() -> None:
@@ -271,4 +276,4 @@ def test_a_mini_run_downloads_no_scorer(monkeypatch: pytest.MonkeyPatch) -> None
         hub.allow_downloads(False),
         pytest.raises(UnavailableError, match="mini and --offline runs download no"),
     ):
-        bertscore.dart(["a"], [["a"]])
+        bertscore.score_dart(["a"], [["a"]])

@@ -13,6 +13,7 @@ import torch
 from tiny_encoders import AWKWARD, VOCABULARY, sentences, write_bert
 
 from bench.errors import UnavailableError
+from bench.metric import format_signature
 from bench.metrics import bleurt
 from bench.metrics._neural import Checkpoint
 
@@ -49,17 +50,17 @@ def by_hand(model: Any, reference: str, hypothesis: str) -> float:
 
 def test_equals_bert_and_a_weighted_sum(tiny: tuple[Checkpoint, Any]) -> None:
     checkpoint, model = tiny
-    measured = bleurt.score(HYPOTHESES, REFERENCES, checkpoint)
+    measured = bleurt.score_texts(HYPOTHESES, REFERENCES, checkpoint)
     expected = [by_hand(model, ref, hyp) for ref, hyp in zip(REFERENCES, HYPOTHESES, strict=True)]
     assert measured.segments["bleurt"] == pytest.approx(expected, abs=2e-6)
     assert measured.value == pytest.approx(sum(expected) / len(expected), abs=2e-6)
     assert max(expected) - min(expected) > 0.05
-    swapped = bleurt.score(REFERENCES, HYPOTHESES, checkpoint)
+    swapped = bleurt.score_texts(REFERENCES, HYPOTHESES, checkpoint)
     assert swapped.value != pytest.approx(measured.value, abs=1e-4)
 
 
 def test_batches_change_nothing_and_runs_repeat(tiny: tuple[Checkpoint, Any]) -> None:
-    one, four, again = (bleurt.score(HYPOTHESES, REFERENCES, tiny[0], batch=n) for n in (1, 4, 4))
+    one, four, again = (bleurt.score_texts(HYPOTHESES, REFERENCES, tiny[0], batch=n) for n in (1, 4, 4))
     assert one.segments["bleurt"] == pytest.approx(four.segments["bleurt"], abs=1e-6)
     assert four == again
 
@@ -77,9 +78,9 @@ def test_batches_change_nothing_and_runs_repeat(tiny: tuple[Checkpoint, Any]) ->
 def test_long_pairs_are_cut_from_the_longer_text(
     first: int, second: int, kept: tuple[int, int], tiny: tuple[Checkpoint, Any]
 ) -> None:
-    assert bleurt.cut(first, second, 125) == kept
-    scorer = bleurt.load(tiny[0].path)
-    ids, segments = bleurt.pair(scorer, "a " * first, "b " * second)
+    assert bleurt.cut_lengths(first, second, 125) == kept
+    scorer = bleurt.load_regressor(tiny[0].path)
+    ids, segments = bleurt.encode_pair(scorer, "a " * first, "b " * second)
     assert len(ids) == len(segments) == sum(kept) + 3
     assert ids == [2, *[VOCABULARY.index("a")] * kept[0], 3, *[VOCABULARY.index("b")] * kept[1], 3]
     assert segments == [0] * (kept[0] + 2) + [1] * (kept[1] + 1)
@@ -87,9 +88,9 @@ def test_long_pairs_are_cut_from_the_longer_text(
 
 def test_awkward_texts_and_a_million_characters(tiny: tuple[Checkpoint, Any]) -> None:
     texts = [*AWKWARD, "a cat " * 166_667, "z" * 1_000_000]
-    measured = bleurt.score(texts, ["the cat sat\r\n"] * (len(texts) - 1) + [""], tiny[0])
+    measured = bleurt.score_texts(texts, ["the cat sat\r\n"] * (len(texts) - 1) + [""], tiny[0])
     assert np.isfinite(measured.segments["bleurt"]).all()
-    empty = bleurt.score(["", "the cat"], ["the cat", ""], tiny[0]).segments["bleurt"]
+    empty = bleurt.score_texts(["", "the cat"], ["the cat", ""], tiny[0]).segments["bleurt"]
     assert empty == pytest.approx(
         [by_hand(tiny[1], "the cat", ""), by_hand(tiny[1], "", "the cat")], abs=2e-6
     )
@@ -106,7 +107,7 @@ def test_the_layout_is_that_of_the_bundled_checkpoint() -> None:
         hidden_size=128, intermediate_size=512, num_hidden_layers=2, num_attention_heads=2, vocab_size=30522
     )
     offsets, at = {}, 0
-    for name, shape in sorted(bleurt.variables(config).items()):
+    for name, shape in sorted(bleurt.list_variables(config).items()):
         offsets[name] = at
         at += 4 * int(np.prod(shape))
     assert at == 17_544_196 and len(offsets) == 41
@@ -154,13 +155,13 @@ def test_a_tensorflow_folder_gives_the_same_scores(
 ) -> None:
     folder = write_tensorflow(tiny[1], tmp_path / "tf", counter)
     state = torch.random.get_rng_state()
-    measured = bleurt.score(HYPOTHESES, REFERENCES, Checkpoint("tf", folder))
+    measured = bleurt.score_texts(HYPOTHESES, REFERENCES, Checkpoint("tf", folder))
     assert torch.equal(state, torch.random.get_rng_state())
-    assert measured.segments == bleurt.score(HYPOTHESES, REFERENCES, tiny[0]).segments
+    assert measured.segments == bleurt.score_texts(HYPOTHESES, REFERENCES, tiny[0]).segments
     with (folder / bleurt.VARIABLES).open("ab") as file:
         file.write(b"1234")
     with pytest.raises(UnavailableError, match="bytes; expected"):
-        bleurt.load(folder)
+        bleurt.load_regressor(folder)
 
 
 # --- as DART calls it --------------------------------------------------------------------------------
@@ -180,29 +181,33 @@ def test_dart_takes_the_first_reference_and_only_the_known_checkpoint(
     with pytest.raises(
         UnavailableError, match=r"is not DART's BLEURT checkpoint: .* gives 0.832904, 0.642367"
     ):
-        bleurt.dart(hypotheses, references)
-    known = bleurt.score(bleurt.KNOWN, [bleurt.KNOWN[0]] * 2, Checkpoint("x", folder)).segments["bleurt"]
+        bleurt.score_dart(hypotheses, references)
+    known = bleurt.score_texts(bleurt.KNOWN, [bleurt.KNOWN[0]] * 2, Checkpoint("x", folder)).segments[
+        "bleurt"
+    ]
     monkeypatch.setattr(bleurt, "KNOWN_SCORES", tuple(known))
-    measured = bleurt.dart(hypotheses, references)
-    plain = bleurt.score(
+    measured = bleurt.score_dart(hypotheses, references)
+    plain = bleurt.score_texts(
         ["the cat .", "a dog ' s mat"], ["the dog", "a park ' s mat"], Checkpoint("x", folder)
     )
     assert measured.segments == plain.segments
     for part in ("checkpoint:bleurt-test", "refs:first1", "known-scores:yes", "max-tokens:128,longer-cut"):
-        assert part in measured.signature.split("|")
-    assert re.search(r"\|weights:[0-9a-f]{12}\|tokenizer:[0-9a-f]{12}\|", measured.signature)
+        assert part in format_signature(measured.signature).split("|")
+    assert re.search(
+        r"\|weights:[0-9a-f]{12}\|tokenizer:[0-9a-f]{12}\|", format_signature(measured.signature)
+    )
 
 
 def test_absent_or_broken_checkpoints_say_what_to_do(
     tiny: tuple[Checkpoint, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UnavailableError, match=r"BENCH_MODELS is not set.*test_checkpoint.*DIR/bleurt-test"):
-        bleurt.dart(["x"], [["x"]])
+        bleurt.score_dart(["x"], [["x"]])
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     folder = write_tensorflow(tiny[1], tmp_path / "bleurt-test")
     (folder / "bert_config.json").write_text("{")
     with pytest.raises(UnavailableError, match=r"bert_config.json: not a model configuration"):
-        bleurt.dart(["x"], [["x"]])
+        bleurt.score_dart(["x"], [["x"]])
     write_bert(tmp_path / "headless", layers=2, positions=128)
     with pytest.raises(UnavailableError, match=r"tensors are missing .* the first bert.pooler"):
-        bleurt.load(tmp_path / "headless")
+        bleurt.load_regressor(tmp_path / "headless")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from real_outputs import E2E, read
 
+from bench.metric import format_signature
 from bench.metrics import nist
 
 OUTPUTS = [
@@ -84,39 +85,41 @@ def test_both_count_what_the_definition_says(seed: int) -> None:
     overall = short(words, sum(map(sum, lengths)) / (sum(map(len, lengths)) / len(lengths)))
     assert per_item < 1
     assert per_item != overall
-    value = nist.pymteval(hypotheses, references).value
+    value = nist.score_pymteval(hypotheses, references).value
     assert value == pytest.approx(plain(outputs, wanted, per_item), abs=1e-12)
-    value = nist.mteval(hypotheses, references).value
+    value = nist.score_mteval(hypotheses, references).value
     assert value == pytest.approx(plain(outputs, wanted, overall), abs=1e-12)
 
 
 def test_the_official_scripts_values() -> None:
-    assert nist.mteval(OUTPUTS, REFERENCES).value == pytest.approx(MTEVAL, abs=1e-12)
-    assert nist.pymteval(OUTPUTS, REFERENCES).value == pytest.approx(PYMTEVAL, abs=1e-12)
+    assert nist.score_mteval(OUTPUTS, REFERENCES).value == pytest.approx(MTEVAL, abs=1e-12)
+    assert nist.score_pymteval(OUTPUTS, REFERENCES).value == pytest.approx(PYMTEVAL, abs=1e-12)
 
 
 def test_perl_takes_a_leading_zero_for_no_word() -> None:
     zeros = [["0 b c d"], ["b 0 b d"]]
     ones = [["1 b c d"], ["b 1 b d"]]
-    perl = [nist.mteval([refs[0] for refs in texts], texts).value for texts in (zeros, ones)]
-    python = [nist.pymteval([refs[0] for refs in texts], texts).value for texts in (zeros, ones)]
+    perl = [nist.score_mteval([refs[0] for refs in texts], texts).value for texts in (zeros, ones)]
+    python = [nist.score_pymteval([refs[0] for refs in texts], texts).value for texts in (zeros, ones)]
     assert perl[0] > perl[1] + 0.1
     assert python[0] == pytest.approx(python[1], abs=1e-12)
 
 
 def test_only_the_python_script_lowers_more_than_ascii() -> None:
     lower, upper = ["ein café war da heute"], ["EIN CAFÉ WAR DA HEUTE"]
-    assert nist.pymteval(upper, [lower]).value == pytest.approx(nist.pymteval(lower, [lower]).value)
-    assert nist.mteval(upper, [lower]).value < nist.mteval(lower, [lower]).value
+    assert nist.score_pymteval(upper, [lower]).value == pytest.approx(
+        nist.score_pymteval(lower, [lower]).value
+    )
+    assert nist.score_mteval(upper, [lower]).value < nist.score_mteval(lower, [lower]).value
 
 
 def test_blank_references_change_nothing() -> None:
     blank = [[*refs, "", "  \n"] for refs in REFERENCES]
-    for scorer in (nist.pymteval, nist.mteval):
+    for scorer in (nist.score_pymteval, nist.score_mteval):
         assert scorer(OUTPUTS, blank).value == scorer(OUTPUTS, REFERENCES).value
 
 
-@pytest.mark.parametrize("scorer", [nist.pymteval, nist.mteval])
+@pytest.mark.parametrize("scorer", [nist.score_pymteval, nist.score_mteval])
 def test_odd_texts_are_scored(scorer: object) -> None:
     assert callable(scorer)
     odd = ["", "\r\n", "nul\x00 half\ud800 cafe\u0301\u2028x", "0", "x" * 1000]
@@ -131,7 +134,10 @@ def test_odd_texts_are_scored(scorer: object) -> None:
 
 
 def test_signatures_tell_them_apart() -> None:
-    one, other = (scorer(OUTPUTS, REFERENCES).signature for scorer in (nist.pymteval, nist.mteval))
+    one, other = (
+        format_signature(scorer(OUTPUTS, REFERENCES).signature)
+        for scorer in (nist.score_pymteval, nist.score_mteval)
+    )
     assert one != other
     assert "like:pymteval|n:5|case:lc|tok:13a|refs:nonblank" in one
     assert "like:mteval-v13a|n:5|case:ascii-lc|tok:13a|refs:nonblank" in other
@@ -140,6 +146,6 @@ def test_signatures_tell_them_apart() -> None:
 @pytest.mark.parametrize("case", E2E)
 def test_real_outputs(case: str, shared: Path) -> None:
     real = read(shared, case)
-    for scorer, name in ((nist.pymteval, "NIST_pymteval"), (nist.mteval, "NIST")):
+    for scorer, name in ((nist.score_pymteval, "NIST_pymteval"), (nist.score_mteval, "NIST")):
         value = scorer(*real.texts).value
         assert value == pytest.approx(real.scores[name]["value"], abs=1e-12)

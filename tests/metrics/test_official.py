@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import metrics
+from bench import registry
 from bench.errors import UserError
 from bench.metrics import _official
 
@@ -55,7 +55,7 @@ def test_another_value_of_bench_java_is_refused_by_every_score_that_has_a_jar(
 ) -> None:
     monkeypatch.setenv("BENCH_JAVA", "yes")
     for name in ("meteor", "rouge_l", "cider"):
-        scorer = metrics.find("e2e", name)
+        scorer = registry.find_metric("e2e", name)
         assert scorer is not None
         with pytest.raises(UserError, match="BENCH_JAVA=yes: expected 1"):
-            scorer(["a"], [["a"]])
+            scorer.score(["a"], [["a"]])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UnavailableError
+from bench.metric import format_signature
 from bench.metrics import _official, _ptb
 from bench.metrics._ptb import lexer, tables
 
@@ -200,10 +201,10 @@ def test_java_is_used_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("BENCH_JAVA", raising=False)
     monkeypatch.setattr(_ptb, "tokenize_java", lambda texts: ["from java"] * len(texts))
     assert _ptb.tokenize_all(["only here"]) == ["only here"]
-    assert "ptb:bench" in _ptb.signature()
+    assert "ptb:bench" in format_signature(_ptb.make_signature())
     monkeypatch.setenv("BENCH_JAVA", "1")
     assert _ptb.tokenize_all(["only here"]) == ["from java"]
-    assert "ptb:jar-2fcb91bb" in _ptb.signature()
+    assert "ptb:jar-2fcb91bb" in format_signature(_ptb.make_signature())
 
 
 def test_without_java_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

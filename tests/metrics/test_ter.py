@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_outputs import DART, WEBNLG, read
 
+from bench.metric import format_signature
 from bench.metrics import ter
 from bench.metrics.ter import edit_path
 from benchmarks.ter import Limits, plain_edits, table
@@ -54,7 +55,7 @@ def numbered(letter: str, count: int) -> str:
         ("The CAT's hat.", ["the cat ' s hat ."], 0, 6),
     ],
 )
-@pytest.mark.parametrize("scorer", [ter.webnlg, ter.dart])
+@pytest.mark.parametrize("scorer", [ter.score_webnlg, ter.score_dart])
 def test_hand_counted(
     scorer: object, hypothesis: str, references: list[str], wanted_edits: int, length: float
 ) -> None:
@@ -65,17 +66,17 @@ def test_hand_counted(
 
 
 def test_the_corpus_value_is_a_ratio_of_sums() -> None:
-    measured = ter.dart(["the dog sat", "a b", ""], [["the cat sat"], ["a b", "a b c d"], ["x"]])
+    measured = ter.score_dart(["the dog sat", "a b", ""], [["the cat sat"], ["a b", "a b c d"], ["x"]])
     assert measured.segments == {"ter_edits": [1, 0, 1], "ter_reflen": [3, 3, 1]}
     assert measured.value == pytest.approx(2 / 7, abs=1e-15)
-    assert "tercom-0.7.25" in measured.signature
-    assert "blank-refs:skipped" in measured.signature
+    assert "tercom-0.7.25" in format_signature(measured.signature)
+    assert "blank-refs:skipped" in format_signature(measured.signature)
 
 
 def test_what_the_tasks_prepare_differently() -> None:
     """WebNLG goes to ASCII and tercom lower-cases what comes of it; DART keeps the letters as they are."""
-    assert ter.webnlg(["cafe 5 mhz"], [["Café 5 ㎒"]]).value == 0
-    assert ter.dart(["cafe"], [["café"]]).value == 1
+    assert ter.score_webnlg(["cafe 5 mhz"], [["Café 5 ㎒"]]).value == 0
+    assert ter.score_dart(["cafe"], [["café"]]).value == 1
 
 
 def test_the_beam_keeps_a_good_start_even_if_it_ends_badly() -> None:
@@ -177,14 +178,14 @@ REFERENCES = ["The cat sat on the mat, and it slept.", "A cat's nap on a mat."]
     ids=["repeated", "just below the limit", "points", "one word", "combining", "nul"],
 )
 def test_a_runaway_output_is_scored(text: str) -> None:
-    for scorer in (ter.webnlg, ter.dart):
+    for scorer in (ter.score_webnlg, ter.score_dart):
         assert scorer([text, "the cat"], [REFERENCES, ["the cat"]]).value > 0
 
 
 @pytest.mark.parametrize("mark", ["\r\n", "\n", "\u2028", "\u0085", "\x1c", "\t", "\u00a0", " \0"])
 def test_no_mark_splits_a_segment(mark: str) -> None:
     """Marks between words are blanks; NUL is a character, but none at the ends of a text."""
-    for scorer in (ter.webnlg, ter.dart):
+    for scorer in (ter.score_webnlg, ter.score_dart):
         measured = scorer([f"the cat{mark}", f"{mark}the cat"], [["the cat"], [f"the cat{mark}", mark]])
         assert list(measured.segments["ter_edits"]) == [0, 0]
 
@@ -192,7 +193,7 @@ def test_no_mark_splits_a_segment(mark: str) -> None:
 @pytest.mark.parametrize("case", [*WEBNLG, *DART])
 def test_every_segment_is_tercoms_on_real_outputs(case: str, shared: Path) -> None:
     real = read(shared, case)
-    scorer = ter.dart if case in DART else ter.webnlg
+    scorer = ter.score_dart if case in DART else ter.score_webnlg
     measured = scorer(*real.texts)
     assert sum(measured.segments["ter_edits"]) == real.scores["TER"]["edits"]
     assert measured.value == pytest.approx(real.scores["TER"]["value"], abs=1e-12)

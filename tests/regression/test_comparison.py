@@ -44,7 +44,7 @@ def shipped(found: dict[str, Any]) -> set[str]:
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     yield
-    golden.outcome.cache_clear()
+    golden.check_scorer.cache_clear()
 
 
 def test_every_task_and_method_is_checked_and_has_values_of_ten_seeds() -> None:
@@ -355,8 +355,8 @@ def test_a_scorer_that_stops_lower_casing_is_caught(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     measure_here("webnlg prefix")
-    monkeypatch.setattr(_preprocess, "webnlg_hypothesis", _preprocess.split_words)
-    golden.outcome.cache_clear()
+    monkeypatch.setattr(_preprocess, "prepare_webnlg_hypothesis", _preprocess.split_words)
+    golden.check_scorer.cache_clear()
     assert "bleu" in moved("webnlg prefix", capsys)
 
 

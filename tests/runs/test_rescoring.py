@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from replaced_scorers import replace_scorer
 
-from bench import metrics
 from bench.cli import main
 from bench.config.request import CommonOptions, expand_requests
 from bench.errors import UnavailableError, UserError
-from bench.metrics import Measured
+from bench.metric import MetricResult
+from bench.metrics import bleu
 from bench.runs import rescoring, runner
 from bench.scoring import golden
 from bench.store.run_dir import RunDir
@@ -26,9 +27,9 @@ QUICK: dict[str, object] = {"limit": 4, "epochs": 1, "batch_size": 2, "max_new_t
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    golden.outcome.cache_clear()
+    golden.check_scorer.cache_clear()
     yield
-    golden.outcome.cache_clear()
+    golden.check_scorer.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,9 @@ def webnlg(store: Store) -> RunDir:
     return folder
 
 
-def renamed(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    found = metrics.bleu.webnlg(hypotheses, references)
-    return replace(found, value=found.value + 1, signature="another")
+def renamed(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+    found = bleu.score_webnlg(hypotheses, references)
+    return replace(found, value=found.value + 1, signature={"another": None})
 
 
 def test_nothing_is_added_where_nothing_changed(store: Store) -> None:
@@ -69,8 +70,8 @@ def test_a_changed_scorer_gives_a_new_record_beside_the_old(
 ) -> None:
     folder = webnlg(store)
     (folder.parameters).unlink()  # neither the model nor the parameters are looked at
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
-    golden.outcome.cache_clear()
+    replace_scorer(monkeypatch, "webnlg", "bleu", renamed)
+    golden.check_scorer.cache_clear()
     outcome = rescoring.rescore_run(folder)
     assert outcome.changed == ["bleu"]
     old, new = folder.records()
@@ -87,8 +88,8 @@ def test_a_changed_scorer_gives_a_new_record_beside_the_old(
 def test_issuing_the_run_again_scores_again_where_a_scorer_changed(
     store: Store, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
-    golden.outcome.cache_clear()
+    replace_scorer(monkeypatch, "webnlg", "bleu", renamed)
+    golden.check_scorer.cache_clear()
     common = CommonOptions(model=str(tiny_model), runs=store.root, given=QUICK)
     [request] = expand_requests(methods="prefix[length=2,hidden=4]", tasks="webnlg", seeds="1", common=common)
     record: Any = runner.run(request)
@@ -123,12 +124,12 @@ def test_runs_are_chosen_by_name_start_or_pattern(store: Store) -> None:
 def test_only_the_named_scores_are_computed_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    def broken(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
         raise AssertionError("was not asked for")
 
     folder = webnlg(store)
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), broken)
+    replace_scorer(monkeypatch, "webnlg", "bleu", renamed)
+    replace_scorer(monkeypatch, "webnlg", "meteor", broken)
     words = ["score", "--run", folder.run_id, "--runs", str(store.root), "--json"]
     assert main([*words, "--metric", "ter"]) == 0
     assert json.loads(capsys.readouterr().out) == [{"run": folder.run_id, "changed": [], "values": {}}]
@@ -147,10 +148,10 @@ def test_only_the_named_scores_are_computed_again(
 def test_a_named_score_that_cannot_be_had_leaves_the_record(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
         raise UnavailableError("no weights here")
 
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "ter"), absent)
+    replace_scorer(monkeypatch, "webnlg", "ter", absent)
     assert main(["score", "--run", "all", "--runs", str(store.root), "--metric", "ter"]) == 1
     said = capsys.readouterr().out
     assert "unknown metric of e2e 'ter'" in said
@@ -161,13 +162,13 @@ def test_a_named_score_that_cannot_be_had_leaves_the_record(
 def test_a_run_without_any_score_fails_the_command(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
         raise UnavailableError("no weights here")
 
     words = ["score", "--run", "webnlg", "--runs", str(store.root)]
     assert main(words) == 0
     for name in ("bleu", "bleu_no_blank", "meteor", "ter"):
-        monkeypatch.setitem(metrics.SCORERS, ("webnlg", name), absent)
+        replace_scorer(monkeypatch, "webnlg", name, absent)
     assert main(words) == 1
     assert "no score: no weights here; the record stays as it is" in capsys.readouterr().out
     assert len(webnlg(store).records()) == 1
@@ -176,13 +177,13 @@ def test_a_run_without_any_score_fails_the_command(
 def test_a_score_that_cannot_be_had_here_stays_as_recorded(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
         raise UnavailableError("no weights here")
 
     folder = webnlg(store)
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), absent)
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "bleu"), renamed)
-    golden.outcome.cache_clear()
+    replace_scorer(monkeypatch, "webnlg", "meteor", absent)
+    replace_scorer(monkeypatch, "webnlg", "bleu", renamed)
+    golden.check_scorer.cache_clear()
     assert rescoring.rescore_run(folder).changed == ["bleu"]
     old, new = folder.records()
     for group, scores in new["scores"].items():

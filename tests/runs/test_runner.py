@@ -15,14 +15,15 @@ from typing import Any
 
 import pytest
 import torch
+from replaced_scorers import replace_scorer
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 from waiting import PATIENCE, wait_until
 
-from bench import metrics
 from bench.cli import main
 from bench.config.request import CommonOptions, expand_requests
 from bench.errors import UserError
+from bench.metric import MetricResult
 from bench.runs import runner, stages
 from bench.scoring import golden
 from bench.store.run_dir import RunDir
@@ -110,7 +111,7 @@ def test_a_failed_score_costs_no_second_training(
         raise RuntimeError("no luck")
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.scoring.evaluation.score", broken)
+        patch.setattr("bench.scoring.evaluation.score_outputs", broken)
         with pytest.raises(RuntimeError, match="no luck"):
             runner.run(request(tmp_path, tiny_model))
     folder = folder_of(tmp_path)
@@ -134,13 +135,13 @@ def test_a_score_that_can_be_computed_by_now_is_added_without_training(
         raise ImportError("not today")
 
     with monkeypatch.context() as patch:
-        patch.setitem(metrics.SCORERS, ("webnlg", "bleu"), broken)
+        replace_scorer(patch, "webnlg", "bleu", broken)
         record = runner.run(request(tmp_path, tiny_model))
         assert record["status"] == "done"
         assert runner.list_failed_scores(record) == ["bleu"]
-    made_up = metrics.Measured(0.5, "made up")
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), lambda hypotheses, references: made_up)
-    golden.outcome.cache_clear()
+    made_up = MetricResult(0.5, {"made up": None})
+    replace_scorer(monkeypatch, "webnlg", "meteor", lambda hypotheses, references: made_up)
+    golden.check_scorer.cache_clear()
     before = folder_of(tmp_path).parameters.stat().st_mtime_ns
     record = runner.run(request(tmp_path, tiny_model))
     assert record["scores"]["all"]["bleu"]["value"] is not None
@@ -150,7 +151,7 @@ def test_a_score_that_can_be_computed_by_now_is_added_without_training(
     assert len(folder_of(tmp_path).records()) == 2
     runner.run(request(tmp_path, tiny_model))
     assert len(folder_of(tmp_path).records()) == 2
-    golden.outcome.cache_clear()
+    golden.check_scorer.cache_clear()
 
 
 @pytest.mark.parametrize("product", ["parameters", "generations"])

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
-from bench import metrics
+import pytest
+from replaced_scorers import replace_scorer
+
+from bench import registry
 from bench.errors import UserError
-from bench.metric import Measured
+from bench.metric import MetricResult
 from bench.registry import get_task
 from bench.scoring import golden
-from bench.scoring.evaluation import score, unanswered
-from bench.task import Item
+from bench.scoring.evaluation import list_missing_scores, make_score_documents, score_outputs
+from bench.scoring.score import ScoreStatus
+from bench.task import Item, Task
 
 ITEMS = [
     Item("1", "s", ("the cat sat on the mat .", "a cat sat on a mat ."), ("all", "seen")),
     Item("2", "s", ("the dog ran to the park today .",), ("all", "unseen")),
 ]
+
+
+def score(task: Task, items: Sequence[Item], outputs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What a record keeps."""
+    return make_score_documents(score_outputs(task, items, outputs))
 
 
 def test_perfect_outputs_score_100_in_every_group() -> None:
@@ -29,8 +40,8 @@ def test_perfect_outputs_score_100_in_every_group() -> None:
 def test_what_is_not_implemented_says_so() -> None:
     scores = score(get_task("dart"), ITEMS, ["x", "y"])
     for name, one in scores["all"].items():
-        assert (one["value"] is None) == ("reason" in one)
-        if metrics.find("dart", name) is None:
+        assert (one["value"] is None) == ("reason" in one) == (one["status"] != ScoreStatus.COMPUTED)
+        if registry.find_metric("dart", name) is None:
             assert one["reason"] == "not implemented yet"
 
 
@@ -42,31 +53,33 @@ def test_a_wrong_number_of_outputs_names_both() -> None:
 def test_an_empty_group_and_a_missing_reference_have_reasons() -> None:
     scores = score(get_task("webnlg"), ITEMS[:1], ["the cat"])
     assert scores["unseen"]["bleu"]["reason"] == "no items in this group"
+    assert scores["unseen"]["bleu"]["status"] == ScoreStatus.EMPTY
     scores = score(get_task("e2e"), [Item("1", "s", ())], ["x"])
     assert "no reference" in scores["all"]["bleu"]["reason"]
+    assert scores["all"]["bleu"]["status"] == ScoreStatus.NO_REFERENCES
 
 
 def test_one_failing_score_does_not_lose_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(hypotheses: object, references: object) -> Measured:
+    def broken(hypotheses: object, references: object) -> MetricResult:
         raise ZeroDivisionError("no luck")
 
-    monkeypatch.setitem(metrics.SCORERS, ("webnlg", "meteor"), broken)
+    replace_scorer(monkeypatch, "webnlg", "meteor", broken)
     scores = score(get_task("webnlg"), ITEMS, ["the cat sat", "the dog ran"])
     assert scores["all"]["meteor"]["reason"] == "failed: ZeroDivisionError: no luck"
+    assert scores["all"]["meteor"]["status"] == ScoreStatus.FAILED
     assert scores["all"]["bleu"]["value"] is not None
     assert "no luck" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("where", ["find", "verdict"])
+@pytest.mark.parametrize(("module", "where"), [(registry, "find_metric"), (golden, "judge_scorer")])
 def test_a_scorer_or_gate_that_cannot_be_had_does_not_lose_the_others(
-    where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    module: ModuleType, where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = metrics if where == "find" else golden
     as_before = getattr(module, where)
 
-    def without_a_module(task: str, metric: str) -> object:
+    def without_a_module(task: object, metric: str) -> object:
         if metric == "meteor":
             raise ModuleNotFoundError("No module named 'nowhere'")
         return as_before(task, metric)
@@ -79,12 +92,13 @@ def test_a_scorer_or_gate_that_cannot_be_had_does_not_lose_the_others(
 
 
 def test_which_absent_scores_are_a_failure() -> None:
-    there, absent = {"value": 1.0}, {"value": None, "reason": "no weights"}
-    broken = {"value": None, "reason": "failed: ZeroDivisionError: no luck"}
-    assert unanswered({"bleu": there, "ter": absent}) == []
-    assert unanswered({"bleu": there, "ter": absent}, ["bleu"]) == []
-    assert unanswered({"bleu": there, "ter": absent}, ["bleu", "ter"]) == ["ter"]
-    assert unanswered({"bleu": there, "ter": absent, "nist": broken}) == ["nist"]
-    assert unanswered({"bleu": absent, "ter": absent}) == ["bleu", "ter"]
-    assert unanswered({"bleu": absent, "ter": absent}, some_lack_references=True) == []
-    assert unanswered({"bleu": absent, "ter": absent}, ["ter"], some_lack_references=True) == ["ter"]
+    there = {"value": 1.0, "status": ScoreStatus.COMPUTED}
+    absent = {"value": None, "status": ScoreStatus.UNAVAILABLE, "reason": "no weights"}
+    broken = {"value": None, "status": "failed", "reason": "failed: ZeroDivisionError: no luck"}
+    assert list_missing_scores({"bleu": there, "ter": absent}) == []
+    assert list_missing_scores({"bleu": there, "ter": absent}, ["bleu"]) == []
+    assert list_missing_scores({"bleu": there, "ter": absent}, ["bleu", "ter"]) == ["ter"]
+    assert list_missing_scores({"bleu": there, "ter": absent, "nist": broken}) == ["nist"]
+    assert list_missing_scores({"bleu": absent, "ter": absent}) == ["bleu", "ter"]
+    assert list_missing_scores({"bleu": absent, "ter": absent}, some_lack_references=True) == []
+    assert list_missing_scores({"bleu": absent, "ter": absent}, ["ter"], some_lack_references=True) == ["ter"]

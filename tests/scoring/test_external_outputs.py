@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import DataError, UserError
-from bench.scoring.external_outputs import read_pairs, read_predictions, text_lines
+from bench.scoring.external_outputs import read_lines, read_pairs, read_predictions
 
 GROUPS = ("all", "seen", "unseen")
 
@@ -75,7 +75,7 @@ def test_damaged_files_say_what_is_wrong(tmp_path: Path) -> None:
 def test_lines_end_with_lf_or_crlf_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_bytes("\ufeffone\r\ntwo\u2028still two\x0b\r\n\r\nfour".encode())
-    assert text_lines(path) == ["one", "two\u2028still two\x0b", "", "four"]
+    assert read_lines(path) == ["one", "two\u2028still two\x0b", "", "four"]
 
 
 def test_a_wrong_number_of_lines_says_both(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_text_that_is_not_utf8_is_placed(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_bytes("fine\ncaf\xe9\n".encode("latin1"))
     with pytest.raises(DataError, match=r"line 2: byte 4 is not UTF-8"):
-        text_lines(path)
+        read_lines(path)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -99,7 +99,7 @@ def test_what_is_written_is_read(tmp_path: Path, lines: list[str]) -> None:
     path = tmp_path / "out.txt"
     path.write_bytes("".join(line + "\n" for line in lines).encode())
     expected = [line.removeprefix("\ufeff") if index == 0 else line for index, line in enumerate(lines)]
-    assert text_lines(path) == expected
+    assert read_lines(path) == expected
 
 
 def test_a_name_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_standard_input_is_called_by_its_name(
 def test_predictions_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\r\n\xff\n")))
     with pytest.raises(DataError, match="standard input, line 2: byte 1 is not UTF-8"):
-        text_lines(Path("-"))
+        read_lines(Path("-"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\n")))
     with pytest.raises(UserError, match="standard input has 2 lines"):
         read_predictions(Path("-"), 3, "e2e test")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bench.metrics import Score
 from bench.registry import get_task
 from bench.scoring import evaluation
-from bench.scoring.evaluation import score_all
+from bench.scoring.evaluation import score_outputs
 from bench.scoring.external_outputs import read_pairs
+from bench.scoring.score import Score
 
 OURS = {  # the scripts' names -> ours, and what ours is multiplied by
     "BLEU": ("bleu", 1),
@@ -62,9 +62,9 @@ PROVEN = {  # how many official values each case must be compared with, so that 
 def scored(folder: Path, case: str) -> dict[str, dict[str, Score]]:
     task, _ = CASES[case]
     proven = {name for name, _ in OURS.values()}
-    only = [name for name in evaluation.names(get_task(task)) if name in proven]
+    only = [name for name in evaluation.choose_metrics(get_task(task)) if name in proven]
     items, outputs = read_pairs(folder / "cases" / f"{case}.jsonl.gz", task, get_task(task).groups)
-    return score_all(get_task(task), items, outputs, only)
+    return score_outputs(get_task(task), items, outputs, only)
 
 
 def document(folder: Path) -> Any:

@@ -12,7 +12,7 @@ from bench.config.comparability import IncomparableKind
 from bench.config.run_key import compute_record_key
 from bench.config.settings import SettingLayer
 from bench.errors import FailureKind
-from bench.metric import GateStatus, ScoreStatus
+from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store.record import RunStatus, build_schema, parse_record
 
 ROOT = Path(__file__).resolve().parents[2]

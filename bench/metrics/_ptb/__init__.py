@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UnavailableError
+from bench.metric import Signature
 from bench.metrics import _official
 from bench.metrics._ptb import lexer
 
@@ -49,10 +50,10 @@ def tokenize_all(texts: Sequence[str]) -> list[str]:
     return list(_all(tuple(texts), _official.asked_for()))
 
 
-def signature() -> str:
+def make_signature() -> Signature:
     """What made the tokens, for the signatures of scores."""
     made = f"jar-{SHA256[:8]}" if _official.asked_for() else f"bench-{VERSION}"
-    return f"case:lc|tok:ptb-corenlp-3.4.1-nopunct|ptb:{made}"
+    return {"case": "lc", "tok": "ptb-corenlp-3.4.1-nopunct", "ptb": made}
 
 
 def tokenize_java(texts: Sequence[str]) -> list[str]:

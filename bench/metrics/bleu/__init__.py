@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from bench.metric import Measured
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _preprocess
 
 MAX_REFERENCES = 3
@@ -13,7 +14,7 @@ BLANK_COUNTS, BLANK_OMITTED = "length0", "omitted"
 """What a missing reference is: one of length 0, as for the official script, or none."""
 
 
-def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """E2E: mteval-v13a tokenisation, case-insensitive, closest reference length, all references.
 
     Blank references are none here, as in the official script, which pads with them. Unlike that perl
@@ -22,52 +23,56 @@ def mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Me
     from bench.metrics.bleu.counting import CountingBLEU
 
     metric = CountingBLEU(lowercase=True, force=True)
-    streams = columns([without_blanks(refs) for refs in references], fill=None)
+    streams = make_streams([drop_blanks(refs) for refs in references], fill=None)
     score = metric.corpus_score([text.strip() for text in hypotheses], streams)
-    return Measured(float(score.score), f"{metric.get_signature()}|blank-refs:omitted", metric.segments)
+    signature = {**describe_sacrebleu(metric), "blank-refs": BLANK_OMITTED}
+    return MetricResult(float(score.score), signature, metric.segments)
 
 
-def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """WebNLG 2017: multi-bleu -lc on transliterated text, split at non-word characters."""
-    return webnlg_bleu(hypotheses, references, BLANK_COUNTS)
+    return _score_webnlg(hypotheses, references, BLANK_COUNTS)
 
 
-def webnlg_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """As ``webnlg``, but a missing reference is none: the brevity penalty as BLEU defines it."""
-    return webnlg_bleu(hypotheses, references, BLANK_OMITTED)
+def score_webnlg_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+    """As ``score_webnlg``, but a missing reference is none: the brevity penalty as BLEU defines it."""
+    return _score_webnlg(hypotheses, references, BLANK_OMITTED)
 
 
-def webnlg_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> Measured:
-    return multi_bleu(
-        [_preprocess.webnlg_hypothesis(text) for text in hypotheses],
-        [[_preprocess.webnlg_reference(text) for text in refs[:MAX_REFERENCES]] for refs in references],
-        "lower|ascii:text-unidecode|split:nonword",
+def _score_webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> MetricResult:
+    return _score_multi_bleu(
+        [_preprocess.prepare_webnlg_hypothesis(text) for text in hypotheses],
+        [
+            [_preprocess.prepare_webnlg_reference(text) for text in refs[:MAX_REFERENCES]]
+            for refs in references
+        ],
+        {"lower": None, "ascii": "text-unidecode", "split": "nonword"},
         blank,
     )
 
 
-def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """DART: multi-bleu on lower-cased text, split at non-word characters, nothing transliterated."""
-    return dart_bleu(hypotheses, references, BLANK_COUNTS)
+    return _score_dart(hypotheses, references, BLANK_COUNTS)
 
 
-def dart_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
-    """As ``dart``, but a missing reference is none: the brevity penalty as BLEU defines it."""
-    return dart_bleu(hypotheses, references, BLANK_OMITTED)
+def score_dart_no_blank(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+    """As ``score_dart``, but a missing reference is none: the brevity penalty as BLEU defines it."""
+    return _score_dart(hypotheses, references, BLANK_OMITTED)
 
 
-def dart_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> Measured:
-    return multi_bleu(
-        [_preprocess.dart(text) for text in hypotheses],
-        [[_preprocess.dart(text) for text in refs[:MAX_REFERENCES]] for refs in references],
-        "lower|split:nonword",
+def _score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]], blank: str) -> MetricResult:
+    return _score_multi_bleu(
+        [_preprocess.prepare_dart(text) for text in hypotheses],
+        [[_preprocess.prepare_dart(text) for text in refs[:MAX_REFERENCES]] for refs in references],
+        {"lower": None, "split": "nonword"},
         blank,
     )
 
 
-def multi_bleu(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], notes: str, blank: str
-) -> Measured:
+def _score_multi_bleu(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], preparation: Signature, blank: str
+) -> MetricResult:
     """multi-bleu.perl on prepared texts, at most three references each.
 
     There a missing second or third reference is an empty line and counts as a reference of length 0,
@@ -78,22 +83,55 @@ def multi_bleu(
 
     metric = CountingBLEU(tokenize="none", force=True, smooth_method="none")
     if blank == BLANK_COUNTS:
-        streams = columns(references, fill="", width=MAX_REFERENCES)
+        streams = make_streams(references, fill="", width=MAX_REFERENCES)
     else:
-        streams = columns([without_blanks(refs) for refs in references], fill=None)
+        streams = make_streams([drop_blanks(refs) for refs in references], fill=None)
     score = metric.corpus_score(list(hypotheses), streams)
-    signature = f"{metric.get_signature()}|{notes}|refs:first3|blank-refs:{blank}"
-    return Measured(float(score.score), signature, metric.segments)
+    signature = {**describe_sacrebleu(metric), **preparation, "refs": "first3", "blank-refs": blank}
+    return MetricResult(float(score.score), signature, metric.segments)
 
 
-def without_blanks(references: Sequence[str]) -> list[str]:
+def drop_blanks(references: Sequence[str]) -> list[str]:
     """The references that say something; one empty one where none does, for sacrebleu needs one."""
     return [text for text in references if text.strip()] or [""]
 
 
-def columns(
+def make_streams(
     references: Sequence[Sequence[str]], fill: str | None, width: int | None = None
 ) -> list[list[str | None]]:
     """References per item as sacrebleu's streams; rows with fewer references are filled up."""
     width = width or max(len(refs) for refs in references)
     return [[refs[i] if i < len(refs) else fill for refs in references] for i in range(width)]
+
+
+def describe_sacrebleu(metric: Any) -> dict[str, Any]:
+    """sacrebleu's own signature of the metric as it was last used; as it prints it, the version comes last."""
+    entries: dict[str, Any] = {
+        key: value for key, value in metric.get_signature().info.items() if value is not None
+    }
+    version = entries.pop("version")
+    return {**entries, "version": version}
+
+
+class Bleu(PipelineMetric):
+    """BLEU as each task's official script counts it; elsewhere as mteval-v13a does."""
+
+    name = "bleu"
+    summary = "corpus BLEU by sacrebleu, as the task's official script calls it; 0 to 100"
+    requirements = Requirements(packages=("sacrebleu",))
+    pipelines: ClassVar[Mapping[str, Scorer]] = {
+        "e2e": score_mteval,
+        "webnlg": score_webnlg,
+        "dart": score_dart,
+    }
+    usual = "e2e"
+
+
+class BleuWithoutBlanks(PipelineMetric):
+    """BLEU as published defines its brevity penalty, beside what the official scripts make of it."""
+
+    name = "bleu_no_blank"
+    summary = "BLEU where a missing reference is none, not one of length 0; 0 to 100"
+    requirements = Requirements(packages=("sacrebleu",))
+    reported_for = ("webnlg", "dart")
+    pipelines: ClassVar[Mapping[str, Scorer]] = {"webnlg": score_webnlg_no_blank, "dart": score_dart_no_blank}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
-from bench.metric import Measured
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _official, _preprocess
 from bench.metrics.meteor import resources
 from bench.metrics.meteor.alignment import Alignment, align
@@ -21,10 +22,17 @@ from bench.metrics.meteor.text import tokens
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
-SETTINGS = "METEOR|version:1.5|lang:en|norm|task:rank|case:lower"
+SETTINGS: Signature = {
+    "METEOR": None,
+    "version": "1.5",
+    "lang": "en",
+    "norm": None,
+    "task": "rank",
+    "case": "lower",
+}
 
 
-def e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """E2E: on the tokens of coco-caption's Penn Treebank tokeniser, all references.
 
     The texts are tokenised as lines of one file, as the official script does: what follows can decide
@@ -32,39 +40,40 @@ def e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measu
     """
     from bench.metrics import _ptb, coco
 
-    outputs, refs = coco.tokens(hypotheses, references)
+    outputs, refs = coco.tokenize_sides(hypotheses, references)
+    ptb = _ptb.make_signature()
 
     def apart(text: str) -> str:
         return text.replace("|||", "")  # what separates texts in the official protocol
 
-    return measured(
+    return score_prepared(
         [apart(text) for text in outputs],
         [[apart(text) for text in kept] for kept in refs],
-        f"{_ptb.signature()}|refs:all",
+        {**ptb, "case": (str(SETTINGS["case"]), str(ptb["case"])), "refs": "all"},
     )
 
 
-def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """WebNLG 2017: on transliterated lower-case text split at non-word characters, three references."""
-    return measured(
-        [_preprocess.webnlg_hypothesis(text) for text in hypotheses],
-        first_three(references, _preprocess.webnlg_reference),
-        "ascii:text-unidecode|split:nonword|refs:first3",
+    return score_prepared(
+        [_preprocess.prepare_webnlg_hypothesis(text) for text in hypotheses],
+        first_three(references, _preprocess.prepare_webnlg_reference),
+        {"ascii": "text-unidecode", "split": "nonword", "refs": "first3"},
     )
 
 
-def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """DART: on lower-case text split at non-word characters, three references."""
-    return measured(
-        [_preprocess.dart(text) for text in hypotheses],
-        first_three(references, _preprocess.dart),
-        "split:nonword|refs:first3",
+    return score_prepared(
+        [_preprocess.prepare_dart(text) for text in hypotheses],
+        first_three(references, _preprocess.prepare_dart),
+        {"split": "nonword", "refs": "first3"},
     )
 
 
-def plain(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_plain(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """On the texts as they are, all references: what the official program does when nothing is said."""
-    return measured(hypotheses, [present(refs) for refs in references], "refs:all")
+    return score_prepared(hypotheses, [present(refs) for refs in references], {"refs": "all"})
 
 
 def first_three(references: Sequence[Sequence[str]], prepare: Callable[[str], str]) -> list[list[str]]:
@@ -79,14 +88,16 @@ def present(references: Sequence[str]) -> list[str]:
     return [text for text in references if text.strip()] or [""]
 
 
-def measured(hypotheses: Sequence[str], references: Sequence[Sequence[str]], notes: str) -> Measured:
+def score_prepared(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], preparation: Signature
+) -> MetricResult:
     """The score of prepared texts, with a signature that says who computed it from which data."""
     outputs = [one_line(text) for text in hypotheses]
     truths = [[one_line(text) for text in refs] for refs in references]
     use_jar = _official.asked_for()
     value, segments = (meteor_java if use_jar else meteor_here)(outputs, truths)
-    signature = f"{SETTINGS}|{notes}|impl:{'jar' if use_jar else 'bench'}|data:{resources.fingerprint()}"
-    return Measured(value, signature, {"meteor": segments})
+    made: Signature = {"impl": "jar" if use_jar else "bench", "data": resources.fingerprint()}
+    return MetricResult(value, {**SETTINGS, **preparation, **made}, {"meteor": segments})
 
 
 def one_line(text: str) -> str:
@@ -134,3 +145,18 @@ def compared(lexicon: Lexicon, hypothesis: Sentence, reference: Sentence) -> Cou
         return count(hypothesis, reference, Alignment(matches, min(1, len(matches))))
     found = align(lexicon.candidates(hypothesis, reference), len(hypothesis.words))
     return count(hypothesis, reference, found)
+
+
+class Meteor(PipelineMetric):
+    """METEOR as each task's official script calls it; elsewhere on the texts as they are."""
+
+    name = "meteor"
+    summary = "METEOR 1.5 for English, equal to the official program on every segment; 0 to 1"
+    requirements = Requirements(packages=("pycocoevalcap",))
+    pipelines: ClassVar[Mapping[str, Scorer]] = {
+        "e2e": score_e2e,
+        "webnlg": score_webnlg,
+        "dart": score_dart,
+        "plain": score_plain,
+    }
+    usual = "plain"

@@ -1,7 +1,7 @@
 """ROUGE of summaries: the library's, that of the script ROUGE-1.5.5, and the authors' way to average.
 
-All values are F1 from 0 to 1, averaged over the items; segments hold each item's. ``SCORERS`` has them by
-name. Three ways to stem:
+All values are F1 from 0 to 1, averaged over the items; segments hold each item's. There is a class for
+each. Three ways to stem:
 
 - ``rouge1`` ...: the rouge-score library with its stemmer, which is what the authors used
   (``rouge1_original`` ...: averaged as they did, too).
@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.metric import Measured
+from bench.metric import Metric, MetricResult, Requirements, Signature, SignatureValue
 from bench.metrics.rouge import porter
 from bench.metrics.rouge.irregular import base_form, source
 
@@ -38,6 +38,8 @@ STEMMED_FROM = 4
 """Shorter words are left alone, by the library and by the script."""
 RESAMPLES = 1000
 """How many resamples the library's bootstrap takes."""
+SUMMARIES = ("xsum", "xsum-news-to-sports", "xsum-within-news")
+"""The tasks whose outputs are summaries."""
 AUTHORS_BATCH, AUTHORS_SEED = 10, 101
 """The batch size of the authors' evaluation, and their seed for everything."""
 
@@ -46,17 +48,26 @@ Values = tuple[float, float, float]
 """F1 of each of ``KINDS``."""
 
 
-def measured(way: str, kind: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_rouge(
+    way: str, kind: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> MetricResult:
     """One kind of ROUGE, by one of the three ways to get words."""
     rows = all_kinds(way, tuple(hypotheses), tuple(tuple(refs) for refs in references))
     values = [row[KINDS.index(kind)] for row in rows]
     most = max(len(refs) for refs in references)
-    notes = [kind, "measure:f1", "mean:items", "case:lower", "words:a-z0-9(other letters dropped)"]
-    notes += [stemming(way), f"nrefs:{'1' if most == 1 else 'best-f-of-several'}"]
+    signature: dict[str, SignatureValue] = {
+        **describe_implementation(way),
+        kind: None,
+        "measure": "f1",
+        "mean": "items",
+        "case": "lower",
+        "words": "a-z0-9(other letters dropped)",
+        "stem": describe_stemming(way),
+        "nrefs": "1" if most == 1 else "best-f-of-several",
+    }
     if kind == "rougeL":
-        notes.append("sentences:whole-text")
-    signature = "|".join([implementation(way), *notes])
-    return Measured(sum(values) / len(values), signature, {name_of(way, kind): values})
+        signature["sentences"] = "whole-text"
+    return MetricResult(sum(values) / len(values), signature, {name_of(way, kind): values})
 
 
 def name_of(way: str, kind: str) -> str:
@@ -64,13 +75,13 @@ def name_of(way: str, kind: str) -> str:
     return kind if way == LIBRARY else f"{kind}_{way}"
 
 
-def original(
+def score_original(
     kind: str,
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     batch_size: int = AUTHORS_BATCH,
     seed: int = AUTHORS_SEED,
-) -> Measured:
+) -> MetricResult:
     """One kind of the library's, averaged as the authors' evaluation did.
 
     For each batch, in the items' order, the median of 1,000 resampled means, as percent rounded to 4
@@ -84,22 +95,11 @@ def original(
 
     from bench.system.rng import derive
 
-    plain = measured(LIBRARY, kind, hypotheses, references)
+    plain = score_rouge(LIBRARY, kind, hypotheses, references)
     generator = np.random.default_rng(derive(seed, f"rouge/{kind}"))
     value = mean_of_batches(plain.segments[kind], batch_size, generator)
-    mean = f"mean:batches-of-{batch_size}-of-bootstrap-medians(n={RESAMPLES},seed={seed})"
-    return Measured(value, plain.signature.replace("mean:items", mean))
-
-
-SCORERS: dict[str, partial[Measured]] = {
-    **{
-        name_of(way, kind): partial(measured, way, kind)
-        for way in (LIBRARY, SCRIPT_STEMMED, SCRIPT)
-        for kind in KINDS
-    },
-    **{f"{kind}_original": partial(original, kind) for kind in KINDS},
-}
-"""Name -> the scorer of that name: twelve, from hypotheses and the references of each."""
+    mean = f"batches-of-{batch_size}-of-bootstrap-medians(n={RESAMPLES},seed={seed})"
+    return MetricResult(value, {**plain.signature, "mean": mean})
 
 
 def mean_of_batches(values: Sequence[float], batch_size: int, generator: np.random.Generator) -> float:
@@ -119,18 +119,18 @@ def resampled_median(values: np.ndarray, generator: np.random.Generator) -> floa
     return float(np.median(values[chosen].mean(axis=1)))
 
 
-def implementation(way: str) -> str:
+def describe_implementation(way: str) -> Signature:
     """Which program the numbers are those of, and what computed them."""
-    library = f"rouge-score|version:{version('rouge-score')}"
+    library: Signature = {"rouge-score": None, "version": version("rouge-score")}
     options = {SCRIPT_STEMMED: "-m", SCRIPT: "none"}
-    return library if way == LIBRARY else f"as-ROUGE-1.5.5|options:{options[way]}|{library}"
+    return library if way == LIBRARY else {"as-ROUGE-1.5.5": None, "options": options[way], **library}
 
 
-def stemming(way: str) -> str:
-    """The signature's part on stems."""
+def describe_stemming(way: str) -> str:
+    """What the signature says of stems."""
     if way == LIBRARY:
-        return f"stem:nltk-{version('nltk')}-porter(len>3)"
-    return "stem:none" if way == SCRIPT else f"stem:{source()}+porter-155(len>3)"
+        return f"nltk-{version('nltk')}-porter(len>3)"
+    return "none" if way == SCRIPT else f"{source()}+porter-155(len>3)"
 
 
 @lru_cache(maxsize=6)
@@ -228,3 +228,107 @@ def script_stems(text: str) -> list[str]:
 def script_stem(word: str) -> str:
     """A word's base where WordNet lists one, else its stem."""
     return base_form(word) or porter.stem(word)
+
+
+class _Rouge(Metric):
+    """One kind by one way to get words."""
+
+    requirements = Requirements(packages=("rouge-score", "nltk"))
+    kind: ClassVar[str]
+    way: ClassVar[str] = LIBRARY
+
+    def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+        return score_rouge(self.way, self.kind, hypotheses, references)
+
+
+class _OriginalRouge(_Rouge):
+    """One kind of the library's, averaged as the authors did."""
+
+    requirements = Requirements(packages=("rouge-score", "nltk", "numpy"))
+    reported_for = SUMMARIES
+
+    def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+        return score_original(self.kind, hypotheses, references)
+
+
+class _StemmedScriptRouge(_Rouge):
+    requirements = Requirements(packages=("rouge-score", "pycocoevalcap"))
+    reported_for = SUMMARIES
+    way = SCRIPT_STEMMED
+
+
+class _ScriptRouge(_Rouge):
+    requirements = Requirements(packages=("rouge-score",))
+    way = SCRIPT
+
+
+class Rouge1(_Rouge):
+    name = "rouge1"
+    summary = "ROUGE-1 of summaries, F1, as the rouge-score library computes it with its stemmer; 0 to 1"
+    kind = "rouge1"
+
+
+class Rouge2(_Rouge):
+    name = "rouge2"
+    summary = "ROUGE-2 of summaries, F1, as the rouge-score library computes it with its stemmer; 0 to 1"
+    kind = "rouge2"
+
+
+class RougeL(_Rouge):
+    name = "rougeL"
+    summary = "ROUGE-L of summaries, F1, as the rouge-score library computes it with its stemmer; 0 to 1"
+    kind = "rougeL"
+
+
+class OriginalRouge1(_OriginalRouge):
+    name = "rouge1_original"
+    summary = "ROUGE-1 of summaries, F1, averaged over batches' bootstrap medians, as the authors did; 0 to 1"
+    kind = "rouge1"
+
+
+class OriginalRouge2(_OriginalRouge):
+    name = "rouge2_original"
+    summary = "ROUGE-2 of summaries, F1, averaged over batches' bootstrap medians, as the authors did; 0 to 1"
+    kind = "rouge2"
+
+
+class OriginalRougeL(_OriginalRouge):
+    name = "rougeL_original"
+    summary = "ROUGE-L of summaries, F1, averaged over batches' bootstrap medians, as the authors did; 0 to 1"
+    kind = "rougeL"
+
+
+class StemmedScriptRouge1(_StemmedScriptRouge):
+    name = "rouge1_155m"
+    summary = "ROUGE-1 of summaries, F1, as ROUGE-1.5.5 -m prints it; 0 to 1"
+    kind = "rouge1"
+
+
+class StemmedScriptRouge2(_StemmedScriptRouge):
+    name = "rouge2_155m"
+    summary = "ROUGE-2 of summaries, F1, as ROUGE-1.5.5 -m prints it; 0 to 1"
+    kind = "rouge2"
+
+
+class StemmedScriptRougeL(_StemmedScriptRouge):
+    name = "rougeL_155m"
+    summary = "ROUGE-L of summaries, F1, as ROUGE-1.5.5 -m prints it; 0 to 1"
+    kind = "rougeL"
+
+
+class ScriptRouge1(_ScriptRouge):
+    name = "rouge1_155"
+    summary = "ROUGE-1 of summaries, F1, as ROUGE-1.5.5 without -m prints it; 0 to 1"
+    kind = "rouge1"
+
+
+class ScriptRouge2(_ScriptRouge):
+    name = "rouge2_155"
+    summary = "ROUGE-2 of summaries, F1, as ROUGE-1.5.5 without -m prints it; 0 to 1"
+    kind = "rouge2"
+
+
+class ScriptRougeL(_ScriptRouge):
+    name = "rougeL_155"
+    summary = "ROUGE-L of summaries, F1, as ROUGE-1.5.5 without -m prints it; 0 to 1"
+    kind = "rougeL"

@@ -9,10 +9,11 @@ divided by the references' average length.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import ClassVar
 
-from bench.metric import Measured
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _preprocess
 from bench.metrics.ter.edit_path import BEAM, Path, find_path
 
@@ -29,29 +30,31 @@ EDGES = "".join(map(chr, range(33)))
 """What tercom strips from both ends of a text: blanks and control characters."""
 
 
-def webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """WebNLG 2017: transliterated, lower-cased text, split at non-word characters."""
-    return tercom(
+    return score_tercom(
         hypotheses,
         references,
-        _preprocess.webnlg_hypothesis,
-        _preprocess.webnlg_reference,
-        "ascii:text-unidecode|split:nonword",
+        _preprocess.prepare_webnlg_hypothesis,
+        _preprocess.prepare_webnlg_reference,
+        {"ascii": "text-unidecode", "split": "nonword"},
     )
 
 
-def dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Measured:
+def score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """DART: lower-cased text, split at non-word characters, nothing transliterated."""
-    return tercom(hypotheses, references, _preprocess.dart, _preprocess.dart, "split:nonword")
+    return score_tercom(
+        hypotheses, references, _preprocess.prepare_dart, _preprocess.prepare_dart, {"split": "nonword"}
+    )
 
 
-def tercom(
+def score_tercom(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     prepare_hypothesis: Callable[[str], str],
     prepare_reference: Callable[[str], str],
-    notes: str,
-) -> Measured:
+    preparation: Signature,
+) -> MetricResult:
     """All edits divided by the sum of the average reference lengths, with both per segment.
 
     A blank reference is not counted. Where all are blank, every word of the hypothesis is an edit and the
@@ -65,11 +68,18 @@ def tercom(
         edits.append(float(min(edits_between(words, text) for text in wanted or [""])))
         lengths.append(sum(len(text.split()) for text in wanted) / max(1, len(wanted)))
     total, length = math.fsum(edits), math.fsum(lengths)
-    signature = (
-        f"impl:bench|as:tercom-0.7.25|case:lower|{notes}|beam:{BEAM}|shift:{MAX_WORDS}words,{MAX_DISTANCE}far"
-        f"|long:{LONGEST}words-unshifted|refs:first{MAX_REFERENCES},min-edits,mean-length|blank-refs:skipped"
-    )
-    return Measured(
+    signature: Signature = {
+        "impl": "bench",
+        "as": "tercom-0.7.25",
+        "case": "lower",
+        **preparation,
+        "beam": BEAM,
+        "shift": f"{MAX_WORDS}words,{MAX_DISTANCE}far",
+        "long": f"{LONGEST}words-unshifted",
+        "refs": f"first{MAX_REFERENCES},min-edits,mean-length",
+        "blank-refs": "skipped",
+    }
+    return MetricResult(
         # As tercom: without reference words the rate is 1 if there is anything to delete.
         total / length if length else float(total > 0),
         signature,
@@ -79,7 +89,7 @@ def tercom(
 
 def normal(text: str) -> str:
     """Lower-cased words with one blank between them."""
-    return _preprocess.squeeze(text.strip(EDGES).lower())
+    return _preprocess.squeeze_blanks(text.strip(EDGES).lower())
 
 
 @lru_cache(maxsize=50_000)
@@ -203,3 +213,13 @@ def targets(place: Sequence[int], start: int, at: int, length: int) -> Iterator[
             yield after + 1
         elif after > start:
             yield after if after < start + length else after - length + 1
+
+
+class Ter(PipelineMetric):
+    """TER as each task's official script prepares the texts; elsewhere as DART's."""
+
+    name = "ter"
+    summary = "translation edit rate with tercom 0.7.25's search for shifts; 0 to 1, or above 1"
+    requirements = Requirements(packages=("rapidfuzz",))
+    pipelines: ClassVar[Mapping[str, Scorer]] = {"webnlg": score_webnlg, "dart": score_dart}
+    usual = "dart"

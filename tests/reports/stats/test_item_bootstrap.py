@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.metrics import Score, find
+from bench import registry
+from bench.scoring.score import Score, ScoreStatus
 from reports.stats.intervals import IntervalOver, make_generator
 from reports.stats.item_bootstrap import (
     CombineRule,
@@ -48,13 +49,13 @@ def rows(seed: int, n: int = 60, noise: float = 0.2) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("task", ["e2e", "webnlg", "dart"])
 def test_bleu_of_the_counts_is_the_scorers(task: str) -> None:
     made = rows(1)
-    scorer = find(task, "bleu")
+    scorer = registry.find_metric(task, "bleu")
     assert scorer is not None
-    measured = scorer([row["output"] for row in made], [row["references"] for row in made])
+    measured = scorer.score([row["output"] for row in made], [row["references"] for row in made])
     items = score_generations(task, "bleu", made)
     assert items.value == pytest.approx(measured.value, abs=1e-9) and not items.note
     part = [row for row in made if "unseen" in row["groups"]]
-    alone = scorer([row["output"] for row in part], [row["references"] for row in part])
+    alone = scorer.score([row["output"] for row in part], [row["references"] for row in part])
     assert score_generations(task, "bleu", made, "unseen").value == pytest.approx(alone.value, abs=1e-9)
 
 
@@ -64,22 +65,22 @@ def test_bleu_of_the_counts_is_the_scorers(task: str) -> None:
     ["", "old", "old town", "nothing here matches", "a river near wood of", "town town town a b c d e"],
 )
 def test_smoothing_and_lengths_are_sacrebleus(task: str, output: str) -> None:
-    scorer = find(task, "bleu")
+    scorer = registry.find_metric(task, "bleu")
     assert scorer is not None
     references = ["a river runs through the old town"]
-    measured = scorer([output], [references])
+    measured = scorer.score([output], [references])
     made = [{"id": "1", "output": output, "references": references, "groups": ["all"]}]
     assert score_generations(task, "bleu", made).value == pytest.approx(measured.value, abs=1e-9)
 
 
 def test_ratios_and_means_of_segments() -> None:
-    ter = Score(0.5, "s", segments={"ter_edits": [1, 3], "ter_reflen": [4, 4]})
+    ter = Score(ScoreStatus.COMPUTED, 0.5, "s", segments={"ter_edits": [1, 3], "ter_reflen": [4, 4]})
     assert make_items("ter", ["1", "2"], ter).value == 0.5
-    meteor = Score(0.41, "s", segments={"meteor": [0.3, 0.5]})
+    meteor = Score(ScoreStatus.COMPUTED, 0.41, "s", segments={"meteor": [0.3, 0.5]})
     found = make_items("meteor", ["1", "2"], meteor)
     assert found.value == pytest.approx(0.4) and "0.41" in found.note
     with pytest.raises(ValueError, match="no values per item"):
-        make_items("nist", ["1"], Score(8.0, "s"))
+        make_items("nist", ["1"], Score(ScoreStatus.COMPUTED, 8.0, "s"))
     with pytest.raises(ValueError, match="reference"):
         score_generations("webnlg", "bleu", [{**rows(1, 1)[0], "references": []}])
 
