@@ -8,16 +8,53 @@ the store or the cluster. ``bench.registry`` discovers the files; see CONTRIBUTI
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from bench.metric import Metric
 
-Protocol = Literal["original", "plain"]
+ProtocolName = Literal["original", "plain"]
+"""``original``: what the authors' code did; ``plain``: today's library defaults."""
+Protocol = ProtocolName
+"""The name that plug-ins import; elsewhere it would hide ``typing.Protocol``."""
+PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
+ScaleName = Literal["mini", "paper"]
+SCALES: tuple[ScaleName, ...] = get_args(ScaleName)
 SPLITS = ("train", "dev", "test")
+"""The splits that every task of the paper has."""
+
+
+class TaskKind(StrEnum):
+    """What is made of what; it decides which kind of backbone a task is run on."""
+
+    TABLE_TO_TEXT = "table-to-text"
+    SUMMARIZATION = "summarization"
+
+
+class DataOrigin(StrEnum):
+    """Which source the files of a task are from."""
+
+    DIRECTORY = "directory"
+    """``--data-dir`` or ``BENCH_DATA``."""
+    PUBLISHER = "publisher"
+    MINI = "mini"
+    """The embedded mini suite."""
+
+
+class DatasetView(StrEnum):
+    """What one row of ``Task.dataset`` is."""
+
+    PAIRS = "pairs"
+    """A training pair: ``source`` and ``target``."""
+    ITEMS = "items"
+    """Something to decode: ``id``, ``source``, ``references``, ``groups``, ``category``, ``facts``."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +101,13 @@ class PublishedFile:
 class Task(ABC):
     """A data set with its parsing, linearisation, grouping and scoring.
 
-    Class attributes are the declaration; the three methods read real files. All are pure with
-    respect to ``root``: same files, same result, no caching, nothing written.
+    Class attributes are the declaration; ``rows`` and ``items`` read real files, and what else reads them rests
+    on these two. All are pure with respect to ``root``: same files, same result, nothing written there.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    kind: ClassVar[Literal["table-to-text", "summarization"]]
+    kind: ClassVar[TaskKind | Literal["table-to-text", "summarization"]]
     folder: ClassVar[str]
     """Folder below the data directory (``e2e``, ``webnlg`` …)."""
     licence: ClassVar[str]
@@ -92,15 +129,45 @@ class Task(ABC):
     """Per scale (``mini``/``paper``): setting -> (value, origin), where the task itself decides one."""
 
     @abstractmethod
-    def rows(self, split: str, root: Path, protocol: Protocol) -> list[Row]:
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """Training pairs of ``split`` in file order; ``root`` is the task's folder.
 
         Raises ``bench.errors.DataError`` naming file, line or entry, and what was expected.
         """
 
     @abstractmethod
-    def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
+    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:
         """Things to decode in ``split`` with their grouped references, in the official order."""
+
+    def iterate_rows(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[Row]:
+        """`rows` one by one. A task with more text than fits in memory overrides this and lists it in `rows`."""
+        yield from self.rows(split, root, protocol)
+
+    def iterate_items(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[Item]:
+        """`items` one by one; see `iterate_rows`."""
+        yield from self.items(split, root, protocol)
+
+    def count(self, split: str, root: Path) -> RowCount:
+        """What is in the files of ``split``; every entry is parsed.
+
+        The texts do not matter for counting, and those of protocol ``plain`` are the cheaper ones.
+        """
+        return RowCount(len(self.rows(split, root, "plain")), len(self.items(split, root, "plain")))
+
+    def dataset(
+        self,
+        split: str,
+        root: Path,
+        protocol: ProtocolName = "original",
+        view: DatasetView | Literal["pairs", "items"] = DatasetView.ITEMS,
+    ) -> Dataset:
+        """``split`` as a ``datasets.Dataset`` in memory, with the features that ``view`` names.
+
+        ``root``: the task's folder, as for `rows`, whose errors it raises.
+        """
+        if DatasetView(view) == DatasetView.PAIRS:
+            return _make_dataset(self.iterate_rows(split, root, protocol), DatasetView.PAIRS)
+        return _make_dataset(self.iterate_items(split, root, protocol), DatasetView.ITEMS)
 
     def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:
         """The groups, besides ``all``, of an item of ``category``; ``place`` is for error messages."""
@@ -121,9 +188,26 @@ class Prepared:
 
     task: Task
     root: Path
-    origin: Literal["directory", "publisher", "mini"]
+    origin: DataOrigin
     fingerprint: str
     """SHA-256 over (relative path, content SHA-256) of every file the used splits read."""
     expected: Mapping[str, RowCount] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Relative path -> content SHA-256 of these files."""
+
+
+def _make_dataset(entries: Iterator[Row] | Iterator[Item], view: DatasetView) -> Dataset:
+    """The entries as a table with one column per field, some thousand Python objects at a time."""
+    from datasets import Dataset, Features, List, Value, concatenate_datasets
+
+    text, texts = Value("string"), List(Value("string"))
+    pairs = {"source": text, "target": text}
+    items = {"id": text, "source": text, "references": texts, "groups": texts, "category": text}
+    features = Features(pairs if view == DatasetView.PAIRS else {**items, "facts": List(texts)})
+    chunks = []
+    while chunk := list(islice(entries, 1_000)):
+        columns = {name: [getattr(entry, name) for entry in chunk] for name in features}
+        chunks.append(Dataset.from_dict(columns, features=features))
+    return concatenate_datasets(
+        chunks or [Dataset.from_dict({name: [] for name in features}, features=features)]
+    )

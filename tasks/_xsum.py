@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from bench.errors import DataError
 from bench.system.progress import say
-from bench.task import Item, Protocol, PublishedFile, Row, RowCount, Task
+from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._xsum_files import URL_LIST, Article, articles, column_files, raw_files, read_urls
 from tasks._xsum_topics import Side, Topic, capped, named, topic_of
 
@@ -59,7 +59,7 @@ ADDRESSES = PublishedFile(
 class XSumTask(Task):
     """The full data set; `Extrapolation` makes two others of it."""
 
-    kind = "summarization"
+    kind = TaskKind.SUMMARIZATION
     folder = "xsum"
     licence = "not stated by the publisher; the articles are the BBC's"
     metrics = ("rouge1", "rouge2", "rougeL")
@@ -77,18 +77,29 @@ class XSumTask(Task):
     read_from: ClassVar = {"train": "train", "dev": "dev", "test": "test"}
     """The published split that each split is made of."""
 
-    def rows(self, split: str, root: Path, protocol: Protocol) -> list[Row]:
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """One row per article, in the published order."""
-        return [
-            Row(_text(one.document, protocol), one.summary) for one, _ in self._chosen(split, root, protocol)
-        ]
+        return list(self.iterate_rows(split, root, protocol))
 
-    def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
+    def iterate_rows(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[Row]:
+        """The rows, one by one: all documents of the train split together are large."""
+        for article, _ in self._select(split, root, protocol):
+            yield Row(_text(article.document, protocol), article.summary)
+
+    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:
         """One item per article, in the published order; its id is the BBC's."""
-        return [
-            Item(one.id, _text(one.document, protocol), (one.summary,), category=named(topic))
-            for one, topic in self._chosen(split, root, protocol)
-        ]
+        return list(self.iterate_items(split, root, protocol))
+
+    def iterate_items(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[Item]:
+        """The items, one by one."""
+        for article, topic in self._select(split, root, protocol):
+            text = _text(article.document, protocol)
+            yield Item(article.id, text, (article.summary,), category=named(topic))
+
+    def count(self, split: str, root: Path) -> RowCount:
+        """The articles under protocol ``plain``: an article is one row and one item."""
+        size = sum(1 for _ in self._select(split, root, "plain"))
+        return RowCount(size, size)
 
     def found(self, split: str, root: Path) -> list[Path]:
         """The files with the articles, and the list of addresses where it is there."""
@@ -101,9 +112,22 @@ class XSumTask(Task):
         """The pinned files, if ``split`` is there in no layout."""
         return [] if self.found(split, root) else list(self.files[split])
 
-    def _chosen(self, split: str, root: Path, protocol: Protocol) -> list[tuple[Article, Topic]]:
-        read = list(self._with_topics(split, root))
-        return read if protocol == "plain" else _not_empty(self.name, split, read)
+    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[Article, Topic]]:
+        """The articles of ``split``, read as they are asked for."""
+        articles_with_topics = self._with_topics(split, root)
+        if protocol == "plain":
+            yield from articles_with_topics
+            return
+        present = empty = 0
+        place = ""
+        for article, topic in articles_with_topics:
+            place = place or article.place
+            if article.document.strip():
+                present += 1
+                yield article, topic
+            else:
+                empty += 1
+        _report_empty(self.name, split, present, empty, place)
 
     def _with_topics(self, split: str, root: Path) -> Iterator[tuple[Article, Topic]]:
         """Every published article; without a known address its topic is empty."""
@@ -144,31 +168,50 @@ class Extrapolation(XSumTask):
             return [] if _url_list(root) else [URL_LIST]
         return [] if raw_files(root, source) else list(self.files[split])
 
-    def _chosen(self, split: str, root: Path, protocol: Protocol) -> list[tuple[Article, Topic]]:
+    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[Article, Topic]]:
         """The articles of the split's side, never empty ones: that belongs to how the splits were made."""
-        read = _not_empty(self.name, split, list(self._with_topics(split, root)))
-        unknown = sum(not topic for _, topic in read)
-        if unknown == len(read):
+        chosen = self._choose_ids(split, root)
+        for article, topic in self._with_topics(split, root):
+            if article.id in chosen:
+                yield article, topic
+
+    def _choose_ids(self, split: str, root: Path) -> set[str]:
+        """The ids of the articles of ``split``; what was left out is reported once."""
+        expected_side: Side = "tested" if split == "test" else "trained"
+        chosen: set[str] = set()
+        present = empty = unknown = 0
+        place = ""
+        for article, topic in self._with_topics(split, root):
+            place = place or article.place
+            if not article.document.strip():
+                empty += 1
+                continue
+            present += 1
+            unknown += not topic
+            if self.side(topic) == expected_side:
+                chosen.add(article.id)
+        _report_empty(self.name, split, present, empty, place)
+        if unknown == present:
             raise DataError(
-                f"{root}: {URL_LIST} has an address with a topic for none of {len(read):,} articles of "
+                f"{root}: {URL_LIST} has an address with a topic for none of {present:,} articles of "
                 f"{self.read_from[split]}; expected the publisher's list"
             )
         if unknown:
             _say_once(
                 f"{self.name} {split}: {unknown:,} articles left out, which have no address with a topic"
             )
-        wanted: Side = "tested" if split == "test" else "trained"
-        chosen = [(one, topic) for one, topic in read if self.side(topic) == wanted]
         if not chosen:
             raise DataError(
                 f"{root}: no article of {self.read_from[split]} has a topic of {self.name} {split}"
             )
         if split != "test":
             return chosen
-        kept = capped((one.id for one, _ in chosen), self.name)
-        if len(kept) < len(chosen):
-            _say_once(f"{self.name} test: {len(kept):,} of {len(chosen):,} articles, drawn with a fixed seed")
-        return [(one, topic) for one, topic in chosen if one.id in kept]
+        drawn = capped(chosen, self.name)
+        if len(drawn) < len(chosen):
+            _say_once(
+                f"{self.name} test: {len(drawn):,} of {len(chosen):,} articles, drawn with a fixed seed"
+            )
+        return drawn
 
 
 def _url_list(root: Path) -> Path | None:
@@ -176,18 +219,17 @@ def _url_list(root: Path) -> Path | None:
     return next((p for p in (root / URL_LIST, root / "XSum-Dataset" / URL_LIST) if p.is_file()), None)
 
 
-def _text(document: str, protocol: Protocol) -> str:
+def _text(document: str, protocol: ProtocolName) -> str:
     joint = "" if protocol == "original" else " "
     return document.replace("\r\n", "\n").replace("\n", joint).strip()
 
 
-def _not_empty(name: str, split: str, read: list[tuple[Article, Topic]]) -> list[tuple[Article, Topic]]:
-    kept = [(one, topic) for one, topic in read if one.document.strip()]
-    if not kept:
-        raise DataError(f"{read[0][0].place}: every document of {name} {split} is empty; expected articles")
-    if left_out := len(read) - len(kept):
-        _say_once(f"{name} {split}: {left_out:,} articles with an empty document left out")
-    return kept
+def _report_empty(name: str, split: str, present: int, empty: int, place: str) -> None:
+    """Say how many articles have an empty document; refuse a split of nothing else."""
+    if not present:
+        raise DataError(f"{place}: every document of {name} {split} is empty; expected articles")
+    if empty:
+        _say_once(f"{name} {split}: {empty:,} articles with an empty document left out")
 
 
 @cache

@@ -20,6 +20,7 @@ from typing import Any
 
 from bench.errors import DataError
 from tasks._read import checked, read_json, read_text
+from tasks._xsum_tables import SMALL_FILE, iterate_generated, iterate_table
 
 URL_LIST = "XSum-WebArxiveUrls-BBCids.txt"
 SPLIT_FILE = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
@@ -120,18 +121,36 @@ def _check_shards(paths: list[Path]) -> None:
 
 
 def _column_rows(path: Path) -> Iterator[Article]:
-    rows = _json_rows(path) if path.suffix in (".jsonl", ".json") else _table_rows(path)
-    for place, row in rows:
-        if not isinstance(row, dict) or any(column not in row for column in COLUMNS):
-            found = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
-            raise DataError(f"{place}: expected the columns {', '.join(COLUMNS)}; found {found or 'none'}")
-        document, summary = (checked(row[c], place, repr(c), True, LIMIT) for c in COLUMNS[:2])
-        name = row["id"] if not isinstance(row["id"], int) or isinstance(row["id"], bool) else str(row["id"])
-        yield Article(checked(name, place, "'id'"), document, summary, None, place)
+    if path.suffix not in (".jsonl", ".json"):
+        rows = enumerate(iterate_table(path, COLUMNS), start=1)
+        yield from (_check_article(row, f"{path}, row {number}") for number, row in rows)
+    elif path.is_file() and path.stat().st_size > SMALL_FILE:
+        for row in iterate_generated(path, _checked_json_rows):
+            yield Article(row["id"], row["document"], row["summary"], None, f"{path}, line {row['line']}")
+    else:
+        for number, row in _json_rows(path):
+            yield _check_article(row, f"{path}, line {number}")
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """One JSON document per line, read line by line: the train split has half a gigabyte."""
+def _check_article(row: Any, place: str) -> Article:
+    """The article in one row of columns; ``place``: for messages."""
+    if not isinstance(row, dict) or any(column not in row for column in COLUMNS):
+        columns = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
+        raise DataError(f"{place}: expected the columns {', '.join(COLUMNS)}; found {columns or 'none'}")
+    document, summary = (checked(row[c], place, repr(c), True, LIMIT) for c in COLUMNS[:2])
+    name = row["id"] if not isinstance(row["id"], int) or isinstance(row["id"], bool) else str(row["id"])
+    return Article(checked(name, place, "'id'"), document, summary, None, place)
+
+
+def _checked_json_rows(path: str) -> Iterator[dict[str, Any]]:
+    """The articles of a file of JSON lines as plain rows, each with the number of its line."""
+    for number, row in _json_rows(Path(path)):
+        article = _check_article(row, f"{path}, line {number}")
+        yield {"id": article.id, "document": article.document, "summary": article.summary, "line": number}
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """One JSON document per line, with the line's number; read line by line: the train split has half a gigabyte."""
     if path.is_dir():
         raise DataError(f"{path}: expected a file, found a directory")
     empty = True
@@ -142,7 +161,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
                 continue
             empty = False
             try:
-                yield place, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                yield number, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except UnicodeDecodeError as error:
                 raise DataError(
                     f"{place}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text"
@@ -151,16 +170,6 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
                 raise DataError(f"{place}: not JSON ({error}); expected one JSON object per line") from None
     if empty:
         raise DataError(f"{path}: the file is empty; expected data")
-
-
-def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    from tasks._xsum_arrow import batches
-
-    number = 0
-    for rows in batches(path, COLUMNS):
-        for row in rows:
-            number += 1
-            yield f"{path}, row {number}", row
 
 
 def _raw_paths(root: Path, split: str) -> Iterator[tuple[str, Path]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.errors import DataError
-from bench.task import Item, Protocol, PublishedFile, Row, RowCount, Task
+from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._read import checked, read_json
 from tasks._triples import Entry, Text, Triple, complete, parts, xml_entries
 
@@ -42,7 +42,7 @@ class Dart(Task):
 
     name = "dart"
     title = "DART v1.1.1"
-    kind = "table-to-text"
+    kind = TaskKind.TABLE_TO_TEXT
     folder = "dart"
     licence = "MIT"
     published = (
@@ -72,13 +72,13 @@ class Dart(Task):
     paper_lengths = (38.8, 27.3)
     instruction = "Write a sentence that expresses these facts from a table:"
 
-    def rows(self, split: str, root: Path, protocol: Protocol) -> list[Row]:
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """One row per annotation, a blank one (test has one) included, as the authors' code does."""
         return [
             Row(linearise(entry), text.text) for entry in self._entries(split, root) for text in entry.texts
         ]
 
-    def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
+    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:
         """One item per entry, in the order of the official reference files; no blank references."""
         return [
             Item(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import DataError
-from bench.task import Item, Protocol, PublishedFile, Row, RowCount, Task
+from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._e2e_text import one_line, tokenise
 from tasks._read import read_csv
 
@@ -34,7 +34,7 @@ class E2E(Task):
 
     name = "e2e"
     title = "E2E NLG Challenge"
-    kind = "table-to-text"
+    kind = TaskKind.TABLE_TO_TEXT
     folder = "e2e"
     licence = "CC BY-SA 4.0"
     published = (
@@ -68,7 +68,7 @@ class E2E(Task):
     paper_lengths = (28.5, 27.8)
     instruction = "Write a description of the restaurant with these properties:"
 
-    def rows(self, split: str, root: Path, protocol: Protocol) -> list[Row]:
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """One row per reference, in file order."""
         sources: dict[tuple[Fact, ...], str] = {}  # a record comes with eight references
         rows = []
@@ -78,7 +78,7 @@ class E2E(Task):
             rows.append(Row(sources[facts], _target(reference, split, protocol)))
         return rows
 
-    def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
+    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:
         """One item per record, in the order of first appearance, with all its references."""
         grouped: dict[tuple[Fact, ...], list[str]] = {}
         for facts, reference in self._lines(split, root):
@@ -124,12 +124,12 @@ def parse_mr(record: str, place: str) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def linearise(facts: tuple[Fact, ...], split: str, protocol: Protocol) -> str:
+def linearise(facts: tuple[Fact, ...], split: str, protocol: ProtocolName) -> str:
     """The record as one line."""
     return " | ".join(
         f"{RENAMED.get(key, key)} : {_target(value, split, protocol).strip()}" for key, value in facts
     )
 
 
-def _target(text: str, split: str, protocol: Protocol) -> str:
+def _target(text: str, split: str, protocol: ProtocolName) -> str:
     return tokenise(text, split) if protocol == "original" else one_line(text)

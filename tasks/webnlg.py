@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import DataError, UnknownNameError
-from bench.task import Item, Protocol, Row, RowCount, Task
+from bench.task import Item, ProtocolName, Row, RowCount, Task, TaskKind
 from tasks._triples import Entry, parts, xml_entries
 from tasks._webnlg_files import published_files
 
@@ -53,7 +53,7 @@ class WebNLG(Task):
 
     name = "webnlg"
     title = "WebNLG 2017 challenge"
-    kind = "table-to-text"
+    kind = TaskKind.TABLE_TO_TEXT
     folder = "webnlg"
     licence = "CC BY-NC-SA 4.0"
     published = published_files()
@@ -72,7 +72,7 @@ class WebNLG(Task):
     paper_lengths = (49.6, 30.7)
     instruction = "Write a text that expresses these facts:"
 
-    def rows(self, split: str, root: Path, protocol: Protocol) -> list[Row]:
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """One row per text, ``good`` ones only in train and dev; the same in both protocols."""
         return [
             Row(linearise(entry), text.text)
@@ -81,7 +81,7 @@ class WebNLG(Task):
             if split == "test" or text.comment == "good"
         ]
 
-    def items(self, split: str, root: Path, protocol: Protocol) -> list[Item]:
+    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:
         """One item per entry, in the order of the Ids in test, of the file names elsewhere."""
         return [
             Item(

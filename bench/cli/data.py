@@ -114,7 +114,7 @@ def stats_(
     except UnavailableError as error:
         click.echo(f"bench: {error}; lengths are left out", err=True)
         words = None
-    documents = [stats(one, words, protocol) for one in found]  # type: ignore[arg-type]  # checked
+    documents = [stats(one, words, protocol) for one in found]
     if as_json:
         print_json(documents if len(documents) > 1 else documents[0])
         return

@@ -25,7 +25,7 @@ from bench.data.dataset import prepare
 from bench.errors import UnknownNameError, UserError
 from bench.method import Method, Settings
 from bench.models.catalogue import FITS, MODELS, Located, kind_of_model, locate
-from bench.task import Prepared, Protocol, Task
+from bench.task import Prepared, ProtocolName, Task
 
 DEFAULT_MODEL = {
     "table-to-text": {"mini": "mini-gpt2", "paper": "gpt2-medium"},
@@ -40,7 +40,7 @@ class CommonOptions:
 
     model: str | None = None
     scale: str = "mini"
-    protocol: Protocol = "original"
+    protocol: ProtocolName = "original"
     data_dir: Path | None = None
     runs: Path = Path("runs")
     offline: bool = False

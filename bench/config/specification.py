@@ -18,10 +18,10 @@ from bench.errors import UserError
 from bench.method import DECODER_ONLY, Method, Settings
 from bench.system.files import sha256_text
 from bench.system.json_files import canonical_json
-from bench.task import Protocol, Task
+from bench.task import PROTOCOLS as PROTOCOLS
+from bench.task import SCALES as SCALES
+from bench.task import ProtocolName, Task
 
-SCALES = ("mini", "paper")
-PROTOCOLS = ("original", "plain")
 FORMAT = 2
 """Raised when the meaning of a specification changes, so that old runs are not taken for new ones."""
 
@@ -36,7 +36,7 @@ class RunSpec:
     model: str
     model_fingerprint: str
     scale: str
-    protocol: Protocol
+    protocol: ProtocolName
     seed: int
     settings: Mapping[str, Setting]
     data_origin: str
@@ -176,7 +176,7 @@ def resolve_run_settings(
     typed: Mapping[str, object],
     model: str,
     scale: str,
-    protocol: Protocol,
+    protocol: ProtocolName,
     kind: str = DECODER_ONLY,
     preset: Settings = MappingProxyType({}),
 ) -> ResolvedSettings:
@@ -227,7 +227,7 @@ def make_spec(
     model: str,
     model_fingerprint: str,
     scale: str,
-    protocol: Protocol,
+    protocol: ProtocolName,
     seed: int,
     data_origin: str,
     data_fingerprint: str,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from bench.data.sources import find, missing_files, published_for
 from bench.errors import DataError, UnavailableError, UnknownNameError
 from bench.system.files import sha256_file
 from bench.system.progress import say
-from bench.task import SPLITS, Item, Prepared, Protocol, Row, RowCount, Task
+from bench.task import SPLITS, DataOrigin, Item, Prepared, ProtocolName, Row, RowCount, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -61,9 +61,9 @@ def found(
     for split in splits:
         check_split(task, split)
     root, origin = find(task, data_dir, allow_download, scale, splits)
-    expected = mini_rows(task) if origin == "mini" else task.expected
+    expected = mini_rows(task) if origin == DataOrigin.MINI else task.expected
     hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
-    if origin == "publisher":
+    if origin == DataOrigin.PUBLISHER:
         check_published(task, root, hashes)
     return Prepared(task, root, origin, fingerprint(hashes), expected, hashes)
 
@@ -82,7 +82,7 @@ def look(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepa
             "--scale paper fetches them, --data-dir DIR reads them from elsewhere"
         )
     hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
-    expected = mini_rows(task) if origin == "mini" else task.expected
+    expected = mini_rows(task) if origin == DataOrigin.MINI else task.expected
     return Prepared(task, root, origin, fingerprint(hashes), expected, hashes)
 
 
@@ -133,8 +133,8 @@ def check_published(task: Task, root: Path, hashes: Mapping[str, str]) -> None:
 
 def count(prepared: Prepared, split: str) -> RowCount:
     """What is in the files of ``split``; every entry is parsed."""
-    # The rows' texts do not matter for counting, and those of `plain` are the cheaper ones.
-    return RowCount(len(load_rows(prepared, split, "plain")), len(load_items(prepared, split, "plain")))
+    check_split(prepared.task, split)
+    return prepared.task.count(split, prepared.root)
 
 
 def miscounted(prepared: Prepared, split: str) -> str | None:
@@ -149,13 +149,19 @@ def miscounted(prepared: Prepared, split: str) -> str | None:
     )
 
 
-def load_rows(prepared: Prepared, split: str, protocol: Protocol = "original") -> list[Row]:
+def load_rows(prepared: Prepared, split: str, protocol: ProtocolName = "original") -> list[Row]:
     """The training pairs of any split; the caller says which one it trains on."""
     check_split(prepared.task, split)
     return prepared.task.rows(split, prepared.root, protocol)
 
 
-def load_items(prepared: Prepared, split: str, protocol: Protocol = "original") -> list[Item]:
+def iterate_rows(prepared: Prepared, split: str, protocol: ProtocolName = "original") -> Iterator[Row]:
+    """`load_rows` one by one, for splits that are too large for a list."""
+    check_split(prepared.task, split)
+    return prepared.task.iterate_rows(split, prepared.root, protocol)
+
+
+def load_items(prepared: Prepared, split: str, protocol: ProtocolName = "original") -> list[Item]:
     """What there is to decode in any split."""
     check_split(prepared.task, split)
     return prepared.task.items(split, prepared.root, protocol)
@@ -164,7 +170,7 @@ def load_items(prepared: Prepared, split: str, protocol: Protocol = "original") 
 def stats(
     prepared: Prepared,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    protocol: Protocol = "original",
+    protocol: ProtocolName = "original",
     splits: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """Table 1 of these files: sizes and average lengths per split, the paper's and the declared ones.
@@ -173,7 +179,7 @@ def stats(
     """
     task = prepared.task
     # The invented world has lengths of its own; the paper's say nothing about them.
-    source, target = (task.paper_lengths if prepared.origin != "mini" else None) or (None, None)
+    source, target = (task.paper_lengths if prepared.origin != DataOrigin.MINI else None) or (None, None)
     return {
         "task": task.name,
         "title": task.title,
@@ -193,7 +199,7 @@ def _split_stats(
     prepared: Prepared,
     split: str,
     tokenizer: PreTrainedTokenizerBase | None,
-    protocol: Protocol,
+    protocol: ProtocolName,
 ) -> dict[str, Any]:
     missing = missing_files(prepared.task, prepared.root, [split])
     expected = prepared.expected.get(split)
@@ -256,7 +262,9 @@ def verify(prepared: Prepared) -> dict[str, Any]:
     with its hash and status ``unknown``; that alone is no failure.
     """
     task = prepared.task
-    declared = {file.path: file.sha256 for file in task.published} if prepared.origin != "mini" else {}
+    declared = (
+        {file.path: file.sha256 for file in task.published} if prepared.origin != DataOrigin.MINI else {}
+    )
     splits = [split for split in task.files if not task.missing(split, prepared.root)]
     files = []
     for path in files_of(task, prepared.root, splits):

@@ -15,7 +15,10 @@ it would end the text, or move the boundary between source and target. The publi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from bench.errors import DataError, UserError
@@ -25,6 +28,12 @@ if TYPE_CHECKING:
 
 Pair = tuple[list[int], list[int]]
 """Token ids of a source (ending with BOS; framed: EOS) and of its target (ending with EOS)."""
+
+
+BATCH_CHARACTERS = 1 << 19
+"""Characters that the tokenizer is given at once."""
+SAMPLE_TEXTS = 8
+"""Texts whose beginnings tell how many characters a token has."""
 
 
 def separator(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -63,10 +72,11 @@ def encode_pairs(
     sources: Sequence[str],
     targets: Sequence[str],
     room: int | None = None,
+    first_row: int = 1,
 ) -> tuple[list[Pair], int]:
     """Pairs of ids, and how many targets had to be cut to fit in ``room`` positions (see `fit`)."""
     pairs = list(zip(encode_sources(tokenizer, sources), encode_targets(tokenizer, targets), strict=True))
-    return (pairs, 0) if room is None else fit(pairs, room)
+    return (pairs, 0) if room is None else fit(pairs, room, first_row)
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[list[int]]:
@@ -83,17 +93,97 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[li
 def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Ids of the texts as they are, without special tokens; equal texts are tokenised once."""
     distinct = list(dict.fromkeys(texts))
-    if not distinct:
-        return []
-    encoded = tokenizer(
-        distinct,
-        add_special_tokens=False,
-        split_special_tokens=True,
-        return_attention_mask=False,
-        verbose=False,  # too long a text is reported by `fit` or `frame`, not warned of here
-    )["input_ids"]
+    encoded = chain.from_iterable(_tokenize(tokenizer, batch) for batch in _batches(distinct))
     ids = dict(zip(distinct, encoded, strict=True))
     return [ids[text] for text in texts]
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts, at most `BATCH_CHARACTERS` at a time but for a single longer one: a tokenizer's own results
+    take some hundred bytes per token."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        if batch and characters + len(text) > BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text)
+    if batch:
+        yield batch
+
+
+def _tokenize(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    ids: list[list[int]]
+    if not tokenizer.is_fast:
+        # Too long a text is reported by `fit` or `frame`, not warned of here (verbose).
+        options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+        ids = tokenizer(texts, **options, return_attention_mask=False)["input_ids"]
+        return ids
+    # What the call above comes to, without building what else a tokenizer knows of a text (offsets, masks, words).
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    before, backend.encode_special_tokens = backend.encode_special_tokens, True
+    try:
+        return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
+    finally:
+        backend.encode_special_tokens = before
+
+
+def _splits_at_blanks(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether no token reaches over a single blank between two other characters, so that the tokens of a text
+    up to such a blank are the first tokens of the text: GPT-2's byte-level pre-tokenizer, and nothing before it.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or backend.normalizer is not None or backend.pre_tokenizer is None:
+        return False
+    rule = json.loads(backend.pre_tokenizer.__getstate__())
+    special = all(token.special for token in backend.get_added_tokens_decoder().values())
+    return special and rule["type"] == "ByteLevel" and rule.get("use_regex", True)
+
+
+_BLANK = re.compile(r"(?<=\S) (?=\S)")
+
+
+def _first_tokens(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], number: int
+) -> tuple[list[list[int]], list[bool]]:
+    """At most ``number`` ids of each text, and which texts have more; a long text is not tokenised to its end.
+
+    Exactly the ids that tokenising it all and then cutting gives. Where that is certain (`_splits_at_blanks`) only
+    a beginning is tokenised, and twice as much of it where it turns out to be too short.
+    """
+    distinct = list(dict.fromkeys(texts))
+    found: dict[str, tuple[list[int], bool]] = {}
+    can_stop, characters = _splits_at_blanks(tokenizer), _estimate_characters(tokenizer, distinct, number)
+    while distinct:
+        ends = [_beginning(text, characters) if can_stop else len(text) for text in distinct]
+        unfinished = []
+        beginnings = [text[:end] for text, end in zip(distinct, ends, strict=True)]
+        encoded = chain.from_iterable(_tokenize(tokenizer, batch) for batch in _batches(beginnings))
+        for text, end, ids in zip(distinct, ends, encoded, strict=True):
+            if end == len(text):
+                found[text] = ids[:number], len(ids) > number
+            elif len(ids) >= number:  # what follows the blank has a token at least
+                found[text] = ids[:number], True
+            else:
+                unfinished.append(text)
+        distinct, characters = unfinished, 2 * characters
+    return [found[text][0] for text in texts], [found[text][1] for text in texts]
+
+
+def _estimate_characters(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], tokens: int) -> int:
+    """A length of text that probably has ``tokens`` tokens, going by how the first texts begin."""
+    sample = [text[: max(1, tokens)] for text in texts[:SAMPLE_TEXTS]]
+    sample_tokens = sum(map(len, _tokenize(tokenizer, sample)))
+    return 1 + int(1.2 * tokens * sum(map(len, sample)) / max(1, sample_tokens))
+
+
+def _beginning(text: str, characters: int) -> int:
+    """The length of the shortest beginning of at least ``characters`` that ends before a single blank."""
+    blank = _BLANK.search(text, characters)
+    return blank.start() if blank else len(text)
 
 
 def frame(
@@ -109,18 +199,18 @@ def frame(
         raise DataError(
             f"the tokenizer {tokenizer.name_or_path!r} has no <s> and </s>; expected BART's tokenizer"
         )
-    plain = _plain(tokenizer, texts)
-    room = longest - 2
-    return [[first, *ids[:room], last] for ids in plain], [len(ids) > room for ids in plain]
+    plain, cut = _first_tokens(tokenizer, texts, longest - 2)
+    return [[first, *ids, last] for ids in plain], cut
 
 
-def fit(pairs: Sequence[Pair], room: int) -> tuple[list[Pair], int]:
+def fit(pairs: Sequence[Pair], room: int, first_row: int = 1) -> tuple[list[Pair], int]:
     """The pairs cut to ``room`` positions together, and how many lost something (EOS first).
 
     The authors cut the joined sequence from the right at the tokenizer's maximum, 1024; so it is the
     target that gets shorter. They leave no room for the prefix in that; here the caller passes the
     model's positions less the method's own, because GPT-2 has none beyond its last. A source that
     leaves no position for a target cannot be trained on and is refused. No published row comes near.
+    ``first_row``: the number of the first pair, for that message.
     """
     if room < 2:
         raise UserError(
@@ -128,7 +218,7 @@ def fit(pairs: Sequence[Pair], room: int) -> tuple[list[Pair], int]:
         )
     fitted: list[Pair] = []
     cut = 0
-    for number, (source, target) in enumerate(pairs, start=1):
+    for number, (source, target) in enumerate(pairs, start=first_row):
         left = room - len(source)
         if left < 1:
             raise DataError(

@@ -8,28 +8,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from bench import mini
 from bench.errors import UnavailableError, UserError
 from bench.system.cache_dir import cache_root
 from bench.system.download import fetch
 from bench.system.progress import say, track
-from bench.task import PublishedFile, Task
-
-Origin = Literal["directory", "publisher", "mini"]
+from bench.task import DataOrigin, PublishedFile, Task
 
 
 def find(
     task: Task, data_dir: Path | None, allow_download: bool, scale: str, splits: Sequence[str]
-) -> tuple[Path, Origin]:
+) -> tuple[Path, DataOrigin]:
     """The folder that holds every file of ``splits``, and which of the three sources it is."""
     tried: list[str] = []
     lacking = patterns_of(task, splits)
     named, place = _named_directory(data_dir)
     if place is None:
         if scale == "mini":
-            return mini_root(task), "mini"
+            return mini_root(task), DataOrigin.MINI
         tried.append("no --data-dir is given and BENCH_DATA is not set")
     else:
         root, note = locate(task, place)
@@ -37,7 +34,7 @@ def find(
         if root and not lacking:
             if note:
                 say(note)
-            return root, "directory"
+            return root, DataOrigin.DIRECTORY
         what = f"{root} lacks {', '.join(lacking)}" if root else f"no {task.folder}/ with its files"
         tried.append(f"{named} {place}: {what}")
     if scale != "mini":
@@ -45,7 +42,7 @@ def find(
             where = "at its publisher" if allow_download else "among what was fetched before"
             say(f"{tried[-1]}; looking for {task.name} {where}", important=allow_download)
         if published := _from_publisher(task, allow_download, splits, tried):
-            return published, "publisher"
+            return published, DataOrigin.PUBLISHER
     raise DataUnavailableError(_describe_absence(task, tried, lacking))
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.task import Protocol
+from bench.task import ProtocolName
 
 Tokens = Sequence[int]
 
@@ -40,7 +40,7 @@ class BeamRules:
     longest output ends; both at no cost, as in both libraries. So BART is decoded.
     """
 
-    protocol: Protocol
+    protocol: ProtocolName
     eos: int
     beams: int = 5
     max_new_tokens: int = 100

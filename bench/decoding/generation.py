@@ -16,7 +16,7 @@ import torch
 
 from bench.decoding.beam_search import BeamRules, Tokens, beam_search
 from bench.errors import UserError
-from bench.task import Protocol
+from bench.task import ProtocolName
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,7 +30,7 @@ def newline_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     return tuple(ids[0] for ids in encoded if len(ids) == 1)
 
 
-def rules_for(protocol: Protocol, tokenizer: PreTrainedTokenizerBase, **changes: Any) -> BeamRules:
+def rules_for(protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, **changes: Any) -> BeamRules:
     """The protocol's rules for GPT-2 (beam 5, 100 new tokens), with ``changes`` to single fields.
 
     ``original``: newlines are banned, and the minimum length of 5 counts the prompt, so it acts only
@@ -43,7 +43,7 @@ def rules_for(protocol: Protocol, tokenizer: PreTrainedTokenizerBase, **changes:
 
 
 def seq2seq_rules(
-    protocol: Protocol, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any]
+    protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any]
 ) -> BeamRules:
     """The protocol's rules for BART, with ``settings`` (beams, lengths …) as the run has them.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.task import Protocol
+from bench.task import ProtocolName
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -53,7 +53,7 @@ def plain_text(tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str
 
 
 def to_text(
-    protocol: Protocol,
+    protocol: ProtocolName,
     tokenizer: PreTrainedTokenizerBase,
     prompt: Sequence[int],
     output: Sequence[int],
@@ -64,7 +64,7 @@ def to_text(
     return plain_text(tokenizer, output)
 
 
-def summary_text(protocol: Protocol, tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str:
+def summary_text(protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str:
     """The text of an encoder-decoder's output or label: special tokens left out, stripped.
 
     ``original`` re-joins punctuation as above (authors' code: their reading of outputs and labels alike).

@@ -6,6 +6,7 @@ encoder-decoder reads them framed and cut.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,40 +24,40 @@ if TYPE_CHECKING:
     from bench.models.adapted import TunedBase
 
 
-class Coding(Protocol):
+class TextFormat(Protocol):
     """What the stages ask for."""
 
     def prepare(self, backbone: Any) -> None:
         """Change the untrained backbone as the run's settings say."""
 
-    def pairs(
-        self, sources: Sequence[str], targets: Sequence[str], tuned: TunedBase
+    def encode_pairs(
+        self, sources: Sequence[str], targets: Sequence[str], adapted: TunedBase, first_row: int = 1
     ) -> tuple[list[Pair], int]:
-        """Training pairs, and how many had to be cut."""
+        """Training pairs, and how many had to be cut; ``first_row``: the number of the first, for messages."""
 
-    def prompts(self, sources: Sequence[str]) -> list[list[int]]:
+    def encode_prompts(self, sources: Sequence[str]) -> list[list[int]]:
         """Token ids to decode from."""
 
-    def check_room(self, prompts: Sequence[Sequence[int]], tuned: TunedBase) -> None:
+    def check_room(self, prompts: Sequence[Sequence[int]], adapted: TunedBase) -> None:
         """Refuse before the training what decoding would refuse after it."""
 
-    def rules(self) -> BeamRules:
+    def make_rules(self) -> BeamRules:
         """How to search."""
 
-    def text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
+    def decode_text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
         """What is scored of an output."""
 
-    def references(self, item: Item) -> tuple[str, ...]:
+    def make_references(self, item: Item) -> tuple[str, ...]:
         """What it is scored against."""
 
 
-def coding(kind: str, spec: RunSpec, tokenizer: PreTrainedTokenizerBase) -> Coding:
-    """The one for a kind of model."""
-    return Framed(spec, tokenizer) if kind == ENCODER_DECODER else Joined(spec, tokenizer)
+def make_format(kind: str, spec: RunSpec, tokenizer: PreTrainedTokenizerBase) -> TextFormat:
+    """The format of a kind of model."""
+    return FramedFormat(spec, tokenizer) if kind == ENCODER_DECODER else JoinedFormat(spec, tokenizer)
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedFormat:
     """Decoder-only models: source and target are one sequence."""
 
     spec: RunSpec
@@ -69,25 +70,25 @@ class Joined:
         if self.spec["pad_row"]:
             add_pad_row(backbone, self.spec.seed)
 
-    def pairs(
-        self, sources: Sequence[str], targets: Sequence[str], tuned: TunedBase
+    def encode_pairs(
+        self, sources: Sequence[str], targets: Sequence[str], adapted: TunedBase, first_row: int = 1
     ) -> tuple[list[Pair], int]:
         from bench.data.encoding import encode_pairs
 
-        return encode_pairs(self.tokenizer, sources, targets, self.room(tuned))
+        return encode_pairs(self.tokenizer, sources, targets, self.count_room(adapted), first_row)
 
-    def prompts(self, sources: Sequence[str]) -> list[list[int]]:
+    def encode_prompts(self, sources: Sequence[str]) -> list[list[int]]:
         from bench.data.encoding import encode_sources
 
         return encode_sources(self.tokenizer, sources)
 
     @staticmethod
-    def room(tuned: TunedBase) -> int:
+    def count_room(adapted: TunedBase) -> int:
         """How many real tokens fit behind the method's own positions."""
-        return tuned.positions - tuned.reserved_positions
+        return adapted.positions - adapted.reserved_positions
 
-    def check_room(self, prompts: Sequence[Sequence[int]], tuned: TunedBase) -> None:
-        room, limit = self.room(tuned), self.spec["max_new_tokens"]
+    def check_room(self, prompts: Sequence[Sequence[int]], adapted: TunedBase) -> None:
+        room, limit = self.count_room(adapted), self.spec["max_new_tokens"]
         longest = max(len(prompt) for prompt in prompts)
         # The last token is generated and not read.
         if longest + limit - 1 > room:
@@ -97,23 +98,23 @@ class Joined:
                 f"expected at most {max(0, room - longest + 1)}, or a shorter prefix"
             )
 
-    def rules(self) -> BeamRules:
+    def make_rules(self) -> BeamRules:
         from bench.decoding.generation import rules_for
 
         names = ("beams", "max_new_tokens", "length_penalty")
         return rules_for(self.spec.protocol, self.tokenizer, **{name: self.spec[name] for name in names})
 
-    def text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
+    def decode_text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
         from bench.decoding.postprocessing import to_text
 
         return to_text(self.spec.protocol, self.tokenizer, prompt, output)
 
-    def references(self, item: Item) -> tuple[str, ...]:
+    def make_references(self, item: Item) -> tuple[str, ...]:
         return item.references
 
 
 @dataclass(frozen=True)
-class Framed:
+class FramedFormat:
     """Encoder-decoders: ``<s> text </s>`` on either side, cut at lengths of their own."""
 
     spec: RunSpec
@@ -122,23 +123,22 @@ class Framed:
     def prepare(self, backbone: Any) -> None:
         """Nothing: BART has a PAD of its own."""
 
-    def pairs(
-        self, sources: Sequence[str], targets: Sequence[str], tuned: TunedBase
+    def encode_pairs(
+        self, sources: Sequence[str], targets: Sequence[str], adapted: TunedBase, first_row: int = 1
     ) -> tuple[list[Pair], int]:
         from bench.data.encoding import frame
 
-        read, short = frame(self.tokenizer, sources, self.spec["max_source_tokens"])
-        written, shorter = frame(self.tokenizer, targets, self.spec["max_target_tokens"])
-        cut = sum(source_cut or target_cut for source_cut, target_cut in zip(short, shorter, strict=True))
-        return list(zip(read, written, strict=True)), cut
+        source_ids, source_cut = frame(self.tokenizer, sources, self.spec["max_source_tokens"])
+        target_ids, target_cut = frame(self.tokenizer, targets, self.spec["max_target_tokens"])
+        return list(zip(source_ids, target_ids, strict=True)), sum(map(operator.or_, source_cut, target_cut))
 
-    def prompts(self, sources: Sequence[str]) -> list[list[int]]:
+    def encode_prompts(self, sources: Sequence[str]) -> list[list[int]]:
         from bench.data.encoding import frame
 
         return frame(self.tokenizer, sources, self.spec["max_source_tokens"])[0]
 
-    def check_room(self, prompts: Sequence[Sequence[int]], tuned: TunedBase) -> None:
-        room = tuned.positions - tuned.reserved_positions
+    def check_room(self, prompts: Sequence[Sequence[int]], adapted: TunedBase) -> None:
+        room = adapted.positions - adapted.reserved_positions
         # The decoder reads the start token and every generated one but the last.
         for name in ("max_source_tokens", "max_target_tokens", "max_new_tokens"):
             if self.spec[name] > room:
@@ -147,19 +147,19 @@ class Framed:
                     f"side (without the method's own); expected at most {room}"
                 )
 
-    def rules(self) -> BeamRules:
+    def make_rules(self) -> BeamRules:
         from bench.decoding.generation import seq2seq_rules
 
         names = ["beams", "max_new_tokens", "min_new_tokens", "length_penalty"]
         names += ["no_repeat_ngram", "early_stopping"]
         return seq2seq_rules(self.spec.protocol, self.tokenizer, {name: self.spec[name] for name in names})
 
-    def text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
+    def decode_text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
         from bench.decoding.postprocessing import summary_text
 
         return summary_text(self.spec.protocol, self.tokenizer, output)
 
-    def references(self, item: Item) -> tuple[str, ...]:
+    def make_references(self, item: Item) -> tuple[str, ...]:
         """The item's, or (authors' code) what is left of them as labels: cut, and decoded again."""
         from bench.data.encoding import frame
         from bench.decoding.postprocessing import summary_text

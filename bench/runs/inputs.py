@@ -6,23 +6,27 @@ the first ``limit``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.config.request import SpecifiedRun
 from bench.data import subsets
-from bench.data.dataset import load_items, load_rows
-from bench.runs.formats import Coding, coding
+from bench.data.dataset import iterate_rows, load_items, load_rows
+from bench.runs.formats import TextFormat, make_format
 from bench.task import Item, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from bench.data.encoding import Pair
+    from bench.data.token_pairs import TokenPairs
     from bench.models.adapted import TunedBase
 
-T = TypeVar("T")
+CHUNK_ROWS = 1_000
+"""Rows whose texts and tokens are in memory at a time."""
 
 
 class Inputs:
@@ -34,50 +38,68 @@ class Inputs:
 
     # -- texts ----------------------------------------------------------------------------------
 
-    def train_rows(self) -> list[Row]:
+    def iterate_train_rows(self) -> Iterator[Row]:
         """The rows to train on: all of the split, or the part that is drawn."""
-        spec = self.spec
-        split, size = spec["train_split"], spec["train_subset"]
-        rows = load_rows(self.specified.data, split, spec.protocol)
-        if spec["train_share"] is not None:
-            size = subsets.size_of_share(spec["train_share"], len(rows))
-        return self.part(rows, size, split, "--train-subset")
+        split, size = self.spec["train_split"], self.spec["train_subset"]
+        return self._iterate_drawn(split, size, self.spec["train_share"], "--train-subset")
 
-    def dev_rows(self) -> list[Row]:
+    def iterate_dev_rows(self) -> Iterator[Row]:
         """The rows whose loss is watched."""
-        rows = load_rows(self.specified.data, "dev", self.spec.protocol)
-        return self.part(rows, self.spec["dev_subset"], "dev", "--dev-subset")
+        return self._iterate_drawn("dev", self.spec["dev_subset"], None, "--dev-subset")
 
     @cached_property
     def items(self) -> list[Item]:
         """What there is to decode and score; parsed once."""
-        split = self.spec["test_split"]
+        split, size = self.spec["test_split"], self.spec["test_subset"]
         loaded = load_items(self.specified.data, split, self.spec.protocol)
-        return self.part(loaded, self.spec["test_subset"], split, "--test-subset")
-
-    def part(self, rows: Sequence[T], size: int | None, split: str, flag: str) -> list[T]:
-        """What of a split is used: a draw of ``size``, if any, and of that the first ``limit``."""
-        drawn = subsets.draw(rows, size, self.spec["data_seed"] or 0, self.spec.task, split, flag)
+        drawn = subsets.draw(loaded, size, self._data_seed, self.spec.task, split, "--test-subset")
         return drawn[: self.spec["limit"]]
+
+    def _iterate_drawn(self, split: str, size: int | None, share: float | None, flag: str) -> Iterator[Row]:
+        data, protocol = self.specified.data, self.spec.protocol
+        rows: Iterable[Row]
+        if size is None and share is None:
+            rows = iterate_rows(data, split, protocol)
+        else:
+            loaded = load_rows(data, split, protocol)
+            size = subsets.size_of_share(share, len(loaded)) if share is not None else size
+            rows = subsets.draw(loaded, size, self._data_seed, self.spec.task, split, flag)
+        return islice(rows, self.spec["limit"])
+
+    @property
+    def _data_seed(self) -> int:
+        return self.spec["data_seed"] or 0
 
     # -- tokens ---------------------------------------------------------------------------------
 
-    def coding(self, tokenizer: PreTrainedTokenizerBase) -> Coding:
+    def make_format(self, tokenizer: PreTrainedTokenizerBase) -> TextFormat:
         """Between texts and tokens, as the run's kind of model has it."""
-        return coding(self.specified.model.kind, self.spec, tokenizer)
+        return make_format(self.specified.model.kind, self.spec, tokenizer)
 
-    def pairs(
-        self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase, rows: Sequence[Row]
-    ) -> tuple[list[Pair], int]:
-        """Token ids of rows, and how many had to be cut at the model's length."""
-        sources = self.worded([row.source for row in rows])
-        return self.coding(tokenizer).pairs(sources, [row.target for row in rows], tuned)
+    def encode_rows(
+        self, tokenizer: PreTrainedTokenizerBase, adapted: TunedBase, rows: Iterator[Row], folder: Path
+    ) -> TokenPairs:
+        """Token ids of ``rows``; many are kept in a file in ``folder`` that is gone when the process ends."""
+        from bench.data.token_pairs import store_pairs
 
-    def prompts(self, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        return store_pairs(self._encode_chunks(self.make_format(tokenizer), adapted, rows), folder)
+
+    def _encode_chunks(
+        self, text_format: TextFormat, adapted: TunedBase, rows: Iterator[Row]
+    ) -> Iterator[tuple[list[Pair], int]]:
+        first_row = 1
+        while chunk := list(islice(rows, CHUNK_ROWS)):
+            sources = [self._instruct(row.source) for row in chunk]
+            targets = [row.target for row in chunk]
+            yield text_format.encode_pairs(sources, targets, adapted, first_row)
+            first_row += len(chunk)
+
+    def encode_prompts(self, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
         """Token ids to decode the items from."""
-        return self.coding(tokenizer).prompts(self.worded([item.source for item in self.items]))
+        return self.make_format(tokenizer).encode_prompts(
+            [self._instruct(item.source) for item in self.items]
+        )
 
-    def worded(self, sources: Sequence[str]) -> list[str]:
-        """Sources as the method words them."""
-        task, method, options = self.specified.task, self.specified.method, self.spec.option_values
-        return [method.instruct(source, task, options) for source in sources]
+    def _instruct(self, source: str) -> str:
+        """A source as the method words it."""
+        return self.specified.method.instruct(source, self.specified.task, self.spec.option_values)

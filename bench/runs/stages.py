@@ -79,7 +79,7 @@ class Stages:
         backbone = load_backbone(self.specified.model)
         check_vocabulary(backbone, tokenizer, self.specified.model.path)
         vocabulary = int(backbone.config.vocab_size)
-        self.inputs.coding(tokenizer).prepare(backbone)
+        self.inputs.make_format(tokenizer).prepare(backbone)
         tuned = self.specified.method.build(backbone, tokenizer, self.spec.option_values, self.spec.seed)
         tuned.decode_vocab = vocabulary
         tuned.backbone_dropout = self.spec["backbone_dropout"]
@@ -94,7 +94,7 @@ class Stages:
             say("training: done already")
             return TrainingProduct(facts["training"], facts["parameters"])
         tuned = self.build(tokenizer)
-        self.inputs.coding(tokenizer).check_room(self.inputs.prompts(tokenizer), tuned)
+        self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), tuned)
         # The processes of a launch of many must all do the same, and only the first one sees the folder.
         facts = reuse_training(self.folder, self.spec, key) if processes() == 1 else None
         if facts is not None:
@@ -113,8 +113,9 @@ class Stages:
         if not tuned.trained_state():  # prompt, or a prefix of length 0
             return None
         inputs, watching = self.inputs, self.spec["eval_every"] is not None
-        pairs, truncated = inputs.pairs(tokenizer, tuned, inputs.train_rows())
-        dev, _ = inputs.pairs(tokenizer, tuned, inputs.dev_rows()) if watching else ([], 0)
+        pairs = inputs.encode_rows(tokenizer, tuned, inputs.iterate_train_rows(), self.folder.path)
+        dev_rows = inputs.iterate_dev_rows() if watching else iter(())
+        dev = inputs.encode_rows(tokenizer, tuned, dev_rows, self.folder.path)
         settings = TrainSettings(**{name: self.spec[name] for name in TrainSettings.__dataclass_fields__})
         frozen = freeze_check(tuned)
         with self.watch(len(pairs), settings) as on_update, self.stopping.after_update():
@@ -133,7 +134,7 @@ class Stages:
         if freeze_check(tuned) != frozen:
             raise AssertionError("a frozen parameter changed in training: the method is not what it says")
         rate = round(report.target_tokens / max(report.seconds, 1e-9), 1)
-        sizes = {"rows": len(pairs), "truncated_rows": truncated, "dev_rows": len(dev)}
+        sizes = {"rows": len(pairs), "truncated_rows": pairs.truncated, "dev_rows": len(dev)}
         return {**asdict(report), **sizes, "target_tokens_per_second": rate, "taken_from": None}
 
     @contextlib.contextmanager
@@ -177,8 +178,8 @@ class Stages:
         tuned = self.build(tokenizer)
         tuned.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
         tuned.to(pick_device(self.spec["device"]))
-        items, sources = self.inputs.items, self.inputs.prompts(tokenizer)
-        between = self.inputs.coding(tokenizer)
+        items, sources = self.inputs.items, self.inputs.encode_prompts(tokenizer)
+        text_format = self.inputs.make_format(tokenizer)
         started = time.monotonic()
         with track(len(sources), "decoding", "sentences") as tracker:
 
@@ -186,13 +187,13 @@ class Stages:
                 tracker.advance(done - tracker.done)
                 self.beat()
 
-            outputs = decode(tuned, sources, between.rules(), self.spec["decode_batch"], on_done)
+            outputs = decode(tuned, sources, text_format.make_rules(), self.spec["decode_batch"], on_done)
         seconds = time.monotonic() - started
         rows = [
             {
                 "id": item.id,
-                "output": between.text(source, tokens),
-                "references": list(between.references(item)),
+                "output": text_format.decode_text(source, tokens),
+                "references": list(text_format.make_references(item)),
                 "groups": list(item.groups),
                 "category": item.category,
                 "source": item.source,

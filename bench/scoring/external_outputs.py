@@ -8,7 +8,7 @@ import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from bench.config.specification import PROTOCOLS, SCALES
 from bench.data import dataset
@@ -18,7 +18,7 @@ from bench.scoring.evaluation import ReferenceItem
 from bench.system.files import read_bytes
 from bench.system.json_files import parse_json
 from bench.system.progress import say
-from bench.task import Item, Protocol, Task
+from bench.task import Item, Task
 
 EXAMPLE = '{"hyp": "a text", "refs": ["a reference", "another"]}'
 LARGEST = 4 << 30
@@ -115,7 +115,7 @@ def read_task_outputs(
         raise DataError(
             f"{problem} A published score is over all of them; --pairs takes any other references"
         )
-    items: Sequence[Item] = dataset.load_items(found, split, cast(Protocol, protocol))
+    items: Sequence[Item] = dataset.load_items(found, split, protocol)
     of = f"{task.name} {split} ({found.origin})"
     if limit is not None and limit < len(items):
         items, of = items[:limit], f"{of}, cut by --limit {limit},"

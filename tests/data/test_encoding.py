@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.data import encoding
 from bench.data.encoding import (
     encode_pairs,
     encode_source,
@@ -19,6 +20,8 @@ from bench.data.encoding import (
     lengths,
 )
 from bench.errors import DataError
+from bench.mini import mini_model_dir
+from bench.models.loading import load_tokenizer
 from tasks._triples import Entry
 from tasks.webnlg import linearise
 
@@ -81,6 +84,7 @@ def test_batches_equal_single_texts(texts: list[str]) -> None:
 
 
 TOKENIZER = byte_tokenizer()
+MINI_BART = load_tokenizer(mini_model_dir("mini-bart"))
 
 
 @pytest.mark.parametrize(
@@ -168,3 +172,42 @@ def test_framed_text_is_only_text(barts: Any) -> None:
 def test_a_tokenizer_without_bos_cannot_frame() -> None:
     with pytest.raises(DataError, match="no <s> and </s>; expected BART's tokenizer"):
         frame(byte_tokenizer(), ["a"], 9)
+
+
+TEXTS = st.text(st.sampled_from("ab '\n\t\xa0\u3000\x1f\x85.,1é😀́</s>-"), max_size=60)
+
+
+@given(
+    st.lists(TEXTS | st.text(st.characters(codec="utf-8"), max_size=60), max_size=6),
+    st.integers(3, 12),
+)
+@settings(max_examples=500)
+def test_framing_is_tokenising_everything_and_then_cutting(texts: list[str], longest: int) -> None:
+    whole = [
+        MINI_BART(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] for text in texts
+    ]
+    first, last = MINI_BART.bos_token_id, MINI_BART.eos_token_id
+    framed, cut = frame(MINI_BART, texts, longest)
+    assert framed == [[first, *ids[: longest - 2], last] for ids in whole]
+    assert cut == [len(ids) > longest - 2 for ids in whole]
+
+
+def test_a_long_text_is_not_tokenised_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    characters = []
+    real = encoding._tokenize
+    monkeypatch.setattr(
+        encoding,
+        "_tokenize",
+        lambda tokenizer, texts: characters.append(sum(map(len, texts))) or real(tokenizer, texts),
+    )
+    texts = [f"{number} " + "zyx wvu " * 5_000 for number in range(20)]
+    assert all(len(ids) == 50 for ids in frame(MINI_BART, texts, 50)[0])
+    assert sum(characters) < 20 * 500
+
+
+def test_texts_are_tokenised_some_at_a_time(bytewise: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["abc", "d" * 50, "e", "", "fg" * 4]
+    expected = encode_sources(bytewise, texts)
+    monkeypatch.setattr(encoding, "BATCH_CHARACTERS", 8)
+    assert [len(batch) for batch in encoding._batches(texts)] == [1, 1, 2, 1]
+    assert encode_sources(bytewise, texts) == expected

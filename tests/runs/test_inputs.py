@@ -24,30 +24,30 @@ def test_a_run_uses_what_is_drawn(tiny_model: Path) -> None:
     low = {"train_subset": 50, "dev_subset": 15, "eval_every": 5, "test_subset": 30, "data_seed": 2}
     one = inputs(tiny_model, **low)
     everything = load_rows(one.specified.data, "train")
-    rows = one.train_rows()
+    rows = list(one.iterate_train_rows())
     assert len(rows) == 50
     assert rows == [everything[i] for i in subsets.indices(2, "e2e", "train", 50, len(everything))]
-    assert len(one.dev_rows()) == 15
+    assert len(list(one.iterate_dev_rows())) == 15
     assert len(one.items) == 30
     dev = load_rows(one.specified.data, "dev")
-    assert set(one.dev_rows()) <= set(dev)
+    assert set(one.iterate_dev_rows()) <= set(dev)
     assert set(rows) <= set(everything)
     # The training seed changes nothing of it, the data seed everything.
-    assert inputs(tiny_model, seed=2, **low).train_rows() == rows
-    assert inputs(tiny_model, **{**low, "data_seed": 3}).train_rows() != rows
+    assert list(inputs(tiny_model, seed=2, **low).iterate_train_rows()) == rows
+    assert list(inputs(tiny_model, **{**low, "data_seed": 3}).iterate_train_rows()) != rows
     # --limit takes of what was drawn.
-    assert inputs(tiny_model, **low, limit=4).train_rows() == rows[:4]
+    assert list(inputs(tiny_model, **low, limit=4).iterate_train_rows()) == rows[:4]
 
 
 def test_shares_of_a_split(tiny_model: Path) -> None:
     whole = inputs(tiny_model)
-    total = len(whole.train_rows())
+    total = len(list(whole.iterate_train_rows()))
     assert whole.spec["data_seed"] is None
     part = inputs(tiny_model, train_share=0.1)
-    assert len(part.train_rows()) == round(total / 10)
+    assert len(list(part.iterate_train_rows())) == round(total / 10)
     assert part.spec["data_seed"] == 0
     assert part.spec.key != whole.spec.key
-    assert len(inputs(tiny_model, train_share=1.0).train_rows()) == total
+    assert len(list(inputs(tiny_model, train_share=1.0).iterate_train_rows())) == total
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 from xsum_made import ROWS, arrow, arrow_file, jsonl, parquet, raw
 
 from bench.errors import DataError, UnavailableError
+from tasks import _xsum_files, _xsum_tables
 from tasks._xsum_files import COLUMNS, RAW, SPLIT_FILE, URL_LIST, articles, column_files, raw_files, read_urls
 
 
@@ -49,6 +53,63 @@ def test_what_datasets_writes(tmp_path: Path) -> None:
     made.to_json(str(tmp_path / "b" / "validation.jsonl"))
     made.to_parquet(str(tmp_path / "c" / "validation.parquet"))
     assert read(tmp_path / "b") == read(tmp_path / "c") == ROWS
+
+
+@pytest.mark.parametrize(
+    "write", [(jsonl, "validation.jsonl"), (parquet, "validation.parquet")], ids=["jsonl", "parquet"]
+)
+def test_large_files_are_mapped_from_a_copy_in_the_cache(
+    tmp_path: Path, write: tuple[Callable[[Path, Any], None], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (_xsum_tables, _xsum_files):
+        monkeypatch.setattr(module, "SMALL_FILE", 10)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    data = tmp_path / "data"
+    path = data / write[1]
+    write[0](path, ROWS)
+    for _ in range(2):
+        assert read(data) == ROWS
+    assert list(data.iterdir()) == [path], "nothing is written beside the user's files"
+    assert len(list((tmp_path / "cache" / "datasets").iterdir())) == 1
+    modified = path.stat().st_mtime_ns
+    write[0](path, ROWS[2:])
+    os.utime(path, ns=(modified, modified))
+    assert read(data) == ROWS[2:], "the content counts, not the time"
+
+
+def test_faults_of_large_json_files_are_those_of_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (_xsum_tables, _xsum_files):
+        monkeypatch.setattr(module, "SMALL_FILE", 10)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    for rows, expected in (
+        ([*ROWS, {**ROWS[0], "id": "104", "summary": 3}], "line 4: 'summary' is of type int; expected text"),
+        ([*ROWS, ROWS[0]], "line 4: a second article with id 101"),
+    ):
+        jsonl(tmp_path / "data" / "validation.jsonl", rows)
+        with pytest.raises(DataError, match=expected):
+            read(tmp_path / "data")
+
+
+def test_datasets_keeps_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    parquet(tmp_path / "data" / "validation.parquet", ROWS)
+    code = (
+        "from pathlib import Path; from tasks._xsum_files import articles; "
+        f"print(len(list(articles(Path({str(tmp_path / 'data')!r}), 'dev'))))"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "HOME": str(home), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+    assert not [path for path in home.rglob("*") if path.is_file()]
 
 
 def test_parts_are_read_in_order_and_must_all_be_there(tmp_path: Path) -> None:

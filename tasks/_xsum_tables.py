@@ -1,0 +1,142 @@
+"""Tables of articles as memory-mapped ``datasets.Dataset``: parquet and arrow files, and large files of JSON lines.
+
+An arrow file is mapped where it lies. Of another large file ``datasets`` makes an arrow copy in the cache
+(``BENCH_CACHE``, folder ``datasets``), named after the file's SHA-256: a changed file is never taken for the
+earlier one, and nothing is written beside the user's files. Small files are read into memory and leave nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import DataError, UnavailableError, UserError
+from bench.system.cache_dir import cache_root
+from bench.system.files import explained, sha256_file
+from bench.system.progress import say
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+BATCH_ROWS = 1_000
+"""Rows decoded at a time; the whole train split would take over a gigabyte as Python text."""
+SMALL_FILE = 32 << 20
+"""Bytes of a file that is read into memory."""
+
+
+def iterate_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The ``columns`` of the rows of a parquet or arrow file, in order.
+
+    Raises ``DataError`` for a file that is damaged or has other columns, ``UnavailableError`` without ``datasets``.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: expected a file, found a directory")
+    with _translate_errors(path):
+        table = _open_table(path)
+        for column in columns:
+            if column not in table.column_names:
+                raise DataError(
+                    f"{path}: no column {column!r}; expected {', '.join(columns)}, "
+                    f"found {', '.join(table.column_names)}"
+                )
+        yield from _iterate_rows(table.select_columns(list(columns)))
+
+
+def iterate_generated(
+    path: Path, generate: Callable[[str], Iterator[dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """What ``generate`` reads of a large file, from the arrow copy in the cache, which is made if need be."""
+
+    def build(cache_dir: str, keep_in_memory: bool) -> Dataset:
+        from datasets import Dataset
+
+        dataset: Dataset = Dataset.from_generator(
+            generate, gen_kwargs={"path": str(path)}, cache_dir=cache_dir, keep_in_memory=keep_in_memory
+        )
+        return dataset
+
+    with _translate_errors(path):
+        yield from _iterate_rows(_build_in_cache(path, build))
+
+
+def _iterate_rows(table: Dataset) -> Iterator[dict[str, Any]]:
+    for start in range(0, table.num_rows, BATCH_ROWS):
+        yield from table.data.slice(start, BATCH_ROWS).to_pylist()
+
+
+def _open_table(path: Path) -> Dataset:
+    from datasets import Dataset, load_dataset
+
+    kind = path.suffix.removeprefix(".")
+    if kind == "arrow" and _is_arrow_stream(path):
+        return Dataset.from_file(str(path))
+
+    def build(cache_dir: str, keep_in_memory: bool) -> Dataset:
+        dataset: Dataset = load_dataset(
+            kind, data_files=[str(path)], split="train", cache_dir=cache_dir, keep_in_memory=keep_in_memory
+        )
+        return dataset
+
+    return _build_in_cache(path, build)
+
+
+def _is_arrow_stream(path: Path) -> bool:
+    """Whether it is a stream, as `datasets` writes them, which can be mapped; others write the file format."""
+    with path.open("rb") as file:
+        return file.read(6) != b"ARROW1"
+
+
+def _build_in_cache(path: Path, build: Callable[[str, bool], Dataset]) -> Dataset:
+    """The table that ``build`` makes of a file, given a folder for its arrow copy and whether to leave none."""
+    if path.stat().st_size <= SMALL_FILE:
+        with tempfile.TemporaryDirectory() as temporary:
+            return build(temporary, True)
+    folder = cache_root() / "datasets" / sha256_file(path)[:32]
+    if not folder.is_dir():
+        say(f"{path}: an arrow copy is kept in {folder}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return build(str(folder), False)
+    except Exception as error:
+        if (storage_error := explained(folder / "copy", _first_cause(error))) is not None:
+            raise storage_error from error
+        raise
+
+
+@contextlib.contextmanager
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Errors of the libraries as one line about the file; and no bars and warnings of theirs."""
+    try:
+        import datasets
+        import pyarrow  # type: ignore[import-untyped]  # it publishes no types
+    except ImportError as error:
+        raise UnavailableError(
+            f"{path}: reading it needs pyarrow and datasets ({error}); pip install 'pyarrow>=17' datasets, "
+            "or give the same rows as JSON lines"
+        ) from error
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        yield
+    except (UserError, GeneratorExit):
+        raise
+    except Exception as error:
+        cause = _first_cause(error)
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(cause, UnicodeDecodeError):
+            raise DataError(f"{path}: text that is not UTF-8 ({cause.reason}); expected UTF-8 text") from None
+        if not isinstance(cause, (pyarrow.ArrowException, OSError, datasets.exceptions.DatasetsError)):
+            raise
+        text, kind = " ".join(str(cause).split())[:200], path.suffix.removeprefix(".")
+        raise DataError(f"{path}: cannot be read as {kind} ({text}); expected a whole {kind} file") from error
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What an error of `datasets` was raised from."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
