@@ -56,4 +56,6 @@ def make_latex_environment(escape: Callable[[str], str]) -> Environment:
 
 
 def _replace_forbidden(value: Any) -> Any:
-    return value if hasattr(value, "__html__") else _FORBIDDEN_IN_HTML.sub("�", str(value))
+    text = value if isinstance(value, str) else str(value)
+    # What is printable has none of them, which is quicker to see; Markup went through here before.
+    return text if text.isprintable() or hasattr(text, "__html__") else _FORBIDDEN_IN_HTML.sub("�", text)
