@@ -33,7 +33,7 @@ from bench.method import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
 
 OURS = "our choice; the paper has no adapters for BART"
 SHARES = {"3%": 0.03, "0.1%": 0.001}
@@ -47,7 +47,7 @@ PAPER: dict[str, dict[str, tuple[float, int]]] = {
 }
 
 
-def bottleneck_of(layers: int, width: int, size: str, total: int, known: bool = True) -> int:
+def compute_bottleneck(layers: int, width: int, size: str, total: int, known: bool = True) -> int:
     """The bottleneck for a share of the LM's ``total`` parameters; ``known`` for the paper's GPT-2s.
 
     An adapter has a layer norm (2E), two matrices (2·E·b) and two biases (b + E).
@@ -58,7 +58,7 @@ def bottleneck_of(layers: int, width: int, size: str, total: int, known: bool = 
     return max(1, round((per_block - 3 * width) / (2 * width + 1)))
 
 
-def adapter_module(width: int, bottleneck: int, epsilon: float) -> nn.Sequential:
+def make_adapter(width: int, bottleneck: int, epsilon: float) -> nn.Sequential:
     """up(ReLU(down(LN(x)))) with the authors' initialisation; the caller seeds it and adds x."""
     from torch import nn
 
@@ -108,23 +108,25 @@ class Adapter(Method):
         paper = model in ("gpt2-medium", "gpt2-large") and options["bottleneck"] is None
         return str(options["size"]) if paper else None
 
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
         from torch import nn
 
-        from bench.models.architecture import blocks, kind_of, plain
+        from bench.models.architecture import get_model_kind, list_blocks, make_plain_model
         from bench.system.rng import seeded
 
-        layers, width = blocks(backbone), int(backbone.config.hidden_size)
+        layers, width = list_blocks(backbone), int(backbone.config.hidden_size)
         total = sum(parameter.numel() for parameter in backbone.parameters())
-        known = kind_of(backbone.config) == DECODER_ONLY
-        bottleneck = options["bottleneck"] or bottleneck_of(len(layers), width, options["size"], total, known)
+        known = get_model_kind(backbone.config) == DECODER_ONLY
+        bottleneck = options["bottleneck"] or compute_bottleneck(
+            len(layers), width, options["size"], total, known
+        )
         epsilon = float(getattr(backbone.config, "layer_norm_epsilon", 1e-5))
-        tuned = plain(backbone)
-        tuned.backbone_dropout = True
-        tuned.facts = {"bottleneck": bottleneck, "reduction": round(width / bottleneck, 2)}
+        model = make_plain_model(backbone)
+        model.backbone_dropout = True
+        model.facts = {"bottleneck": bottleneck, "reduction": round(width / bottleneck, 2)}
         with seeded(seed, "adapter/init"):
-            tuned.adapters = nn.ModuleList(adapter_module(width, bottleneck, epsilon) for _ in layers)
-        for block, adapter in zip(layers, tuned.adapters, strict=True):
+            model.adapters = nn.ModuleList(make_adapter(width, bottleneck, epsilon) for _ in layers)
+        for block, adapter in zip(layers, model.adapters, strict=True):
             # Not a closure: copying the whole model must copy the hook's adapter as well.
             block.register_forward_hook(partial(add_adapter, adapter))
-        return tuned
+        return model

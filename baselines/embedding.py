@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import BartForConditionalGeneration, GPT2LMHeadModel
 
-    from bench.models.adapted import TunedBase
-    from bench.models.decoder_only import Tuned
-    from bench.models.encoder_decoder import TunedSeq2Seq
+    from bench.models.adapted import AdaptedModel
+    from bench.models.decoder_only import AdaptedDecoder
+    from bench.models.encoder_decoder import AdaptedEncoderDecoder
 
 
 class Embedding(Method):
@@ -45,24 +45,24 @@ class Embedding(Method):
     settings: ClassVar[Tables] = {"paper": {"e2e": ABLATION_ON_E2E}}
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
 
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.models.architecture import kind_of
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
+        from bench.models.architecture import get_model_kind
 
-        if kind_of(backbone.config) == ENCODER_DECODER:
+        if get_model_kind(backbone.config) == ENCODER_DECODER:
             return make_seq2seq(backbone, options, seed)
         return make_tuned(backbone, options, seed)
 
 
-def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
+def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> AdaptedDecoder:
     """The torch part. It is inside a function so that listing the methods does not import torch."""
-    from baselines.prefix.model import KeptEmbeddings, MlpEmbeddings
+    from baselines.prefix.model import MlpEmbeddings, StoredEmbeddings
     from bench.models.adapted import check_shape
-    from bench.models.decoder_only import Tuned
-    from bench.models.kv_cache import as_tensor
+    from bench.models.decoder_only import AdaptedDecoder
+    from bench.models.kv_cache import stack_cache
 
     shape = (options["length"], backbone.config.n_embd)
 
-    class EmbeddingTuned(Tuned):
+    class EmbeddingTuned(AdaptedDecoder):
         """A frozen LM that reads P trained embeddings [P, E] before every source."""
 
         def __init__(self) -> None:
@@ -78,7 +78,7 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
             embeds = self.embeddings().to(self.dtype)[None]
             _, cache = self.read(None, None, None, embeds=embeds, keep=True)
             assert cache is not None
-            return as_tensor(cache)
+            return stack_cache(cache)
 
         def stored_state(self) -> dict[str, Tensor]:
             """The embeddings alone; the MLP is not needed after training."""
@@ -88,23 +88,25 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
             if set(state) != {"embeddings"}:
                 raise KeyError(f"expected ['embeddings'], got {sorted(state)}")
             check_shape("embeddings", state["embeddings"], shape)
-            self.embeddings = KeptEmbeddings(state["embeddings"].to(self.device))
+            self.embeddings = StoredEmbeddings(state["embeddings"].to(self.device))
 
     return EmbeddingTuned()
 
 
-def make_seq2seq(backbone: BartForConditionalGeneration, options: Options, seed: int) -> TunedSeq2Seq:
+def make_seq2seq(
+    backbone: BartForConditionalGeneration, options: Options, seed: int
+) -> AdaptedEncoderDecoder:
     """The same for BART, with embeddings on both sides."""
     from torch import nn
 
-    from baselines.prefix.model import KeptEmbeddings, MlpEmbeddings
+    from baselines.prefix.model import MlpEmbeddings, StoredEmbeddings
     from bench.models.adapted import check_shape
-    from bench.models.encoder_decoder import TunedSeq2Seq
+    from bench.models.encoder_decoder import AdaptedEncoderDecoder
 
     shape = (options["length"], backbone.config.d_model)
     sides = ("source", "target")
 
-    class EmbeddingTunedSeq2Seq(TunedSeq2Seq):
+    class EmbeddingTunedSeq2Seq(AdaptedEncoderDecoder):
         """A frozen BART whose encoder reads P trained embeddings [P, E] first, and whose decoder P others."""
 
         def __init__(self) -> None:
@@ -136,6 +138,6 @@ def make_seq2seq(backbone: BartForConditionalGeneration, options: Options, seed:
             for side in sides:
                 check_shape(side, state[side], shape)
             for side in sides:
-                self.embeddings[side] = KeptEmbeddings(state[side].to(self.device))
+                self.embeddings[side] = StoredEmbeddings(state[side].to(self.device))
 
     return EmbeddingTunedSeq2Seq()

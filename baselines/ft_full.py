@@ -16,7 +16,7 @@ from baselines._shared import FINE_TUNING_RULES
 from bench.method import BOTH_KINDS, TABLE6, Method, Option, Options, Tables, Tokenizer, sourced
 
 if TYPE_CHECKING:
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
     from bench.task import Task
 
 XSUM = "our choice, as Table 6 has it for the splits: the authors did not run it on full XSUM"
@@ -52,10 +52,10 @@ class FtFull(Method):
         words = options["words"].strip()
         return f"{words} {source}" if words else source
 
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.models.architecture import plain
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
+        from bench.models.architecture import make_plain_model
 
-        tuned = plain(backbone)
+        model = make_plain_model(backbone)
         backbone.requires_grad_(True)
-        tuned.backbone_dropout = True
-        return tuned
+        model.backbone_dropout = True
+        return model

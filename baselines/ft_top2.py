@@ -16,7 +16,7 @@ from baselines._shared import FINE_TUNING_RULES
 from bench.method import BOTH_KINDS, ENCODER_DECODER, TABLE6, Method, Options, Tables, Tokenizer, sourced
 
 if TYPE_CHECKING:
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
 
 OURS = "our choice, as full fine-tuning; the paper has no such row for BART"
 
@@ -37,12 +37,12 @@ class FtTop2(Method):
     }
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": sourced(OURS, epochs=5, batch_size=18)}}
 
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.models.architecture import blocks, kind_of, plain
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
+        from bench.models.architecture import get_model_kind, list_blocks, make_plain_model
 
-        tuned = plain(backbone)
-        last = [] if kind_of(backbone.config) == ENCODER_DECODER else [backbone.transformer.ln_f]
-        for part in (*blocks(backbone)[-2:], *last):
+        model = make_plain_model(backbone)
+        last = [] if get_model_kind(backbone.config) == ENCODER_DECODER else [backbone.transformer.ln_f]
+        for part in (*list_blocks(backbone)[-2:], *last):
             part.requires_grad_(True)
-        tuned.backbone_dropout = True
-        return tuned
+        model.backbone_dropout = True
+        return model

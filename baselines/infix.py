@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache, GPT2LMHeadModel
 
-    from bench.models.adapted import TunedBase
-    from bench.models.decoder_only import Context, Tuned
+    from bench.models.adapted import AdaptedModel
+    from bench.models.decoder_only import AdaptedDecoder, Context
 
 
 class Infix(Method):
@@ -49,32 +49,32 @@ class Infix(Method):
     settings: ClassVar[Tables] = {"paper": {"e2e": ABLATION_ON_E2E}}
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
 
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.models.architecture import kind_of
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
+        from bench.models.architecture import get_model_kind
 
-        if kind_of(backbone.config) == DECODER_ONLY:
+        if get_model_kind(backbone.config) == DECODER_ONLY:
             return make_tuned(backbone, options, seed)
-        from baselines.prefix.encoder_decoder_model import PrefixTunedSeq2Seq
+        from baselines.prefix.encoder_decoder_model import EncoderDecoderPrefixModel
 
         shape = {**options, "mlp": "yes", "init": "random"}
-        tuned = PrefixTunedSeq2Seq(backbone, None, shape, seed, ("decoder", "cross"), "infix")
-        tuned.backbone_dropout = True
-        return tuned
+        model = EncoderDecoderPrefixModel(backbone, None, shape, seed, ("decoder", "cross"), "infix")
+        model.backbone_dropout = True
+        return model
 
 
-def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
+def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> AdaptedDecoder:
     """The torch part. It is inside a function so that listing the methods does not import torch."""
     import torch
     from torch import nn
 
-    from baselines.prefix.model import KeptKeysValues, MlpKeysValues, kv_shape
+    from baselines.prefix.model import MlpKeysValues, StoredKeysValues, compute_shape
     from bench.models.adapted import check_shape
-    from bench.models.decoder_only import Context, Tuned
+    from bench.models.decoder_only import AdaptedDecoder, Context
     from bench.system.rng import seeded
 
     length = options["length"]
 
-    class InfixTuned(Tuned):
+    class InfixTuned(AdaptedDecoder):
         """A frozen LM that meets P trained positions after every source."""
 
         def __init__(self) -> None:
@@ -82,8 +82,8 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
             config = backbone.config
             with seeded(seed, "infix/embeddings"):
                 self.embeddings = nn.Embedding(length, config.n_embd)
-            self.keys_values: MlpKeysValues | KeptKeysValues = MlpKeysValues(
-                kv_shape(config, length), options["hidden"], seed, "infix"
+            self.keys_values: MlpKeysValues | StoredKeysValues = MlpKeysValues(
+                compute_shape(config, length), options["hidden"], seed, "infix"
             )
 
         @property
@@ -137,6 +137,6 @@ def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> Tuned:
             check_shape("embeddings", state["embeddings"], self.embeddings.weight.shape)
             check_shape("keys_values", state["keys_values"], self.keys_values.shape)
             self.embeddings = nn.Embedding.from_pretrained(state["embeddings"].to(self.device))
-            self.keys_values = KeptKeysValues(state["keys_values"].to(self.device))
+            self.keys_values = StoredKeysValues(state["keys_values"].to(self.device))
 
     return InfixTuned()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.method import BOTH_KINDS, Method, Options, Settings, Tokenizer
 
 if TYPE_CHECKING:
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
     from bench.task import Task
 
 RULES: Settings = {
@@ -32,7 +32,7 @@ class Prompt(Method):
     def instruct(self, source: str, task: Task, options: Options) -> str:
         return f"{task.instruction} {source}"
 
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.models.architecture import plain
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
+        from bench.models.architecture import make_plain_model
 
-        return plain(backbone)
+        return make_plain_model(backbone)

@@ -1,7 +1,7 @@
 """What a method is: the contract that every file in ``baselines/`` fulfils.
 
 A method says which options it has, with which settings the paper ran it, and what it makes of a
-backbone (a ``bench.models.decoder_only.Tuned``). It has no training loop, no decoder and no files of its own.
+backbone (a ``bench.models.adapted.AdaptedModel``). It has no training loop, no decoder and no files of its own.
 ``bench.registry`` discovers the files; see CONTRIBUTING, "Add a method".
 
 Importing this module does not import torch: ``bench list methods`` works without it.
@@ -19,7 +19,7 @@ from bench.errors import UnknownNameError, UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
     from bench.task import Task
 
 Settings: TypeAlias = Mapping[str, tuple[object, str]]
@@ -113,7 +113,7 @@ class Method(ABC):
     """``variants`` on encoder-decoders, where they are others."""
 
     @abstractmethod
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
         """The backbone with this method's parts, seeded. Works on the meta device (for counting).
 
         ``backbone`` is a ``GPT2LMHeadModel`` or, for methods whose ``kinds`` say so, a

@@ -13,10 +13,10 @@ import torch
 from side_by_side import compare
 
 from bench.data.encoding import encode_source
-from bench.decoding.generation import decode, rules_for
+from bench.decoding.generation import decode_sources, make_decoder_rules
 from bench.mini import mini_data_dir
-from bench.models.catalogue import locate
-from bench.models.decoder_only import Tuned
+from bench.models.catalogue import locate_model
+from bench.models.decoder_only import AdaptedDecoder
 from bench.models.loading import load_backbone, load_tokenizer
 from bench.registry import get_task
 
@@ -29,13 +29,13 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    located = locate(chosen.model)
+    located = locate_model(chosen.model)
     tokenizer, model = load_tokenizer(located.path), load_backbone(located)
     task = get_task("webnlg")
     items = task.items("test", mini_data_dir() / task.folder, "plain")[: chosen.prompts]
     prompts = [encode_source(tokenizer, item.source) for item in items]
-    rules = rules_for("plain", tokenizer, max_new_tokens=NEW_TOKENS)
-    tuned = Tuned(model)
+    rules = make_decoder_rules("plain", tokenizer, max_new_tokens=NEW_TOKENS)
+    adapted = AdaptedDecoder(model)
     end = tokenizer.eos_token_id
     wanted = {"num_beams": 5, "do_sample": False, "max_new_tokens": NEW_TOKENS, "pad_token_id": end}
 
@@ -58,7 +58,7 @@ def main() -> None:
         return [out for i in range(0, len(order), 10) for out in generate(order[i : i + 10])]
 
     def own() -> list[list[int]]:
-        return decode(tuned, prompts, rules, batch_size=10)
+        return decode_sources(adapted, prompts, rules, batch_size=10)
 
     same = sum(a == b for a, b in zip(own(), one_by_one(), strict=True))
     print(f"{located.name}: {same} of {len(prompts)} outputs are the same as generate's")

@@ -37,13 +37,13 @@ def ours(
 ) -> Callable[[], object]:
     chosen = get_method(method)
     options = {"length": LENGTH} if method == "prefix" else {}
-    tuned = chosen.build(backbone, None, chosen.resolve_options(options), seed=1)
-    tuned.train()
-    optimiser = make_optimiser(tuned, 5e-5, 0.0)
+    model = chosen.build(backbone, None, chosen.resolve_options(options), seed=1)
+    model.train()
+    optimiser = make_optimiser(model, 5e-5, 0.0)
 
     def step() -> None:
         optimiser.zero_grad()
-        tuned([s for s, _ in batch], [t for _, t in batch]).mean().backward()
+        model([s for s, _ in batch], [t for _, t in batch]).mean().backward()
         optimiser.step()
 
     return step

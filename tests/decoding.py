@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bench.decoding.beam_search import BeamRules
-from bench.decoding.generation import decode
-from bench.models.adapted import TunedBase
+from bench.decoding.generation import decode_sources
+from bench.models.adapted import AdaptedModel
 
 Logits = Callable[[Sequence[int]], Tensor]
 """What a model says of the next token, [V], after all tokens so far."""
@@ -81,12 +81,12 @@ def repeating(sequence: list[int], size: int) -> Iterator[int]:
 
 
 def assert_company_does_not_matter(
-    tuned: TunedBase, sources: Sequence[list[int]], rules: BeamRules, batch_sizes: Sequence[int]
+    model: AdaptedModel, sources: Sequence[list[int]], rules: BeamRules, batch_sizes: Sequence[int]
 ) -> None:
     """Every source gets what it gets alone, whatever the size of the batch and the order in it."""
-    expected = decode(tuned, sources, rules, batch_size=1)
+    expected = decode_sources(model, sources, rules, batch_size=1)
     order = list(range(len(sources)))
     for batch_size in batch_sizes:
         random.Random(batch_size).shuffle(order)
-        found = decode(tuned, [sources[place] for place in order], rules, batch_size=batch_size)
+        found = decode_sources(model, [sources[place] for place in order], rules, batch_size=batch_size)
         assert found == [expected[place] for place in order]

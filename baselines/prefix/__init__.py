@@ -10,7 +10,7 @@ decoder's attention to the source. Facts from the authors' code: real tokens kee
 dropout is on; the loss is the mean over all target tokens. Table 6 has the lengths; the hidden width of
 800 is the paper's for XSUM.
 
-The modules themselves are ``baselines.prefix.model.PrefixTuned`` and ``baselines.prefix.encoder_decoder_model``:
+The modules themselves are ``baselines.prefix.model.PrefixModel`` and ``baselines.prefix.encoder_decoder_model``:
 infix shares the
 parametrisation.
 """
@@ -34,7 +34,7 @@ from bench.method import (
 )
 
 if TYPE_CHECKING:
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
 
 WIDTH = "paper §4.3, footnote 4: 800 for XSUM"
 LIKE_XSUM = "our choice, as Table 6 has it for XSUM"
@@ -94,15 +94,15 @@ class Prefix(Method):
         printed["gpt2-large"] = printed["gpt2-medium"]
         return printed.get(model, {}).get(options["length"])
 
-    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> TunedBase:
-        from bench.models.architecture import kind_of
+    def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
+        from bench.models.architecture import get_model_kind
 
-        if kind_of(backbone.config) == ENCODER_DECODER:
-            from baselines.prefix.encoder_decoder_model import PrefixTunedSeq2Seq
+        if get_model_kind(backbone.config) == ENCODER_DECODER:
+            from baselines.prefix.encoder_decoder_model import EncoderDecoderPrefixModel
 
-            tuned = PrefixTunedSeq2Seq(backbone, tokenizer, options, seed)
-            tuned.backbone_dropout = True
-            return tuned
-        from baselines.prefix.model import PrefixTuned
+            model = EncoderDecoderPrefixModel(backbone, tokenizer, options, seed)
+            model.backbone_dropout = True
+            return model
+        from baselines.prefix.model import PrefixModel
 
-        return PrefixTuned(backbone, tokenizer, options, seed)
+        return PrefixModel(backbone, tokenizer, options, seed)

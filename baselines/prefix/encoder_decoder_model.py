@@ -17,15 +17,15 @@ from torch import Tensor, nn
 
 from baselines.prefix.model import (
     FreeKeysValues,
-    KeptKeysValues,
     KeysValues,
-    Shape,
+    KeysValuesShape,
+    StoredKeysValues,
+    encode_initial_words,
     make_keys_values,
-    word_ids,
 )
 from bench.models.adapted import check_shape
-from bench.models.encoder_decoder import Before, Prefixes, TunedSeq2Seq
-from bench.models.kv_cache import as_tensor
+from bench.models.encoder_decoder import AdaptedEncoderDecoder, PrecedingKeysValues, Prefixes
+from bench.models.kv_cache import stack_cache
 
 if TYPE_CHECKING:
     from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerBase
@@ -36,7 +36,7 @@ PARTS = ("encoder", "decoder", "cross")
 FIT_STEPS, FIT_LR = 200, 3e-5
 
 
-def kv_shapes(config: BartConfig, length: int) -> dict[str, Shape]:
+def compute_shapes(config: BartConfig, length: int) -> dict[str, KeysValuesShape]:
     """[L, 2, H, P, D] of each part."""
     heads = config.decoder_attention_heads
     decoder = (config.decoder_layers, 2, heads, length, config.d_model // heads)
@@ -45,7 +45,7 @@ def kv_shapes(config: BartConfig, length: int) -> dict[str, Shape]:
     return {"encoder": encoder, "decoder": decoder, "cross": decoder}
 
 
-class Recording(Before):
+class RecordedKeysValues(PrecedingKeysValues):
     """In place of a prefix: nothing precedes, and what the attention itself computes is noted."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Recording(Before):
         return keys, values
 
 
-class PrefixTunedSeq2Seq(TunedSeq2Seq):
+class EncoderDecoderPrefixModel(AdaptedEncoderDecoder):
     """A frozen BART whose attentions see P trained positions. ``parts``: which of them do."""
 
     def __init__(
@@ -70,9 +70,9 @@ class PrefixTunedSeq2Seq(TunedSeq2Seq):
     ) -> None:
         super().__init__(backbone)
         # BART's tokenizer puts <s> and </s> around the words: `summarize` is 3 tokens long, not 1.
-        config, words = backbone.config, word_ids(tokenizer, options["init"])
+        config, words = backbone.config, encode_initial_words(tokenizer, options["init"])
         self.words = [config.bos_token_id, *words, config.eos_token_id] if words else []
-        shapes = kv_shapes(config, len(self.words) or options["length"])
+        shapes = compute_shapes(config, len(self.words) or options["length"])
         self.keys_values = nn.ModuleDict(
             {part: make_keys_values(shapes[part], options, seed, f"{name}/{part}") for part in parts}
         )
@@ -88,7 +88,7 @@ class PrefixTunedSeq2Seq(TunedSeq2Seq):
 
         Encoder and decoder both read the words, the decoder as it reads a target.
         """
-        recording = [Recording() for _ in self.backbone.model.encoder.layers]
+        recording = [RecordedKeysValues() for _ in self.backbone.model.encoder.layers]
         source = self.encode([self.words], None, [*recording])
         ids = torch.tensor([[self.words[-1], *self.words[:-1]]], device=self.device)
         hidden = self._enter(self.backbone.model.decoder, ids, 0, None)
@@ -96,8 +96,8 @@ class PrefixTunedSeq2Seq(TunedSeq2Seq):
         assert cache is not None
         return {
             "encoder": torch.stack([one.noted[0] for one in recording]).float(),
-            "decoder": as_tensor(cache.self_attention_cache).float(),
-            "cross": as_tensor(cache.cross_attention_cache).float(),
+            "decoder": stack_cache(cache.self_attention_cache).float(),
+            "cross": stack_cache(cache.cross_attention_cache).float(),
         }
 
     def before_training(self, seed: int) -> None:
@@ -134,4 +134,4 @@ class PrefixTunedSeq2Seq(TunedSeq2Seq):
         for part, kv in self.keys_values.items():
             check_shape(part, state[part], kv.shape)  # type: ignore[arg-type]  # Module types any attribute so
         for part in list(self.keys_values):
-            self.keys_values[part] = KeptKeysValues(state[part].to(self.device))
+            self.keys_values[part] = StoredKeysValues(state[part].to(self.device))

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.models.adapted import check_shape
-from bench.models.decoder_only import Tuned
-from bench.models.kv_cache import as_tensor
+from bench.models.decoder_only import AdaptedDecoder
+from bench.models.kv_cache import stack_cache
 from bench.system.rng import generator, seeded
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 FIT_STEPS, FIT_LR = 500, 1e-4
 
 
-Shape = tuple[int, int, int, int, int]
+KeysValuesShape = tuple[int, int, int, int, int]
 """[L, 2, H, P, D]."""
 
 
-def kv_shape(config: GPT2Config, length: int) -> Shape:
+def compute_shape(config: GPT2Config, length: int) -> KeysValuesShape:
     """[L, 2, H, P, D] of ``length`` positions of this model."""
     return (config.n_layer, 2, config.n_head, length, config.n_embd // config.n_head)
 
@@ -43,7 +43,7 @@ class MlpKeysValues(nn.Module):
     paper's footnote 4 has 512 as the matrix's width). N(0, 1) rows, default linear initialisation.
     """
 
-    def __init__(self, shape: Shape, hidden: int, seed: int, name: str) -> None:
+    def __init__(self, shape: KeysValuesShape, hidden: int, seed: int, name: str) -> None:
         super().__init__()
         self.shape = shape
         layers, two, heads, length, depth = shape
@@ -65,7 +65,7 @@ class MlpKeysValues(nn.Module):
 class FreeKeysValues(nn.Module):
     """The keys and values themselves as the parameter, N(0, 1) (paper §4.3: less stable)."""
 
-    def __init__(self, shape: Shape, seed: int, name: str) -> None:
+    def __init__(self, shape: KeysValuesShape, seed: int, name: str) -> None:
         super().__init__()
         self.shape = shape
         self.values = nn.Parameter(torch.randn(self.shape, generator=generator(seed, f"{name}/init")))
@@ -74,7 +74,7 @@ class FreeKeysValues(nn.Module):
         return self.values
 
 
-class KeptKeysValues(nn.Module):
+class StoredKeysValues(nn.Module):
     """What is left after training: the numbers alone. Nothing here is trained."""
 
     values: Tensor
@@ -82,21 +82,21 @@ class KeptKeysValues(nn.Module):
     def __init__(self, values: Tensor) -> None:
         super().__init__()
         layers, two, heads, length, depth = values.shape
-        self.shape: Shape = (layers, two, heads, length, depth)
+        self.shape: KeysValuesShape = (layers, two, heads, length, depth)
         self.register_buffer("values", values)
 
     def forward(self) -> Tensor:
         return self.values
 
 
-KeysValues = MlpKeysValues | FreeKeysValues | KeptKeysValues
+KeysValues = MlpKeysValues | FreeKeysValues | StoredKeysValues
 
 
-def make_keys_values(shape: Shape, options: Mapping[str, Any], seed: int, name: str) -> KeysValues:
+def make_keys_values(shape: KeysValuesShape, options: Mapping[str, Any], seed: int, name: str) -> KeysValues:
     """The parametrisation that a method's options ask for, drawn from ``seed`` and ``name``."""
     if shape[3] == 0:
         # The untouched model: an MLP would hold parameters that no gradient ever reaches.
-        return KeptKeysValues(torch.zeros(shape))
+        return StoredKeysValues(torch.zeros(shape))
     if options["mlp"] == "yes":
         return MlpKeysValues(shape, options["hidden"], seed, name)
     return FreeKeysValues(shape, seed, name)
@@ -120,7 +120,7 @@ class MlpEmbeddings(nn.Module):
         return embeddings
 
 
-class KeptEmbeddings(nn.Module):
+class StoredEmbeddings(nn.Module):
     """What is left of them after training."""
 
     values: Tensor
@@ -133,7 +133,7 @@ class KeptEmbeddings(nn.Module):
         return self.values
 
 
-def word_ids(tokenizer: PreTrainedTokenizerBase | None, init: str) -> list[int]:
+def encode_initial_words(tokenizer: PreTrainedTokenizerBase | None, init: str) -> list[int]:
     """Tokens of the words that a prefix starts from; none for ``random``.
 
     Authors' code: the words are tokenised with a space before them (``summarize`` is 1 token,
@@ -149,7 +149,7 @@ def word_ids(tokenizer: PreTrainedTokenizerBase | None, init: str) -> list[int]:
     return ids
 
 
-class PrefixTuned(Tuned):
+class PrefixModel(AdaptedDecoder):
     """A frozen LM that sees P trained positions before every source."""
 
     def __init__(
@@ -160,9 +160,9 @@ class PrefixTuned(Tuned):
         seed: int,
     ) -> None:
         super().__init__(backbone)
-        self.words = word_ids(tokenizer, options["init"])
+        self.words = encode_initial_words(tokenizer, options["init"])
         length = len(self.words) or options["length"]
-        shape = kv_shape(backbone.config, length)
+        shape = compute_shape(backbone.config, length)
         self.keys_values: KeysValues = make_keys_values(shape, options, seed, "prefix")
 
     @property
@@ -179,7 +179,7 @@ class PrefixTuned(Tuned):
         with torch.no_grad():
             _, cache = self.read(None, None, None, ids=ids, keep=True)
         assert cache is not None
-        return as_tensor(cache).float()
+        return stack_cache(cache).float()
 
     def before_training(self, seed: int) -> None:
         """Start from the activations of the initial words, where words were asked for (§7.4).
@@ -212,4 +212,4 @@ class PrefixTuned(Tuned):
         if set(state) != {"prefix"}:
             raise KeyError(f"expected ['prefix'], got {sorted(state)}")
         check_shape("prefix", state["prefix"], self.keys_values.shape)
-        self.keys_values = KeptKeysValues(state["prefix"].to(self.device))
+        self.keys_values = StoredKeysValues(state["prefix"].to(self.device))

@@ -84,13 +84,15 @@ def data() -> list[dict[str, Any]]:
 
 def models() -> list[dict[str, Any]]:
     from bench.errors import UserError
-    from bench.models.catalogue import MODELS, locate
+    from bench.models.catalogue import MODELS, locate_model
 
     rows = []
     for name in MODELS:
         mini = MODELS[name].hub is None
         try:
-            rows.append(check(f"model {name}", True, locate(name, allow_download=False).origin, needed=mini))
+            rows.append(
+                check(f"model {name}", True, locate_model(name, allow_download=False).origin, needed=mini)
+            )
         except UserError:
             do = f"set BENCH_MODELS=DIR with DIR/{name}, or let the first run download it"
             rows.append(check(f"model {name}", False, "not on this machine", do, needed=mini))

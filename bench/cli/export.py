@@ -23,14 +23,14 @@ TARGETS = ("peft",)
 @json_option
 def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None:
     """Write RUN (its name or the beginning of it) for use with `PeftModel.from_pretrained`."""
-    from bench.runs.export import to_peft
+    from bench.runs.export import export_to_peft
     from bench.store.store import Store
 
     if target not in TARGETS:
         raise UnknownNameError("export target", target, TARGETS)
     if out.exists():
         raise UserError(f"--out {out}: exists already; expected a directory that does not")
-    written = to_peft(Store(runs).find(run), out)
+    written = export_to_peft(Store(runs).find(run), out)
     if as_json:
         print_json({"run": run, "to": target, "files": [str(path) for path in written]})
     else:

@@ -218,14 +218,14 @@ def count_parameters(model: str) -> list[dict[str, Any]]:
     """Every method and reported variant, counted on the meta device without weights."""
     from bench import registry
     from bench.models import parameter_count
-    from bench.models.catalogue import MODELS, is_path
+    from bench.models.catalogue import MODELS, is_model_path
 
-    if model not in MODELS and not is_path(model):
+    if model not in MODELS and not is_model_path(model):
         raise UnknownNameError("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
     rows: list[dict[str, Any]] = []
     for method in registry.methods().values():
-        for variant in parameter_count.variants(method, model):
-            rows.append(dict(parameter_count.audit(method, model, variant)))
+        for variant in parameter_count.list_variants(method, model):
+            rows.append(dict(parameter_count.count_parameters(method, model, variant)))
     return [*rows, *list_broken_files("methods")]
 
 

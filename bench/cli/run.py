@@ -136,10 +136,10 @@ def command(
 def selection(tasks: str | None, methods: str | None, model: str | None, seeds: str | None) -> RunSelection:
     """The typed selectors for runs of an experiment."""
     from bench.experiments.expansion import RunSelection
-    from bench.models.catalogue import MODELS, is_path
+    from bench.models.catalogue import MODELS, is_model_path
 
     for one in (model or "").split(","):
-        if one and is_path(one):
+        if one and is_model_path(one):
             raise UserError(
                 f"--model {one}: an experiment names its models, and --model selects among them. To use your copy "
                 f"of one, put it into DIR/NAME, NAME one of {', '.join(MODELS)}, and set BENCH_MODELS=DIR; or "

@@ -24,7 +24,13 @@ from bench.data import subsets
 from bench.data.dataset import prepare
 from bench.errors import UnknownNameError, UserError
 from bench.method import Method, Settings
-from bench.models.catalogue import FITS, MODELS, Located, kind_of_model, locate
+from bench.models.catalogue import (
+    MODEL_KIND_BY_TASK_KIND,
+    MODELS,
+    LocatedModel,
+    find_model_kind,
+    locate_model,
+)
 from bench.task import Prepared, ProtocolName, Task
 
 DEFAULT_MODEL = {
@@ -78,7 +84,7 @@ class RunRequest:
             model,
             self.common.scale,
             self.common.protocol,
-            kind_of_model(self.model),
+            find_model_kind(self.model),
             self.preset,
         )
 
@@ -145,7 +151,7 @@ class SpecifiedRun:
     task: Task
     method: Method
     data: Prepared
-    model: Located
+    model: LocatedModel
     command: str
     """The command line that asks for this run again."""
     strict: bool = True
@@ -227,7 +233,7 @@ def check_model_fits_task(task: Task, model: str) -> None:
     The paper has table-to-text on GPT-2 and summarisation on BART only (its footnote 5 drops GPT-2 on
     XSUM), and everything that a run takes from it, settings, framing and decoding, is for these pairs.
     """
-    kind, expected = kind_of_model(model), FITS[task.kind]
+    kind, expected = find_model_kind(model), MODEL_KIND_BY_TASK_KIND[task.kind]
     if kind != expected:
         fitting = ", ".join(name for name, entry in MODELS.items() if entry.kind == expected)
         raise UserError(
@@ -257,11 +263,11 @@ class Resolver:
         data = self.prepare_data(request, list_splits(request, resolved))
         return build_specified_run(request, model, data, resolved)
 
-    def locate_model(self, request: RunRequest) -> Located:
+    def locate_model(self, request: RunRequest) -> LocatedModel:
         """The request's backbone, hashed."""
         offline = request.common.offline
-        result: Located = self._once(
-            ("model", request.model, offline), lambda: locate(request.model, allow_download=not offline)
+        result: LocatedModel = self._once(
+            ("model", request.model, offline), lambda: locate_model(request.model, allow_download=not offline)
         )
         return result
 
@@ -305,7 +311,7 @@ def list_splits(request: RunRequest, resolved: ResolvedSettings) -> tuple[str, .
 
 
 def build_specified_run(
-    request: RunRequest, model: Located, data: Prepared, resolved: ResolvedSettings | None = None
+    request: RunRequest, model: LocatedModel, data: Prepared, resolved: ResolvedSettings | None = None
 ) -> SpecifiedRun:
     """The request with a backbone and data that were found; ``resolved``: its settings, if at hand."""
     common = request.common

@@ -15,14 +15,14 @@ from bench import registry
 from bench.config.request import RunRequest
 from bench.config.settings import DEFINITIONS
 from bench.config.specification import ResolvedSettings, is_part_of_identity, select_training_settings
-from bench.models.catalogue import is_path
+from bench.models.catalogue import is_model_path
 from bench.system.files import sha256_text
 from bench.system.json_files import canonical_json
 
 
 def get_model_name(request: RunRequest) -> str:
     """The backbone's name as it stands in records."""
-    return Path(request.model).resolve().name if is_path(request.model) else request.model
+    return Path(request.model).resolve().name if is_model_path(request.model) else request.model
 
 
 def compute_run_key(

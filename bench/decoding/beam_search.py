@@ -6,9 +6,9 @@ Two protocols share the loop and differ in how a hypothesis is scored and when t
 ``original``   what transformers 3.2, the authors' library, did: lengths count the prompt as well and
                leave EOS out, so the prompt flattens the length normalisation and shorter outputs win.
 
-A model is anything with ``start`` and ``step`` (``Reader``); ``bench.models.decoder_only.Tuned`` is one. Prompts are
-read once per input and the reading is then repeated for the beams; an input that is finished leaves
-the batch. What an input yields must not depend on its company in the batch: inputs share nothing
+A model is anything with ``start`` and ``step`` (``Reader``); ``bench.models.adapted.AdaptedModel`` is one.
+Prompts are read once per input and the reading is then repeated for the beams; an input that is finished
+leaves the batch. What an input yields must not depend on its company in the batch: inputs share nothing
 here but the arithmetic of the model, and equal scores are ordered by (beam, token), never by the
 order in which a library happens to return them.
 """
@@ -74,7 +74,7 @@ class BeamRules:
         return self.forced_first if generated == 0 else None
 
 
-class Reading(typing.Protocol):
+class ReadingState(typing.Protocol):
     """What a model has read so far, one row per hypothesis."""
 
     @property
@@ -89,7 +89,7 @@ class Reading(typing.Protocol):
         """Keep (repeat, reorder) the rows with these indices."""
 
 
-State = typing.TypeVar("State", bound=Reading)
+State = typing.TypeVar("State", bound=ReadingState)
 
 
 class Reader(typing.Protocol[State]):
@@ -120,7 +120,7 @@ class Hypothesis:
 
 
 @dataclass
-class Search:
+class SourceSearch:
     """The search for one input: its open hypotheses (best first) and its finished ones."""
 
     rules: BeamRules
@@ -220,7 +220,7 @@ class Search:
         return self._worst() >= hope
 
 
-def best_entries(totals: Tensor, count: int) -> list[list[tuple[float, int]]]:
+def select_best_entries(totals: Tensor, count: int) -> list[list[tuple[float, int]]]:
     """Per row of ``totals`` the ``count`` largest as (value, index), largest first, ties by index."""
     # One more than asked: if it is smaller than the last one asked for, the chosen set is unique.
     values, indices = totals.topk(min(count + 1, totals.shape[1]), dim=1)
@@ -234,14 +234,14 @@ def best_entries(totals: Tensor, count: int) -> list[list[tuple[float, int]]]:
     return best
 
 
-def beam_search(reader: Reader[State], sources: Sequence[Tokens], rules: BeamRules) -> list[list[int]]:
+def search_beams(reader: Reader[State], sources: Sequence[Tokens], rules: BeamRules) -> list[list[int]]:
     """The best output for each of ``sources``, decoded together; EOS is kept if it was generated."""
     state, logits = reader.start(sources)
-    _check(state, logits, rules)
-    searches = [Search(rules, prompt) for prompt in state.prompts]
+    _check_limits(state, logits, rules)
+    searches = [SourceSearch(rules, prompt) for prompt in state.prompts]
     live = searches
     while True:
-        candidates = _candidates(logits, live, rules)
+        candidates = _list_candidates(logits, live, rules)
         rows: list[int] = []
         tokens: list[int] = []
         going = []
@@ -262,7 +262,7 @@ def beam_search(reader: Reader[State], sources: Sequence[Tokens], rules: BeamRul
         logits = reader.step(state, torch.tensor(tokens, device=logits.device))
 
 
-def _candidates(logits: Tensor, live: Sequence[Search], rules: BeamRules) -> list[list[Candidate]]:
+def _list_candidates(logits: Tensor, live: Sequence[SourceSearch], rules: BeamRules) -> list[list[Candidate]]:
     """The 2·beams best continuations of each search. All have equally many open hypotheses.
 
     Where a token is forced, each open hypothesis has that one continuation, which costs nothing.
@@ -285,7 +285,7 @@ def _candidates(logits: Tensor, live: Sequence[Search], rules: BeamRules) -> lis
         barred = search.barred(hypothesis)
         if barred:
             totals[row, barred] = -torch.inf
-    best = best_entries(totals.view(len(live), -1), 2 * rules.beams)
+    best = select_best_entries(totals.view(len(live), -1), 2 * rules.beams)
     for entries in best:
         if entries[0][0] != entries[0][0]:
             raise FloatingPointError("the model's logits are not numbers (NaN); did training diverge?")
@@ -295,7 +295,7 @@ def _candidates(logits: Tensor, live: Sequence[Search], rules: BeamRules) -> lis
     ]
 
 
-def _check(state: Reading, logits: Tensor, rules: BeamRules) -> None:
+def _check_limits(state: ReadingState, logits: Tensor, rules: BeamRules) -> None:
     """Refuse what cannot be decoded, before any of it is."""
     # The last token is generated but never read.
     if rules.max_new_tokens - 1 > state.room:

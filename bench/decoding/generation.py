@@ -14,23 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.decoding.beam_search import BeamRules, Tokens, beam_search
+from bench.decoding.beam_search import BeamRules, Tokens, search_beams
 from bench.errors import UserError
 from bench.task import ProtocolName
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
 
 
-def newline_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def list_newline_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """The tokens that are one or two newlines and nothing else (GPT-2: 198 and 628)."""
     encoded = [tokenizer.encode(text, add_special_tokens=False) for text in ("\n", "\n\n")]
     return tuple(ids[0] for ids in encoded if len(ids) == 1)
 
 
-def rules_for(protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, **changes: Any) -> BeamRules:
+def make_decoder_rules(
+    protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, **changes: Any
+) -> BeamRules:
     """The protocol's rules for GPT-2 (beam 5, 100 new tokens), with ``changes`` to single fields.
 
     ``original``: newlines are banned, and the minimum length of 5 counts the prompt, so it acts only
@@ -38,11 +40,11 @@ def rules_for(protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, **chan
     """
     settings: dict[str, Any] = {"protocol": protocol, "eos": tokenizer.eos_token_id}
     if protocol == "original":
-        settings |= {"min_length": 5, "banned": newline_tokens(tokenizer)}
+        settings |= {"min_length": 5, "banned": list_newline_tokens(tokenizer)}
     return BeamRules(**{**settings, **changes})
 
 
-def seq2seq_rules(
+def make_encoder_decoder_rules(
     protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any]
 ) -> BeamRules:
     """The protocol's rules for BART, with ``settings`` (beams, lengths …) as the run has them.
@@ -56,8 +58,8 @@ def seq2seq_rules(
     )
 
 
-def decode(
-    tuned: TunedBase,
+def decode_sources(
+    model: AdaptedModel,
     sources: Sequence[Tokens],
     rules: BeamRules,
     batch_size: int = 10,
@@ -74,17 +76,17 @@ def decode(
         raise UserError(f"input {empty[0]} has no tokens; expected at least its special token")
     order = sorted(range(len(sources)), key=lambda place: -len(sources[place]))
     outputs: list[list[int]] = [[] for _ in sources]
-    was_training = tuned.training
-    tuned.eval()
+    was_training = model.training
+    model.eval()
     try:
         with torch.inference_mode():
             for begin in range(0, len(order), batch_size):
                 places = order[begin : begin + batch_size]
-                found = beam_search(tuned, [sources[place] for place in places], rules)
+                found = search_beams(model, [sources[place] for place in places], rules)
                 for place, output in zip(places, found, strict=True):
                     outputs[place] = output
                 if progress is not None:
                     progress(begin + len(places))
     finally:
-        tuned.train(was_training)
+        model.train(was_training)
     return outputs

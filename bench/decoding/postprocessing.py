@@ -23,10 +23,10 @@ EMPTY = "Error"
 REJOINED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
 
 
-def clean_up(text: str) -> str:
+def rejoin_punctuation(text: str) -> str:
     """Join punctuation and contractions to the word before them.
 
-    >>> clean_up("It is n't cheap , it 's 5 - star .")
+    >>> rejoin_punctuation("It is n't cheap , it 's 5 - star .")
     "It isn't cheap, it's 5 - star."
     """
     for spaced in REJOINED:
@@ -34,25 +34,27 @@ def clean_up(text: str) -> str:
     return text
 
 
-def original_text(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], output: Sequence[int]) -> str:
+def extract_original_text(
+    tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], output: Sequence[int]
+) -> str:
     """The authors' way: clean up prompt and output together, then drop the prompt by its length in characters.
 
     The length is that of the prompt cleaned up alone. If cleaning joins something across the border,
     characters of the output are lost or characters of the prompt stay, here as there.
     """
-    whole = clean_up(_decoded(tokenizer, [*prompt, *output]))
-    text = whole[len(clean_up(_decoded(tokenizer, prompt))) :]
+    whole = rejoin_punctuation(_decode_ids(tokenizer, [*prompt, *output]))
+    text = whole[len(rejoin_punctuation(_decode_ids(tokenizer, prompt))) :]
     end = str(tokenizer.eos_token)
     return text.split(end, 1)[0].strip() or EMPTY
 
 
-def plain_text(tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str:
+def decode_plain_text(tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str:
     """The output alone without special tokens; what is empty stays empty."""
     text: str = tokenizer.decode(list(output), skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return text.strip()
 
 
-def to_text(
+def make_output_text(
     protocol: ProtocolName,
     tokenizer: PreTrainedTokenizerBase,
     prompt: Sequence[int],
@@ -60,20 +62,22 @@ def to_text(
 ) -> str:
     """The text to score, by the protocol's own way."""
     if protocol == "original":
-        return original_text(tokenizer, prompt, output)
-    return plain_text(tokenizer, output)
+        return extract_original_text(tokenizer, prompt, output)
+    return decode_plain_text(tokenizer, output)
 
 
-def summary_text(protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, output: Sequence[int]) -> str:
+def make_summary_text(
+    protocol: ProtocolName, tokenizer: PreTrainedTokenizerBase, output: Sequence[int]
+) -> str:
     """The text of an encoder-decoder's output or label: special tokens left out, stripped.
 
     ``original`` re-joins punctuation as above (authors' code: their reading of outputs and labels alike).
     What is empty stays empty.
     """
     text: str = tokenizer.decode(list(output), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return (clean_up(text) if protocol == "original" else text).strip()
+    return (rejoin_punctuation(text) if protocol == "original" else text).strip()
 
 
-def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+def _decode_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     text: str = tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
     return text

@@ -22,7 +22,7 @@ from bench.errors import DataError, UserError
 from bench.experiments.cost_model import Estimate, History
 from bench.experiments.expansion import Expansion, ExperimentRun
 from bench.experiments.files import format_origin, load_experiment
-from bench.models.catalogue import Located, locate
+from bench.models.catalogue import LocatedModel, locate_model
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
@@ -171,7 +171,7 @@ class LocalInputs:
 
     def __init__(self) -> None:
         self._data: dict[tuple[str, Path | None, str, tuple[str, ...]], Prepared | None] = {}
-        self._models: dict[str, Located | None] = {}
+        self._models: dict[str, LocatedModel | None] = {}
 
     def specify(self, request: RunRequest, resolved: ResolvedSettings) -> SpecifiedRun | None:
         """The request with what it needs, or None where that is not here."""
@@ -179,10 +179,10 @@ class LocalInputs:
         data = self._prepared(request, list_splits(request, resolved)) if model else None
         return build_specified_run(request, model, data, resolved) if model and data else None
 
-    def _model(self, name: str) -> Located | None:
+    def _model(self, name: str) -> LocatedModel | None:
         if name not in self._models:
             try:
-                self._models[name] = locate(name, allow_download=False)
+                self._models[name] = locate_model(name, allow_download=False)
             except UserError:
                 self._models[name] = None
         return self._models[name]

@@ -1,4 +1,4 @@
-"""What training, decoding and storing see of every tuned model, whichever kind its backbone is.
+"""What training, decoding and storing see of every adapted model, whichever kind its backbone is.
 
 ``bench.models.decoder_only`` and ``bench.models.encoder_decoder`` say how a source and a target are
 read; everything else about freezing, dropout, storing and the loss of the target's tokens is here, once.
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 Tokens = Sequence[int]
 
 
-def pad(rows: Sequence[Tokens], fill: int, device: torch.device) -> Tensor:
+def pad_rows(rows: Sequence[Tokens], fill: int, device: torch.device) -> Tensor:
     """Rows of token ids as one [B, longest] tensor, padded on the right."""
     width = max(len(row) for row in rows)
     filled = [[*row, *([fill] * (width - len(row)))] for row in rows]
@@ -30,7 +30,7 @@ def check_shape(name: str, given: Tensor, expected: torch.Size | Sequence[int]) 
         raise ValueError(f"{name}: expected shape {tuple(expected)}, got {tuple(given.shape)}")
 
 
-class TunedBase(nn.Module):
+class AdaptedModel(nn.Module):
     """A backbone and one method's additions, ready to be trained and to decode.
 
     ``decode_vocab``: how many rows of the vocabulary decoding may use; smaller than the embedding
@@ -105,7 +105,7 @@ class TunedBase(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.word_weight.dtype
 
-    def train(self, mode: bool = True) -> TunedBase:
+    def train(self, mode: bool = True) -> AdaptedModel:
         """Train mode; the backbone's dropout only where the protocol has it on."""
         super().train(mode)
         if not self.backbone_dropout:
@@ -147,7 +147,7 @@ class TunedBase(nn.Module):
         return self.logits(hidden)[..., : self.decode_vocab].float()
 
 
-def freeze_check(model: nn.Module) -> str:
+def hash_frozen_parameters(model: nn.Module) -> str:
     """SHA-256 over all parameters that are not trained: equal before and after training."""
     import hashlib
 

@@ -32,11 +32,11 @@ class ModelEntry:
     """The configuration's sizes, for counting without weights."""
 
 
-def gpt2_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+def make_gpt2_shape(layers: int, width: int, heads: int) -> dict[str, int]:
     return {"n_layer": layers, "n_embd": width, "n_head": heads, "n_positions": 1024, "vocab_size": 50257}
 
 
-def bart_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+def make_bart_shape(layers: int, width: int, heads: int) -> dict[str, int]:
     both = {"layers": layers, "attention_heads": heads, "ffn_dim": 4 * width}
     sides = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in both.items()}
     return {**sides, "d_model": width, "max_position_embeddings": 1024, "vocab_size": 50265}
@@ -52,7 +52,7 @@ MODELS = {
             "354,823,168 parameters; the paper's GPT-2 MEDIUM",
             "openai-community/gpt2-medium",
             "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
-            gpt2_shape(24, 1024, 16),
+            make_gpt2_shape(24, 1024, 16),
         ),
         ModelEntry(
             "gpt2-large",
@@ -60,7 +60,7 @@ MODELS = {
             "774,030,080 parameters; the paper's GPT-2 LARGE",
             "openai-community/gpt2-large",
             "32b71b12589c2f8d625668d2335a01cac3249519",
-            gpt2_shape(36, 1280, 20),
+            make_gpt2_shape(36, 1280, 20),
         ),
         ModelEntry("mini-bart", ENCODER_DECODER, "shipped: pre-trained on the project's invented news"),
         ModelEntry(
@@ -70,19 +70,19 @@ MODELS = {
             "facebook/bart-large",
             # The branch `main` has no safetensors; this is the hub's own conversion of the same weights.
             "4422181a85458e2acc57a4c1f845b9dfd60bd411",
-            bart_shape(12, 1024, 16),
+            make_bart_shape(12, 1024, 16),
         ),
     )
 }
 MODEL_TYPES = {"gpt2": DECODER_ONLY, "bart": ENCODER_DECODER}
 """``model_type`` of a configuration -> kind of model."""
-FITS = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
+MODEL_KIND_BY_TASK_KIND = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
 """Kind of task -> the kind of model that it is run on."""
-NEEDED = ("config.json", "model.safetensors", "tokenizer files")
+CHECKPOINT_FILES = ("config.json", "model.safetensors", "tokenizer files")
 
 
 @dataclass(frozen=True)
-class Located:
+class LocatedModel:
     """A backbone that was found: ``name`` for records, ``path`` to load from, ``origin`` in words."""
 
     name: str
@@ -92,67 +92,69 @@ class Located:
     kind: str = DECODER_ONLY
 
 
-def is_path(model: str) -> bool:
+def is_model_path(model: str) -> bool:
     """Whether ``--model`` was given a directory rather than a name."""
     return os.sep in model or model in (".", "..") or (model not in MODELS and Path(model).is_dir())
 
 
-def kind_of_model(model: str) -> str:
-    """``decoder-only`` or ``encoder-decoder``, for a name or a directory; the errors are those of `locate`."""
-    if is_path(model):
+def find_model_kind(model: str) -> str:
+    """The kind of model that a name or a directory is; the errors are those of ``locate_model``."""
+    if is_model_path(model):
         path = Path(model).expanduser().resolve()
-        check_exists(model, path)
-        check_files(path)
-        return check_kind(path)
+        check_path_exists(model, path)
+        list_weight_files(path)
+        return read_model_kind(path)
     if model not in MODELS:
         raise UnknownNameError("model", model, MODELS, "or a directory with a GPT-2 or BART checkpoint")
     return MODELS[model].kind
 
 
-def check_exists(given: str, path: Path) -> None:
+def check_path_exists(given: str, path: Path) -> None:
     if not path.exists():
-        raise DataError(f"--model {given}: does not exist; expected a directory with {', '.join(NEEDED)}")
+        raise DataError(
+            f"--model {given}: does not exist; expected a directory with {', '.join(CHECKPOINT_FILES)}"
+        )
 
 
-def locate(model: str, allow_download: bool = True) -> Located:
+def locate_model(model: str, allow_download: bool = True) -> LocatedModel:
     """Find the weights of a named model or of a directory, and hash them.
 
     Raises ``UserError`` for an unknown name, ``DataError`` for a directory that is not a usable
     checkpoint, and ``UnavailableError`` saying what was tried when weights cannot be had.
     """
-    kind = kind_of_model(model)
-    if is_path(model):
+    kind = find_model_kind(model)
+    if is_model_path(model):
         path = Path(model).expanduser().resolve()
-        return Located(path.name, path, f"directory {path.name}", fingerprint(path), kind)
+        return LocatedModel(path.name, path, f"directory {path.name}", fingerprint_checkpoint(path), kind)
     entry = MODELS[model]
     if entry.hub is None:
         from bench.mini import mini_model_dir
 
         path = mini_model_dir(model)
-        return Located(model, path, "shipped with the package", fingerprint(path), kind)
+        return LocatedModel(model, path, "shipped with the package", fingerprint_checkpoint(path), kind)
     local, why_not = find_local_folder(model)
     if local is not None:
-        found = fingerprint(local)
-        if (other := check_kind(local)) != kind:
+        found = fingerprint_checkpoint(local)
+        if (other := read_model_kind(local)) != kind:
             raise DataError(f"{local}: a {other} checkpoint; {model} is {kind}")
-        return Located(model, local, "BENCH_MODELS", found, kind)
+        return LocatedModel(model, local, "BENCH_MODELS", found, kind)
     try:
         path = fetch_snapshot(PinnedRepository(entry.hub, str(entry.revision)), allow_download)
     except Exception as error:
         tried = [why_not, f"hub {entry.hub}@{entry.revision}: {first_line(error)}"]
         raise UnavailableError(
-            f"the weights of {model} could not be had. Tried: {'; '.join(tried)}. Put {', '.join(NEEDED)} "
+            f"the weights of {model} could not be had. Tried: {'; '.join(tried)}. Put {', '.join(CHECKPOINT_FILES)} "
             f"into a folder DIR/{model} and set BENCH_MODELS=DIR, or give the folder as --model PATH; on a "
             f"machine with a network: hf download {entry.hub} --revision {entry.revision} "
             f"--local-dir DIR/{model}"
         ) from error
-    return Located(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint(path), kind)
+    return LocatedModel(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint_checkpoint(path), kind)
 
 
-def check_files(path: Path) -> list[Path]:
+def list_weight_files(path: Path) -> list[Path]:
     """The weight files of a checkpoint directory; ``DataError`` where it is not one."""
     if not path.is_dir():
-        raise DataError(f"{path}: expected a directory with {', '.join(NEEDED)}")
+        raise DataError(f"{path}: expected a directory with {', '.join(CHECKPOINT_FILES)}")
     weights = sorted(path.glob("*.safetensors"))
     if not (path / "config.json").is_file() or not weights:
         found = "pytorch_model.bin (pickled weights are not read)" if list(path.glob("*.bin")) else "none"
@@ -163,11 +165,11 @@ def check_files(path: Path) -> list[Path]:
     return weights
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint_checkpoint(path: Path) -> str:
     """SHA-256 over the configuration, weights and tokenizer of a checkpoint directory."""
-    weights = check_files(path)
+    weights = list_weight_files(path)
     digest = hashlib.sha256()
-    check_kind(path)
+    read_model_kind(path)
     tokenizer = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
     for file in [path / "config.json", *weights, *tokenizer]:
         digest.update(file.name.encode())
@@ -177,7 +179,7 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_kind(path: Path) -> str:
+def read_model_kind(path: Path) -> str:
     """The kind of a checkpoint; another architecture is refused, before anything heavy is imported."""
     try:
         model_type = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]

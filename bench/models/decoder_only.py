@@ -1,6 +1,6 @@
 """A decoder-only LM as training and decoding see it: frozen or not, plus the method's additions.
 
-``Tuned`` holds all that the methods share: reading source and target, the loss of the target tokens
+``AdaptedDecoder`` holds all that the methods share: reading source and target, the loss of the target tokens
 only, and the incremental reading that the decoder needs. A method supplies differences: a prefix of
 keys and values, another context (infix), hooks (adapter), or which parameters are trainable.
 ``bench.models.encoder_decoder`` is the counterpart for encoder-decoders.
@@ -19,8 +19,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from bench.errors import UserError
-from bench.models.adapted import Tokens, TunedBase, pad
-from bench.models.kv_cache import DecodeState, as_cache
+from bench.models.adapted import AdaptedModel, Tokens, pad_rows
+from bench.models.kv_cache import DecoderState, make_cache
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -41,7 +41,7 @@ class Context:
     pending: list[list[int]]
 
 
-class Tuned(TunedBase):
+class AdaptedDecoder(AdaptedModel):
     """A decoder-only LM and one method's additions: source and target are one sequence."""
 
     backbone: GPT2LMHeadModel
@@ -70,7 +70,7 @@ class Tuned(TunedBase):
         """
         prefix = self.prefix()
         length = 0 if prefix is None else prefix.shape[-2]
-        cache = as_cache(prefix.to(self.dtype), len(sources)) if prefix is not None and length else None
+        cache = make_cache(prefix.to(self.dtype), len(sources)) if prefix is not None and length else None
         offset = torch.full((len(sources),), length, dtype=torch.long, device=self.device)
         return Context(cache, None, offset, [list(source) for source in sources])
 
@@ -103,7 +103,7 @@ class Tuned(TunedBase):
         """
         context = self.context(sources)
         rows = [[*p, *t[:-1]] for p, t in zip(context.pending, targets, strict=True)]
-        ids = pad(rows, 0, self.device)
+        ids = pad_rows(rows, 0, self.device)
         position_ids = self._positions(context, [len(row) for row in rows])
         # Padding sits on the right and needs no mask: causal attention never looks at it.
         mask = None
@@ -115,10 +115,10 @@ class Tuned(TunedBase):
         return self.target_losses(picked, targets)
 
     @torch.no_grad()
-    def start(self, sources: Sequence[Tokens]) -> tuple[DecodeState, Tensor]:
+    def start(self, sources: Sequence[Tokens]) -> tuple[DecoderState, Tensor]:
         """Read the sources once: the state to continue from, and logits [B, V] of the first target token."""
         context = self.context(sources)
-        ids = pad(context.pending, 0, self.device)
+        ids = pad_rows(context.pending, 0, self.device)
         lengths = torch.tensor([len(p) for p in context.pending], device=self.device)
         steps = torch.arange(ids.shape[1], device=self.device)
         own = (steps < lengths[:, None]).long()
@@ -134,10 +134,10 @@ class Tuned(TunedBase):
         last = hidden[torch.arange(len(sources), device=self.device), lengths - 1]
         position = context.offset + lengths
         room = self.positions - int(position.max())
-        return DecodeState(grown, mask, position, context.pending, room), self._logits(last)
+        return DecoderState(grown, mask, position, context.pending, room), self._logits(last)
 
     @torch.no_grad()
-    def step(self, state: DecodeState, tokens: Tensor) -> Tensor:
+    def step(self, state: DecoderState, tokens: Tensor) -> Tensor:
         """Read one more token per hypothesis ([rows]) and return the logits [rows, V] of the next."""
         state.mask = torch.cat((state.mask, state.mask.new_ones((len(tokens), 1))), dim=1)
         hidden, grown = self.read(

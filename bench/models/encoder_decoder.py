@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache, EncoderDecoderCache
 
 from bench.errors import UserError
-from bench.models.adapted import Tokens, TunedBase, pad
-from bench.models.kv_cache import Seq2SeqState, as_cache
+from bench.models.adapted import AdaptedModel, Tokens, pad_rows
+from bench.models.kv_cache import EncoderDecoderState, make_cache
 
 if TYPE_CHECKING:
     from transformers import BartForConditionalGeneration
@@ -43,14 +43,14 @@ class Prefixes:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedSources:
     """Sources that were read: ``states`` [B, S, E], and ``real`` [B, S], False at padding (None: no padding)."""
 
     states: Tensor
     real: Tensor | None
 
 
-class Before:
+class PrecedingKeysValues:
     """As much of a cache as one attention asks for: keys and values [2, H, P, D] that precede its own.
 
     BART's encoder keeps no cache, but its attention is the class of the decoder's and would take one.
@@ -65,21 +65,21 @@ class Before:
 
 
 @dataclass
-class Seen:
+class HookState:
     """What the hooks on the attentions look at. Set while the model reads; otherwise they do nothing."""
 
-    encoder: list[Before] | None = None
+    encoder: list[PrecedingKeysValues] | None = None
     beams: int = 1
 
 
-def see_prefix(seen: Seen, layer: int, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+def insert_prefix(seen: HookState, layer: int, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Before an encoder layer's self-attention: give it its prefix."""
     if seen.encoder is None:
         return None
     return args, {**kwargs, "past_key_values": seen.encoder[layer]}
 
 
-def fold(seen: Seen, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+def fold_beams(seen: HookState, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Before attention to the source: a source's beams, [B·beams, 1, E], as so many queries, [B, beams, E].
 
     So the keys and values of a source are there once and not once per beam.
@@ -93,14 +93,14 @@ def fold(seen: Seen, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> An
     return (folded, *args[1:]), kwargs
 
 
-def unfold(seen: Seen, module: nn.Module, args: Any, output: Any) -> Any:
+def unfold_beams(seen: HookState, module: nn.Module, args: Any, output: Any) -> Any:
     """After attention to the source: [B, beams, E] back to [B·beams, 1, E]."""
     if seen.beams == 1:
         return None
     return (output[0].reshape(-1, 1, output[0].shape[-1]), *output[1:])
 
 
-def after(prefix: Tensor | None, real: Tensor | None) -> Tensor | None:
+def make_attention_mask(prefix: Tensor | None, real: Tensor | None) -> Tensor | None:
     """Mask [B, 1, 1, P + S] of what may be attended to; None where that is everything."""
     if real is None:
         return None
@@ -109,28 +109,28 @@ def after(prefix: Tensor | None, real: Tensor | None) -> Tensor | None:
     return real[:, None, None, :]
 
 
-def states_of(output: Any) -> Tensor:
+def get_hidden_states(output: Any) -> Tensor:
     """A layer's hidden states; some releases of transformers 5 return more than those."""
     states: Tensor = output[0] if isinstance(output, tuple) else output
     return states
 
 
-class TunedSeq2Seq(TunedBase):
+class AdaptedEncoderDecoder(AdaptedModel):
     """A BART and one method's additions."""
 
     backbone: BartForConditionalGeneration
 
     def __init__(self, backbone: BartForConditionalGeneration) -> None:
         super().__init__(backbone)
-        self._seen = Seen()
+        self._seen = HookState()
         # Not closures: copying the whole model must copy what its hooks look at as well.
         for number, layer in enumerate(backbone.model.encoder.layers):
             layer.self_attn.register_forward_pre_hook(
-                partial(see_prefix, self._seen, number), with_kwargs=True
+                partial(insert_prefix, self._seen, number), with_kwargs=True
             )
         for layer in backbone.model.decoder.layers:
-            layer.encoder_attn.register_forward_pre_hook(partial(fold, self._seen), with_kwargs=True)
-            layer.encoder_attn.register_forward_hook(partial(unfold, self._seen))
+            layer.encoder_attn.register_forward_pre_hook(partial(fold_beams, self._seen), with_kwargs=True)
+            layer.encoder_attn.register_forward_hook(partial(unfold_beams, self._seen))
 
     # -- what a method may change ---------------------------------------------------------------
 
@@ -162,16 +162,19 @@ class TunedSeq2Seq(TunedBase):
         return scores
 
     def encode(
-        self, sources: Sequence[Tokens], prefix: Tensor | None, before: list[Before] | None = None
-    ) -> Encoded:
+        self,
+        sources: Sequence[Tokens],
+        prefix: Tensor | None,
+        before: list[PrecedingKeysValues] | None = None,
+    ) -> EncodedSources:
         """Read the sources; ``prefix`` [L, 2, H, P, D] stands before the self-attention of every layer.
 
         ``before``: what the layers are given in its place (for looking on, see
         ``baselines.prefix.encoder_decoder_model``).
         """
         if prefix is not None:
-            before = [Before(pair) for pair in prefix]
-        ids = pad(sources, int(self.backbone.config.pad_token_id), self.device)
+            before = [PrecedingKeysValues(pair) for pair in prefix]
+        ids = pad_rows(sources, int(self.backbone.config.pad_token_id), self.device)
         lengths = torch.tensor([len(source) for source in sources], device=self.device)
         even = len({len(source) for source in sources}) == 1
         real = None if even else torch.arange(ids.shape[1], device=self.device) < lengths[:, None]
@@ -179,20 +182,20 @@ class TunedSeq2Seq(TunedBase):
         hidden = self._enter(self.backbone.model.encoder, ids, 0, own)
         if own is not None and real is not None:
             real = torch.cat((real.new_ones((len(real), len(own))), real), dim=1)
-        mask = after(prefix, real)
+        mask = make_attention_mask(prefix, real)
         with self._seeing(encoder=before):
             for layer in self.backbone.model.encoder.layers:
-                hidden = states_of(layer(hidden, mask))
-        return Encoded(hidden, real)
+                hidden = get_hidden_states(layer(hidden, mask))
+        return EncodedSources(hidden, real)
 
     def read(
-        self, hidden: Tensor, source: Encoded, prefixes: Prefixes, keep: bool
+        self, hidden: Tensor, source: EncodedSources, prefixes: Prefixes, keep: bool
     ) -> tuple[Tensor, EncoderDecoderCache | None]:
         """Run the decoder's layers over its first tokens [B, T, E]: states, and the cache if ``keep``."""
         cache = None
         if keep or prefixes.decoder is not None or prefixes.cross is not None:
             own, other = (
-                DynamicCache() if prefix is None else as_cache(prefix.to(self.dtype), len(hidden))
+                DynamicCache() if prefix is None else make_cache(prefix.to(self.dtype), len(hidden))
                 for prefix in (prefixes.decoder, prefixes.cross)
             )
             cache = EncoderDecoderCache(own, other)
@@ -203,9 +206,9 @@ class TunedSeq2Seq(TunedBase):
             length, width = prefixes.decoder.shape[-2], hidden.shape[1]
             shape = (1, 1, width, length + width)
             causal = torch.ones(shape, dtype=torch.bool, device=self.device).tril(diagonal=length)
-        mask = after(prefixes.cross, source.real)
+        mask = make_attention_mask(prefixes.cross, source.real)
         for layer in self.backbone.model.decoder.layers:
-            hidden = states_of(
+            hidden = get_hidden_states(
                 layer(
                     hidden, causal, source.states, encoder_attention_mask=mask, past_key_values=cache
                 )
@@ -220,7 +223,7 @@ class TunedSeq2Seq(TunedBase):
         """
         prefixes = self.prefixes()
         source = self.encode(sources, prefixes.encoder)
-        ids = pad([[target[-1], *target[:-1]] for target in targets], 0, self.device)
+        ids = pad_rows([[target[-1], *target[:-1]] for target in targets], 0, self.device)
         own = self.target_embeddings()
         hidden, _ = self.read(self._enter(self.backbone.model.decoder, ids, 0, own), source, prefixes, False)
         first = 0 if own is None else len(own)
@@ -228,7 +231,7 @@ class TunedSeq2Seq(TunedBase):
         return self.target_losses(picked, targets)
 
     @torch.no_grad()
-    def start(self, sources: Sequence[Tokens]) -> tuple[Seq2SeqState, Tensor]:
+    def start(self, sources: Sequence[Tokens]) -> tuple[EncoderDecoderState, Tensor]:
         """Read the sources and ``</s>``: the state, and logits [B, V] of the first target token."""
         prefixes = self.prefixes()
         source = self.encode(sources, prefixes.encoder)
@@ -238,9 +241,9 @@ class TunedSeq2Seq(TunedBase):
         read = hidden.shape[1]
         hidden, cache = self.read(hidden, source, prefixes, keep=True)
         assert cache is not None
-        state = Seq2SeqState(
+        state = EncoderDecoderState(
             cache=cache,
-            mask=after(prefixes.cross, source.real),
+            mask=make_attention_mask(prefixes.cross, source.real),
             position=read,
             prompts=[[begin] for _ in sources],
             room=self.positions - read,
@@ -248,13 +251,13 @@ class TunedSeq2Seq(TunedBase):
         return state, self._logits(hidden[:, -1])
 
     @torch.no_grad()
-    def step(self, state: Seq2SeqState, tokens: Tensor) -> Tensor:
+    def step(self, state: EncoderDecoderState, tokens: Tensor) -> Tensor:
         """Read one more token per hypothesis ([rows]) and return the logits [rows, V] of the next."""
         hidden = self._enter(self.backbone.model.decoder, tokens[:, None], state.position, None)
         with self._seeing(beams=state.beams):
             for layer in self.backbone.model.decoder.layers:
                 # The source is in the cache; that something is given says that there is one.
-                hidden = states_of(
+                hidden = get_hidden_states(
                     layer(
                         hidden, None, hidden, encoder_attention_mask=state.mask, past_key_values=state.cache
                     )

@@ -14,14 +14,14 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.cache_utils import DynamicLayer
 
 
-def as_cache(keys_values: Tensor, batch: int) -> DynamicCache:
+def make_cache(keys_values: Tensor, batch: int) -> DynamicCache:
     """[L, 2, H, P, D] as a cache in which every one of ``batch`` examples sees the same P positions."""
     layers = [(pair[0].expand(batch, -1, -1, -1), pair[1].expand(batch, -1, -1, -1)) for pair in keys_values]
     return DynamicCache(layers)
 
 
-def as_tensor(cache: DynamicCache) -> Tensor:
-    """The inverse of ``as_cache`` for one example: [L, 2, H, P, D]."""
+def stack_cache(cache: DynamicCache) -> Tensor:
+    """The inverse of ``make_cache`` for one example: [L, 2, H, P, D]."""
     return torch.stack([torch.stack((layer.keys[0], layer.values[0])) for layer in cache.layers])
 
 
@@ -64,7 +64,7 @@ class GrowingLayer(DynamicLayer):
 
 
 @dataclass
-class DecodeState:
+class DecoderState:
     """The reading so far of ``rows`` hypotheses: ``mask`` [rows, read], ``position`` [rows] of the next token.
 
     ``prompts`` (per source, the tokens that decoding continues) and ``room`` (how many more tokens the
@@ -100,13 +100,13 @@ class DecodeState:
 
 
 @dataclass
-class Seq2SeqState:
+class EncoderDecoderState:
     """What a decoder has read so far, ``beams`` hypotheses for each of the encoded sources.
 
     ``cache`` holds, per hypothesis, the keys and values of prefix and target so far and, once per source,
     those of prefix and source; ``mask`` [sources, 1, 1, columns] says which of the latter are real (None:
     all). ``position`` is that of the next token, the same for all rows. ``prompts`` and ``room`` as in
-    ``DecodeState``.
+    ``DecoderState``.
     """
 
     cache: EncoderDecoderCache

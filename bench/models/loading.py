@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError
 from bench.method import ENCODER_DECODER
-from bench.models.catalogue import MODELS, Located, check_kind, locate
+from bench.models.catalogue import MODELS, LocatedModel, locate_model, read_model_kind
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
@@ -19,28 +19,28 @@ TIED = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.em
 """Weights that are the word embedding under another name."""
 
 
-def model_config(model: str) -> Any:
+def load_model_config(model: str) -> Any:
     """The architecture of a named model or directory, without weights and without a network."""
     from transformers import BartConfig, GPT2Config
 
     entry = MODELS.get(model)
     if entry is not None and entry.shape is not None:
         return (BartConfig if entry.kind == ENCODER_DECODER else GPT2Config)(**entry.shape)
-    return read_config(locate(model, allow_download=False).path)
+    return read_model_config(locate_model(model, allow_download=False).path)
 
 
-def model_class(kind: str) -> Any:
+def get_model_class(kind: str) -> Any:
     """The library's class for a kind of model, with its LM head."""
     from transformers import BartForConditionalGeneration, GPT2LMHeadModel
 
     return BartForConditionalGeneration if kind == ENCODER_DECODER else GPT2LMHeadModel
 
 
-def read_config(path: Path) -> Any:
+def read_model_config(path: Path) -> Any:
     """``config.json`` of a checkpoint, which must be a GPT-2 or a BART."""
     from transformers import AutoConfig
 
-    check_kind(path)
+    read_model_kind(path)
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
@@ -71,17 +71,17 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_backbone(located: Located, dtype: str = "float32") -> Any:
+def load_backbone(located: LocatedModel, dtype: str = "float32") -> Any:
     """The weights as a model in eval mode on the CPU."""
     import torch
     from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 
-    read_config(located.path)
+    read_model_config(located.path)
     disable_progress_bar()  # our own progress says what takes time
     loaded: Any
     try:
-        loaded, report = model_class(check_kind(located.path)).from_pretrained(
+        loaded, report = get_model_class(read_model_kind(located.path)).from_pretrained(
             located.path,
             local_files_only=True,
             use_safetensors=True,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
-class Audit(TypedDict):
+class ParameterCount(TypedDict):
     """Parameters of one method on one model. Shares are fractions of the model's ``total``."""
 
     method: str
@@ -33,12 +33,12 @@ class Audit(TypedDict):
     """What the method adds: the adapter's bottleneck and its reduction n_embd / bottleneck."""
 
 
-def audit(
+def count_parameters(
     method: Method,
     model: str | PretrainedConfig,
     options: Mapping[str, object],
     tokenizer: PreTrainedTokenizerBase | None = None,
-) -> Audit:
+) -> ParameterCount:
     """Counts for ``method`` with ``options`` (typed or parsed; the rest are defaults) on ``model``.
 
     ``model`` is a name or directory (``bench.models.catalogue``) or a configuration. ``tokenizer`` is needed
@@ -47,22 +47,22 @@ def audit(
     """
     import torch
 
-    from bench.models.architecture import kind_of
-    from bench.models.loading import model_class, model_config
+    from bench.models.architecture import get_model_kind
+    from bench.models.loading import get_model_class, load_model_config
 
-    name, config = (model, model_config(model)) if isinstance(model, str) else ("", model)
-    kind = kind_of(config)
+    name, config = (model, load_model_config(model)) if isinstance(model, str) else ("", model)
+    kind = get_model_kind(config)
     if kind not in method.kinds:
         raise UserError(f"{method.name} is for {' and '.join(method.kinds)} models; {name} is {kind}")
     resolved = method.resolve_options(options)
     with torch.device("meta"):
-        backbone = model_class(kind)(config)
+        backbone = get_model_class(kind)(config)
         total = sum(parameter.numel() for parameter in backbone.parameters())
-        tuned = method.build(backbone, tokenizer, resolved, seed=0)
-        trainable = sum(tensor.numel() for tensor in tuned.trained_state().values())
-        stored = sum(tensor.numel() for tensor in tuned.stored_state().values())
+        adapted = method.build(backbone, tokenizer, resolved, seed=0)
+        trainable = sum(tensor.numel() for tensor in adapted.trained_state().values())
+        stored = sum(tensor.numel() for tensor in adapted.stored_state().values())
     chosen = ",".join(f"{option}={value}" for option, value in options.items())
-    return Audit(
+    return ParameterCount(
         method=f"{method.name}[{chosen}]" if chosen else method.name,
         model=name or config.name_or_path,
         trainable=trainable,
@@ -71,19 +71,19 @@ def audit(
         share_stored=stored / total,
         paper_share=method.paper_share(name, resolved),
         total=total,
-        facts=tuned.facts,
+        facts=adapted.facts,
     )
 
 
-def variants(method: Method, model: str) -> list[dict[str, object]]:
+def list_variants(method: Method, model: str) -> list[dict[str, object]]:
     """The option settings to list: the method's variants, with what its settings choose per task.
 
     So ``prefix`` on a paper model gives lengths 5 (E2E, WebNLG) and 10 (DART), and on bart-large 100, 80
     and 40 (XSUM and its splits) and 5. Nothing for a kind of model that the method is not made for.
     """
-    from bench.models.catalogue import kind_of_model
+    from bench.models.catalogue import find_model_kind
 
-    kind = kind_of_model(model)
+    kind = find_model_kind(model)
     if kind not in method.kinds:
         return []
     scale = "mini" if model.startswith("mini") else "paper"

@@ -13,7 +13,7 @@ from bench.store.run_dir import RunDir
 from bench.system.files import explained
 
 
-def to_peft(run: RunDir, out: Path) -> list[Path]:
+def export_to_peft(run: RunDir, out: Path) -> list[Path]:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors`` of a finished prefix run.
 
     PEFT keeps one row per virtual token, [P, 2·L·E], layers outermost, keys before values. It also

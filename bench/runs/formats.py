@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.data.encoding import Pair
     from bench.decoding.beam_search import BeamRules
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
 
 
 class TextFormat(Protocol):
@@ -31,14 +31,14 @@ class TextFormat(Protocol):
         """Change the untrained backbone as the run's settings say."""
 
     def encode_pairs(
-        self, sources: Sequence[str], targets: Sequence[str], adapted: TunedBase, first_row: int = 1
+        self, sources: Sequence[str], targets: Sequence[str], adapted: AdaptedModel, first_row: int = 1
     ) -> tuple[list[Pair], int]:
         """Training pairs, and how many had to be cut; ``first_row``: the number of the first, for messages."""
 
     def encode_prompts(self, sources: Sequence[str]) -> list[list[int]]:
         """Token ids to decode from."""
 
-    def check_room(self, prompts: Sequence[Sequence[int]], adapted: TunedBase) -> None:
+    def check_room(self, prompts: Sequence[Sequence[int]], adapted: AdaptedModel) -> None:
         """Refuse before the training what decoding would refuse after it."""
 
     def make_rules(self) -> BeamRules:
@@ -71,7 +71,7 @@ class JoinedFormat:
             add_pad_row(backbone, self.spec.seed)
 
     def encode_pairs(
-        self, sources: Sequence[str], targets: Sequence[str], adapted: TunedBase, first_row: int = 1
+        self, sources: Sequence[str], targets: Sequence[str], adapted: AdaptedModel, first_row: int = 1
     ) -> tuple[list[Pair], int]:
         from bench.data.encoding import encode_pairs
 
@@ -83,11 +83,11 @@ class JoinedFormat:
         return encode_sources(self.tokenizer, sources)
 
     @staticmethod
-    def count_room(adapted: TunedBase) -> int:
+    def count_room(adapted: AdaptedModel) -> int:
         """How many real tokens fit behind the method's own positions."""
         return adapted.positions - adapted.reserved_positions
 
-    def check_room(self, prompts: Sequence[Sequence[int]], adapted: TunedBase) -> None:
+    def check_room(self, prompts: Sequence[Sequence[int]], adapted: AdaptedModel) -> None:
         room, limit = self.count_room(adapted), self.spec["max_new_tokens"]
         longest = max(len(prompt) for prompt in prompts)
         # The last token is generated and not read.
@@ -99,15 +99,17 @@ class JoinedFormat:
             )
 
     def make_rules(self) -> BeamRules:
-        from bench.decoding.generation import rules_for
+        from bench.decoding.generation import make_decoder_rules
 
         names = ("beams", "max_new_tokens", "length_penalty")
-        return rules_for(self.spec.protocol, self.tokenizer, **{name: self.spec[name] for name in names})
+        return make_decoder_rules(
+            self.spec.protocol, self.tokenizer, **{name: self.spec[name] for name in names}
+        )
 
     def decode_text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
-        from bench.decoding.postprocessing import to_text
+        from bench.decoding.postprocessing import make_output_text
 
-        return to_text(self.spec.protocol, self.tokenizer, prompt, output)
+        return make_output_text(self.spec.protocol, self.tokenizer, prompt, output)
 
     def make_references(self, item: Item) -> tuple[str, ...]:
         return item.references
@@ -124,7 +126,7 @@ class FramedFormat:
         """Nothing: BART has a PAD of its own."""
 
     def encode_pairs(
-        self, sources: Sequence[str], targets: Sequence[str], adapted: TunedBase, first_row: int = 1
+        self, sources: Sequence[str], targets: Sequence[str], adapted: AdaptedModel, first_row: int = 1
     ) -> tuple[list[Pair], int]:
         from bench.data.encoding import frame
 
@@ -137,7 +139,7 @@ class FramedFormat:
 
         return frame(self.tokenizer, sources, self.spec["max_source_tokens"])[0]
 
-    def check_room(self, prompts: Sequence[Sequence[int]], adapted: TunedBase) -> None:
+    def check_room(self, prompts: Sequence[Sequence[int]], adapted: AdaptedModel) -> None:
         room = adapted.positions - adapted.reserved_positions
         # The decoder reads the start token and every generated one but the last.
         for name in ("max_source_tokens", "max_target_tokens", "max_new_tokens"):
@@ -148,24 +150,26 @@ class FramedFormat:
                 )
 
     def make_rules(self) -> BeamRules:
-        from bench.decoding.generation import seq2seq_rules
+        from bench.decoding.generation import make_encoder_decoder_rules
 
         names = ["beams", "max_new_tokens", "min_new_tokens", "length_penalty"]
         names += ["no_repeat_ngram", "early_stopping"]
-        return seq2seq_rules(self.spec.protocol, self.tokenizer, {name: self.spec[name] for name in names})
+        return make_encoder_decoder_rules(
+            self.spec.protocol, self.tokenizer, {name: self.spec[name] for name in names}
+        )
 
     def decode_text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
-        from bench.decoding.postprocessing import summary_text
+        from bench.decoding.postprocessing import make_summary_text
 
-        return summary_text(self.spec.protocol, self.tokenizer, output)
+        return make_summary_text(self.spec.protocol, self.tokenizer, output)
 
     def make_references(self, item: Item) -> tuple[str, ...]:
         """The item's, or (authors' code) what is left of them as labels: cut, and decoded again."""
         from bench.data.encoding import frame
-        from bench.decoding.postprocessing import summary_text
+        from bench.decoding.postprocessing import make_summary_text
 
         longest = self.spec["max_reference_tokens"]
         if longest is None:
             return item.references
         labels, _ = frame(self.tokenizer, item.references, longest)
-        return tuple(summary_text(self.spec.protocol, self.tokenizer, label) for label in labels)
+        return tuple(make_summary_text(self.spec.protocol, self.tokenizer, label) for label in labels)

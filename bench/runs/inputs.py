@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bench.data.encoding import Pair
     from bench.data.token_pairs import TokenPairs
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
 
 CHUNK_ROWS = 1_000
 """Rows whose texts and tokens are in memory at a time."""
@@ -77,7 +77,7 @@ class Inputs:
         return make_format(self.specified.model.kind, self.spec, tokenizer)
 
     def encode_rows(
-        self, tokenizer: PreTrainedTokenizerBase, adapted: TunedBase, rows: Iterator[Row], folder: Path
+        self, tokenizer: PreTrainedTokenizerBase, adapted: AdaptedModel, rows: Iterator[Row], folder: Path
     ) -> TokenPairs:
         """Token ids of ``rows``; many are kept in a file in ``folder`` that is gone when the process ends."""
         from bench.data.token_pairs import store_pairs
@@ -85,7 +85,7 @@ class Inputs:
         return store_pairs(self._encode_chunks(self.make_format(tokenizer), adapted, rows), folder)
 
     def _encode_chunks(
-        self, text_format: TextFormat, adapted: TunedBase, rows: Iterator[Row]
+        self, text_format: TextFormat, adapted: AdaptedModel, rows: Iterator[Row]
     ) -> Iterator[tuple[list[Pair], int]]:
         first_row = 1
         while chunk := list(islice(rows, CHUNK_ROWS)):

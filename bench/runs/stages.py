@@ -26,7 +26,7 @@ from bench.system.progress import say, track
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from bench.models.adapted import TunedBase
+    from bench.models.adapted import AdaptedModel
 
 
 def compute_decoding_key(spec: RunSpec, folder: RunDir) -> str:
@@ -72,7 +72,7 @@ class Stages:
         self.inputs = Inputs(specified)
         self.training_key = compute_training_key(specified)
 
-    def build(self, tokenizer: PreTrainedTokenizerBase) -> TunedBase:
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> AdaptedModel:
         """The backbone with the method's parts, as the protocol wants it, untrained."""
         from bench.models.loading import check_vocabulary, load_backbone
 
@@ -80,10 +80,10 @@ class Stages:
         check_vocabulary(backbone, tokenizer, self.specified.model.path)
         vocabulary = int(backbone.config.vocab_size)
         self.inputs.make_format(tokenizer).prepare(backbone)
-        tuned = self.specified.method.build(backbone, tokenizer, self.spec.option_values, self.spec.seed)
-        tuned.decode_vocab = vocabulary
-        tuned.backbone_dropout = self.spec["backbone_dropout"]
-        return tuned
+        model = self.specified.method.build(backbone, tokenizer, self.spec.option_values, self.spec.seed)
+        model.decode_vocab = vocabulary
+        model.backbone_dropout = self.spec["backbone_dropout"]
+        return model
 
     def train(self, tokenizer: PreTrainedTokenizerBase) -> TrainingProduct:
         """Train, and leave ``parameters.safetensors``."""
@@ -93,34 +93,36 @@ class Stages:
         if (facts := self.folder.stage_facts("train", key)) is not None:
             say("training: done already")
             return TrainingProduct(facts["training"], facts["parameters"])
-        tuned = self.build(tokenizer)
-        self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), tuned)
+        model = self.build(tokenizer)
+        self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), model)
         # The processes of a launch of many must all do the same, and only the first one sees the folder.
         facts = reuse_training(self.folder, self.spec, key) if processes() == 1 else None
         if facts is not None:
             say(f"training: taken from {facts['training']['taken_from']}, which trained the same")
         else:
-            facts = {"training": self.fit(tokenizer, tuned), "parameters": count_parameters(tuned)}
-            checkpoint.save_tensors(self.folder.parameters, tuned.stored_state(), {"run": self.spec.run_id})
+            facts = {"training": self.fit(tokenizer, model), "parameters": count_parameters(model)}
+            checkpoint.save_tensors(self.folder.parameters, model.stored_state(), {"run": self.spec.run_id})
         self.folder.finish_stage("train", key, facts)
         return TrainingProduct(facts["training"], facts["parameters"])
 
-    def fit(self, tokenizer: PreTrainedTokenizerBase, tuned: TunedBase) -> dict[str, Any] | None:
-        """Train ``tuned`` in place; the report, or None where there is nothing to train."""
-        from bench.models.adapted import freeze_check
-        from bench.training.loop import TrainSettings, train
+    def fit(self, tokenizer: PreTrainedTokenizerBase, model: AdaptedModel) -> dict[str, Any] | None:
+        """Train ``model`` in place; the report, or None where there is nothing to train."""
+        from bench.models.adapted import hash_frozen_parameters
+        from bench.training.loop import TrainingSettings, train_model
 
-        if not tuned.trained_state():  # prompt, or a prefix of length 0
+        if not model.trained_state():  # prompt, or a prefix of length 0
             return None
         inputs, watching = self.inputs, self.spec["eval_every"] is not None
-        pairs = inputs.encode_rows(tokenizer, tuned, inputs.iterate_train_rows(), self.folder.path)
+        pairs = inputs.encode_rows(tokenizer, model, inputs.iterate_train_rows(), self.folder.path)
         dev_rows = inputs.iterate_dev_rows() if watching else iter(())
-        dev = inputs.encode_rows(tokenizer, tuned, dev_rows, self.folder.path)
-        settings = TrainSettings(**{name: self.spec[name] for name in TrainSettings.__dataclass_fields__})
-        frozen = freeze_check(tuned)
+        dev = inputs.encode_rows(tokenizer, model, dev_rows, self.folder.path)
+        settings = TrainingSettings(
+            **{name: self.spec[name] for name in TrainingSettings.__dataclass_fields__}
+        )
+        frozen = hash_frozen_parameters(model)
         with self.watch(len(pairs), settings) as on_update, self.stopping.after_update():
-            report = train(
-                tuned,
+            report = train_model(
+                model,
                 pairs,
                 dev,
                 settings,
@@ -131,7 +133,7 @@ class Stages:
                 on_update=on_update,
                 stop=lambda: self.stopping.asked,
             )
-        if freeze_check(tuned) != frozen:
+        if hash_frozen_parameters(model) != frozen:
             raise AssertionError("a frozen parameter changed in training: the method is not what it says")
         rate = round(report.target_tokens / max(report.seconds, 1e-9), 1)
         sizes = {"rows": len(pairs), "truncated_rows": pairs.truncated, "dev_rows": len(dev)}
@@ -140,9 +142,9 @@ class Stages:
     @contextlib.contextmanager
     def watch(self, rows: int, settings: Any) -> Iterator[Any]:
         """Progress of the training on the screen, in the log file and in the claim's heartbeat."""
-        from bench.training.loop import planned_updates
+        from bench.training.loop import count_planned_updates
 
-        total = planned_updates(rows, settings)
+        total = count_planned_updates(rows, settings)
         every = max(1, total // 200)
         tracker: Any = None
 
@@ -168,16 +170,16 @@ class Stages:
 
     def decode(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """Decode with what is stored, never with what training left in memory: generations.jsonl."""
-        from bench.decoding.generation import decode
+        from bench.decoding.generation import decode_sources
         from bench.training import checkpoint
 
         key = compute_decoding_key(self.spec, self.folder)
         if (facts := self.folder.stage_facts("decode", key)) is not None:
             say("decoding: done already")
             return facts
-        tuned = self.build(tokenizer)
-        tuned.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
-        tuned.to(pick_device(self.spec["device"]))
+        model = self.build(tokenizer)
+        model.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
+        model.to(pick_device(self.spec["device"]))
         items, sources = self.inputs.items, self.inputs.encode_prompts(tokenizer)
         text_format = self.inputs.make_format(tokenizer)
         started = time.monotonic()
@@ -187,7 +189,9 @@ class Stages:
                 tracker.advance(done - tracker.done)
                 self.beat()
 
-            outputs = decode(tuned, sources, text_format.make_rules(), self.spec["decode_batch"], on_done)
+            outputs = decode_sources(
+                model, sources, text_format.make_rules(), self.spec["decode_batch"], on_done
+            )
         seconds = time.monotonic() - started
         rows = [
             {
@@ -226,10 +230,10 @@ class Stages:
         return scores
 
 
-def count_parameters(tuned: TunedBase) -> dict[str, int]:
+def count_parameters(model: AdaptedModel) -> dict[str, int]:
     """Parameters trained, kept afterwards, and of the backbone."""
     return {
-        "trained": sum(p.numel() for p in tuned.parameters() if p.requires_grad),
-        "stored": sum(t.numel() for t in tuned.stored_state().values()),
-        "backbone": sum(p.numel() for p in tuned.backbone.parameters()),
+        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "stored": sum(t.numel() for t in model.stored_state().values()),
+        "backbone": sum(p.numel() for p in model.backbone.parameters()),
     }

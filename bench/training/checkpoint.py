@@ -20,7 +20,7 @@ from bench.system.files import replacing
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a training stands. ``step`` counts finished updates; the data position follows from it."""
 
     key: str
@@ -62,8 +62,8 @@ def load_tensors(
         ) from error
 
 
-def save(
-    path: Path, parameters: dict[str, Tensor], optimiser: torch.optim.Optimizer, progress: Progress
+def save_checkpoint(
+    path: Path, parameters: dict[str, Tensor], optimiser: torch.optim.Optimizer, progress: TrainingProgress
 ) -> None:
     """Write the whole state. ``parameters`` in the order in which the optimiser holds them."""
     tensors = {f"parameter/{name}": tensor for name, tensor in parameters.items()}
@@ -76,9 +76,9 @@ def save(
     save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
 
 
-def load(
+def load_checkpoint(
     path: Path, key: str
-) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict[str, Tensor], Progress]:
+) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict[str, Tensor], TrainingProgress]:
     """Parameters, optimiser state by parameter index, random states and progress.
 
     Raises ``DataError`` for a damaged file or one that belongs to another specification.
@@ -86,7 +86,7 @@ def load(
     tensors, metadata = load_tensors(path)
     try:
         fields: dict[str, Any] = json.loads(metadata["progress"])
-        progress = Progress(**fields)
+        progress = TrainingProgress(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: not a training checkpoint of this version; delete it to start over"

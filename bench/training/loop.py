@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.models.adapted import TunedBase
+from bench.models.adapted import AdaptedModel
 from bench.system.progress import say
 from bench.system.rng import derive, permutation
 from bench.training import checkpoint
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 STATE_FILE, BEST_FILE = "checkpoint.safetensors", "best.safetensors"
-Pair = tuple[list[int], list[int]]
+TokenPair = tuple[list[int], list[int]]
 """Token ids of a source and of its target, as ``bench.data.encoding`` makes them."""
 
 
@@ -50,7 +50,7 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class TrainingSettings:
     """What the loop needs to know; see ``bench.config.settings`` for meanings, defaults and origins."""
 
     epochs: int
@@ -70,7 +70,7 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class TrainReport:
+class TrainingOutcome:
     """What a finished training leaves for the record. ``seconds`` over all attempts, checkpoints included."""
 
     updates: int
@@ -84,18 +84,18 @@ class TrainReport:
     processes: int
 
 
-def updates_per_epoch(rows: int, batch_size: int) -> int:
+def count_updates_per_epoch(rows: int, batch_size: int) -> int:
     return math.ceil(rows / batch_size)
 
 
-def planned_updates(rows: int, settings: TrainSettings) -> int:
+def count_planned_updates(rows: int, settings: TrainingSettings) -> int:
     """How many updates a run makes; ``max_steps`` overrides the epochs, as in the authors' code."""
     if settings.max_steps is not None:
         return settings.max_steps
-    return settings.epochs * updates_per_epoch(rows, settings.batch_size)
+    return settings.epochs * count_updates_per_epoch(rows, settings.batch_size)
 
 
-def linear_schedule(step: int, warmup: int, total: int) -> float:
+def compute_lr_factor(step: int, warmup: int, total: int) -> float:
     """Factor on the learning rate for update ``step`` (from 0): up over ``warmup``, then down to 0."""
     if step < warmup:
         return step / max(1, warmup)
@@ -103,50 +103,50 @@ def linear_schedule(step: int, warmup: int, total: int) -> float:
 
 
 @lru_cache(maxsize=2)
-def order_of(epoch: int, rows: int, seed: int) -> list[int]:
+def draw_epoch_order(epoch: int, rows: int, seed: int) -> list[int]:
     """The order of the rows in an epoch."""
     return permutation(seed, f"order/{epoch}", rows)
 
 
-def batch_at(step: int, rows: int, batch_size: int, seed: int) -> list[int]:
+def select_batch(step: int, rows: int, batch_size: int, seed: int) -> list[int]:
     """Indices of the rows of update ``step``: a new seeded order every epoch, the last batch may be short."""
-    per_epoch = updates_per_epoch(rows, batch_size)
+    per_epoch = count_updates_per_epoch(rows, batch_size)
     epoch, position = divmod(step, per_epoch)
-    order = order_of(epoch, rows, seed)
+    order = draw_epoch_order(epoch, rows, seed)
     return order[position * batch_size : (position + 1) * batch_size]
 
 
-def make_optimiser(tuned: TunedBase, lr: float, weight_decay: float) -> torch.optim.AdamW:
+def make_optimiser(model: AdaptedModel, lr: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW (0.9, 0.999, 1e-8) over the trained parameters; biases and norms do not decay."""
-    named = [(name, p) for name, p in tuned.named_parameters() if p.requires_grad]
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     plain = [p for name, p in named if p.ndim < 2]
     decayed = [p for name, p in named if p.ndim >= 2]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    fused = tuned.device.type in ("cpu", "cuda")
+    fused = model.device.type in ("cpu", "cuda")
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, fused=fused)
 
 
-def in_optimiser_order(optimiser: torch.optim.Optimizer, tuned: TunedBase) -> dict[str, Tensor]:
+def list_optimised_parameters(optimiser: torch.optim.Optimizer, model: AdaptedModel) -> dict[str, Tensor]:
     """Trained parameters by name, in the order of the optimiser's indices."""
-    names = {id(p): name for name, p in tuned.named_parameters()}
+    names = {id(p): name for name, p in model.named_parameters()}
     return {names[id(p)]: p for group in optimiser.param_groups for p in group["params"]}
 
 
 @torch.no_grad()
-def dev_loss(tuned: TunedBase, pairs: Sequence[Pair], batch_size: int) -> float:
+def compute_dev_loss(model: AdaptedModel, pairs: Sequence[TokenPair], batch_size: int) -> float:
     """Mean negative log-likelihood per target token, in eval mode."""
-    tuned.eval()
+    model.eval()
     total = 0.0
     for start in range(0, len(pairs), batch_size):
         batch = pairs[start : start + batch_size]
         # Summed on the CPU: not every accelerator has double precision.
-        total += float(tuned([s for s, _ in batch], [t for _, t in batch]).cpu().double().sum())
-    tuned.train()
+        total += float(model([s for s, _ in batch], [t for _, t in batch]).cpu().double().sum())
+    model.train()
     return total / sum(len(t) for _, t in pairs)
 
 
-def micro_losses(
-    model: torch.nn.Module, batch: Sequence[Pair], settings: TrainSettings, accelerator: Accelerator
+def split_losses(
+    model: torch.nn.Module, batch: Sequence[TokenPair], settings: TrainingSettings, accelerator: Accelerator
 ) -> list[tuple[Callable[[], Tensor], int]]:
     """The batch cut into this process's micro-batches, each a delayed loss.
 
@@ -159,7 +159,7 @@ def micro_losses(
     parts = [own[micro::cuts] for micro in range(cuts)]
     unit = sum(len(t) for _, t in batch) if settings.objective == "mean" else len(batch)
 
-    def loss_of(part: Sequence[Pair], weight: float) -> Callable[[], Tensor]:
+    def loss_of(part: Sequence[TokenPair], weight: float) -> Callable[[], Tensor]:
         return lambda: model([s for s, _ in part], [t for _, t in part]).sum() * weight
 
     if not own:
@@ -169,33 +169,33 @@ def micro_losses(
     return [(loss_of(part, world / unit), index) for index, part in enumerate(parts) if part]
 
 
-def train(
-    tuned: TunedBase,
-    pairs: Sequence[Pair],
-    dev: Sequence[Pair],
-    settings: TrainSettings,
+def train_model(
+    adapted: AdaptedModel,
+    pairs: Sequence[TokenPair],
+    dev: Sequence[TokenPair],
+    settings: TrainingSettings,
     seed: int,
     key: str,
     folder: Path,
     accelerator: Accelerator,
     on_update: Callable[[int, dict[str, Any]], None] = lambda step, facts: None,
     stop: Callable[[], bool] = lambda: False,
-) -> TrainReport:
-    """Train ``tuned`` in place, continuing from ``folder/checkpoint.safetensors`` where there is one.
+) -> TrainingOutcome:
+    """Train ``adapted`` in place, continuing from ``folder/checkpoint.safetensors`` where there is one.
 
     ``stop`` is asked after every update; when it says yes the state is saved and ``Interrupted``
     raised. ``on_update`` gets (finished updates, {"loss", "lr", …}).
     """
-    total = planned_updates(len(pairs), settings)
+    total = count_planned_updates(len(pairs), settings)
     state_file, best_file = folder / STATE_FILE, folder / BEST_FILE
-    progress = checkpoint.Progress(key=key)
-    tuned.to(accelerator.device)
-    optimiser = make_optimiser(tuned, settings.lr, settings.weight_decay)
+    progress = checkpoint.TrainingProgress(key=key)
+    adapted.to(accelerator.device)
+    optimiser = make_optimiser(adapted, settings.lr, settings.weight_decay)
     resumed = state_file.is_file()
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         if resumed:
-            progress = restore(state_file, key, tuned, optimiser)
+            progress = restore_checkpoint(state_file, key, adapted, optimiser)
             if progress.processes != accelerator.num_processes:
                 say(
                     f"warning: {progress.processes} process(es) trained the first {progress.step} updates, "
@@ -204,15 +204,15 @@ def train(
                 )
         else:
             # What a method fits here it fits to the backbone as it decodes: without dropout.
-            tuned.eval()
+            adapted.eval()
             torch.manual_seed(derive(seed, "before-training"))
-            tuned.before_training(seed)
+            adapted.before_training(seed)
         progress.processes = accelerator.num_processes
         first = progress.step
-        model, prepared = accelerator.prepare(tuned, optimiser)
+        model, prepared = accelerator.prepare(adapted, optimiser)
         if progress.scaler and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(progress.scaler)
-        tuned.train()
+        adapted.train()
         started = saved = time.monotonic()
         spent = progress.seconds
 
@@ -220,7 +220,9 @@ def train(
             progress.seconds = spent + time.monotonic() - started
             progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else None
             if accelerator.is_main_process:
-                checkpoint.save(state_file, in_optimiser_order(optimiser, tuned), optimiser, progress)
+                checkpoint.save_checkpoint(
+                    state_file, list_optimised_parameters(optimiser, adapted), optimiser, progress
+                )
             accelerator.wait_for_everyone()
 
         def exhausted() -> bool:
@@ -229,11 +231,11 @@ def train(
         for step in range(first, total):
             if exhausted():  # asked first, so that a run killed right after its last update stays as it is
                 break
-            batch = [pairs[i] for i in batch_at(step, len(pairs), settings.batch_size, seed)]
-            lr = settings.lr * linear_schedule(step, settings.warmup_steps, total)
+            batch = [pairs[i] for i in select_batch(step, len(pairs), settings.batch_size, seed)]
+            lr = settings.lr * compute_lr_factor(step, settings.warmup_steps, total)
             for group in optimiser.param_groups:
                 group["lr"] = lr
-            loss_sum = update(model, prepared, batch, settings, step, seed, accelerator)
+            loss_sum = run_update(model, prepared, batch, settings, step, seed, accelerator)
             if not math.isfinite(loss_sum):
                 raise Diverged(
                     f"the loss became {loss_sum} at update {step + 1}; try a lower --lr than {settings.lr:g}"
@@ -244,10 +246,10 @@ def train(
             facts: dict[str, Any] = {"loss": loss_sum, "lr": lr}
             done = step + 1 == total
             if settings.eval_every and ((step + 1) % settings.eval_every == 0 or done):
-                facts["dev_loss"] = look(tuned, dev, settings, progress, best_file, accelerator)
+                facts["dev_loss"] = evaluate_on_dev(adapted, dev, settings, progress, best_file, accelerator)
             on_update(step + 1, facts)
             due = time.monotonic() - saved >= settings.checkpoint_seconds
-            stopping, due = agree(accelerator, stop(), due)
+            stopping, due = combine_votes(accelerator, stop(), due)
             if stopping or due:
                 save()
                 saved = time.monotonic()
@@ -255,8 +257,8 @@ def train(
                 raise Interrupted(step + 1, total)
         save()
     if settings.keep == "best" and progress.best_step is not None:
-        tuned.load_trained(checkpoint.load_tensors(best_file)[0])
-    return TrainReport(
+        adapted.load_trained(checkpoint.load_tensors(best_file)[0])
+    return TrainingOutcome(
         updates=progress.step,
         planned_updates=total,
         seconds=progress.seconds,
@@ -269,7 +271,7 @@ def train(
     )
 
 
-def agree(accelerator: Accelerator, *wishes: bool) -> list[bool]:
+def combine_votes(accelerator: Accelerator, *wishes: bool) -> list[bool]:
     """What any process wants, all do: so that none waits for others that have gone on."""
     if accelerator.num_processes == 1:
         return list(wishes)
@@ -277,18 +279,18 @@ def agree(accelerator: Accelerator, *wishes: bool) -> list[bool]:
     return [bool(total > 0) for total in accelerator.reduce(votes, "sum").tolist()]
 
 
-def update(
+def run_update(
     model: torch.nn.Module,
     optimiser: Any,
-    batch: Sequence[Pair],
-    settings: TrainSettings,
+    batch: Sequence[TokenPair],
+    settings: TrainingSettings,
     step: int,
     seed: int,
     accelerator: Accelerator,
 ) -> float:
     """One optimiser step on one batch; the batch's loss under the objective."""
     optimiser.zero_grad()
-    losses = micro_losses(model, batch, settings, accelerator)
+    losses = split_losses(model, batch, settings, accelerator)
     value = 0.0
     for position, (loss_of, micro) in enumerate(losses):
         # The dropout of every update has its own seed, so that it does not depend on the past.
@@ -310,30 +312,32 @@ def update(
     return value
 
 
-def look(
-    tuned: TunedBase,
-    dev: Sequence[Pair],
-    settings: TrainSettings,
-    progress: checkpoint.Progress,
+def evaluate_on_dev(
+    model: AdaptedModel,
+    dev: Sequence[TokenPair],
+    settings: TrainingSettings,
+    progress: checkpoint.TrainingProgress,
     best_file: Path,
     accelerator: Accelerator,
 ) -> float:
     """Measure the dev loss and keep the parameters if it is the best so far."""
-    loss = dev_loss(tuned, dev, settings.batch_size)
+    loss = compute_dev_loss(model, dev, settings.batch_size)
     if progress.best_loss is None or loss < progress.best_loss:
         progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
         if settings.keep == "best" and accelerator.is_main_process:
-            checkpoint.save_tensors(best_file, tuned.trained_state(), {})
+            checkpoint.save_tensors(best_file, model.trained_state(), {})
         accelerator.wait_for_everyone()
     else:
         progress.looks_without_gain += 1
     return loss
 
 
-def restore(path: Path, key: str, tuned: TunedBase, optimiser: torch.optim.Optimizer) -> checkpoint.Progress:
+def restore_checkpoint(
+    path: Path, key: str, model: AdaptedModel, optimiser: torch.optim.Optimizer
+) -> checkpoint.TrainingProgress:
     """Put a checkpoint back into the model and the optimiser."""
-    parameters, moments, random, progress = checkpoint.load(path, key)
-    tuned.load_trained(parameters)
+    parameters, moments, random, progress = checkpoint.load_checkpoint(path, key)
+    model.load_trained(parameters)
     state = optimiser.state_dict()
     state["state"] = moments
     optimiser.load_state_dict(state)

@@ -17,7 +17,7 @@ from bench.config import settings
 from bench.config.settings import SettingLayer
 from bench.config.specification import resolve_run_settings
 from bench.errors import UserError
-from bench.models.catalogue import kind_of_model
+from bench.models.catalogue import find_model_kind
 from reports.paper.published import Cell
 from reports.records.runs import Profile
 from reports.records.values import COUNT_METRICS
@@ -110,7 +110,7 @@ def resolve_defaults(
             model,
             scale,
             "original",
-            kind_of_model(model),
+            find_model_kind(model),
         )
     except UserError:
         return None

@@ -16,9 +16,9 @@ from bench import registry
 from bench.config.settings import DEFINITIONS_BY_NAME
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, ENCODER_DECODER, Method
-from bench.models.adapted import TunedBase
-from bench.models.catalogue import kind_of_model
-from bench.models.parameter_count import audit, variants
+from bench.models.adapted import AdaptedModel
+from bench.models.catalogue import find_model_kind
+from bench.models.parameter_count import count_parameters, list_variants
 from bench.task import Task
 
 FOLDER = Path(baselines.__file__).parent
@@ -117,7 +117,7 @@ MODELS = {"gpt2-medium": 354_823_168, "gpt2-large": 774_030_080, "bart-large": 4
 def test_settings(method: Method, scale: str, model: str) -> None:
     """Every setting is known to the harness or an option, has a good value and an origin."""
     options = {option.name: option for option in method.options}
-    kind = kind_of_model(model) if model else DECODER_ONLY
+    kind = find_model_kind(model) if model else DECODER_ONLY
     if kind not in method.kinds:
         pytest.skip(f"{method.name} is not made for {kind} models: it has no settings for {model}")
     splits = ["xsum", "xsum-within-news", "xsum-news-to-sports"]
@@ -140,17 +140,17 @@ def test_settings(method: Method, scale: str, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt2-medium", "bart-large"])
 def test_counts_and_builds(method: Method, model: str) -> None:
-    kind = kind_of_model(model)
-    assert bool(variants(method, model)) == (kind in method.kinds)
-    for options in variants(method, model):
-        counted = audit(method, model, options)
+    kind = find_model_kind(model)
+    assert bool(list_variants(method, model)) == (kind in method.kinds)
+    for options in list_variants(method, model):
+        counted = count_parameters(method, model, options)
         assert counted["total"] == MODELS[model]
         assert (counted["trainable"] > 0) == (counted["stored"] > 0) == method.trains
-        tuned = method.build(BACKBONES[kind](), Letters(), method.resolve_options(options), 0)
-        assert isinstance(tuned, TunedBase)
-        assert bool(tuned.trained_state()) == method.trains
+        adapted = method.build(BACKBONES[kind](), Letters(), method.resolve_options(options), 0)
+        assert isinstance(adapted, AdaptedModel)
+        assert bool(adapted.trained_state()) == method.trains
         declared = method.settings_for("paper", "e2e", method.resolve_options(options), model, kind)
-        assert tuned.backbone_dropout == declared["backbone_dropout"][0]
+        assert adapted.backbone_dropout == declared["backbone_dropout"][0]
 
 
 def test_source_text(method: Method) -> None:

@@ -18,13 +18,13 @@ every_case = pytest.mark.parametrize("case", [shown(case) for case in CASES])
 @given(batch=pairs)
 def test_company_does_not_matter(case: str, batch: list[tuple[list[int], list[int]]]) -> None:
     """Neither the padding beside an example, nor its place in the batch, nor the batch's size."""
-    tuned = shaken(case)
+    model = shaken(case)
     sources = [[*source, BOS] for source, _ in batch]
     targets = [[*target, BOS] for _, target in batch]
     with torch.no_grad():
-        together = tuned(sources, targets)
-        backwards = tuned(sources[::-1], targets[::-1]).flip(0)
-        alone = torch.cat([tuned([s], [t]) for s, t in zip(sources, targets, strict=True)])
+        together = model(sources, targets)
+        backwards = model(sources[::-1], targets[::-1]).flip(0)
+        alone = torch.cat([model([s], [t]) for s, t in zip(sources, targets, strict=True)])
     assert together.isfinite().all()
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=0)
     torch.testing.assert_close(backwards, alone, rtol=1e-5, atol=0)
@@ -34,28 +34,28 @@ def test_company_does_not_matter(case: str, batch: list[tuple[list[int], list[in
 @pytest.mark.parametrize("size", [1, 3])
 def test_loss_is_what_decoding_sees(case: str, size: int) -> None:
     """Reading the target token by token gives the log-probabilities that the loss sums."""
-    tuned = shaken(case)
+    model = shaken(case)
     sources, targets = SOURCES[:size], TARGETS[:size]
-    state, logits = tuned.start(sources)
+    state, logits = model.start(sources)
     total = torch.zeros(size)
     for position in range(max(map(len, targets))):
         tokens = torch.tensor([t[position] if position < len(t) else 0 for t in targets])
         inside = torch.tensor([position < len(t) for t in targets])
         chosen = logits.log_softmax(dim=1)[torch.arange(size), tokens]
         total -= torch.where(inside, chosen, 0.0)
-        logits = tuned.step(state, tokens)
+        logits = model.step(state, tokens)
     with torch.no_grad():
-        torch.testing.assert_close(tuned(sources, targets), total, rtol=1e-5, atol=0)
+        torch.testing.assert_close(model(sources, targets), total, rtol=1e-5, atol=0)
 
 
 @every_case
 def test_the_source_matters(case: str) -> None:
     """Guards the tests above: a loss that never looked at its input would pass them."""
-    tuned = shaken(case)
+    model = shaken(case)
     source, target = SOURCES[0], TARGETS[0]
     with torch.no_grad():
-        one = tuned([source, [*source[:-2], 59, BOS]], [target, target])
-        two = tuned([source, source], [target, [*target[:-2], 59, BOS]])
+        one = model([source, [*source[:-2], 59, BOS]], [target, target])
+        two = model([source, source], [target, [*target[:-2], 59, BOS]])
     assert one[0] != one[1]
     assert two[0] != two[1]
 
@@ -63,5 +63,5 @@ def test_the_source_matters(case: str) -> None:
 @every_case
 def test_same_tokens_in_company(case: str) -> None:
     """Decoding together writes what decoding one by one writes."""
-    tuned = shaken(case)
-    assert greedy(tuned, SOURCES, 10) == [greedy(tuned, [source], 10)[0] for source in SOURCES]
+    model = shaken(case)
+    assert greedy(model, SOURCES, 10) == [greedy(model, [source], 10)[0] for source in SOURCES]

@@ -11,61 +11,61 @@ from torch import nn
 
 from bench import registry
 from bench.method import DECODER_ONLY
-from bench.models.adapted import TunedBase, freeze_check
+from bench.models.adapted import AdaptedModel, hash_frozen_parameters
 
 every_case = pytest.mark.parametrize("case", CASES, ids=shown)
 trained_case = pytest.mark.parametrize("case", TRAINED, ids=shown)
 
 
-def loss_without_dropout(tuned: TunedBase) -> float:
+def loss_without_dropout(model: AdaptedModel) -> float:
     """In eval mode; the model is left in train mode."""
-    tuned.eval()
+    model.eval()
     with torch.no_grad():
-        loss = tuned(SOURCES, TARGETS).sum().item()
-    tuned.train()
+        loss = model(SOURCES, TARGETS).sum().item()
+    model.train()
     return loss
 
 
 @trained_case
 def test_frozen_stays_and_trained_moves(case: Case) -> None:
-    tuned = build(*case)
-    tuned.train()
-    tuned.before_training(0)
-    frozen = freeze_check(tuned)
-    buffers = {name: buffer.clone() for name, buffer in tuned.named_buffers()}
-    before = {name: tensor.clone() for name, tensor in tuned.trained_state().items()}
-    optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=1e-2)
-    first = loss_without_dropout(tuned)
+    model = build(*case)
+    model.train()
+    model.before_training(0)
+    frozen = hash_frozen_parameters(model)
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    before = {name: tensor.clone() for name, tensor in model.trained_state().items()}
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    first = loss_without_dropout(model)
     for step in range(10):
         torch.manual_seed(step)  # the dropout's, so that the outcome does not hang on the test order
         optimiser.zero_grad()
-        tuned(SOURCES, TARGETS).sum().backward()
-        for name, parameter in tuned.named_parameters():
+        model(SOURCES, TARGETS).sum().backward()
+        for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 assert parameter.grad is not None and parameter.grad.any(), f"no gradient at {name}"
                 assert parameter.grad.isfinite().all()
             else:
                 assert parameter.grad is None, f"a gradient at frozen {name}"
         optimiser.step()
-    assert freeze_check(tuned) == frozen
-    assert all(torch.equal(buffer, buffers[name]) for name, buffer in tuned.named_buffers())
-    still = [name for name, tensor in tuned.trained_state().items() if torch.equal(tensor, before[name])]
+    assert hash_frozen_parameters(model) == frozen
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.named_buffers())
+    still = [name for name, tensor in model.trained_state().items() if torch.equal(tensor, before[name])]
     assert not still
-    assert loss_without_dropout(tuned) < first
+    assert loss_without_dropout(model) < first
 
 
 @every_case
 def test_stored_state_is_enough(case: Case) -> None:
     """Bit for bit: the loss, the logits, and the tokens generated with a fresh build."""
-    tuned = shake(build(*case))
+    model = shake(build(*case))
     fresh = build(*case, seed=99)
-    stored = {name: tensor.clone() for name, tensor in tuned.stored_state().items()}
+    stored = {name: tensor.clone() for name, tensor in model.stored_state().items()}
     fresh.load_stored(stored)
     fresh.eval()
     with torch.no_grad():
-        assert torch.equal(tuned(SOURCES, TARGETS), fresh(SOURCES, TARGETS))
-    assert torch.equal(tuned.start(SOURCES)[1], fresh.start(SOURCES)[1])
-    assert greedy(tuned, SOURCES, 12) == greedy(fresh, SOURCES, 12)
+        assert torch.equal(model(SOURCES, TARGETS), fresh(SOURCES, TARGETS))
+    assert torch.equal(model.start(SOURCES)[1], fresh.start(SOURCES)[1])
+    assert greedy(model, SOURCES, 12) == greedy(fresh, SOURCES, 12)
     again = fresh.stored_state()
     assert again.keys() == stored.keys()
     assert all(torch.equal(again[name], stored[name]) for name in stored)
@@ -73,27 +73,27 @@ def test_stored_state_is_enough(case: Case) -> None:
 
 @trained_case
 def test_wrong_stored_state_is_refused(case: Case) -> None:
-    tuned = build(*case)
-    stored = {name: tensor.clone() for name, tensor in tuned.stored_state().items()}
+    model = build(*case)
+    stored = {name: tensor.clone() for name, tensor in model.stored_state().items()}
     name = next(iter(stored))
     with pytest.raises(KeyError, match="expected"):
-        tuned.load_stored({**stored, "surplus": torch.zeros(1)})
+        model.load_stored({**stored, "surplus": torch.zeros(1)})
     with pytest.raises(KeyError, match="expected"):
-        tuned.load_stored({other: tensor for other, tensor in stored.items() if other != name})
+        model.load_stored({other: tensor for other, tensor in stored.items() if other != name})
     with pytest.raises(ValueError, match="expected shape"):
-        tuned.load_stored({**stored, name: torch.zeros(1)})
+        model.load_stored({**stored, name: torch.zeros(1)})
 
 
 @trained_case
 def test_training_can_be_resumed(case: Case) -> None:
     """The trained parameters alone make a fresh build equal, its gradients included."""
-    tuned = shake(build(*case))
+    adapted = shake(build(*case))
     fresh = build(*case, seed=99)
-    fresh.load_trained({name: tensor.clone() for name, tensor in tuned.trained_state().items()})
+    fresh.load_trained({name: tensor.clone() for name, tensor in adapted.trained_state().items()})
     fresh.eval()
-    for model in (tuned, fresh):
+    for model in (adapted, fresh):
         model(SOURCES, TARGETS).sum().backward()
-    pairs = zip(tuned.parameters(), fresh.parameters(), strict=True)
+    pairs = zip(adapted.parameters(), fresh.parameters(), strict=True)
     assert all(torch.equal(a.grad, b.grad) for a, b in pairs if a.grad is not None and b.grad is not None)
 
 
@@ -114,19 +114,19 @@ def test_seed(case: Case) -> None:
 @every_case
 def test_dropout_rule(case: Case) -> None:
     """Train mode: the backbone drops out exactly where the method says so. Eval mode: never."""
-    tuned = build(*case)
+    model = build(*case)
     name, options, kind = case
-    inner = [module for module in tuned.backbone.modules() if isinstance(module, nn.Dropout)]
+    inner = [module for module in model.backbone.modules() if isinstance(module, nn.Dropout)]
     assert all(module.p == 0.1 for module in inner)
     # BART has no modules for it.
     assert bool(inner) == (kind == DECODER_ONLY)
-    assert inner or tuned.backbone.config.dropout == 0.1
+    assert inner or model.backbone.config.dropout == 0.1
 
     def twice() -> bool:
         results = []
         for seed in (1, 2):
             torch.manual_seed(seed)
-            results.append(tuned(SOURCES, TARGETS))
+            results.append(model(SOURCES, TARGETS))
         return torch.equal(*results)
 
     method = registry.get_method(name)
@@ -134,21 +134,21 @@ def test_dropout_rule(case: Case) -> None:
     declared = settings["backbone_dropout"][0]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         assert twice(), "before train() or eval() was ever called"
-        tuned.train()
-        assert all(module.training == declared for module in (tuned.backbone, *inner))
+        model.train()
+        assert all(module.training == declared for module in (model.backbone, *inner))
         assert twice() != declared
-        tuned.eval()
+        model.eval()
         assert twice()
 
 
 @every_case
 def test_copy_is_independent(case: Case) -> None:
     """Moving one model leaves its copy alone (hooks must not lead back to the first)."""
-    tuned = build(*case)
-    twin = copy.deepcopy(tuned).eval()
+    model = build(*case)
+    twin = copy.deepcopy(model).eval()
     with torch.no_grad():
         before = twin(SOURCES, TARGETS)
-        shake(tuned)
+        shake(model)
         assert torch.equal(twin(SOURCES, TARGETS), before)
         shake(twin)
-        assert torch.equal(twin(SOURCES, TARGETS), tuned(SOURCES, TARGETS))
+        assert torch.equal(twin(SOURCES, TARGETS), model(SOURCES, TARGETS))

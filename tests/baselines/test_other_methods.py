@@ -8,10 +8,10 @@ from tiny import BOS, SOURCES, TARGETS, backbone, build, shake
 from torch import Tensor
 from transformers import DynamicCache
 
-from baselines.adapter import bottleneck_of
-from baselines.prefix.model import KeptKeysValues, PrefixTuned
-from bench.models.decoder_only import Tuned
-from bench.models.kv_cache import as_tensor
+from baselines.adapter import compute_bottleneck
+from baselines.prefix.model import PrefixModel, StoredKeysValues
+from bench.models.decoder_only import AdaptedDecoder
+from bench.models.kv_cache import stack_cache
 
 
 def nll(logits: Tensor, source: list[int], target: list[int]) -> Tensor:
@@ -25,8 +25,8 @@ def nll(logits: Tensor, source: list[int], target: list[int]) -> Tensor:
 
 def test_adapter_by_hand() -> None:
     """One adapter after each block's residual: x + up(ReLU(down(LN(x)))), its norm before the last."""
-    tuned = shake(build("adapter", {"bottleneck": 3}))
-    parts = tuned.trained_state()
+    adapted = shake(build("adapter", {"bottleneck": 3}))
+    parts = adapted.trained_state()
     model = backbone().transformer
     for source, target in zip(SOURCES, TARGETS, strict=True):
         ids = torch.tensor([[*source, *target]])
@@ -44,14 +44,14 @@ def test_adapter_by_hand() -> None:
                 normed = (hidden - mean) / (spread + 1e-5).sqrt() * norm[0] + norm[1]
                 hidden = hidden + (normed @ down[0].T + down[1]).clamp(min=0) @ up[0].T + up[1]
             logits = model.ln_f(hidden) @ model.wte.weight.T
-            ours = tuned([source], [target])[0]
+            ours = adapted([source], [target])[0]
         torch.testing.assert_close(ours, nll(logits[0], source, target), rtol=1e-5, atol=0)
 
 
 def test_adapter_start() -> None:
     """N(0, 0.02) weights, zero biases, norms at one: close to the identity, and not the identity."""
-    tuned = build("adapter", {"bottleneck": 400})
-    state = tuned.trained_state()
+    model = build("adapter", {"bottleneck": 400})
+    state = model.trained_state()
     assert len(state) == 3 * 6
     for name, tensor in state.items():
         if tensor.ndim == 2:
@@ -59,18 +59,18 @@ def test_adapter_start() -> None:
         else:
             assert (tensor == float(name.endswith(".0.weight"))).all()
     with torch.no_grad():
-        assert not torch.equal(tuned(SOURCES, TARGETS), Tuned(backbone())(SOURCES, TARGETS))
+        assert not torch.equal(model(SOURCES, TARGETS), AdaptedDecoder(backbone())(SOURCES, TARGETS))
 
 
 def test_adapter_size_of_other_models() -> None:
     """Elsewhere the bottleneck follows from the share; the paper's models have their own."""
     total = 124_439_808
     for size, share in {"3%": 0.03, "0.1%": 0.001}.items():
-        width = bottleneck_of(12, 768, size, total)
+        width = compute_bottleneck(12, 768, size, total)
         count = 12 * (width * (2 * 768 + 1) + 3 * 768)
         assert abs(count - share * total) <= 12 * (2 * 768 + 1) / 2
-    assert bottleneck_of(24, 1024, "3%", 1) == 224
-    assert bottleneck_of(2, 8, "0.1%", 100) == 1
+    assert compute_bottleneck(24, 1024, "3%", 1) == 224
+    assert compute_bottleneck(2, 8, "0.1%", 100) == 1
     assert build("adapter", {"bottleneck": 4}).facts == {"bottleneck": 4, "reduction": 4.0}
 
 
@@ -93,9 +93,9 @@ def test_full_trains_everything_once() -> None:
 
 
 def test_prompt_leaves_the_model_alone() -> None:
-    tuned, plain = build("prompt", {}), Tuned(backbone())
+    model, plain = build("prompt", {}), AdaptedDecoder(backbone())
     with torch.no_grad():
-        assert torch.equal(tuned(SOURCES, TARGETS), plain(SOURCES, TARGETS))
+        assert torch.equal(model(SOURCES, TARGETS), plain(SOURCES, TARGETS))
 
 
 # -- embedding-only -----------------------------------------------------------------------------
@@ -104,15 +104,15 @@ def test_prompt_leaves_the_model_alone() -> None:
 @pytest.mark.parametrize("mlp", ["yes", "no"])
 def test_embedding_is_input_before_the_source(mlp: str) -> None:
     """As if the LM read [embeddings; source; target] as one sequence from position 0."""
-    tuned = shake(build("embedding", {"length": 4, "mlp": mlp}))
-    embeddings = tuned.stored_state()["embeddings"]
+    adapted = shake(build("embedding", {"length": 4, "mlp": mlp}))
+    embeddings = adapted.stored_state()["embeddings"]
     assert embeddings.shape == (4, 16)
     model = backbone()
     for source, target in zip(SOURCES, TARGETS, strict=True):
         words = model.transformer.wte(torch.tensor([*source, *target]))
         with torch.no_grad():
             logits = model(inputs_embeds=torch.cat((embeddings, words))[None]).logits[0, 4:]
-            ours = tuned([source], [target])[0]
+            ours = adapted([source], [target])[0]
         torch.testing.assert_close(ours, nll(logits, source, target), rtol=1e-5, atol=0)
 
 
@@ -121,21 +121,21 @@ def test_embedding_is_input_before_the_source(mlp: str) -> None:
 
 def test_infix_by_hand() -> None:
     """Source and embeddings read, keys and values added at the infix, then BOS and the target."""
-    tuned = shake(build("infix", {"length": 4}))
-    stored = tuned.stored_state()
+    adapted = shake(build("infix", {"length": 4}))
+    stored = adapted.stored_state()
     model = backbone()
     for source, target in zip(SOURCES, TARGETS, strict=True):
         before = len(source) - 1
         with torch.no_grad():
             words = model.transformer.wte(torch.tensor(source[:-1], dtype=torch.long))
             embeds = torch.cat((words, stored["embeddings"]))[None]
-            read = as_tensor(model.transformer(inputs_embeds=embeds, use_cache=True).past_key_values)
+            read = stack_cache(model.transformer(inputs_embeds=embeds, use_cache=True).past_key_values)
             read[:, :, :, before:] += stored["keys_values"]
             cache = DynamicCache([(keys[None], values[None]) for keys, values in read])
             ids = torch.tensor([[BOS, *target]])
             # Positions go on from the cache: own source, then infix.
             logits = model(input_ids=ids, past_key_values=cache).logits[0]
-            ours = tuned([source], [target])[0]
+            ours = adapted([source], [target])[0]
         torch.testing.assert_close(ours, nll(logits, [BOS], target), rtol=1e-5, atol=0)
 
 
@@ -145,8 +145,8 @@ def test_infix_without_source_is_a_prefix() -> None:
     cache = infix.context([[BOS]]).cache
     assert cache is not None
     prefix = build("prefix", {"length": 4})
-    assert isinstance(prefix, PrefixTuned)
-    prefix.keys_values = KeptKeysValues(as_tensor(cache).detach())
+    assert isinstance(prefix, PrefixModel)
+    prefix.keys_values = StoredKeysValues(stack_cache(cache).detach())
     with torch.no_grad():
         for target in TARGETS:
             ours, theirs = infix([[BOS]], [target]), prefix([[BOS]], [target])
@@ -161,5 +161,5 @@ def test_infix_cannot_touch_the_source() -> None:
     assert cache is not None
     with torch.no_grad():
         own = backbone().transformer(input_ids=torch.tensor([source[:-1]]), use_cache=True)
-    ours, theirs = as_tensor(cache), as_tensor(own.past_key_values)
+    ours, theirs = stack_cache(cache), stack_cache(own.past_key_values)
     torch.testing.assert_close(ours[:, :, :, : len(source) - 1], theirs, rtol=1e-5, atol=1e-6)

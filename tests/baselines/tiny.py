@@ -11,10 +11,10 @@ from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, G
 
 from bench import registry
 from bench.method import DECODER_ONLY, ENCODER_DECODER
-from bench.models.adapted import TunedBase
+from bench.models.adapted import AdaptedModel
 from bench.system.rng import generator
 
-T = TypeVar("T", bound=TunedBase)
+T = TypeVar("T", bound=AdaptedModel)
 
 VOCAB, BOS = 61, 60
 POSITIONS = 96
@@ -80,28 +80,28 @@ def build(name: str, options: dict[str, object], kind: str = DECODER_ONLY, seed:
     return method.build(BACKBONES[kind](), Letters(), method.resolve_options(options), seed)
 
 
-def shake(tuned: T) -> T:
+def shake(model: T) -> T:
     """Move every trained parameter, as training would, but in an instant."""
     with torch.no_grad():
-        for parameter_name, tensor in tuned.trained_state().items():
+        for parameter_name, tensor in model.trained_state().items():
             tensor += 0.3 * torch.randn(tensor.shape, generator=generator(7, parameter_name))
-    return tuned.eval()
+    return model.eval()
 
 
 @cache
-def shaken(case: str) -> TunedBase:
+def shaken(case: str) -> AdaptedModel:
     """A method in the state of after some training, made once. Not to be changed by a test."""
     return shake(build(*next(known for known in CASES if shown(known) == case)))
 
 
-def greedy(tuned: TunedBase, sources: list[list[int]], length: int) -> list[list[int]]:
+def greedy(model: AdaptedModel, sources: list[list[int]], length: int) -> list[list[int]]:
     """The most likely token, again and again."""
-    state, logits = tuned.start(sources)
+    state, logits = model.start(sources)
     written = []
     for _ in range(length):
         tokens = logits.argmax(dim=1)
         written.append(tokens)
-        logits = tuned.step(state, tokens)
+        logits = model.step(state, tokens)
     return torch.stack(written, dim=1).tolist()
 
 

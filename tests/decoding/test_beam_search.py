@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.decoding.beam_search import BeamRules, Candidate, Hypothesis, Search, beam_search, best_entries
+from bench.decoding.beam_search import (
+    BeamRules,
+    Candidate,
+    Hypothesis,
+    SourceSearch,
+    search_beams,
+    select_best_entries,
+)
 from bench.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -108,7 +115,7 @@ def test_original_is_the_restated_search(
     prompts: list[list[int]], settings_: dict[str, Any], model: Logits
 ) -> None:
     rules = BeamRules("original", EOS, **settings_)
-    together = beam_search(MadeUp(model), prompts, rules)
+    together = search_beams(MadeUp(model), prompts, rules)
     assert together == [slow_original(model, prompt, rules) for prompt in prompts]
 
 
@@ -118,10 +125,10 @@ def test_company_in_the_batch_does_not_matter(
     prompts: list[list[int]], settings_: dict[str, Any], model: Logits, protocol: Any, chance: random.Random
 ) -> None:
     rules = BeamRules(protocol, EOS, no_repeat_ngram=chance.choice([0, 2]), **settings_)
-    alone = [beam_search(MadeUp(model), [prompt], rules)[0] for prompt in prompts]
+    alone = [search_beams(MadeUp(model), [prompt], rules)[0] for prompt in prompts]
     order = list(range(len(prompts)))
     chance.shuffle(order)
-    shuffled = beam_search(MadeUp(model), [prompts[place] for place in order], rules)
+    shuffled = search_beams(MadeUp(model), [prompts[place] for place in order], rules)
     assert shuffled == [alone[place] for place in order]
     for output in alone:
         assert len(output) <= rules.max_new_tokens
@@ -137,18 +144,18 @@ def test_protocols_differ_where_the_prompt_flattens_the_normalisation() -> None:
     for beams in (2, 3):
         plain = BeamRules("plain", EOS, beams=beams, max_new_tokens=10)
         original = BeamRules("original", EOS, beams=beams, max_new_tokens=10)
-        assert beam_search(MadeUp(model), [prompt], plain) == [[1, 2, 3, EOS]]
-        assert beam_search(MadeUp(model), [prompt], original) == [[1, 2, 3, EOS]]
+        assert search_beams(MadeUp(model), [prompt], plain) == [[1, 2, 3, EOS]]
+        assert search_beams(MadeUp(model), [prompt], original) == [[1, 2, 3, EOS]]
     rows[()] = {EOS: 0.5, 1: 0.4}
     # plain: log 0.5 / 1 = -0.69 against about (log 0.4 - 0.1) / 4 = -0.25: the longer wins.
     # original: log 0.5 / 8 = -0.087 against about -1.01 / 11 = -0.092: the shorter wins.
     for beams in (2, 3):
         plain = BeamRules("plain", EOS, beams=beams, max_new_tokens=10)
         original = BeamRules("original", EOS, beams=beams, max_new_tokens=10)
-        assert beam_search(MadeUp(table(rows, 12)), [prompt], plain) == [[1, 2, 3, EOS]]
-        assert beam_search(MadeUp(table(rows, 12)), [prompt], original) == [[EOS]]
+        assert search_beams(MadeUp(table(rows, 12)), [prompt], plain) == [[1, 2, 3, EOS]]
+        assert search_beams(MadeUp(table(rows, 12)), [prompt], original) == [[EOS]]
         # With BOS alone as the prompt there is little to flatten.
-        assert beam_search(MadeUp(table(rows, 12)), [[9]], original) == [[1, 2, 3, EOS]]
+        assert search_beams(MadeUp(table(rows, 12)), [[9]], original) == [[1, 2, 3, EOS]]
 
 
 def test_one_beam_is_greedy() -> None:
@@ -159,7 +166,7 @@ def test_one_beam_is_greedy() -> None:
             while EOS not in greedy and len(greedy) < 15:
                 greedy.append(int(model([first, *greedy]).argmax()))
             rules = BeamRules(protocol, EOS, beams=1, max_new_tokens=15)
-            assert beam_search(MadeUp(model), [[first]], rules) == [greedy]
+            assert search_beams(MadeUp(model), [[first]], rules) == [greedy]
 
 
 def test_what_is_finished_leaves_the_batch() -> None:
@@ -171,12 +178,12 @@ def test_what_is_finished_leaves_the_batch() -> None:
 
     model = MadeUp(logits)
     rules = BeamRules("original", EOS, beams=2, max_new_tokens=20)
-    found = beam_search(model, [[2], [9], [4]], rules)
+    found = search_beams(model, [[2], [9], [4]], rules)
     assert [len(output) for output in found] == [3, 10, 5]
     assert model.widths[0] == 6
     assert model.widths[-1] == 2
     assert sorted(model.widths, reverse=True) == model.widths
-    assert found == [beam_search(MadeUp(logits), [[n]], rules)[0] for n in (2, 9, 4)]
+    assert found == [search_beams(MadeUp(logits), [[n]], rules)[0] for n in (2, 9, 4)]
 
 
 def test_minimum_length_counts_the_prompt_in_original_only() -> None:
@@ -188,7 +195,7 @@ def test_minimum_length_counts_the_prompt_in_original_only() -> None:
         ("original", 5, 1),
     ):
         rules = BeamRules(protocol, EOS, beams=2, min_length=5)
-        assert len(beam_search(model, [[1] * prompt], rules)[0]) == expected
+        assert len(search_beams(model, [[1] * prompt], rules)[0]) == expected
 
 
 def test_no_ngram_twice_the_prompt_included() -> None:
@@ -196,7 +203,7 @@ def test_no_ngram_twice_the_prompt_included() -> None:
     for size in (1, 2, 3):
         rules = BeamRules("plain", EOS, beams=3, max_new_tokens=10 if size == 1 else 40, no_repeat_ngram=size)
         for prompt in ([5], [5, 6, 5]):
-            whole = [*prompt, *beam_search(model, [prompt], rules)[0]]
+            whole = [*prompt, *search_beams(model, [prompt], rules)[0]]
             grams = [tuple(whole[i : i + size]) for i in range(len(whole) - size + 1)]
             repeated = len(grams) - len(set(grams))
             assert repeated == (1 if size == 1 and prompt == [5, 6, 5] else 0)
@@ -204,18 +211,21 @@ def test_no_ngram_twice_the_prompt_included() -> None:
 
 def test_equal_scores_are_ordered_by_beam_and_token() -> None:
     rows = torch.tensor([[1.0, 3.0, 3.0, 3.0, 2.0], [5.0, 1.0, 4.0, 1.0, 1.0], [0.0] * 5])
-    assert [[index for _, index in row] for row in best_entries(rows, 2)] == [[1, 2], [0, 2], [0, 1]]
-    assert [[index for _, index in row] for row in best_entries(rows, 4)][1] == [0, 2, 1, 3]
-    assert [[index for _, index in row] for row in best_entries(rows, 5)][0] == [1, 2, 3, 4, 0]
+    assert [[index for _, index in row] for row in select_best_entries(rows, 2)] == [[1, 2], [0, 2], [0, 1]]
+    assert [[index for _, index in row] for row in select_best_entries(rows, 4)][1] == [0, 2, 1, 3]
+    assert [[index for _, index in row] for row in select_best_entries(rows, 5)][0] == [1, 2, 3, 4, 0]
     # A wide row of equals, where the library's own order is anything.
     wide = torch.zeros(2, 50_000)
     wide[1, 40_000] = 1.0
-    assert best_entries(wide, 3) == [[(0.0, 0), (0.0, 1), (0.0, 2)], [(1.0, 40_000), (0.0, 0), (0.0, 1)]]
+    assert select_best_entries(wide, 3) == [
+        [(0.0, 0), (0.0, 1), (0.0, 2)],
+        [(1.0, 40_000), (0.0, 0), (0.0, 1)],
+    ]
 
 
 def test_an_ending_outside_the_best_beams_does_not_count() -> None:
     rules = BeamRules("original", EOS, beams=2)
-    search = Search(rules, [9, 9, 9])
+    search = SourceSearch(rules, [9, 9, 9])
     stay = search.advance(
         [Candidate(-1.0, 0, 4), Candidate(-2.0, 0, 5), Candidate(-3.0, 0, EOS), Candidate(-4.0, 0, 6)]
     )
@@ -232,7 +242,7 @@ def test_the_last_step_under_early_stopping(protocol: Any, expected: list[int]) 
     # `plain` ends all continuations of the last step at once, so a better open one still counts;
     # `original` is done as soon as enough have ended.
     rules = BeamRules(protocol, EOS, beams=2, max_new_tokens=1, early_stopping=True)
-    search = Search(rules, [9], finished=[Hypothesis(-9.0, (5, EOS))])
+    search = SourceSearch(rules, [9], finished=[Hypothesis(-9.0, (5, EOS))])
     search.advance(
         [Candidate(-1.0, 0, 4), Candidate(-2.0, 0, EOS), Candidate(-3.0, 0, 6), Candidate(-4.0, 0, 7)]
     )
@@ -257,13 +267,13 @@ def test_impossible_rules_are_refused(changes: dict[str, Any], expected: str) ->
 def test_what_cannot_be_decoded_is_refused_with_numbers() -> None:
     model = dice(0, 13, 1.0, 0.0)
     with pytest.raises(UserError, match=r"max_new_tokens=12 .* read 10 more .* at most max_new_tokens=11"):
-        beam_search(MadeUp(model, room=10), [[1]], BeamRules("plain", EOS, max_new_tokens=12))
-    beam_search(MadeUp(model, room=10), [[1]], BeamRules("plain", EOS, max_new_tokens=11))
+        search_beams(MadeUp(model, room=10), [[1]], BeamRules("plain", EOS, max_new_tokens=12))
+    search_beams(MadeUp(model, room=10), [[1]], BeamRules("plain", EOS, max_new_tokens=11))
     with pytest.raises(UserError, match=r"beams=6 needs 12 tokens .* has 11"):
-        beam_search(MadeUp(model), [[1]], BeamRules("plain", EOS, beams=6, banned=(4,)))
+        search_beams(MadeUp(model), [[1]], BeamRules("plain", EOS, beams=6, banned=(4,)))
 
 
 def test_a_diverged_model_is_a_failure_not_an_output() -> None:
     model = MadeUp(lambda _: torch.full((13,), math.nan))
     with pytest.raises(FloatingPointError, match="NaN"):
-        beam_search(model, [[1]], BeamRules("plain", EOS))
+        search_beams(model, [[1]], BeamRules("plain", EOS))

@@ -18,12 +18,12 @@ from decoding import assert_company_does_not_matter, slow_original
 from torch import Tensor
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
-from baselines.prefix.model import PrefixTuned
+from baselines.prefix.model import PrefixModel
 from bench.decoding.beam_search import BeamRules
-from bench.decoding.generation import decode, newline_tokens, rules_for
+from bench.decoding.generation import decode_sources, list_newline_tokens, make_decoder_rules
 from bench.errors import UserError
-from bench.models.decoder_only import Context, Tuned
-from bench.models.kv_cache import as_cache
+from bench.models.decoder_only import AdaptedDecoder, Context
+from bench.models.kv_cache import make_cache
 
 EOS = 0
 SIZE = 120
@@ -60,9 +60,9 @@ def some_sources(seed: int, count: int, longest: int = 20) -> list[list[int]]:
     return [[*(chance.randrange(1, SIZE) for _ in range(length)), EOS] for length in lengths]
 
 
-def prefixed(model: GPT2LMHeadModel, length: int = 3, seed: int = 1) -> PrefixTuned:
+def prefixed(model: GPT2LMHeadModel, length: int = 3, seed: int = 1) -> PrefixModel:
     options = {"length": length, "hidden": 16, "mlp": "no", "init": "random"}
-    return PrefixTuned(model, None, options, seed).to(model.dtype)
+    return PrefixModel(model, None, options, seed).to(model.dtype)
 
 
 def generated(
@@ -74,7 +74,7 @@ def generated(
     if prefix is not None:
         # The ids under the prefix are never read; its keys and values are.
         ids = torch.cat((ids.new_ones((1, prefix.shape[-2])), ids), dim=1)
-        settings["past_key_values"] = as_cache(prefix.detach(), beams)
+        settings["past_key_values"] = make_cache(prefix.detach(), beams)
     if beams == 1:
         settings.pop("length_penalty", None)
     found = model.generate(
@@ -97,7 +97,7 @@ def test_plain_is_generate(seed: int, beams: int, penalty: float) -> None:
     rules = BeamRules("plain", EOS, beams=beams, max_new_tokens=NEW, length_penalty=penalty)
     expected = [generated(model, s, num_beams=beams, length_penalty=penalty) for s in sources]
     assert len({len(output) for output in expected}) > 2, "the model ends everywhere at the same place"
-    assert decode(Tuned(model), sources, rules, batch_size=5) == expected
+    assert decode_sources(AdaptedDecoder(model), sources, rules, batch_size=5) == expected
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_plain_is_generate_with_every_option(
     model = tiny(seed)
     sources = some_sources(7, 8)
     without = BeamRules("plain", EOS, beams=3, max_new_tokens=NEW, length_penalty=penalty)
-    found = decode(Tuned(model), sources, replace(without, **ours), batch_size=8)
+    found = decode_sources(AdaptedDecoder(model), sources, replace(without, **ours), batch_size=8)
     expected = [generated(model, s, num_beams=3, length_penalty=penalty, **theirs) for s in sources]
     assert found == expected
-    assert found != decode(Tuned(model), sources, without), "the option does nothing here"
+    assert found != decode_sources(AdaptedDecoder(model), sources, without), "the option does nothing here"
 
 
 def test_long_outputs_are_those_of_generate() -> None:
@@ -131,7 +131,7 @@ def test_long_outputs_are_those_of_generate() -> None:
     rules = BeamRules("plain", EOS, beams=3, max_new_tokens=50)
     expected = [generated(model, s, num_beams=3, max_new_tokens=50) for s in sources]
     assert max(len(output) for output in expected) > 40, "the model ends too soon"
-    assert decode(Tuned(model), sources, rules) == expected
+    assert decode_sources(AdaptedDecoder(model), sources, rules) == expected
 
 
 def test_plain_is_generate_in_float32() -> None:
@@ -139,18 +139,18 @@ def test_plain_is_generate_in_float32() -> None:
     sources = some_sources(11, 8)
     rules = BeamRules("plain", EOS, max_new_tokens=NEW)
     expected = [generated(model, s, num_beams=5) for s in sources]
-    assert decode(Tuned(model), sources, rules, batch_size=10) == expected
+    assert decode_sources(AdaptedDecoder(model), sources, rules, batch_size=10) == expected
 
 
 @pytest.mark.parametrize("beams", [1, 5])
 def test_plain_with_a_prefix_is_generate_with_its_keys_and_values(beams: int) -> None:
     model = tiny(2)
-    tuned = prefixed(model)
+    adapted = prefixed(model)
     sources = some_sources(3, 8)
     rules = BeamRules("plain", EOS, beams=beams, max_new_tokens=NEW)
-    expected = [generated(model, s, tuned.prefix(), num_beams=beams) for s in sources]
-    assert decode(tuned, sources, rules, batch_size=8) == expected
-    assert decode(Tuned(model), sources, rules, batch_size=8) != expected
+    expected = [generated(model, s, adapted.prefix(), num_beams=beams) for s in sources]
+    assert decode_sources(adapted, sources, rules, batch_size=8) == expected
+    assert decode_sources(AdaptedDecoder(model), sources, rules, batch_size=8) != expected
 
 
 def test_plain_with_a_prefix_is_peft() -> None:
@@ -158,8 +158,8 @@ def test_plain_with_a_prefix_is_peft() -> None:
         "peft", reason="peft is not installed: its own decoding is what ours is compared with"
     )
     model = tiny(2)
-    tuned = prefixed(model)
-    prefix = tuned.prefix()
+    adapted = prefixed(model)
+    prefix = adapted.prefix()
     assert prefix is not None
     config = peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
     with warnings.catch_warnings():
@@ -171,20 +171,20 @@ def test_plain_with_a_prefix_is_peft() -> None:
         sources = some_sources(4, 6)
         expected = [generated(theirs, s, num_beams=5) for s in sources]
     rules = BeamRules("plain", EOS, max_new_tokens=NEW)
-    assert decode(tuned, sources, rules, batch_size=6) == expected
+    assert decode_sources(adapted, sources, rules, batch_size=6) == expected
 
 
 def test_original_is_the_restated_search() -> None:
     differ = 0
     for seed in (2, 3):
         model = tiny(seed)
-        for tuned in (Tuned(model), prefixed(model)):
-            prefix = tuned.prefix()
+        for adapted in (AdaptedDecoder(model), prefixed(model)):
+            prefix = adapted.prefix()
 
             def logits(
                 sequence: Sequence[int], model: GPT2LMHeadModel = model, prefix: Tensor | None = prefix
             ) -> Tensor:
-                cache = None if prefix is None else as_cache(prefix, 1)
+                cache = None if prefix is None else make_cache(prefix, 1)
                 output = model(torch.tensor([sequence]), past_key_values=cache, use_cache=prefix is not None)
                 return output.logits[0, -1]
 
@@ -192,13 +192,13 @@ def test_original_is_the_restated_search() -> None:
             rules = BeamRules("original", EOS, max_new_tokens=NEW, min_length=5, banned=(11, 12))
             with torch.no_grad():
                 expected = [slow_original(logits, source, rules) for source in sources]
-            assert decode(tuned, sources, rules, batch_size=5) == expected
-            plain = decode(tuned, sources, BeamRules("plain", EOS, max_new_tokens=NEW))
+            assert decode_sources(adapted, sources, rules, batch_size=5) == expected
+            plain = decode_sources(adapted, sources, BeamRules("plain", EOS, max_new_tokens=NEW))
             differ += sum(a != b for a, b in zip(plain, expected, strict=True))
     assert differ > 3, "the cases do not tell the two protocols apart"
 
 
-class Continued(Tuned):
+class Continued(AdaptedDecoder):
     """As infix: all but BOS is in the cache, with padding, and decoding continues BOS."""
 
     def context(self, sources: Sequence[Sequence[int]]) -> Context:
@@ -214,10 +214,12 @@ def test_a_context_that_was_read_before_is_not_counted_as_prompt() -> None:
     model = tiny(3)
     sources = [source for source in some_sources(5, 8) if len(source) > 2]
     plain = BeamRules("plain", EOS, max_new_tokens=NEW)
-    assert decode(Continued(model), sources, plain) == decode(Tuned(model), sources, plain)
+    assert decode_sources(Continued(model), sources, plain) == decode_sources(
+        AdaptedDecoder(model), sources, plain
+    )
     original = BeamRules("original", EOS, max_new_tokens=NEW, min_length=5)
-    continued = decode(Continued(model), sources, original)
-    assert continued != decode(Tuned(model), sources, original)
+    continued = decode_sources(Continued(model), sources, original)
+    assert continued != decode_sources(AdaptedDecoder(model), sources, original)
     for source, found in zip(sources, continued, strict=True):
 
         def logits(sequence: Sequence[int], source: Sequence[int] = source) -> Tensor:
@@ -230,36 +232,38 @@ def test_a_context_that_was_read_before_is_not_counted_as_prompt() -> None:
 @pytest.mark.parametrize("protocol", ["plain", "original"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_batch_size_and_order_do_not_matter(protocol: Any, dtype: torch.dtype) -> None:
-    tuned = prefixed(tiny(5, dtype))
+    model = prefixed(tiny(5, dtype))
     sources = some_sources(6, 17, longest=30)
     rules = BeamRules(protocol, EOS, max_new_tokens=NEW)
-    assert_company_does_not_matter(tuned, sources, rules, batch_sizes=(2, 5, 17))
+    assert_company_does_not_matter(model, sources, rules, batch_sizes=(2, 5, 17))
 
 
 def test_equal_logits_of_a_coarse_model_do_not_depend_on_the_batch() -> None:
-    class Coarse(Tuned):
+    class Coarse(AdaptedDecoder):
         """Logits with few distinct values, as a model in bfloat16 has them."""
 
         def _logits(self, hidden: Tensor) -> Tensor:
             return (super()._logits(hidden) / 4).round() * 4
 
-    tuned = Coarse(tiny(2))
+    model = Coarse(tiny(2))
     sources = some_sources(8, 9)
     for protocol in ("plain", "original"):
         rules = BeamRules(protocol, EOS, max_new_tokens=NEW)
-        assert decode(tuned, sources, rules, batch_size=9) == decode(tuned, sources, rules, batch_size=1)
+        assert decode_sources(model, sources, rules, batch_size=9) == decode_sources(
+            model, sources, rules, batch_size=1
+        )
 
 
 def test_only_the_vocabulary_of_decoding_is_used() -> None:
     model = tiny(3)
-    tuned = Tuned(model)
-    tuned.decode_vocab = 40
-    found = decode(tuned, some_sources(9, 6), BeamRules("plain", EOS, max_new_tokens=NEW))
+    adapted = AdaptedDecoder(model)
+    adapted.decode_vocab = 40
+    found = decode_sources(adapted, some_sources(9, 6), BeamRules("plain", EOS, max_new_tokens=NEW))
     assert max(token for output in found for token in output) < 40
 
 
 def test_longest_first_results_in_order_progress_and_mode() -> None:
-    class Noting(Tuned):
+    class Noting(AdaptedDecoder):
         seen: list[list[int]]
 
         def context(self, sources: Sequence[Sequence[int]]) -> Context:
@@ -268,35 +272,35 @@ def test_longest_first_results_in_order_progress_and_mode() -> None:
             self.seen.append([len(source) for source in sources])
             return super().context(sources)
 
-    tuned = Noting(tiny(0))
-    tuned.seen = []
-    tuned.train()
+    model = Noting(tiny(0))
+    model.seen = []
+    model.train()
     done: list[int] = []
     sources = some_sources(10, 7)
-    found = decode(tuned, sources, BeamRules("plain", EOS, max_new_tokens=4), 3, done.append)
+    found = decode_sources(model, sources, BeamRules("plain", EOS, max_new_tokens=4), 3, done.append)
     assert len(found) == 7
-    lengths = [length for batch in tuned.seen for length in batch]
+    lengths = [length for batch in model.seen for length in batch]
     assert lengths == sorted((len(source) for source in sources), reverse=True)
     assert done == [3, 6, 7]
-    assert tuned.training
-    assert decode(tuned, [], BeamRules("plain", EOS)) == []
+    assert model.training
+    assert decode_sources(model, [], BeamRules("plain", EOS)) == []
 
 
 def test_what_does_not_fit_is_refused_before_any_output() -> None:
-    tuned = prefixed(tiny(0, positions=32), length=4)
+    model = prefixed(tiny(0, positions=32), length=4)
     rules = BeamRules("plain", EOS, beams=2, max_new_tokens=19)
-    assert decode(tuned, [[3] * 9 + [EOS]], rules)
+    assert decode_sources(model, [[3] * 9 + [EOS]], rules)
     done: list[int] = []
     # 4 positions of prefix, 11 of prompt: 17 more can be read, and the last one need not be.
     with pytest.raises(UserError, match=r"max_new_tokens=19 .* 17 more .* at most max_new_tokens=18"):
-        decode(tuned, [[3, EOS], [3] * 10 + [EOS]], rules, batch_size=1, progress=done.append)
+        decode_sources(model, [[3, EOS], [3] * 10 + [EOS]], rules, batch_size=1, progress=done.append)
     assert done == []
     with pytest.raises(UserError, match=r"45 positions"):
-        decode(tuned, [[3] * 40 + [EOS]], rules)
+        decode_sources(model, [[3] * 40 + [EOS]], rules)
     with pytest.raises(UserError, match="input 1 has no tokens"):
-        decode(tuned, [[EOS], []], rules)
+        decode_sources(model, [[EOS], []], rules)
     with pytest.raises(UserError, match="batch_size=0"):
-        decode(tuned, [[EOS]], rules, batch_size=0)
+        decode_sources(model, [[EOS]], rules, batch_size=0)
 
 
 class Words:
@@ -316,9 +320,9 @@ class Words:
 def test_presets() -> None:
     both: Any = Words({"\n": 4, "\n\n": 6})
     single: Any = Words({"\n": 4})
-    assert newline_tokens(both) == (4, 6)
-    assert newline_tokens(single) == (4,)
-    assert rules_for("plain", both) == BeamRules("plain", 2)
-    original = rules_for("original", both, max_new_tokens=7)
+    assert list_newline_tokens(both) == (4, 6)
+    assert list_newline_tokens(single) == (4,)
+    assert make_decoder_rules("plain", both) == BeamRules("plain", 2)
+    original = make_decoder_rules("original", both, max_new_tokens=7)
     assert original == BeamRules("original", 2, max_new_tokens=7, min_length=5, banned=(4, 6))
-    assert rules_for("original", both, banned=(1,)).banned == (1,)
+    assert make_decoder_rules("original", both, banned=(1,)).banned == (1,)

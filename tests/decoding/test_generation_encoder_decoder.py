@@ -18,10 +18,10 @@ from plain_bart import NONE, logits, random_bart
 from torch import Tensor
 from transformers import BartForConditionalGeneration
 
-from baselines.prefix.encoder_decoder_model import PrefixTunedSeq2Seq
-from bench.decoding.beam_search import BeamRules, Search
-from bench.decoding.generation import decode, seq2seq_rules
-from bench.models.encoder_decoder import TunedSeq2Seq
+from baselines.prefix.encoder_decoder_model import EncoderDecoderPrefixModel
+from bench.decoding.beam_search import BeamRules, SourceSearch
+from bench.decoding.generation import decode_sources, make_encoder_decoder_rules
+from bench.models.encoder_decoder import AdaptedEncoderDecoder
 
 BOS, PAD, EOS = 0, 1, 2
 SIZE, NEW = 80, 14
@@ -81,8 +81,8 @@ def test_plain_is_generate(seed: int, ours: dict[str, Any], theirs: dict[str, An
     expected = [generated(backbone, source, **theirs) for source in sources]
     assert len({tuple(output) for output in expected}) > 4, "the model says the same everywhere"
     rules = replace(RULES, **ours)
-    assert decode(TunedSeq2Seq(backbone), sources, rules, batch_size=4) == expected
-    assert decode(TunedSeq2Seq(backbone), sources, rules, batch_size=1) == expected
+    assert decode_sources(AdaptedEncoderDecoder(backbone), sources, rules, batch_size=4) == expected
+    assert decode_sources(AdaptedEncoderDecoder(backbone), sources, rules, batch_size=1) == expected
 
 
 def reading(backbone: Any, source: list[int], prefixes: Mapping[str, Tensor] = NONE) -> Logits:
@@ -90,9 +90,9 @@ def reading(backbone: Any, source: list[int], prefixes: Mapping[str, Tensor] = N
     return lambda target: logits(backbone, source, target, prefixes)[-1]
 
 
-def prefixed(backbone: BartForConditionalGeneration, length: int = 3) -> PrefixTunedSeq2Seq:
+def prefixed(backbone: BartForConditionalGeneration, length: int = 3) -> EncoderDecoderPrefixModel:
     options = {"length": length, "hidden": 8, "mlp": "no", "init": "random"}
-    return PrefixTunedSeq2Seq(backbone, None, options, 1).to(torch.float64)
+    return EncoderDecoderPrefixModel(backbone, None, options, 1).to(torch.float64)
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -104,12 +104,12 @@ def test_original_is_the_restated_search(seed: int, early: bool) -> None:
         "original", EOS, beams=4, max_new_tokens=10, length_penalty=0.8, min_new_tokens=3,
         no_repeat_ngram=3, early_stopping=early, forced_eos=True,
     )  # fmt: skip
-    tuned = prefixed(backbone)
-    found = decode(tuned, sources, rules, batch_size=3)
+    adapted = prefixed(backbone)
+    found = decode_sources(adapted, sources, rules, batch_size=3)
     # Lengths count the start token, so it is the prompt.
-    prefixes = tuned.stored_state()
+    prefixes = adapted.stored_state()
     assert found == [slow_original(reading(backbone, source, prefixes), [EOS], rules) for source in sources]
-    without = decode(TunedSeq2Seq(backbone), sources, rules, batch_size=3)
+    without = decode_sources(AdaptedEncoderDecoder(backbone), sources, rules, batch_size=3)
     assert without == [slow_original(reading(backbone, source), [EOS], rules) for source in sources]
     assert found != without
 
@@ -117,27 +117,29 @@ def test_original_is_the_restated_search(seed: int, early: bool) -> None:
 @pytest.mark.parametrize("protocol", ["original", "plain"])
 def test_scores_are_teacher_forced_log_probabilities(protocol: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A beam's score is what the loss sums for the same sequence, less what was forced, which is free."""
-    tuned = prefixed(model(6))
+    adapted = prefixed(model(6))
     scores: list[float] = []
-    best = Search.best
+    best = SourceSearch.best
 
-    def noting(search: Search) -> list[int]:
+    def noting(search: SourceSearch) -> list[int]:
         scores.append(max(hypothesis.score for hypothesis in search.finished))
         return best(search)
 
-    monkeypatch.setattr(Search, "best", noting)
+    monkeypatch.setattr(SourceSearch, "best", noting)
     sources = sorted(some_sources(5, 8), key=len, reverse=True)  # the order in which they are decoded
     first = BOS if protocol == "plain" else None
     rules = BeamRules(
         protocol, EOS, beams=4, max_new_tokens=NEW, length_penalty=0.0, forced_first=first, forced_eos=True
     )
-    outputs = decode(tuned, sources, rules)
+    outputs = decode_sources(adapted, sources, rules)
     assert len({len(output) for output in outputs}) > 1
     assert all(output[-1] == EOS for output in outputs)
     with torch.no_grad():
-        teacher = -tuned(sources, outputs)
+        teacher = -adapted(sources, outputs)
         for score, total, source, output in zip(scores, teacher, sources, outputs, strict=True):
-            each = logits(tuned.backbone, source, [EOS, *output[:-1]], tuned.stored_state()).log_softmax(1)
+            each = logits(adapted.backbone, source, [EOS, *output[:-1]], adapted.stored_state()).log_softmax(
+                1
+            )
             free = float(each[0, BOS]) if protocol == "plain" else 0.0
             free += float(each[-1, EOS]) if len(output) == NEW else 0.0
             assert score == pytest.approx(float(total) - free, rel=1e-5)
@@ -145,23 +147,25 @@ def test_scores_are_teacher_forced_log_probabilities(protocol: Any, monkeypatch:
 
 @pytest.mark.parametrize("protocol", ["original", "plain"])
 def test_batch_size_and_order_do_not_matter(protocol: Any) -> None:
-    tuned, sources = prefixed(model(4)), some_sources(6, 13)
+    adapted, sources = prefixed(model(4)), some_sources(6, 13)
     rules = replace(RULES, protocol=protocol, beams=4, early_stopping=True)
-    assert_company_does_not_matter(tuned, sources, rules, batch_sizes=(2, 5, 13))
+    assert_company_does_not_matter(adapted, sources, rules, batch_sizes=(2, 5, 13))
 
 
 def test_length_zero_generates_as_the_untouched_model() -> None:
     backbone, sources = model(2), some_sources(7, 6)
     nothing = prefixed(backbone, length=0)
-    assert decode(nothing, sources, RULES) == decode(TunedSeq2Seq(backbone), sources, RULES)
+    assert decode_sources(nothing, sources, RULES) == decode_sources(
+        AdaptedEncoderDecoder(backbone), sources, RULES
+    )
 
 
 def test_what_is_forced() -> None:
-    tuned, sources = TunedSeq2Seq(model(5)), some_sources(8, 5)
-    outputs = decode(tuned, sources, replace(RULES, max_new_tokens=5, min_new_tokens=9))
+    adapted, sources = AdaptedEncoderDecoder(model(5)), some_sources(8, 5)
+    outputs = decode_sources(adapted, sources, replace(RULES, max_new_tokens=5, min_new_tokens=9))
     assert all(output[0] == BOS and output[-1] == EOS and len(output) == 5 for output in outputs)
     # Where the first token is the last one too, the end is forced.
-    assert decode(tuned, sources, replace(RULES, max_new_tokens=1)) == [[EOS]] * 5
+    assert decode_sources(adapted, sources, replace(RULES, max_new_tokens=1)) == [[EOS]] * 5
 
 
 class Specials:
@@ -171,8 +175,10 @@ class Specials:
 def test_presets() -> None:
     chosen = {"beams": 6, "max_new_tokens": 61, "min_new_tokens": 10, "length_penalty": 0.8}
     tokenizer: Any = Specials()
-    original = seq2seq_rules("original", tokenizer, chosen)
+    original = make_encoder_decoder_rules("original", tokenizer, chosen)
     assert original == BeamRules(
         "original", EOS, beams=6, max_new_tokens=61, min_new_tokens=10, length_penalty=0.8, forced_eos=True
     )
-    assert seq2seq_rules("plain", tokenizer, chosen) == replace(original, protocol="plain", forced_first=BOS)
+    assert make_encoder_decoder_rules("plain", tokenizer, chosen) == replace(
+        original, protocol="plain", forced_first=BOS
+    )

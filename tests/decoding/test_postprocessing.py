@@ -11,7 +11,13 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 import bench.decoding.postprocessing
-from bench.decoding.postprocessing import clean_up, original_text, plain_text, summary_text, to_text
+from bench.decoding.postprocessing import (
+    decode_plain_text,
+    extract_original_text,
+    make_output_text,
+    make_summary_text,
+    rejoin_punctuation,
+)
 
 END = "<|endoftext|>"
 
@@ -52,7 +58,7 @@ def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     ],
 )
 def test_clean_up(text: str, expected: str) -> None:
-    assert clean_up(text) == expected
+    assert rejoin_punctuation(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,8 +88,8 @@ def test_clean_up(text: str, expected: str) -> None:
 )
 def test_original(tokenizer: PreTrainedTokenizerBase, prompt: str, output: str, expected: str) -> None:
     given = ids(tokenizer, prompt), ids(tokenizer, output)
-    assert original_text(tokenizer, *given) == expected
-    assert to_text("original", tokenizer, *given) == expected
+    assert extract_original_text(tokenizer, *given) == expected
+    assert make_output_text("original", tokenizer, *given) == expected
 
 
 def test_original_counts_characters_where_a_letter_is_split_across_the_border(
@@ -91,7 +97,7 @@ def test_original_counts_characters_where_a_letter_is_split_across_the_border(
 ) -> None:
     first, second = ids(tokenizer, "é")
     # Alone, the half letter reads as one replacement character; together the two are one letter.
-    assert original_text(tokenizer, [first], [second, *ids(tokenizer, " x")]) == "x"
+    assert extract_original_text(tokenizer, [first], [second, *ids(tokenizer, " x")]) == "x"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +112,8 @@ def test_original_counts_characters_where_a_letter_is_split_across_the_border(
 )
 def test_plain(tokenizer: PreTrainedTokenizerBase, output: str, expected: str) -> None:
     tokens = ids(tokenizer, output)
-    assert plain_text(tokenizer, tokens) == expected
-    assert to_text("plain", tokenizer, ids(tokenizer, f" a {END}"), tokens) == expected
+    assert decode_plain_text(tokenizer, tokens) == expected
+    assert make_output_text("plain", tokenizer, ids(tokenizer, f" a {END}"), tokens) == expected
 
 
 def test_examples_in_the_module() -> None:
@@ -124,10 +130,10 @@ def test_gpt2_tokenizer(shared: Path) -> None:
     def encoded(text: str) -> Sequence[int]:
         return ids(gpt2, text)
 
-    assert original_text(gpt2, encoded(prompt), encoded(output)) == (
+    assert extract_original_text(gpt2, encoded(prompt), encoded(output)) == (
         "A coffee shop in the city centre area called Blue Spice, it's family - friendly."
     )
-    assert plain_text(gpt2, encoded(output)) == output.removesuffix(END).strip()
+    assert decode_plain_text(gpt2, encoded(output)) == output.removesuffix(END).strip()
 
 
 @pytest.mark.parametrize(
@@ -141,5 +147,5 @@ def test_gpt2_tokenizer(shared: Path) -> None:
 def test_summaries(tokenizer: PreTrainedTokenizerBase, output: str, original: str, plain: str) -> None:
     """Special tokens anywhere are left out; what is empty stays empty."""
     tokens = ids(tokenizer, output)
-    assert summary_text("original", tokenizer, tokens) == original
-    assert summary_text("plain", tokenizer, tokens) == plain
+    assert make_summary_text("original", tokenizer, tokens) == original
+    assert make_summary_text("plain", tokenizer, tokens) == plain

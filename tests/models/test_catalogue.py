@@ -10,7 +10,7 @@ import torch
 from transformers import BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
 from bench.errors import DataError, UnavailableError, UserError
-from bench.models.catalogue import MODELS, fingerprint, kind_of_model, locate
+from bench.models.catalogue import MODELS, find_model_kind, fingerprint_checkpoint, locate_model
 from bench.models.loading import check_vocabulary, load_backbone, load_tokenizer
 
 
@@ -23,31 +23,31 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_a_directory_is_a_model(checkpoint: Path) -> None:
-    located = locate(str(checkpoint))
+    located = locate_model(str(checkpoint))
     assert located.name == "tiny"
     assert load_backbone(located).config.n_embd == 8
 
 
 def test_fingerprint_follows_the_weights_and_not_the_name(checkpoint: Path, tmp_path: Path) -> None:
-    before = fingerprint(checkpoint)
-    assert fingerprint(checkpoint.rename(tmp_path / "other")) == before
+    before = fingerprint_checkpoint(checkpoint)
+    assert fingerprint_checkpoint(checkpoint.rename(tmp_path / "other")) == before
     weights = tmp_path / "other" / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    assert fingerprint(tmp_path / "other") != before
+    assert fingerprint_checkpoint(tmp_path / "other") != before
 
 
 def test_fingerprint_follows_the_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_model, copy)
-    assert fingerprint(copy) == fingerprint(tiny_model)
+    assert fingerprint_checkpoint(copy) == fingerprint_checkpoint(tiny_model)
     (copy / "tokenizer.json").write_text((copy / "tokenizer.json").read_text() + " ")
-    assert fingerprint(copy) != fingerprint(tiny_model)
+    assert fingerprint_checkpoint(copy) != fingerprint_checkpoint(tiny_model)
 
 
 def test_the_mini_backbone_is_shipped_and_small() -> None:
-    located = locate("mini-gpt2")
+    located = locate_model("mini-gpt2")
     assert sum(file.stat().st_size for file in located.path.rglob("*")) <= 8 * 2**20
     tokenizer = load_tokenizer(located.path)
     assert tokenizer.eos_token == "<|endoftext|>"
@@ -56,14 +56,14 @@ def test_the_mini_backbone_is_shipped_and_small() -> None:
 
 def test_unknown_name_names_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'gpt2-medium'"):
-        locate("gpt2-medum")
+        locate_model("gpt2-medum")
 
 
 def test_unreachable_weights_say_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     with pytest.raises(UnavailableError) as caught:
-        locate("gpt2-large", allow_download=False)
+        locate_model("gpt2-large", allow_download=False)
     text = str(caught.value)
     for part in (
         "BENCH_MODELS: no folder",
@@ -78,18 +78,18 @@ def test_unreachable_weights_say_what_was_tried(tmp_path: Path, monkeypatch: pyt
 def test_bench_models_comes_before_the_hub(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_MODELS", str(checkpoint.parent))
     checkpoint.rename(checkpoint.parent / "gpt2-medium")
-    assert locate("gpt2-medium", allow_download=False).origin == "BENCH_MODELS"
+    assert locate_model("gpt2-medium", allow_download=False).origin == "BENCH_MODELS"
 
 
 def test_pickled_weights_are_refused(checkpoint: Path) -> None:
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
     with pytest.raises(DataError, match="pickled weights are not read"):
-        locate(str(checkpoint))
+        locate_model(str(checkpoint))
 
 
 def test_a_directory_that_does_not_exist_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        locate(str(tmp_path / "nowhere"))
+        locate_model(str(tmp_path / "nowhere"))
 
 
 def test_every_hub_model_is_pinned() -> None:
@@ -101,20 +101,20 @@ def test_every_hub_model_is_pinned() -> None:
 
 
 def test_a_directory_says_what_kind_it_is(tiny_bart: Path, checkpoint: Path) -> None:
-    located = locate(str(tiny_bart))
-    assert located.kind == kind_of_model(str(tiny_bart)) == "encoder-decoder"
+    located = locate_model(str(tiny_bart))
+    assert located.kind == find_model_kind(str(tiny_bart)) == "encoder-decoder"
     backbone = load_backbone(located)
     assert isinstance(backbone, BartForConditionalGeneration)
     assert not backbone.training
     check_vocabulary(backbone, load_tokenizer(tiny_bart), tiny_bart)
-    assert locate(str(checkpoint)).kind == "decoder-only"
+    assert locate_model(str(checkpoint)).kind == "decoder-only"
 
 
 def test_a_name_and_its_folder_must_be_of_one_kind(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_MODELS", str(checkpoint.parent))
     checkpoint.rename(checkpoint.parent / "bart-large")
     with pytest.raises(DataError, match="a decoder-only checkpoint; bart-large is encoder-decoder"):
-        locate("bart-large", allow_download=False)
+        locate_model("bart-large", allow_download=False)
 
 
 def test_unreachable_bart_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,4 +122,4 @@ def test_unreachable_bart_says_what_was_tried(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(
         UnavailableError, match=r"hub facebook/bart-large@4422181a.*hf download facebook/bart-large"
     ):
-        locate("bart-large")
+        locate_model("bart-large")

@@ -7,14 +7,14 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bench.errors import UserError
-from bench.models.adapted import freeze_check, pad
-from bench.models.decoder_only import Tuned
-from bench.models.kv_cache import as_cache, as_tensor
+from bench.models.adapted import hash_frozen_parameters, pad_rows
+from bench.models.decoder_only import AdaptedDecoder
+from bench.models.kv_cache import make_cache, stack_cache
 
 BOS = 30
 
 
-def tuned(positions: int = 12) -> Tuned:
+def make_model(positions: int = 12) -> AdaptedDecoder:
     """A tiny GPT-2 as its configuration makes it, in train mode."""
     config = GPT2Config(
         n_layer=2, n_embd=8, n_head=2, n_positions=positions, vocab_size=31, initializer_range=0.3,
@@ -22,12 +22,12 @@ def tuned(positions: int = 12) -> Tuned:
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Tuned(GPT2LMHeadModel(config))
+        return AdaptedDecoder(GPT2LMHeadModel(config))
 
 
 def test_starts_without_dropout() -> None:
     """Also where nobody has called train() or eval() yet."""
-    model = tuned()
+    model = make_model()
     with torch.no_grad():
         results = [model([[1, 2, BOS]], [[3, BOS]]) for _ in range(2)]
     assert torch.equal(*results)
@@ -40,7 +40,7 @@ def test_starts_without_dropout() -> None:
 
 def test_an_example_that_does_not_fit_is_refused() -> None:
     """Source and target may fill the position table to the last place and not go beyond."""
-    model = tuned(positions=8)
+    model = make_model(positions=8)
     fits = [1, 2, 3, 4, BOS], [5, 6, 7, BOS]
     with torch.no_grad():
         assert model([fits[0]], [fits[1]]).isfinite().all()
@@ -55,7 +55,7 @@ def test_padding_may_lie_past_the_table() -> None:
     from bench import registry
 
     method = registry.get_method("infix")
-    base = tuned(positions=16)
+    base = make_model(positions=16)
     model = method.build(base.backbone, None, method.resolve_options({"length": 3}), 0)
     sources, targets = [[1, BOS], [1, 2, 3, 4, 5, 6, 7, 8, BOS]], [[4] * 9, [5, BOS]]
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_padding_may_lie_past_the_table() -> None:
 
 def test_target_longer_than_source_and_back() -> None:
     """The loss is the sum over exactly the target's tokens, whatever the rows' lengths."""
-    model = tuned()
+    model = make_model()
     sources, targets = [[1, 2, 3, 4, BOS], [BOS]], [[BOS], [1, 2, 3, 4, BOS]]
     with torch.no_grad():
         losses = model(sources, targets)
@@ -79,7 +79,7 @@ def test_target_longer_than_source_and_back() -> None:
 
 
 def test_decoding_leaves_out_the_pad_row() -> None:
-    model = tuned()
+    model = make_model()
     model.decode_vocab = 30
     state, logits = model.start([[1, BOS]])
     assert logits.shape == (1, 30)
@@ -88,7 +88,7 @@ def test_decoding_leaves_out_the_pad_row() -> None:
 
 def test_select_reorders_everything() -> None:
     """A hypothesis continues in the same way wherever it is moved, as often as it is copied."""
-    model = tuned()
+    model = make_model()
     state, _ = model.start([[1, 2, BOS], [3, BOS]])
     model.step(state, torch.tensor([4, 5]))
     state.select(torch.tensor([1, 0, 1]))
@@ -100,16 +100,16 @@ def test_select_reorders_everything() -> None:
 
 
 def test_pad_and_cache_shapes() -> None:
-    assert pad([[1], [2, 3]], 9, torch.device("cpu")).tolist() == [[1, 9], [2, 3]]
+    assert pad_rows([[1], [2, 3]], 9, torch.device("cpu")).tolist() == [[1, 9], [2, 3]]
     numbers = torch.randn(2, 2, 2, 5, 4)
-    cache = as_cache(numbers, 3)
+    cache = make_cache(numbers, 3)
     assert cache.get_seq_length() == 5
     assert cache.layers[1].keys.shape == (3, 2, 5, 4)
-    assert torch.equal(as_tensor(cache), numbers)
+    assert torch.equal(stack_cache(cache), numbers)
 
 
 def test_loading_is_exact_about_names_and_shapes() -> None:
-    model = tuned()
+    model = make_model()
     model.backbone.transformer.ln_f.requires_grad_(True)
     state = {name: tensor.clone() + 1 for name, tensor in model.trained_state().items()}
     assert sorted(state) == ["backbone.transformer.ln_f.bias", "backbone.transformer.ln_f.weight"]
@@ -126,12 +126,12 @@ def test_loading_is_exact_about_names_and_shapes() -> None:
 
 
 def test_freeze_check_sees_one_bit() -> None:
-    model = tuned()
+    model = make_model()
     model.backbone.transformer.ln_f.requires_grad_(True)
-    before = freeze_check(model)
+    before = hash_frozen_parameters(model)
     with torch.no_grad():
         model.backbone.transformer.ln_f.weight.add_(1)
-        assert freeze_check(model) == before, "trained parameters do not count"
+        assert hash_frozen_parameters(model) == before, "trained parameters do not count"
         weight = model.backbone.transformer.h[0].mlp.c_fc.bias
         weight.view(torch.int32)[3] ^= 1
-    assert freeze_check(model) != before
+    assert hash_frozen_parameters(model) != before

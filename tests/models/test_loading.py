@@ -13,14 +13,14 @@ from safetensors.torch import load_file, save_file
 from transformers import BartConfig, BartForConditionalGeneration, BartModel, GPT2Config, GPT2LMHeadModel
 
 from bench.errors import DataError
-from bench.models.catalogue import kind_of_model, locate
+from bench.models.catalogue import find_model_kind, locate_model
 from bench.models.loading import (
     add_pad_row,
     check_vocabulary,
+    get_model_class,
     load_backbone,
+    load_model_config,
     load_tokenizer,
-    model_class,
-    model_config,
 )
 
 
@@ -38,7 +38,7 @@ def checkpoint(tmp_path: Path) -> Path:
 )
 def test_architectures_have_the_papers_size(name: str, count: int) -> None:
     with torch.device("meta"):
-        model = model_class(kind_of_model(name))(model_config(name))
+        model = get_model_class(find_model_kind(name))(load_model_config(name))
     assert sum(p.numel() for p in model.parameters()) == count
 
 
@@ -46,13 +46,13 @@ def test_torn_weights_and_foreign_configurations_are_refused(checkpoint: Path) -
     weights = checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(DataError, match="cannot be read"):
-        load_backbone(locate(str(checkpoint)))
+        load_backbone(locate_model(str(checkpoint)))
     (checkpoint / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(DataError, match="expected 'gpt2'"):
-        locate(str(checkpoint))
+        locate_model(str(checkpoint))
     (checkpoint / "config.json").write_text("not json")
     with pytest.raises(DataError, match="not a model configuration"):
-        locate(str(checkpoint))
+        locate_model(str(checkpoint))
 
 
 def rewrite(checkpoint: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
@@ -66,21 +66,21 @@ def test_missing_weights_are_not_filled_with_random_ones(checkpoint: Path) -> No
         lambda state: {n: t for n, t in state.items() if ".h.0.attn" not in n and "h.0.attn" not in n},
     )
     with pytest.raises(DataError, match=r"lacks transformer\.h\.0\.attn.* and \d+ more"):
-        load_backbone(locate(str(checkpoint)))
+        load_backbone(locate_model(str(checkpoint)))
 
 
 def test_a_configuration_of_other_weights_is_refused(checkpoint: Path) -> None:
     config = json.loads((checkpoint / "config.json").read_text())
     (checkpoint / "config.json").write_text(json.dumps(config | {"n_embd": 16}))
     with pytest.raises(DataError, match="has another shape for"):
-        load_backbone(locate(str(checkpoint)))
+        load_backbone(locate_model(str(checkpoint)))
 
 
 def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(
     checkpoint: Path, tiny_model: Path
 ) -> None:
     with pytest.raises(DataError, match="257 tokens and the model 20"):
-        check_vocabulary(load_backbone(locate(str(checkpoint))), load_tokenizer(tiny_model), checkpoint)
+        check_vocabulary(load_backbone(locate_model(str(checkpoint))), load_tokenizer(tiny_model), checkpoint)
 
 
 def test_a_directory_without_a_tokenizer_is_refused(checkpoint: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_directory_without_a_tokenizer_is_refused(checkpoint: Path) -> None:
 
 
 def test_pad_row_is_seeded_tied_and_leaves_the_rest(checkpoint: Path) -> None:
-    first, second = (load_backbone(locate(str(checkpoint))) for _ in range(2))
+    first, second = (load_backbone(locate_model(str(checkpoint))) for _ in range(2))
     ids = torch.tensor([[1, 2, 3]])
     before = first(ids).logits
     add_pad_row(first, seed=5)
@@ -118,7 +118,7 @@ def test_the_hubs_layout_of_bart_is_read(tmp_path: Path) -> None:
     state = {name: tensor.half().contiguous().clone() for name, tensor in base.state_dict().items()}
     assert {"shared.weight", "encoder.embed_tokens.weight"} <= set(state)
     save_file(state, tmp_path / "hub" / "model.safetensors", {"format": "pt"})
-    loaded = load_backbone(locate(str(tmp_path / "hub")))
+    loaded = load_backbone(locate_model(str(tmp_path / "hub")))
     assert loaded.dtype == torch.float32
     assert loaded.lm_head.weight is loaded.model.shared.weight
     assert not loaded.final_logits_bias.any()
@@ -132,7 +132,7 @@ def test_a_bart_with_missing_weights_is_refused(tmp_path: Path) -> None:
     BartForConditionalGeneration(small_bart()).save_pretrained(folder)
     rewrite(folder, lambda state: {n: t for n, t in state.items() if "encoder_attn.k_proj" not in n})
     with pytest.raises(DataError, match=r"lacks model\.decoder\.layers\.0\.encoder_attn\.k_proj"):
-        load_backbone(locate(str(folder)))
+        load_backbone(locate_model(str(folder)))
 
 
 def test_a_tokenizer_with_other_special_tokens_is_refused(tiny_bart: Path, tmp_path: Path) -> None:
@@ -141,4 +141,4 @@ def test_a_tokenizer_with_other_special_tokens_is_refused(tiny_bart: Path, tmp_p
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"decoder_start_token_id": 0}))
     with pytest.raises(DataError, match="decoder_start_token_id is 0"):
-        check_vocabulary(load_backbone(locate(str(folder))), load_tokenizer(folder), folder)
+        check_vocabulary(load_backbone(locate_model(str(folder))), load_tokenizer(folder), folder)

@@ -6,7 +6,7 @@ import pytest
 from transformers import GPT2Config
 
 from bench.errors import UserError
-from bench.models.parameter_count import audit, variants
+from bench.models.parameter_count import count_parameters, list_variants
 from bench.registry import get_method, methods
 
 MEDIUM, LARGE, BART = "gpt2-medium", "gpt2-large", "bart-large"
@@ -46,7 +46,7 @@ COUNTS = [
 def test_counts(
     name: str, options: dict[str, object], model: str, trained: int, stored: int, paper: str | None
 ) -> None:
-    counted = audit(get_method(name), model, options)
+    counted = count_parameters(get_method(name), model, options)
     assert (counted["trainable"], counted["stored"]) == (trained, stored)
     assert counted["total"] == {MEDIUM: 354_823_168, LARGE: 774_030_080, BART: 406_291_456}[model]
     assert counted["share_stored"] == stored / counted["total"]
@@ -64,7 +64,7 @@ def test_every_counted_method_is_found() -> None:
 
 def test_configuration_instead_of_a_name() -> None:
     config = GPT2Config(n_layer=2, n_embd=8, n_head=2, n_positions=16, vocab_size=20)
-    counted = audit(get_method("prefix"), config, {"length": 3, "hidden": 4})
+    counted = count_parameters(get_method("prefix"), config, {"length": 3, "hidden": 4})
     assert counted["stored"] == 2 * 2 * 8 * 3
     assert counted["trainable"] == 3 * 8 + (8 * 4 + 4) + (4 * 32 + 32)
     assert counted["paper_share"] is None
@@ -72,22 +72,25 @@ def test_configuration_instead_of_a_name() -> None:
 
 
 def test_reduction_is_reported() -> None:
-    assert audit(get_method("adapter"), MEDIUM, {})["facts"] == {"bottleneck": 224, "reduction": 4.57}
+    assert count_parameters(get_method("adapter"), MEDIUM, {})["facts"] == {
+        "bottleneck": 224,
+        "reduction": 4.57,
+    }
 
 
 def test_what_cannot_be_counted() -> None:
     with pytest.raises(UserError, match=r"prefix\[init=summarize\] needs the model's tokenizer"):
-        audit(get_method("prefix"), MEDIUM, {"init": "summarize"})
+        count_parameters(get_method("prefix"), MEDIUM, {"init": "summarize"})
     with pytest.raises(UserError, match="did you mean 'gpt2-medium'"):
-        audit(get_method("prefix"), "gpt2-meduim", {})
+        count_parameters(get_method("prefix"), "gpt2-meduim", {})
 
 
 def test_listed_settings() -> None:
     """What the paper's settings choose per task is listed beside the variants."""
-    assert variants(get_method("prefix"), MEDIUM) == [{"length": 5}, {"length": 10}]
-    assert variants(get_method("adapter"), MEDIUM) == [{"size": "3%"}, {"size": "0.1%"}]
-    assert variants(get_method("ft-full"), MEDIUM) == [{}]
-    assert variants(get_method("prefix"), BART) == [
+    assert list_variants(get_method("prefix"), MEDIUM) == [{"length": 5}, {"length": 10}]
+    assert list_variants(get_method("adapter"), MEDIUM) == [{"size": "3%"}, {"size": "0.1%"}]
+    assert list_variants(get_method("ft-full"), MEDIUM) == [{}]
+    assert list_variants(get_method("prefix"), BART) == [
         {"length": 100, "hidden": 800},
         {"length": 80, "hidden": 800},
         {"length": 40, "hidden": 800},

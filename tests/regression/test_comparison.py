@@ -340,10 +340,10 @@ def test_unchanged_code_stays_within_the_committed_bands(capsys: pytest.CaptureF
 def test_an_off_by_one_in_position_ids_is_caught(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bench.models.decoder_only import Tuned
+    from bench.models.decoder_only import AdaptedDecoder
 
-    honest = Tuned._positions
-    monkeypatch.setattr(Tuned, "_positions", lambda *given: honest(*given) + 1)
+    honest = AdaptedDecoder._positions
+    monkeypatch.setattr(AdaptedDecoder, "_positions", lambda *given: honest(*given) + 1)
     # Trained methods learn around it within their spread between seeds; nothing is random in prompt.
     assert moved("webnlg prompt", capsys)
 
@@ -371,7 +371,7 @@ def test_a_changed_learning_rate_schedule_is_caught(
     from bench.training import loop
 
     measure_here(case)
-    monkeypatch.setattr(loop, "linear_schedule", lambda step, warmup, total: 1.0)
+    monkeypatch.setattr(loop, "compute_lr_factor", lambda step, warmup, total: 1.0)
     assert "final loss" in moved(case, capsys)
     assert settings.DEFINITIONS_BY_NAME["lr"].identity
 

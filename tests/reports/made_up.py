@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import registry
 from bench.config.specification import resolve_run_settings
-from bench.models.catalogue import kind_of_model
+from bench.models.catalogue import find_model_kind
 from reports.paper import published
 
 SIGNATURE = "nrefs:3|case:lc|made-up"
@@ -50,7 +50,7 @@ def record(
     ``preset``: settings that ``experiment`` prescribes. ``changes`` replace fields of the record.
     """
     number = next(_numbers)
-    known, kind = registry.get_method(method), kind_of_model(model)
+    known, kind = registry.get_method(method), find_model_kind(model)
     found = resolve_run_settings(
         registry.get_task(task), known, options or {}, {}, model, scale, "original", kind
     )

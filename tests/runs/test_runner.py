@@ -224,14 +224,14 @@ def test_a_method_that_changes_frozen_parameters_is_caught(
     original = stages.Stages.build
 
     def build(self: Any, tokenizer: Any) -> Any:
-        tuned = original(self, tokenizer)
-        frozen = tuned.backbone.transformer.wpe.weight
+        model = original(self, tokenizer)
+        frozen = model.backbone.transformer.wpe.weight
 
         def meddle(*args: object) -> None:
             frozen.data.add_(1e-3)
 
-        tuned.register_forward_hook(meddle)
-        return tuned
+        model.register_forward_hook(meddle)
+        return model
 
     monkeypatch.setattr(stages.Stages, "build", build)
     with pytest.raises(AssertionError, match="frozen parameter changed"):

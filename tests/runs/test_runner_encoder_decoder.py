@@ -21,7 +21,7 @@ from bench.errors import UserError
 from bench.method import Method
 from bench.registry import get_method, get_task
 from bench.runs import runner
-from bench.runs.export import to_peft
+from bench.runs.export import export_to_peft
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.task import Item, Protocol, Row, RowCount, Task
@@ -202,7 +202,7 @@ def test_settings_of_bart_are_refused_on_gpt2(tmp_path: Path, tiny_model: Path) 
 def test_peft_cannot_hold_an_encoders_prefix(tmp_path: Path, data: Path, tiny_bart: Path) -> None:
     runner.run(request(tmp_path, data, tiny_bart))
     with pytest.raises(UserError, match=r"three prefixes .*cross, decoder, encoder.* PEFT cannot hold them"):
-        to_peft(folder_of(tmp_path), tmp_path / "out")
+        export_to_peft(folder_of(tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -17,19 +17,19 @@ from transformers import (
 )
 
 from bench.errors import DataError
-from bench.models.adapted import TunedBase
+from bench.models.adapted import AdaptedModel
 from bench.registry import get_method
 from bench.system.devices import make_accelerator
 from bench.training.loop import (
     Diverged,
     Interrupted,
-    Pair,
-    TrainSettings,
-    batch_at,
-    linear_schedule,
+    TokenPair,
+    TrainingSettings,
+    compute_lr_factor,
+    count_planned_updates,
     make_optimiser,
-    planned_updates,
-    train,
+    select_batch,
+    train_model,
 )
 
 VOCABULARY = 40
@@ -53,13 +53,13 @@ def bart() -> BartForConditionalGeneration:
 
 def build(method: str = "prefix", dropout: bool | None = None, on: Any = backbone, **options: Any) -> Any:
     chosen = get_method(method)
-    tuned = chosen.build(on(), None, chosen.resolve_options(options), seed=1)
+    model = chosen.build(on(), None, chosen.resolve_options(options), seed=1)
     if dropout is not None:
-        tuned.backbone_dropout = dropout
-    return tuned
+        model.backbone_dropout = dropout
+    return model
 
 
-def pairs(count: int = 23) -> list[Pair]:
+def pairs(count: int = 23) -> list[TokenPair]:
     draw = torch.Generator().manual_seed(3)
     out = []
     for _ in range(count):
@@ -70,7 +70,7 @@ def pairs(count: int = 23) -> list[Pair]:
     return out
 
 
-def settings(**changes: Any) -> TrainSettings:
+def settings(**changes: Any) -> TrainingSettings:
     base: dict[str, Any] = {
         "epochs": 2,
         "max_steps": None,
@@ -86,14 +86,14 @@ def settings(**changes: Any) -> TrainSettings:
         "patience": None,
         "checkpoint_seconds": 1e9,
     }
-    return TrainSettings(**{**base, **changes})
+    return TrainingSettings(**{**base, **changes})
 
 
-def go(tuned: TunedBase, folder: Path, chosen: TrainSettings, **more: Any) -> Any:
+def go(model: AdaptedModel, folder: Path, chosen: TrainingSettings, **more: Any) -> Any:
     accelerator = make_accelerator("cpu", "fp32")
     folder.mkdir(exist_ok=True)
     dev = more.pop("dev", [])
-    return train(tuned, pairs(), dev, chosen, 7, "key", folder, accelerator, **more)
+    return train_model(model, pairs(), dev, chosen, 7, "key", folder, accelerator, **more)
 
 
 @pytest.mark.parametrize("warmup", [0, 3, 10])
@@ -101,30 +101,30 @@ def test_schedule_is_the_librarys(warmup: int) -> None:
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = get_linear_schedule_with_warmup(optimiser, warmup, 10)
     for step in range(10):
-        assert linear_schedule(step, warmup, 10) == pytest.approx(theirs.get_last_lr()[0])
+        assert compute_lr_factor(step, warmup, 10) == pytest.approx(theirs.get_last_lr()[0])
         optimiser.step()
         theirs.step()
 
 
 def test_every_epoch_visits_every_row_once_in_another_order() -> None:
-    epochs = [[i for step in range(e * 5, e * 5 + 5) for i in batch_at(step, 23, 5, 7)] for e in (0, 1)]
+    epochs = [[i for step in range(e * 5, e * 5 + 5) for i in select_batch(step, 23, 5, 7)] for e in (0, 1)]
     assert all(sorted(order) == list(range(23)) for order in epochs)
     assert epochs[0] != epochs[1]
-    assert batch_at(3, 23, 5, 7) != batch_at(3, 23, 5, 8)
+    assert select_batch(3, 23, 5, 7) != select_batch(3, 23, 5, 8)
 
 
 def test_max_steps_overrides_epochs() -> None:
-    assert planned_updates(23, settings()) == 10
-    assert planned_updates(23, settings(max_steps=3)) == 3
-    assert planned_updates(23, settings(max_steps=400)) == 400
+    assert count_planned_updates(23, settings()) == 10
+    assert count_planned_updates(23, settings(max_steps=3)) == 3
+    assert count_planned_updates(23, settings(max_steps=400)) == 400
 
 
 @pytest.mark.parametrize("objective", ["mean", "sum"])
 def test_one_update_is_the_textbook_one(objective: str, tmp_path: Path) -> None:
     """The same step by hand: the library's own loss on every example, torch's clip and AdamW."""
-    tuned, reference = build("ft-full", dropout=False), backbone()
-    go(tuned, tmp_path, settings(max_steps=1, objective=objective))
-    batch = [pairs()[i] for i in batch_at(0, 23, 5, 7)]
+    model, reference = build("ft-full", dropout=False), backbone()
+    go(model, tmp_path, settings(max_steps=1, objective=objective))
+    batch = [pairs()[i] for i in select_batch(0, 23, 5, 7)]
     total = torch.zeros(())
     for source, target in batch:
         labels = torch.tensor([[-100] * len(source) + target])
@@ -135,7 +135,7 @@ def test_one_update_is_the_textbook_one(objective: str, tmp_path: Path) -> None:
     (total / unit).backward()
     torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
     optimiser.step()
-    for mine, theirs in zip(tuned.backbone.parameters(), reference.parameters(), strict=True):
+    for mine, theirs in zip(model.backbone.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
@@ -154,11 +154,11 @@ def test_accumulation_does_not_change_the_update(cut: dict[str, int], objective:
 def test_same_seed_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     states = []
     for folder, seed in (("a", 7), ("b", 7), ("c", 8)):
-        tuned = build("ft-full")
+        model = build("ft-full")
         (tmp_path / folder).mkdir()
         accelerator = make_accelerator("cpu", "fp32")
-        train(tuned, pairs(), [], settings(max_steps=4), seed, "key", tmp_path / folder, accelerator)
-        states.append(tuned.trained_state())
+        train_model(model, pairs(), [], settings(max_steps=4), seed, "key", tmp_path / folder, accelerator)
+        states.append(model.trained_state())
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(states[0].values(), states[2].values(), strict=True))
 
@@ -207,7 +207,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     go(build(), tmp_path, settings(max_steps=2))
     accelerator = make_accelerator("cpu", "fp32")
     with pytest.raises(DataError, match="another specification"):
-        train(build(), pairs(), [], settings(max_steps=2), 7, "other", tmp_path, accelerator)
+        train_model(build(), pairs(), [], settings(max_steps=2), 7, "other", tmp_path, accelerator)
 
 
 def test_a_torn_checkpoint_is_a_clear_error(tmp_path: Path) -> None:
@@ -221,19 +221,19 @@ def test_a_torn_checkpoint_is_a_clear_error(tmp_path: Path) -> None:
 def test_best_keeps_the_parameters_of_the_lowest_dev_loss(tmp_path: Path) -> None:
     losses: dict[int, float] = {}
     states: dict[int, dict[str, torch.Tensor]] = {}
-    tuned = build("ft-full", dropout=False)
+    model = build("ft-full", dropout=False)
 
     def remember(step: int, facts: dict[str, Any]) -> None:
         if "dev_loss" in facts:
             losses[step] = facts["dev_loss"]
-            states[step] = {name: t.clone() for name, t in tuned.trained_state().items()}
+            states[step] = {name: t.clone() for name, t in model.trained_state().items()}
 
     chosen = settings(epochs=8, lr=0.05, keep="best", eval_every=3)
-    report = go(tuned, tmp_path, chosen, dev=pairs(6), on_update=remember)
+    report = go(model, tmp_path, chosen, dev=pairs(6), on_update=remember)
     best = min(losses, key=lambda step: losses[step])
     assert report.best_update == best
     assert report.best_dev_loss == losses[best]
-    assert all(torch.equal(t, states[best][name]) for name, t in tuned.trained_state().items())
+    assert all(torch.equal(t, states[best][name]) for name, t in model.trained_state().items())
 
 
 def test_patience_stops_early(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_bf16_trains_close_to_fp32(method: str, on: Any, tmp_path: Path) -> None
         (tmp_path / precision).mkdir()
         accelerator = make_accelerator("cpu", precision)
         kept = losses[precision] = []
-        train(
+        train_model(
             build(method, dropout=False, on=on),
             pairs(),
             [],
@@ -288,10 +288,10 @@ def test_bf16_trains_close_to_fp32(method: str, on: Any, tmp_path: Path) -> None
 def test_words_are_fitted_without_dropout(tmp_path: Path) -> None:
     states = []
     for name in ("a", "b"):
-        tuned = build("prefix", dropout=True)
-        tuned.before_training = lambda seed, one=tuned: states.append(one.backbone.training)
+        model = build("prefix", dropout=True)
+        model.before_training = lambda seed, one=model: states.append(one.backbone.training)
         torch.manual_seed(len(states))
-        go(tuned, tmp_path / name, settings(max_steps=1))
+        go(model, tmp_path / name, settings(max_steps=1))
     assert states == [False, False]
 
 
