@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.config.request import CommonOptions, RunRequest
+    from bench.config.request import CommonOptions, Resolver, RunRequest
     from bench.experiments.expansion import RunSelection
 
-STAGES = {"train": "Training", "data": "Data", "decode": "Decoding", "work": "How the work is done"}
 MINI_NOTE = (
     "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
     "machinery works and how methods compare here; they are not the paper's and never stand beside them."
@@ -63,74 +64,107 @@ def command(
     With EXPERIMENT the runs behind a table or figure of the paper; --task, --method, --model, --seed and the
     settings that the experiment varies narrow them, other settings change them. Without, --method and --task.
     """
-    from bench.config import request as asked
-    from bench.runs import runner
-
     common = common_of(values, bool(experiments))
-    lacking: list[dict[str, str]] = []
+    unavailable: list[dict[str, str]] = []
     if experiments:
-        requests, lacking = of_experiments(
-            experiments, selection(tasks, methods, values["model"], seeds), common
-        )
-        if not requests and not lacking:
+        chosen = selection(tasks, methods, values["model"], seeds)
+        requests, unavailable = expand_experiment_requests(experiments, chosen, common)
+        if not requests and not unavailable:
             if as_json:
                 print_json([])
             return 0
     else:
-        for flag, value in (("--method", methods), ("--task", tasks)):
-            if value is None:
-                raise click.UsageError(
-                    f"Missing option '{flag}', or the name of an experiment (bench list experiments)."
-                )
-        requests = asked.expand_requests(
-            methods=str(methods), tasks=str(tasks), seeds=seeds or "101", common=common
-        )
+        requests = expand_selectors(tasks, methods, seeds, common)
     if dry_run:
-        resolver = asked.Resolver()
-        plans = [resolver.specify(request) for request in requests]
-        if as_json:
-            print_json([{**plan.spec.to_json(), "command": plan.command} for plan in plans])
-        else:
-            for plan in plans:
-                show_plan(plan.spec, plan.command)
+        print_plans(requests, as_json)
         return 0
-    alone = len(requests) == 1 and not lacking
-    resolver = asked.Resolver()
-    outcomes: list[Any] = [*lacking]
-    failed = len(lacking)
-    for number, request in enumerate(requests, 1):
-        if len(requests) > 1:
-            click.echo(f"[{number}/{len(requests)}] {request.describe()}", err=True)
+    batch = Batch(len(requests), alone=len(requests) == 1 and not unavailable, print_records=not as_json)
+    outcomes = [*unavailable, *batch.carry_out(requests, common.runs)]
+    if as_json and outcomes:
+        print_json(outcomes[0] if batch.alone and not experiments else outcomes)
+    return 1 if unavailable or batch.failed else 0
+
+
+class Batch:
+    """The runs of one command, one after the other. One wrong or failed run of several does not cancel the others."""
+
+    def __init__(self, size: int, alone: bool, print_records: bool):
+        self.size = size
+        self.alone = alone
+        """Nothing else was asked for: its error is the command's."""
+        self.print_records = print_records
+        self.failed = 0
+
+    def carry_out(self, requests: Iterable[RunRequest], runs: Path) -> list[dict[str, Any]]:
+        """The record of every run, or how it failed; data and backbones are resolved once for all."""
+        from bench.config.request import Resolver
+
+        resolver = Resolver()
+        outcomes = []
+        for number, request in enumerate(requests, 1):
+            if self.size > 1:
+                click.echo(f"[{number}/{self.size}] {request.describe()}", err=True)
+            outcome = self.run(request, resolver, runs)
+            if outcome is not None:
+                outcomes.append(outcome)
+        return outcomes
+
+    def run(self, request: RunRequest, resolver: Resolver, runs: Path) -> dict[str, Any] | None:
+        """A run's record, or how it failed; None in a further process of a launch of many: the first one reports."""
+        from bench.runs import runner
+
         try:
             record = runner.run(request, resolver=resolver)
         except UserError as error:
-            # One wrong or failed run of a list does not cancel the others.
-            if alone:
+            if self.alone:
                 raise
             click.echo(f"bench: {request.describe()}: {error}", err=True)
-            outcomes.append({"run": request.describe(), "status": "failed", "error": str(error)})
-            failed += 1
-            continue
+            return self.record_failure(request, str(error))
         except Exception as error:
-            if alone:
+            if self.alone:
                 raise
-            import traceback
-
             traceback.print_exc()
-            outcomes.append({"run": request.describe(), "status": "failed", "error": repr(error)})
-            failed += 1
-            continue
-        if record is None:  # a further process of a launch of many; the first one reports
-            continue
-        outcomes.append(dict(record))
+            return self.record_failure(request, repr(error))
+        if record is None:
+            return None
         if broken := runner.list_failed_scores(record):
             click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
-            failed += 1
-        if not as_json:
-            print_record(record, common.runs)
-    if as_json and outcomes:
-        print_json(outcomes[0] if alone and not experiments else outcomes)
-    return 1 if failed else 0
+            self.failed += 1
+        if self.print_records:
+            print_record(record, runs)
+        return dict(record)
+
+    def record_failure(self, request: RunRequest, error: str) -> dict[str, Any]:
+        """What `--json` lists in place of a record."""
+        self.failed += 1
+        return {"run": request.describe(), "status": "failed", "error": error}
+
+
+def expand_selectors(
+    tasks: str | None, methods: str | None, seeds: str | None, common: CommonOptions
+) -> list[RunRequest]:
+    """The product of the lists that were typed; a ``UsageError`` where task or method is missing."""
+    from bench.config.request import expand_requests
+
+    for flag, value in (("--method", methods), ("--task", tasks)):
+        if value is None:
+            raise click.UsageError(
+                f"Missing option '{flag}', or the name of an experiment (bench list experiments)."
+            )
+    return expand_requests(methods=str(methods), tasks=str(tasks), seeds=seeds or "101", common=common)
+
+
+def print_plans(requests: Iterable[RunRequest], as_json: bool) -> None:
+    """What would run: every setting of every run with its origin."""
+    from bench.config.request import Resolver
+
+    resolver = Resolver()
+    plans = [resolver.specify(request) for request in requests]
+    if as_json:
+        print_json([{**plan.spec.to_json(), "command": plan.command} for plan in plans])
+        return
+    for plan in plans:
+        print_plan(plan.spec, plan.command)
 
 
 def selection(tasks: str | None, methods: str | None, model: str | None, seeds: str | None) -> RunSelection:
@@ -138,20 +172,20 @@ def selection(tasks: str | None, methods: str | None, model: str | None, seeds: 
     from bench.experiments.expansion import RunSelection
     from bench.models.catalogue import MODELS, is_model_path
 
-    for one in (model or "").split(","):
-        if one and is_model_path(one):
+    for name in (model or "").split(","):
+        if name and is_model_path(name):
             raise UserError(
-                f"--model {one}: an experiment names its models, and --model selects among them. To use your copy "
+                f"--model {name}: an experiment names its models, and --model selects among them. To use your copy "
                 f"of one, put it into DIR/NAME, NAME one of {', '.join(MODELS)}, and set BENCH_MODELS=DIR; or "
                 "name no experiment: bench run --method METHOD --task TASK --model DIRECTORY"
             )
     return RunSelection(tasks, methods, model, seeds)
 
 
-def of_experiments(
+def expand_experiment_requests(
     names: tuple[str, ...], chosen: RunSelection, common: CommonOptions
 ) -> tuple[list[RunRequest], list[dict[str, str]]]:
-    """The requests of experiments, and the runs that are not available here, which are said aloud."""
+    """The requests of experiments, and the runs that are not available here, which are also reported."""
     from bench.experiments.expansion import expand_experiments
     from bench.experiments.files import load_experiment
 
@@ -161,23 +195,23 @@ def of_experiments(
             click.echo(
                 f"{name} has no runs of its own. {load_experiment(name).get('note', '')}".rstrip(), err=True
             )
-    lacking = []
-    for one in expansion.unavailable:
-        wanted = one.prescribed
-        run = f"{wanted.selector} on {wanted.task}, {wanted.model}, seed {wanted.seed}"
-        lacking.append({"run": run, "status": "not available", "error": one.reason})
-    if lacking:
-        reasons = ", ".join(dict.fromkeys(one["error"] for one in lacking))
-        said = f"{len(lacking)} of {len(expansion.runs)} runs are not available: {reasons}"
+    unavailable = []
+    for candidate in expansion.unavailable:
+        prescribed = candidate.prescribed
+        run = f"{prescribed.selector} on {prescribed.task}, {prescribed.model}, seed {prescribed.seed}"
+        unavailable.append({"run": run, "status": "not available", "error": candidate.reason})
+    if unavailable:
+        reasons = ", ".join(dict.fromkeys(run["error"] for run in unavailable))
+        sentence = f"{len(unavailable)} of {len(expansion.runs)} runs are not available: {reasons}"
         if not expansion.requests:
-            raise UserError(f"{said}; see bench list tasks, bench list models")
-        click.echo(f"bench: {said}", err=True)
-    return expansion.requests, lacking
+            raise UserError(f"{sentence}; see bench list tasks, bench list models")
+        click.echo(f"bench: {sentence}", err=True)
+    return expansion.requests, unavailable
 
 
-def show_plan(spec: Any, again: str) -> None:
+def print_plan(spec: Any, rerun_command: str) -> None:
     """A run's settings, each with where it comes from."""
-    click.echo(f"{spec.run_id}\n  {again}")
+    click.echo(f"{spec.run_id}\n  {rerun_command}")
     rows = [*spec.options.items(), *spec.settings.items()]
     width = max(len(name) for name, _ in rows)
     for name, setting in rows:
@@ -198,13 +232,13 @@ def print_record(record: Mapping[str, Any], runs: Path) -> None:
     click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
     for group, scores in record["scores"].items():
         variants = registry.list_supplementary_metrics(record["task"])
-        shown = [
-            f"{name.upper()} {one['value']:.4g}"
-            for name, one in scores.items()
-            if one["value"] is not None and name not in variants
+        computed = [
+            f"{name.upper()} {score['value']:.4g}"
+            for name, score in scores.items()
+            if score["value"] is not None and name not in variants
         ]
-        click.echo(f"  {group:<18} {', '.join(shown) or 'no score'}")
-    missing = [name for name, one in record["scores"]["all"].items() if one["value"] is None]
+        click.echo(f"  {group:<18} {', '.join(computed) or 'no score'}")
+    missing = [name for name, score in record["scores"]["all"].items() if score["value"] is None]
     if missing:
         click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
     click.echo(f"  kept in            {runs / record['run_id']}")

@@ -18,7 +18,7 @@ from bench.cli.options import (
     offline_option,
     with_settings,
 )
-from bench.cli.run import of_experiments, selection
+from bench.cli.run import expand_experiment_requests, selection
 from bench.cluster.site import KEYS
 from bench.errors import UserError
 
@@ -61,7 +61,9 @@ def requests_of(values: dict[str, Any]) -> list[RunRequest]:
                 "what to submit? Name an experiment, or give --method and --task as for bench run"
             )
         return asked.expand_requests(methods=methods, tasks=tasks, seeds=seeds or "101", common=common)
-    found, lacking = of_experiments((experiment,), selection(tasks, methods, values["model"], seeds), common)
+    found, lacking = expand_experiment_requests(
+        (experiment,), selection(tasks, methods, values["model"], seeds), common
+    )
     if lacking and not found:
         raise UserError(f"no run of {experiment} is available here; bench plan {experiment} says why")
     return found
