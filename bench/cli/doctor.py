@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,89 +18,114 @@ from bench.cli.tables import print_table
 NEEDED = ("torch", "transformers", "accelerate", "safetensors", "sacrebleu")
 
 
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    subject: str
+    ok: bool
+    state: str
+    """What is here, in words."""
+    advice: str = ""
+    """What to do where it is not ok."""
+    needed: bool = False
+    """Without it not even a mini run is possible."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "what": self.subject,
+            "ok": self.ok,
+            "found": self.state,
+            "do": "" if self.ok else self.advice,
+            "needed": self.needed,
+        }
+
+
 @click.command("doctor", epilog="\b\nExample:\n  bench doctor --json")
 @json_option
 def command(as_json: bool) -> int:
     """Say what can be run here; exit 1 if not even the mini scale can."""
-    checks = [*packages(), *machine(), *data(), *models(), *pieces()]
+    checks = [*check_packages(), *check_machine(), *check_data(), *check_models(), *list_broken_plugins()]
     if as_json:
-        print_json(checks)
+        print_json([check.to_json() for check in checks])
     else:
         print_table(
             ["", "what", "found", "what to do"],
-            [["ok" if c["ok"] else "--", c["what"], c["found"], c["do"]] for c in checks],
+            [
+                ["ok" if check.ok else "--", check.subject, check.state, "" if check.ok else check.advice]
+                for check in checks
+            ],
         )
-    return 0 if all(c["ok"] for c in checks if c["needed"]) else 1
+    return 0 if all(check.ok for check in checks if check.needed) else 1
 
 
-def check(what: str, ok: bool, found: str, do: str = "", needed: bool = False) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "found": found, "do": "" if ok else do, "needed": needed}
-
-
-def packages() -> list[dict[str, Any]]:
+def check_packages() -> list[Check]:
+    """The packages that every run needs."""
     from importlib.metadata import version
 
-    rows = []
+    checks = []
     for name in NEEDED:
-        there = importlib.util.find_spec(name) is not None
-        found = version(name) if there else "missing"
-        rows.append(check(name, there, found, f"pip install {name}", needed=True))
-    return rows
+        installed = importlib.util.find_spec(name) is not None
+        state = version(name) if installed else "missing"
+        checks.append(Check(name, installed, state, f"pip install {name}", needed=True))
+    return checks
 
 
-def machine() -> list[dict[str, Any]]:
-    rows = [check("python", True, sys.version.split()[0])]
-    rows.append(check("cores", True, str(os.cpu_count())))
+def check_machine() -> list[Check]:
+    """Python, cores, disk and accelerators."""
+    checks = [
+        Check("python", True, sys.version.split()[0]),
+        Check("cores", True, str(os.cpu_count())),
+    ]
     free = shutil.disk_usage(Path.cwd()).free / 1e9
-    rows.append(
-        check("disk here", free > 1, f"{free:.0f} GB free", "mini runs need 0.1 GB, gpt2-medium 6 GB")
-    )
+    advice = "mini runs need 0.1 GB, gpt2-medium 6 GB"
+    checks.append(Check("disk here", free > 1, f"{free:.0f} GB free", advice))
     if importlib.util.find_spec("torch") is not None:
         import torch
 
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        rows.append(
-            check("accelerator", bool(names), ", ".join(names) or "none",
-                  "mini runs do not need one; --scale paper is slow without")
-        )  # fmt: skip
-    return rows
+        advice = "mini runs do not need one; --scale paper is slow without"
+        checks.append(Check("accelerator", bool(names), ", ".join(names) or "none", advice))
+    return checks
 
 
-def data() -> list[dict[str, Any]]:
+def check_data() -> list[Check]:
+    """The published files of every task, in the folder that BENCH_DATA names."""
     from bench import registry
 
-    place = os.environ.get("BENCH_DATA")
-    rows = []
+    folder = os.environ.get("BENCH_DATA")
+    checks = []
     for task in registry.tasks().values():
-        if place is None:
-            found, ok = "BENCH_DATA is not set", False
+        if folder is None:
+            state, ok = "BENCH_DATA is not set", False
         else:
-            gone = [p for split in task.files for p in task.missing(split, Path(place) / task.folder)]
-            found, ok = ("missing " + ", ".join(gone) if gone else "all splits"), not gone
-        do = f"bench data prepare --task {task.name}, or set BENCH_DATA; mini runs need neither"
-        rows.append(check(f"data of {task.name}", ok, found, do))
-    return rows
+            missing = [
+                path for split in task.files for path in task.missing(split, Path(folder) / task.folder)
+            ]
+            state, ok = ("missing " + ", ".join(missing) if missing else "all splits"), not missing
+        advice = f"bench data prepare --task {task.name}, or set BENCH_DATA; mini runs need neither"
+        checks.append(Check(f"data of {task.name}", ok, state, advice))
+    return checks
 
 
-def models() -> list[dict[str, Any]]:
+def check_models() -> list[Check]:
+    """The weights of every backbone; nothing is downloaded."""
     from bench.errors import UserError
     from bench.models.catalogue import MODELS, locate_model
 
-    rows = []
+    checks = []
     for name in MODELS:
         mini = MODELS[name].hub is None
         try:
-            rows.append(
-                check(f"model {name}", True, locate_model(name, allow_download=False).origin, needed=mini)
-            )
+            origin = locate_model(name, allow_download=False).origin
+            checks.append(Check(f"model {name}", True, str(origin), needed=mini))
         except UserError:
-            do = f"set BENCH_MODELS=DIR with DIR/{name}, or let the first run download it"
-            rows.append(check(f"model {name}", False, "not on this machine", do, needed=mini))
-    return rows
+            advice = f"set BENCH_MODELS=DIR with DIR/{name}, or let the first run download it"
+            checks.append(Check(f"model {name}", False, "not on this machine", advice, needed=mini))
+    return checks
 
 
-def pieces() -> list[dict[str, Any]]:
+def list_broken_plugins() -> list[Check]:
     """Files of methods and tasks that are there but cannot be used."""
     from bench import registry
 
-    return [check(place, False, cause, "mend or remove the file") for place, cause in registry.broken()]
+    return [Check(path, False, cause, "mend or remove the file") for path, cause in registry.broken()]

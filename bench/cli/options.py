@@ -76,16 +76,16 @@ experiment_options = all_of(
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     """One flag for every row of the table of settings."""
     flags = []
-    for known in DEFINITIONS:
-        choices = f" ({', '.join(known.choices)})" if known.choices else ""
-        told = f"{known.help[0].upper()}{known.help[1:]}{choices}"
+    for definition in DEFINITIONS:
+        choices = f" ({', '.join(definition.choices)})" if definition.choices else ""
+        sentence = f"{definition.help[0].upper()}{definition.help[1:]}{choices}"
         flags.append(
             click.option(
-                "--" + known.name.replace("_", "-"),
-                known.name,
+                "--" + definition.name.replace("_", "-"),
+                definition.name,
                 default=None,
-                metavar="yes|no" if known.kind is bool else known.kind.__name__.upper(),
-                help=f"{told}; otherwise as the method or task has it, or {format_value(known.default)}.",
+                metavar="yes|no" if definition.kind is bool else definition.kind.__name__.upper(),
+                help=f"{sentence}; otherwise as the method or task has it, or {format_value(definition.default)}.",
             )
         )
     return all_of(*flags)(function)
@@ -108,5 +108,9 @@ def common_of(values: Mapping[str, Any], experiments: bool) -> CommonOptions:
         runs=values["runs"],
         offline=values.get("offline", False),
         strict=not values.get("any_row_count", False),
-        given={one.name: values[one.name] for one in DEFINITIONS if values[one.name] is not None},
+        given={
+            definition.name: values[definition.name]
+            for definition in DEFINITIONS
+            if values[definition.name] is not None
+        },
     )

@@ -46,37 +46,37 @@ def command(
 
     common = common_of(values, experiments=True)
     chosen = selection(tasks, methods, values["model"], seeds)
-    made = plan_runs(expand_experiments(experiments, common.scale, chosen, common), Store(common.runs))
+    plan = plan_runs(expand_experiments(experiments, common.scale, chosen, common), Store(common.runs))
     if as_json:
-        print_json(document(made))
+        print_json(document(plan))
     else:
-        show(made, all_settings)
+        print_experiments(plan, all_settings)
 
 
-def show(plan: ExperimentPlan, all_settings: bool) -> None:
+def print_experiments(plan: ExperimentPlan, all_settings: bool) -> None:
     """The plan for people: per experiment a table, then what it comes to."""
     from bench.experiments.planning import describe_experiment
 
     for name in plan.expansion.names:
-        told = describe_experiment(name)
-        click.echo(f"{name} ({plan.expansion.scale}): {told['title']} [{told['source']}]")
-        if told["note"]:
-            click.echo(f"  {told['note']}")
-        own = [run for run in plan.runs if name in run.candidate.experiments]
-        first = [run for run in own if run.candidate.experiments[0] == name]
-        if shared := len(own) - len(first):
-            click.echo(f"  {shared} of its {len(own)} runs are listed above, under another experiment")
+        description = describe_experiment(name)
+        click.echo(f"{name} ({plan.expansion.scale}): {description['title']} [{description['source']}]")
+        if description["note"]:
+            click.echo(f"  {description['note']}")
+        members = [run for run in plan.runs if name in run.candidate.experiments]
+        first = [run for run in members if run.candidate.experiments[0] == name]
+        if shared := len(members) - len(first):
+            click.echo(f"  {shared} of its {len(members)} runs are listed above, under another experiment")
         if all_settings:
             for run in first:
-                show_settings(run)
+                print_settings(run)
         elif first:
-            show_table(first)
-            show_prescribed(first)
+            print_runs(first)
+            print_prescribed(first)
         click.echo("")
-    show_totals(plan, all_settings)
+    print_totals(plan, all_settings)
 
 
-def show_table(runs: list[PlannedRun]) -> None:
+def print_runs(runs: list[PlannedRun]) -> None:
     """One line per run: what it is, the settings that differ between these runs, its state and cost."""
     from bench.config.settings import format_value
     from bench.experiments.cost_model import in_words
@@ -85,17 +85,17 @@ def show_table(runs: list[PlannedRun]) -> None:
     names = list_differing_settings(runs)
     rows = []
     for run in runs:
-        wanted, values = run.candidate.prescribed, list_settings(run, "settings")
+        prescribed, values = run.candidate.prescribed, list_settings(run, "settings")
         cost = f"{in_words(run.estimate.seconds)} ({run.estimate.basis})" if run.estimate else "-"
-        shown = [format_value(values[name]["value"]) if name in values else "-" for name in names]
+        differing = [format_value(values[name]["value"]) if name in values else "-" for name in names]
         state = f"{run.state}: {run.detail}" if run.detail else run.state
         rows.append(
             [
-                wanted.task,
-                wanted.model,
-                wanted.selector,
-                str(wanted.seed),
-                *shown,
+                prescribed.task,
+                prescribed.model,
+                prescribed.selector,
+                str(prescribed.seed),
+                *differing,
                 state,
                 cost,
                 run.run_id or "-",
@@ -104,31 +104,30 @@ def show_table(runs: list[PlannedRun]) -> None:
     print_table(["task", "model", "method", "seed", *names, "state", "estimate", "run"], rows)
 
 
-def show_prescribed(runs: list[PlannedRun]) -> None:
+def print_prescribed(runs: list[PlannedRun]) -> None:
     """What the experiment decides, each with its origin; everything else is the method's and the task's."""
     from bench.config.settings import format_value
     from bench.experiments.planning import list_prescribed_values
 
     for name, values, origin in list_prescribed_values(runs):
-        shown = ", ".join(format_value(value) for value in values)
-        click.echo(f"  {name} = {shown}  [{origin}]")
+        texts = ", ".join(format_value(value) for value in values)
+        click.echo(f"  {name} = {texts}  [{origin}]")
 
 
-def show_settings(run: PlannedRun) -> None:
+def print_settings(run: PlannedRun) -> None:
     """A run with every option and setting and where each comes from."""
     from bench.experiments.planning import list_settings
 
-    wanted = run.candidate.prescribed
-    click.echo(
-        f"{wanted.task}, {wanted.model}, {wanted.selector}, seed {wanted.seed}: {run.state} {run.detail}".rstrip()
-    )
+    prescribed = run.candidate.prescribed
+    title = f"{prescribed.task}, {prescribed.model}, {prescribed.selector}, seed {prescribed.seed}"
+    click.echo(f"{title}: {run.state} {run.detail}".rstrip())
     rows = [*list_settings(run, "options").items(), *list_settings(run, "settings").items()]
     width = max((len(name) for name, _ in rows), default=0)
-    for name, one in rows:
-        click.echo(f"    {name:<{width}}  {one['value']!s:<14}  {one['origin']}")
+    for name, setting in rows:
+        click.echo(f"    {name:<{width}}  {setting['value']!s:<14}  {setting['origin']}")
 
 
-def show_totals(plan: ExperimentPlan, all_settings: bool) -> None:
+def print_totals(plan: ExperimentPlan, all_settings: bool) -> None:
     from bench.experiments.cost_model import in_words
 
     states = ", ".join(f"{number} {state}" for state, number in plan.count().items() if number)
@@ -141,8 +140,8 @@ def show_totals(plan: ExperimentPlan, all_settings: bool) -> None:
             "if one is done before the other begins"
         )
     if bases := plan.bases():
-        shown = ", ".join(f"{number} {basis}" for basis, number in bases.items())
-        click.echo(f"about {in_words(plan.seconds_left())} to go on one machine; estimates: {shown}")
+        counts = ", ".join(f"{number} {basis}" for basis, number in bases.items())
+        click.echo(f"about {in_words(plan.seconds_left())} to go on one machine; estimates: {counts}")
         if "rough" in bases:
             click.echo("rough: from examples, parameters and the paper's own times (§5.3) or mini's")
     if not all_settings:
