@@ -27,6 +27,11 @@ class _Reason(NamedTuple):
     text: str
 
 
+class _Place(NamedTuple):
+    name: str
+    whole_row: bool
+
+
 class _NamedRow(NamedTuple):
     name: str
     columns: tuple[str, ...]
@@ -35,7 +40,7 @@ class _NamedRow(NamedTuple):
 
 def collect_gaps(table: ReportTable) -> tuple[TableGap, ...]:
     """The distinct reasons; that nobody ran it yet is none, the sign says so."""
-    places: dict[_Reason, list[str]] = {}
+    places: dict[_Reason, list[_Place]] = {}
     judged_rows = 0
     for name, columns, row in _iterate_rows(table):
         row_reasons: dict[_Reason, list[str]] = {}
@@ -47,7 +52,8 @@ def collect_gaps(table: ReportTable) -> tuple[TableGap, ...]:
                     row_reasons.setdefault(_Reason(cell.verdict, cell.gap.text), []).append(column)
         judged_rows += bool(judged_cells)
         for reason, names in row_reasons.items():
-            place = name if len(names) == judged_cells else f"{name} ({', '.join(names)})"
+            whole = len(names) == judged_cells
+            place = _Place(name if whole else f"{name} ({', '.join(names)})", whole)
             places.setdefault(reason, []).append(place)
     return tuple(
         TableGap(reason.verdict, reason.text, _name_places(names, judged_rows))
@@ -65,8 +71,8 @@ def _iterate_rows(table: ReportTable) -> Iterator[_NamedRow]:
                 yield _NamedRow(f"{before}{row.label}", block.columns, row)
 
 
-def _name_places(places: Sequence[str], judged_rows: int) -> str:
-    if len(places) == judged_rows > 1 and not any(place.endswith(")") for place in places):
+def _name_places(places: Sequence[_Place], judged_rows: int) -> str:
+    if len(places) == judged_rows > 1 and all(place.whole_row for place in places):
         return "all rows"
     more = f" and {len(places) - MAX_NAMED_ROWS} more rows" if len(places) > MAX_NAMED_ROWS else ""
-    return "; ".join(places[:MAX_NAMED_ROWS]) + more
+    return "; ".join(place.name for place in places[:MAX_NAMED_ROWS]) + more

@@ -68,7 +68,7 @@ class TableBuilder:
             **{field.name: getattr(cell, field.name) for field in fields(PaperNumber)},
             paper_text=format_printed(cell),
             note=cell.note,
-            elsewhere=tuple(vars(account) for account in published.list_accounts(cell)),
+            elsewhere=published.list_accounts(cell),
         )
         if self._paper_only:
             return view

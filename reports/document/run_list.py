@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bench.store.record import Record, RunStatus
-from reports.document.schema import ClaimView, Finding, RunView
+from reports.document.schema import ClaimView, Finding, FindingNumber, RunView
 from reports.judgement.claims import ClaimEvaluation, check_claims
 from reports.records.index import CountedStatistics, RunIndex
 from reports.records.runs import Profile, Run, find_failure_kind
@@ -37,20 +37,20 @@ def build_claims(index: RunIndex, counted: CountedStatistics, paper_only: bool) 
 
 
 def build_finding(evaluation: ClaimEvaluation) -> Finding:
-    """What a claim comes to, with its numbers as plain data."""
-    numbers = [
-        {
-            "label": number.label,
-            "value": number.value,
-            "low": number.interval.low if number.interval else None,
-            "high": number.interval.high if number.interval else None,
-            "over": number.interval.over if number.interval else "",
-            "method": number.method,
-            "runs": list(number.runs),
-        }
+    """What a claim comes to, with its numbers as they are listed."""
+    numbers = tuple(
+        FindingNumber(
+            label=number.label,
+            value=number.value,
+            low=number.interval.low if number.interval else None,
+            high=number.interval.high if number.interval else None,
+            over=number.interval.over if number.interval else "",
+            method=number.method,
+            runs=number.runs,
+        )
         for number in evaluation.numbers
-    ]
-    return Finding(evaluation.outcome, evaluation.label, evaluation.explanation, tuple(numbers))
+    )
+    return Finding(evaluation.outcome, evaluation.label, evaluation.explanation, numbers)
 
 
 def list_runs(index: RunIndex, only: Collection[str] | None) -> tuple[RunView, ...]:

@@ -14,7 +14,7 @@ from bench.store.record import RunStatus
 from reports.judgement.claims import ClaimOutcome
 from reports.judgement.verdicts import Gap, GapKind, Verdict
 from reports.paper.deviations import Deviation
-from reports.paper.published import PaperNumber
+from reports.paper.published import OtherAccount, PaperNumber
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class CellView(PaperNumber, LinkTarget):
     paper_text: str
     """As printed; a range where the paper has only a drawing."""
     note: str | None
-    elsewhere: tuple[Mapping[str, Any], ...] = ()
-    """What other accounts print here: source, printed, value, note."""
+    elsewhere: tuple[OtherAccount, ...] = ()
+    """What other accounts print here."""
     ours: OurNumber | None = None
     verdict: Verdict | None = None
     label: str = ""
@@ -185,6 +185,19 @@ class ReportFigure:
 
 
 @dataclass(frozen=True)
+class FindingNumber:
+    """A number of a claim, in its unit, with its interval if it has one."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    over: str
+    method: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a claim comes to on one source of numbers."""
 
@@ -192,8 +205,7 @@ class Finding:
     """Empty where it was not asked for."""
     label: str
     explanation: str
-    numbers: tuple[Mapping[str, Any], ...]
-    """label, value, low, high, method, runs."""
+    numbers: tuple[FindingNumber, ...]
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_a_cell_has_both_numbers_its_interval_and_what_stands_behind() -> None:
     assert cell.ours.text == "55.2 ± 0.5" and "between seeds" in cell.ours.note
     assert [value.seed for value in cell.lineage.runs] == [1, 2, 3]
     assert cell.lineage.signatures and cell.lineage.deviations
-    assert any(account["printed"] == "55.1" for account in cell.elsewhere)  # arXiv v1
+    assert any(account.printed == "55.1" for account in cell.elsewhere)  # arXiv v1
     known = {run.run_id: run for run in report().runs}
     assert all(known[value.run_id].command.startswith("bench run") for value in cell.lineage.runs)
 
