@@ -80,10 +80,10 @@ def main() -> None:
         for form in chosen.formats.split(","):
             command = [sys.executable, __file__, "--folder", str(folder), "--one", form]
             done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - itself
-            one = json.loads(done.stdout)
-            steps = "".join(f"{one[name]:8.1f}" for name in ("read", "build", "render", "seconds"))
+            result = json.loads(done.stdout)
+            steps = "".join(f"{result[name]:8.1f}" for name in ("read", "build", "render", "seconds"))
             print(
-                f"{form:6}{steps}  {one['processor']:8.1f}  {one['peak']:8.0f}    {one['megabytes']:8.1f}",
+                f"{form:6}{steps}  {result['processor']:8.1f}  {result['peak']:8.0f}    {result['megabytes']:8.1f}",
                 flush=True,
             )
 

@@ -37,8 +37,8 @@ PATIENCE = 90.0  # seconds; the machine may be busy
 def executable() -> str:
     """Where chromium is; skips where it is not."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     pytest.skip(
         "no chromium here, which these tests look at the page with (Debian: apt-get install chromium)"
     )
@@ -96,7 +96,7 @@ class Page:
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self.next())
 
-    def look(self, width: int, height: int, scheme: str) -> None:
+    def resize(self, width: int, height: int, scheme: str) -> None:
         """Size of the window, and light or dark."""
         self.call(
             "Emulation.setDeviceMetricsOverride",

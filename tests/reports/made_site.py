@@ -22,11 +22,11 @@ NASTY = (
 FACTS = [["A_Place", "leader", "A_Person"], ["A_Place", "country", "Italy"]]
 
 
-def webnlg(seed: int, method: str, bleu: float, **given: Any) -> dict[str, Any]:
+def webnlg(seed: int, method: str, bleu: float, **changes: Any) -> dict[str, Any]:
     """A run of WebNLG with all groups of scores."""
     values = {"all": bleu, "seen": bleu + 7.9, "unseen": bleu - 9.7}
     made = {g: scores({"bleu": v, "meteor": 0.41, "ter": 0.42})["all"] for g, v in values.items()}
-    return record(method, "webnlg", seed, bleu, scores=made, **given)
+    return record(method, "webnlg", seed, bleu, scores=made, **changes)
 
 
 def records() -> list[dict[str, Any]]:
@@ -48,8 +48,8 @@ def records() -> list[dict[str, Any]]:
                 value = 46 + size / 25 + (4 if method == "prefix" else 0) + subset
                 preset = {"train_subset": size, "dev_subset": size * 3 // 10, "test_split": "dev"}
                 preset |= {"data_seed": subset}
-                given = scores({"bleu": value, "rouge_l": value / 85, "nist": value / 10})
-                made.append(record(method, "e2e", 1, value, options=options, preset=preset, scores=given))
+                values = scores({"bleu": value, "rouge_l": value / 85, "nist": value / 10})
+                made.append(record(method, "e2e", 1, value, options=options, preset=preset, scores=values))
     for length in (1, 5, 10):
         made.append(
             record(

@@ -39,7 +39,9 @@ def records() -> list[dict[str, Any]]:
         assert request is not None and resolved is not None
 
         def origins(table: Any) -> dict[str, Any]:
-            return {name: {"value": one.value, "origin": one.origin} for name, one in table.items()}
+            return {
+                name: {"value": setting.value, "origin": setting.origin} for name, setting in table.items()
+            }
 
         scores = {name: {"value": value, "signature": "made-up"} for name, value in SCORED.items()}
         made.append(
@@ -57,7 +59,9 @@ def records() -> list[dict[str, Any]]:
 
 def test_no_claim_is_left_without_its_runs(records: list[dict[str, Any]]) -> None:
     left = [
-        one.claim.id for one in claims.check_claims(RunIndex(records)) if one.records.outcome == "not run"
+        checked.claim.id
+        for checked in claims.check_claims(RunIndex(records))
+        if checked.records.outcome == "not run"
     ]
     assert left == ["xsum-4x", "xsum-17x"], "those two ask for the published files, not for runs"
 

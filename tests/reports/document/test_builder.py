@@ -27,17 +27,17 @@ def cells(table: ReportTable) -> list[CellView]:
 
 
 def the(table: ReportTable, **fields: object) -> CellView:
-    (found,) = [cell for cell in cells(table) if all(getattr(cell, n) == v for n, v in fields.items())]
-    return found
+    (matching,) = [cell for cell in cells(table) if all(getattr(cell, n) == v for n, v in fields.items())]
+    return matching
 
 
 @pytest.mark.parametrize("name", published.WITH_CELLS)
 def test_every_cell_of_the_paper_stands_in_its_table_once(name: str) -> None:
-    found = cells(report().table(name))
-    assert sorted((c.section or "", c.row, c.column) for c in found) == sorted(
+    in_table = cells(report().table(name))
+    assert sorted((c.section or "", c.row, c.column) for c in in_table) == sorted(
         (c.section or "", c.row, c.column) for c in published.read_cells(name)
     )
-    assert len({cell.id for cell in found}) == len(found)
+    assert len({cell.id for cell in in_table}) == len(in_table)
 
 
 def test_a_cell_has_both_numbers_its_interval_and_what_stands_behind() -> None:
@@ -48,8 +48,8 @@ def test_a_cell_has_both_numbers_its_interval_and_what_stands_behind() -> None:
     assert [value.seed for value in cell.lineage.runs] == [1, 2, 3]
     assert cell.lineage.signatures and cell.lineage.deviations
     assert any(account.printed == "55.1" for account in cell.elsewhere)  # arXiv v1
-    known = {run.run_id: run for run in report().runs}
-    assert all(known[value.run_id].command.startswith("bench run") for value in cell.lineage.runs)
+    runs = {run.run_id: run for run in report().runs}
+    assert all(runs[value.run_id].command.startswith("bench run") for value in cell.lineage.runs)
 
 
 def test_one_seed_has_no_interval_and_says_so() -> None:
@@ -77,9 +77,11 @@ def test_nothing_run_is_a_report_too() -> None:
     empty = builder.build_report([], ["all"], generations=generations)
     assert set(empty.overview.verdicts) >= {"reproduced", "not run"}
     assert empty.overview.verdicts["reproduced"] == 0 and empty.runs == ()
-    assert all(one.records.outcome == "not run" for one in empty.claims)
+    assert all(claim.records.outcome == "not run" for claim in empty.claims)
     assert empty.overview.claims_on_paper["supported"] > 10
-    assert any(one.experiment == "table2" and one.planned > 10 for one in empty.overview.progress)
+    assert any(
+        progress.experiment == "table2" and progress.planned > 10 for progress in empty.overview.progress
+    )
     assert all(
         output.text is None for group in empty.examples for e in group.examples for output in e.outputs
     )
@@ -89,17 +91,17 @@ def test_progress_counts_an_experiments_own_runs() -> None:
     from bench.experiments.expansion import expand_experiments
 
     request = expand_experiments("table5", "mini").requests[0]
-    options = {name: one[0] for name, one in request.preset.items() if name in ("length", "size")}
+    options = {name: values[0] for name, values in request.preset.items() if name in ("length", "size")}
     made = record(request.method.name, "e2e", request.seed, options=options, model="mini-gpt2", scale="mini")
-    found = builder.build_report([made, failed(method="ft-full")], ["table5"]).overview.progress
-    assert [(one.scale, one.done) for one in found] == [("paper", 0), ("mini", 1)]
+    counted = builder.build_report([made, failed(method="ft-full")], ["table5"]).overview.progress
+    assert [(entry.scale, entry.done) for entry in counted] == [("paper", 0), ("mini", 1)]
 
 
 def test_paper_only_has_nothing_of_ours() -> None:
-    found = builder.build_report(records(), ["table2", "figure3", "claims"], paper_only=True)
-    assert found.runs == () and found.examples == ()
-    assert all(cell.verdict is None and cell.ours is None for cell in cells(found.table("table2")))
-    assert all(one.on_paper.outcome and not one.records.outcome for one in found.claims)
+    paper = builder.build_report(records(), ["table2", "figure3", "claims"], paper_only=True)
+    assert paper.runs == () and paper.examples == ()
+    assert all(cell.verdict is None and cell.ours is None for cell in cells(paper.table("table2")))
+    assert all(claim.on_paper.outcome and not claim.records.outcome for claim in paper.claims)
 
 
 def test_names_are_checked_and_put_in_order() -> None:

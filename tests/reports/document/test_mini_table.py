@@ -67,7 +67,7 @@ def test_mean_and_half_range() -> None:
 
 
 @pytest.mark.parametrize(
-    ("better", "worse", "said"),
+    ("better", "worse", "answer"),
     [
         ("prefix[length=10]", "prompt", "yes, in every seed (+60.5 BLEU)"),
         ("prompt", "prefix[length=10]", "**no**, the other way round in every seed (-60.5 BLEU)"),
@@ -75,8 +75,8 @@ def test_mean_and_half_range() -> None:
         ("ft-full", "ft-top2", "not run"),
     ],
 )
-def test_an_ordering_is_said_only_when_the_seeds_say_it(better: str, worse: str, said: str) -> None:
-    assert compare_methods(summarise_cells(MADE_UP), better, worse, "webnlg", "all") == said
+def test_an_ordering_is_said_only_when_the_seeds_say_it(better: str, worse: str, answer: str) -> None:
+    assert compare_methods(summarise_cells(MADE_UP), better, worse, "webnlg", "all") == answer
 
 
 def committed() -> list[dict[str, Any]]:
@@ -93,17 +93,17 @@ def test_the_committed_table_is_that_of_the_committed_records() -> None:
 def test_the_mini_table_is_whole() -> None:
     """All methods, three tasks, three seeds; one backbone, one data set per task."""
     records = committed()
-    methods = {format_label(one) for one in records}
-    tasks = {one["task"] for one in records}
-    seeds = {one["seed"] for one in records}
+    methods = {format_label(record) for record in records}
+    tasks = {record["task"] for record in records}
+    seeds = {record["seed"] for record in records}
     assert tasks == {"e2e", "webnlg", "dart"}
     assert len(seeds) == 3
     assert len(records) == len(methods) * 3 * 3
-    assert len({one["model_fingerprint"] for one in records}) == 1
+    assert len({record["model_fingerprint"] for record in records}) == 1
     # A method that trains nothing reads, and is fingerprinted with, the test files alone.
-    trained = [one for one in records if get_method(one["method"]).trains]
-    assert len({one["data_fingerprint"] for one in trained}) == 3
-    assert all(one["scale"] == "mini" and one["status"] == "done" for one in records)
+    trained = [record for record in records if get_method(record["method"]).trains]
+    assert len({record["data_fingerprint"] for record in trained}) == 3
+    assert all(record["scale"] == "mini" and record["status"] == "done" for record in records)
 
 
 def test_the_mini_suite_tells_methods_apart() -> None:

@@ -37,44 +37,48 @@ def words() -> Any:
 
 
 def test_rows_of_all_splits_and_mean_lengths_of_the_training_rows(files: Path) -> None:
-    found = count_task(TASK, files, words)
-    assert {metric: one.replicates for metric, one in found.items()} == {
+    counted = count_task(TASK, files, words)
+    assert {metric: evidence.replicates for metric, evidence in counted.items()} == {
         "examples": {(None, 0): 5},
         # Of single bytes: a blank, the letter, the lone blank behind it; in a target BOS and EOS too.
         "input_length": {(None, 0): 3},
         "output_length": {(None, 0): 5},
     }
-    assert found["examples"].notes[0].startswith("train 2 + dev 1 + test 2; files with SHA-256 ")
+    assert counted["examples"].notes[0].startswith("train 2 + dev 1 + test 2; files with SHA-256 ")
 
 
 def test_without_a_tokenizer_only_the_examples_are_counted(files: Path) -> None:
-    found = count_task(TASK, files, no_words)
-    assert found["examples"].replicates == {(None, 0): 5}
-    assert found["input_length"].missing == found["output_length"].missing == ("no GPT-2 tokenizer is here",)
+    counted = count_task(TASK, files, no_words)
+    assert counted["examples"].replicates == {(None, 0): 5}
+    assert (
+        counted["input_length"].missing == counted["output_length"].missing == ("no GPT-2 tokenizer is here",)
+    )
 
 
 def test_an_absent_split_is_a_gap(tmp_path: Path) -> None:
-    found = count_task(TASK, lay_out(tmp_path / "few", "dev", "train"), words)
-    assert found["examples"].missing == ("test split not here",)
-    assert found["input_length"].replicates
-    found = count_task(TASK, lay_out(tmp_path / "fewer", "dev", "test"), words)
-    assert {one.missing for one in found.values()} == {("train split not here",)}
+    counted = count_task(TASK, lay_out(tmp_path / "few", "dev", "train"), words)
+    assert counted["examples"].missing == ("test split not here",)
+    assert counted["input_length"].replicates
+    counted = count_task(TASK, lay_out(tmp_path / "fewer", "dev", "test"), words)
+    assert {evidence.missing for evidence in counted.values()} == {("train split not here",)}
 
 
 def test_files_of_another_size_cannot_stand_beside_the_paper(files: Path) -> None:
     (files / "lines" / "v1" / "train.txt").write_text("a=b\n")
-    found = count_task(TASK, files, words)
-    assert not any(one.replicates for one in found.values())
-    assert {one.excluded for one in found.values()} == {
+    counted = count_task(TASK, files, words)
+    assert not any(evidence.replicates for evidence in counted.values())
+    assert {evidence.excluded for evidence in counted.values()} == {
         ("train has 1 rows of 1 items, published are 2 of 2",)
     }
 
 
 def test_where_nothing_is_no_tokenizer_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.data.dataset, "find_tokenizer", lambda _: pytest.fail("not needed"))
-    found = count_statistics()
-    assert set(found) == {(task, metric) for task in ("e2e", "webnlg", "dart", "xsum") for metric in METRICS}
-    assert {one.missing for one in found.values()} == {("the published files are not here",)}
+    counted = count_statistics()
+    assert set(counted) == {
+        (task, metric) for task in ("e2e", "webnlg", "dart", "xsum") for metric in METRICS
+    }
+    assert {evidence.missing for evidence in counted.values()} == {("the published files are not here",)}
     with pytest.raises(UserError, match="does not exist"):
         count_statistics(tmp_path / "nowhere")
 
@@ -83,8 +87,8 @@ def test_damaged_files_are_said_and_a_gap(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "data" / "e2e").mkdir(parents=True)
     for name in ("trainset.csv", "devset.csv", "testset_w_refs.csv"):
         (tmp_path / "data" / "e2e" / name).write_bytes(b"mr,ref\n\xff\xfe,x\n")
-    found = count_statistics(tmp_path / "data")
-    assert found["e2e", "examples"].missing == ("the files cannot be read",)
+    counted = count_statistics(tmp_path / "data")
+    assert counted["e2e", "examples"].missing == ("the files cannot be read",)
     assert "e2e is not counted: " in capsys.readouterr().err
 
 
@@ -130,12 +134,14 @@ def test_the_claims_on_table_1_are_decided_by_the_counts(made_counts: Any) -> No
     from reports.judgement.claims import check_claims
     from reports.records.index import RunIndex
 
-    decided = {one.claim.id: one.records for one in check_claims(RunIndex([]), counted=made_counts)}
+    decided = {
+        checked.claim.id: checked.records for checked in check_claims(RunIndex([]), counted=made_counts)
+    }
     assert decided["xsum-17x"].outcome == "contradicted"
     del made_counts["xsum", "input_length"]
-    missing = {one.claim.id: one.records for one in check_claims(RunIndex([]), counted=made_counts)}[
-        "xsum-17x"
-    ]
+    missing = {
+        checked.claim.id: checked.records for checked in check_claims(RunIndex([]), counted=made_counts)
+    }["xsum-17x"]
     assert missing.outcome == "not run" and "xsum" in missing.explanation
 
 

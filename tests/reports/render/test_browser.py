@@ -21,18 +21,18 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("site")
     with browser(folder / "profile") as tab:
         output_files.write_files(folder / "report", output_files.render_files(report(), "html"))
-        tab.look(*SIZES["desktop"], "light")
+        tab.resize(*SIZES["desktop"], "light")
         tab.open(folder / "report" / "index.html")
         yield tab
 
 
 def column(page: Page, table: str, number: int, key: str = "p") -> list[float | None]:
     """The keys of a column's cells in the first body, in the order in which they stand."""
-    found = page.js(
+    keys = page.js(
         f"[...document.querySelector('#{table} table.paper').tBodies[0].rows].filter(r => "
         f"!r.classList.contains('section')).map(r => r.cells[{number}].dataset.{key})"
     )
-    return [float(value) if value else None for value in found]
+    return [float(value) if value else None for value in keys]
 
 
 pytestmark = pytest.mark.slow
@@ -81,8 +81,8 @@ def test_a_click_on_a_head_sorts_each_section(page: Page) -> None:
     page.js("document.getElementById('way').value = 'o'")
     page.click(head)
     ours = column(page, "table2", 8, "o")
-    there = [value for value in ours if value is not None]
-    assert there == sorted(there) and ours[: len(there)] == there and len(there) < len(ours)
+    present = [value for value in ours if value is not None]
+    assert present == sorted(present) and ours[: len(present)] == present and len(present) < len(ours)
     page.js("document.getElementById('way').value = 'p'")
 
 
@@ -110,25 +110,25 @@ def test_a_cell_opens_to_its_lineage_by_mouse_and_by_keyboard(page: Page) -> Non
 
 
 def test_the_list_of_runs_is_filtered(page: Page) -> None:
-    shown = "[...document.querySelectorAll('#run-list tbody tr')].filter(r => !r.hidden).length"
-    everything = page.js(shown)
+    count_rows = "[...document.querySelectorAll('#run-list tbody tr')].filter(r => !r.hidden).length"
+    everything = page.js(count_rows)
     fire = (
         "document.getElementById('{0}').value = '{1}';"
         "document.getElementById('{0}').dispatchEvent(new Event('{2}'))"
     )
     page.js(fire.format("status", "failed", "change"))
-    assert page.js(shown) == sum(run.status == "failed" for run in report().runs) < everything
+    assert page.js(count_rows) == sum(run.status == "failed" for run in report().runs) < everything
     page.js(fire.format("filter", "out-of-memory", "input"))
-    assert page.js(shown) == 1
+    assert page.js(count_rows) == 1
     page.js(fire.format("status", "", "change"))
     page.js(fire.format("filter", "", "input"))
-    assert page.js(shown) == everything
+    assert page.js(count_rows) == everything
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", list(SIZES))
 def test_it_fits_and_can_be_read(page: Page, size: str, scheme: str, tmp_path: Path) -> None:
-    page.look(*SIZES[size], scheme)
+    page.resize(*SIZES[size], scheme)
     wide = page.js(
         "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, nav, .sheet, .skip')"
         " && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + '.' + e.className)"
@@ -147,12 +147,12 @@ def test_it_fits_and_can_be_read(page: Page, size: str, scheme: str, tmp_path: P
     assert struct.unpack(">II", first[16:24]) == SIZES[size]
     page.js("document.getElementById('figure3').scrollIntoView()")
     assert page.shot(tmp_path / f"{size}-{scheme}-figure.png") != first
-    page.look(*SIZES["desktop"], "light")
+    page.resize(*SIZES["desktop"], "light")
 
 
 def test_the_navigation_and_the_progress_are_all_in_sight(page: Page) -> None:
     for size, (width, height) in SIZES.items():
-        page.look(width, height, "light")
+        page.resize(width, height, "light")
         done = page.js(
             "Math.max(...[...document.querySelectorAll('#overview tbody td:nth-child(3)')]"
             ".map(e => e.getBoundingClientRect().right))"
@@ -160,7 +160,7 @@ def test_the_navigation_and_the_progress_are_all_in_sight(page: Page) -> None:
         assert 0 < done <= width, size
         if size == "desktop":
             assert page.js("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('nav ul'))")
-    page.look(*SIZES["desktop"], "light")
+    page.resize(*SIZES["desktop"], "light")
 
 
 def test_what_scrolls_sideways_shows_it(page: Page) -> None:
@@ -172,7 +172,7 @@ def test_what_scrolls_sideways_shows_it(page: Page) -> None:
     assert page.js(f"getComputedStyle({places}).backgroundAttachment") == "local, local, scroll, scroll"
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, background: str) -> float:
     """Of two ``rgb(...)`` colours, as WCAG defines it."""
 
     def luminance(colour: str) -> float:
@@ -180,5 +180,5 @@ def contrast(one: str, other: str) -> float:
         r, g, b = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
         return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
-    low, high = sorted((luminance(one), luminance(other)))
+    low, high = sorted((luminance(colour), luminance(background)))
     return (high + 0.05) / (low + 0.05)

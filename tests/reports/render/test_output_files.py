@@ -76,13 +76,13 @@ def test_what_is_in_the_way_is_named_before_anything_is_changed(tmp_path: Path) 
 
 def test_a_place_that_cannot_be_made_is_explained_without_temporary_names(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(files.StorageError, match=r"file/x/index\.html: .*not a directory") as told:
+    with pytest.raises(files.StorageError, match=r"file/x/index\.html: .*not a directory") as refusal:
         output_files.write_files(tmp_path / "file" / "x", {"index.html": b"x"})
-    assert ".tmp" not in str(told.value)
+    assert ".tmp" not in str(refusal.value)
     nowhere = Path("/proc/no-such-place")  # a system's folder in which nobody can make anything
-    with pytest.raises(files.StorageError, match="/proc/no-such-place") as told:
+    with pytest.raises(files.StorageError, match="/proc/no-such-place") as refusal:
         output_files.write_files(nowhere, {"index.html": b"x"})
-    assert ".tmp" not in str(told.value)
+    assert ".tmp" not in str(refusal.value)
 
 
 def test_a_full_disk_names_the_report_and_leaves_no_empty_folder(
@@ -93,6 +93,6 @@ def test_a_full_disk_names_the_report_and_leaves_no_empty_folder(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        with pytest.raises(files.StorageError, match=r"report/index\.html: the disk is full") as told:
+        with pytest.raises(files.StorageError, match=r"report/index\.html: the disk is full") as refusal:
             output_files.write_files(tmp_path / "report", {"figures/a.svg": b"new", "index.html": b"new"})
-    assert ".tmp" not in str(told.value) and listing(tmp_path) == []
+    assert ".tmp" not in str(refusal.value) and listing(tmp_path) == []

@@ -14,7 +14,7 @@ from reports.render import plots
 
 
 def figure(name: str) -> ReportFigure:
-    return next(one for one in report().figures if one.id == name)
+    return next(drawn for drawn in report().figures if drawn.id == name)
 
 
 @pytest.mark.parametrize(("name", "scale"), [("figure3", "paper"), ("figure4", "mini"), ("figure5", "paper")])
@@ -27,12 +27,12 @@ def test_the_same_points_give_the_same_bytes(name: str, scale: str) -> None:
 
 
 def test_every_figure_of_the_paper_is_there_with_its_panels() -> None:
-    assert [one.id for one in report().figures] == list(published.FIGURES)
-    for one in report().figures:
-        assert [panel.id for panel in one.panels] == [
-            raw["id"] for raw in published.read_table(one.id).panels
+    assert [drawn.id for drawn in report().figures] == list(published.FIGURES)
+    for drawn in report().figures:
+        assert [panel.id for panel in drawn.panels] == [
+            raw["id"] for raw in published.read_table(drawn.id).panels
         ]
-        assert all(panel.reading and panel.x_values for panel in one.panels)
+        assert all(panel.reading and panel.x_values for panel in drawn.panels)
 
 
 def test_two_axes_where_the_paper_has_them() -> None:
@@ -48,7 +48,7 @@ def test_two_axes_where_the_paper_has_them() -> None:
 
 def test_points_gaps_and_bands() -> None:
     panel = next(panel for panel in figure("figure3").panels if panel.id == "BLEU")
-    prefix = next(one for one in panel.series if one.method == "prefix")
+    prefix = next(drawn for drawn in panel.series if drawn.method == "prefix")
     assert [point.x for point in prefix.points] == [50, 100, 200, 500]
     assert prefix.points[0].n == 3 and prefix.points[0].over == "between subsets"
     first = prefix.points[0]
@@ -61,9 +61,9 @@ def test_points_gaps_and_bands() -> None:
 
 def test_nothing_run_draws_all_the_same() -> None:
     empty = builder.build_report([], ["figure5", "figure4"], plan=False)
-    for one in empty.figures:
-        assert not plots.has_points(one, "paper") and not plots.has_points(one, "mini")
-        assert b"not run" in plots.draw_figure(one, "paper", ["svg"])["svg"]
+    for drawn in empty.figures:
+        assert not plots.has_points(drawn, "paper") and not plots.has_points(drawn, "mini")
+        assert b"not run" in plots.draw_figure(drawn, "paper", ["svg"])["svg"]
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -79,8 +79,8 @@ def test_texts_in_a_drawing_are_only_texts(text: str) -> None:
 
 def test_inline_drawings_do_not_share_ids() -> None:
     svg = plots.draw_figure(figure("figure5"), "paper", ["svg"])["svg"]
-    one, other = plots.inline_svg(svg, "a"), plots.inline_svg(svg, "b")
-    ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, other)]
+    first, second = plots.inline_svg(svg, "a"), plots.inline_svg(svg, "b")
+    ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (first, second)]
     assert ids[0] and not ids[0] & ids[1]
-    assert set(re.findall(r"url\(#([^)]+)\)", one)) <= ids[0]
-    assert plots.INK not in one and "<?xml" not in one
+    assert set(re.findall(r"url\(#([^)]+)\)", first)) <= ids[0]
+    assert plots.INK not in first and "<?xml" not in first

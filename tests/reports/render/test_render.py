@@ -67,7 +67,7 @@ def test_html_is_one_page_with_one_script_and_no_address(page: Reader) -> None:
 
 @pytest.mark.parametrize("text", NASTY[:6])
 def test_html_shows_bad_texts_as_they_are(page: Reader, text: str) -> None:
-    assert any(text in shown for shown in page.texts)
+    assert any(text in visible for visible in page.texts)
 
 
 def test_html_has_every_part(page: Reader) -> None:
@@ -80,9 +80,9 @@ def test_html_has_every_part(page: Reader) -> None:
 
 def test_html_names_what_the_rows_are() -> None:
     text = html_page.render_html(builder.build_report([], ["table1", "table2"], plan=False))
-    one, other = (text[text.index(f'<section id="{name}"') :] for name in ("table1", "table2"))
+    first_table, second_table = (text[text.index(f'<section id="{name}"') :] for name in ("table1", "table2"))
     first = re.compile(r'data-column="0"><button type="button" class="sort">([^<]*)')
-    assert [first.findall(part)[0] for part in (one, other)] == ["Data set", "System"]
+    assert [first.findall(part)[0] for part in (first_table, second_table)] == ["Data set", "System"]
 
 
 def test_html_escapes_quotes_and_forbidden_characters() -> None:
@@ -140,9 +140,9 @@ def test_markdown_reads_as_tables_with_nothing_active() -> None:
 
 @pytest.mark.parametrize("text", [*NASTY, "1. a list", "- a list", "a\n\n# b", "www.example.org", "$$x$$"])
 def test_markdown_texts_are_one_line_without_markup(text: str) -> None:
-    shown = markdown.escape_text(text)
-    assert "\n" not in shown
-    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", shown)  # without what a backslash makes plain
+    escaped = markdown.escape_text(text)
+    assert "\n" not in escaped
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", escaped)  # without what a backslash makes plain
     assert not re.search(r"[\n|`<>*\[\]$]|://|www\.|^\s*([-+#]|\d+[.)])\s", bare)
 
 
@@ -150,14 +150,16 @@ def test_markdown_texts_are_one_line_without_markup(text: str) -> None:
 def test_markdown_shows_every_text_as_it_is(text: str) -> None:
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False}).disable("linkify")
     flat = " ".join(text.split())
-    shown = markdown.escape_text(text)
-    table = f"| x | {shown} |\n| --- | --- |\n| {shown} | y |"
-    for page, times in ((f"{shown} (end)", 1), (f"## {shown}", 1), (f"- {shown}", 1), (table, 2)):
-        found = parser.parse(page)
+    escaped = markdown.escape_text(text)
+    table = f"| x | {escaped} |\n| --- | --- |\n| {escaped} | y |"
+    for page, times in ((f"{escaped} (end)", 1), (f"## {escaped}", 1), (f"- {escaped}", 1), (table, 2)):
+        tokens = parser.parse(page)
         contents = [
-            "".join(part.content for part in one.children or ()) for one in found if one.type == "inline"
+            "".join(part.content for part in token.children or ())
+            for token in tokens
+            if token.type == "inline"
         ]
-        kinds = {part.type for one in found for part in one.children or ()}
+        kinds = {part.type for token in tokens for part in token.children or ()}
         assert kinds <= {"text", "text_special"}, page
         if flat:
             assert sum(content.removesuffix(" (end)") == flat for content in contents) == times, page
@@ -186,8 +188,8 @@ def test_tex_is_balanced_and_every_row_has_its_cells() -> None:
         assert depth >= 0
     assert depth == 0
     stack = []
-    for what, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
-        if what == "begin":
+    for command, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if command == "begin":
             stack.append(name)
         else:
             assert stack.pop() == name
@@ -202,12 +204,12 @@ def test_tex_is_balanced_and_every_row_has_its_cells() -> None:
 
 @pytest.mark.parametrize("text", NASTY)
 def test_tex_texts_hold_no_command_of_theirs(text: str) -> None:
-    shown = latex.escape_latex(text)
-    assert not re.search(r"\\(input|end)(?![a-z])", shown)
-    assert not re.search(r"(?<!\\)[%#&_]", shown)
-    assert not shown.startswith(("[", "*"))
+    escaped = latex.escape_latex(text)
+    assert not re.search(r"\\(input|end)(?![a-z])", escaped)
+    assert not re.search(r"(?<!\\)[%#&_]", escaped)
+    assert not escaped.startswith(("[", "*"))
     # All that pdfLaTeX cannot set is spelled by number.
-    assert all(ord(c) < 128 or c in latex.ACCENTED for c in shown)
+    assert all(ord(c) < 128 or c in latex.ACCENTED for c in escaped)
 
 
 # --- CSV
