@@ -12,7 +12,6 @@ the layer's output: BART normalises after the residual, so x is what its final l
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from baselines._shared import FINE_TUNING_RULES
@@ -31,15 +30,13 @@ from bench.method import (
 )
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from bench.models.adapted import AdaptedModel
 
 OURS = "our choice; the paper has no adapters for BART"
 SHARES = {"3%": 0.03, "0.1%": 0.001}
 # (n_layer, n_embd) of GPT-2 medium and large -> bottleneck by size: 11,089,152 and 368,784
 # parameters on medium, 23.0M and 0.88M on large.
-KNOWN = {(24, 1024): {"3%": 224, "0.1%": 6}, (36, 1280): {"3%": 248, "0.1%": 8}}
+PAPER_BOTTLENECKS = {(24, 1024): {"3%": 224, "0.1%": 6}, (36, 1280): {"3%": 248, "0.1%": 8}}
 # size -> task -> (learning rate, epochs)
 PAPER: dict[str, dict[str, tuple[float, int]]] = {
     "3%": {"e2e": (5e-5, 5), "webnlg": (5e-5, 5), "dart": (5e-5, 5)},
@@ -47,35 +44,15 @@ PAPER: dict[str, dict[str, tuple[float, int]]] = {
 }
 
 
-def compute_bottleneck(layers: int, width: int, size: str, total: int, known: bool = True) -> int:
-    """The bottleneck for a share of the LM's ``total`` parameters; ``known`` for the paper's GPT-2s.
+def compute_bottleneck(layers: int, width: int, size: str, total: int, is_gpt2: bool = True) -> int:
+    """The bottleneck for a share of the LM's ``total`` parameters, as listed for the paper's GPT-2s.
 
     An adapter has a layer norm (2E), two matrices (2·E·b) and two biases (b + E).
     """
-    if known and (layers, width) in KNOWN:
-        return KNOWN[layers, width][size]
+    if is_gpt2 and (layers, width) in PAPER_BOTTLENECKS:
+        return PAPER_BOTTLENECKS[layers, width][size]
     per_block = SHARES[size] * total / layers
     return max(1, round((per_block - 3 * width) / (2 * width + 1)))
-
-
-def make_adapter(width: int, bottleneck: int, epsilon: float) -> nn.Sequential:
-    """up(ReLU(down(LN(x)))) with the authors' initialisation; the caller seeds it and adds x."""
-    from torch import nn
-
-    down, up = nn.Linear(width, bottleneck), nn.Linear(bottleneck, width)
-    for linear in (down, up):
-        nn.init.normal_(linear.weight, std=0.02)
-        nn.init.zeros_(linear.bias)
-    norm = nn.LayerNorm(width, eps=epsilon)
-    return nn.Sequential(norm, down, nn.ReLU(), up)
-
-
-def add_adapter(adapter: nn.Module, block: nn.Module, inputs: Any, output: Any) -> Any:
-    """Forward hook: the block's hidden states [B, S, E] plus what the adapter makes of them."""
-    if isinstance(output, tuple):  # some releases of transformers 5 return more than the states
-        return (add_adapter(adapter, block, inputs, output[0]), *output[1:])
-    hidden: Tensor = output
-    return hidden + adapter(hidden)
 
 
 class Adapter(Method):
@@ -109,24 +86,17 @@ class Adapter(Method):
         return str(options["size"]) if paper else None
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
-        from torch import nn
-
+        from baselines.adapter.model import insert_adapters
         from bench.models.architecture import get_model_kind, list_blocks, make_plain_model
-        from bench.system.rng import seeded
 
-        layers, width = list_blocks(backbone), int(backbone.config.hidden_size)
+        blocks, width = list_blocks(backbone), int(backbone.config.hidden_size)
         total = sum(parameter.numel() for parameter in backbone.parameters())
-        known = get_model_kind(backbone.config) == DECODER_ONLY
+        is_gpt2 = get_model_kind(backbone.config) == DECODER_ONLY
         bottleneck = options["bottleneck"] or compute_bottleneck(
-            len(layers), width, options["size"], total, known
+            len(blocks), width, options["size"], total, is_gpt2
         )
-        epsilon = float(getattr(backbone.config, "layer_norm_epsilon", 1e-5))
         model = make_plain_model(backbone)
         model.backbone_dropout = True
         model.facts = {"bottleneck": bottleneck, "reduction": round(width / bottleneck, 2)}
-        with seeded(seed, "adapter/init"):
-            model.adapters = nn.ModuleList(make_adapter(width, bottleneck, epsilon) for _ in layers)
-        for block, adapter in zip(layers, model.adapters, strict=True):
-            # Not a closure: copying the whole model must copy the hook's adapter as well.
-            block.register_forward_hook(partial(add_adapter, adapter))
+        insert_adapters(model, bottleneck, seed)
         return model

@@ -14,19 +14,13 @@ each side's at its positions 0..P-1, as inputs like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from baselines._shared import ABLATION_ON_BART, ABLATION_ON_E2E, ABLATION_RULES, ABLATION_VARIANTS
 from bench.method import BOTH_KINDS, ENCODER_DECODER, Method, Option, Options, Tables, Tokenizer
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from transformers import BartForConditionalGeneration, GPT2LMHeadModel
-
     from bench.models.adapted import AdaptedModel
-    from bench.models.decoder_only import AdaptedDecoder
-    from bench.models.encoder_decoder import AdaptedEncoderDecoder
 
 
 class Embedding(Method):
@@ -49,95 +43,11 @@ class Embedding(Method):
         from bench.models.architecture import get_model_kind
 
         if get_model_kind(backbone.config) == ENCODER_DECODER:
-            return make_seq2seq(backbone, options, seed)
-        return make_tuned(backbone, options, seed)
+            from baselines.embedding.encoder_decoder_model import EncoderDecoderEmbeddingModel
 
+            model = EncoderDecoderEmbeddingModel(backbone, options, seed)
+            model.backbone_dropout = True
+            return model
+        from baselines.embedding.model import EmbeddingModel
 
-def make_tuned(backbone: GPT2LMHeadModel, options: Options, seed: int) -> AdaptedDecoder:
-    """The torch part. It is inside a function so that listing the methods does not import torch."""
-    from baselines.prefix.model import MlpEmbeddings, StoredEmbeddings
-    from bench.models.adapted import check_shape
-    from bench.models.decoder_only import AdaptedDecoder
-    from bench.models.kv_cache import stack_cache
-
-    shape = (options["length"], backbone.config.n_embd)
-
-    class EmbeddingTuned(AdaptedDecoder):
-        """A frozen LM that reads P trained embeddings [P, E] before every source."""
-
-        def __init__(self) -> None:
-            super().__init__(backbone)
-            self.embeddings: nn.Module = MlpEmbeddings(shape, options, seed, "embedding")
-
-        @property
-        def reserved_positions(self) -> int:
-            return shape[0]
-
-        def prefix(self) -> Tensor:
-            """Keys and values [L, 2, H, P, D] that the LM computes for the embeddings."""
-            embeds = self.embeddings().to(self.dtype)[None]
-            _, cache = self.read(None, None, None, embeds=embeds, keep=True)
-            assert cache is not None
-            return stack_cache(cache)
-
-        def stored_state(self) -> dict[str, Tensor]:
-            """The embeddings alone; the MLP is not needed after training."""
-            return {"embeddings": self.embeddings().detach()}
-
-        def load_stored(self, state: Mapping[str, Tensor]) -> None:
-            if set(state) != {"embeddings"}:
-                raise KeyError(f"expected ['embeddings'], got {sorted(state)}")
-            check_shape("embeddings", state["embeddings"], shape)
-            self.embeddings = StoredEmbeddings(state["embeddings"].to(self.device))
-
-    return EmbeddingTuned()
-
-
-def make_seq2seq(
-    backbone: BartForConditionalGeneration, options: Options, seed: int
-) -> AdaptedEncoderDecoder:
-    """The same for BART, with embeddings on both sides."""
-    from torch import nn
-
-    from baselines.prefix.model import MlpEmbeddings, StoredEmbeddings
-    from bench.models.adapted import check_shape
-    from bench.models.encoder_decoder import AdaptedEncoderDecoder
-
-    shape = (options["length"], backbone.config.d_model)
-    sides = ("source", "target")
-
-    class EmbeddingTunedSeq2Seq(AdaptedEncoderDecoder):
-        """A frozen BART whose encoder reads P trained embeddings [P, E] first, and whose decoder P others."""
-
-        def __init__(self) -> None:
-            super().__init__(backbone)
-            self.backbone_dropout = True
-            self.embeddings = nn.ModuleDict(
-                {side: MlpEmbeddings(shape, options, seed, f"embedding/{side}") for side in sides}
-            )
-
-        @property
-        def reserved_positions(self) -> int:
-            return shape[0]
-
-        def source_embeddings(self) -> Tensor:
-            embeddings: Tensor = self.embeddings["source"]()
-            return embeddings
-
-        def target_embeddings(self) -> Tensor:
-            embeddings: Tensor = self.embeddings["target"]()
-            return embeddings
-
-        def stored_state(self) -> dict[str, Tensor]:
-            """The embeddings alone; the MLPs are not needed after training."""
-            return {side: one().detach() for side, one in self.embeddings.items()}
-
-        def load_stored(self, state: Mapping[str, Tensor]) -> None:
-            if set(state) != set(sides):
-                raise KeyError(f"expected {sorted(sides)}, got {sorted(state)}")
-            for side in sides:
-                check_shape(side, state[side], shape)
-            for side in sides:
-                self.embeddings[side] = StoredEmbeddings(state[side].to(self.device))
-
-    return EmbeddingTunedSeq2Seq()
+        return EmbeddingModel(backbone, options, seed)

@@ -10,9 +10,7 @@ decoder's attention to the source. Facts from the authors' code: real tokens kee
 dropout is on; the loss is the mean over all target tokens. Table 6 has the lengths; the hidden width of
 800 is the paper's for XSUM.
 
-The modules themselves are ``baselines.prefix.model.PrefixModel`` and ``baselines.prefix.encoder_decoder_model``:
-infix shares the
-parametrisation.
+The modules are in ``model`` (GPT-2) and ``encoder_decoder_model`` (BART).
 """
 
 from __future__ import annotations

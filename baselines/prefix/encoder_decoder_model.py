@@ -4,7 +4,7 @@ Facts from the authors' code: encoder self-attention, decoder self-attention and
 the source have each their own matrix and MLP, all of the same length, all always visible. Stored for
 bart-large: 3 · 12 layers · 2 · 1024 = 73,728 numbers per virtual token.
 
-Shapes as in ``baselines.prefix.model``; encoder and decoder may differ in layers and heads.
+Shapes as in ``baselines._keys_values``; encoder and decoder may differ in layers and heads.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from baselines.prefix.model import (
+from baselines._keys_values import (
     FreeKeysValues,
     KeysValues,
     KeysValuesShape,
     StoredKeysValues,
-    encode_initial_words,
     make_keys_values,
 )
+from baselines.prefix.model import encode_initial_words
 from bench.models.adapted import check_shape
 from bench.models.encoder_decoder import AdaptedEncoderDecoder, PrecedingKeysValues, Prefixes
 from bench.models.kv_cache import stack_cache
@@ -36,7 +36,7 @@ PARTS = ("encoder", "decoder", "cross")
 FIT_STEPS, FIT_LR = 200, 3e-5
 
 
-def compute_shapes(config: BartConfig, length: int) -> dict[str, KeysValuesShape]:
+def compute_keys_values_shapes(config: BartConfig, length: int) -> dict[str, KeysValuesShape]:
     """[L, 2, H, P, D] of each part."""
     heads = config.decoder_attention_heads
     decoder = (config.decoder_layers, 2, heads, length, config.d_model // heads)
@@ -72,7 +72,7 @@ class EncoderDecoderPrefixModel(AdaptedEncoderDecoder):
         # BART's tokenizer puts <s> and </s> around the words: `summarize` is 3 tokens long, not 1.
         config, words = backbone.config, encode_initial_words(tokenizer, options["init"])
         self.words = [config.bos_token_id, *words, config.eos_token_id] if words else []
-        shapes = compute_shapes(config, len(self.words) or options["length"])
+        shapes = compute_keys_values_shapes(config, len(self.words) or options["length"])
         self.keys_values = nn.ModuleDict(
             {part: make_keys_values(shapes[part], options, seed, f"{name}/{part}") for part in parts}
         )

@@ -1,9 +1,7 @@
-"""Trained keys and values: the parametrisations that prefix and infix share, and GPT-2's prefix-tuning.
+"""Prefix-tuning of GPT-2: keys and values of P virtual tokens before every source (paper §4).
 
-BART's three prefixes are in ``baselines.prefix.encoder_decoder_model`` and are made of the same parts.
-
-Shapes: L layers, H heads, P virtual tokens, D = head width, E = n_embd = H·D. A prefix is one tensor
-[L, 2, H, P, D]; index 0 of the second axis holds the keys, index 1 the values.
+BART's three prefixes are in ``baselines.prefix.encoder_decoder_model``; what both are made of is in
+``baselines._keys_values``, where the shapes are explained: a prefix is one tensor [L, 2, H, P, D].
 """
 
 from __future__ import annotations
@@ -14,123 +12,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from baselines._keys_values import (
+    FreeKeysValues,
+    KeysValues,
+    MlpKeysValues,
+    StoredKeysValues,
+    compute_keys_values_shape,
+    make_keys_values,
+)
 from bench.errors import UserError
 from bench.models.adapted import check_shape
 from bench.models.decoder_only import AdaptedDecoder
 from bench.models.kv_cache import stack_cache
-from bench.system.rng import generator, seeded
 
 if TYPE_CHECKING:
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+    from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
 # Authors' code: Adam on the MLP alone, mean squared error to the words' activations.
 FIT_STEPS, FIT_LR = 500, 1e-4
-
-
-KeysValuesShape = tuple[int, int, int, int, int]
-"""[L, 2, H, P, D]."""
-
-
-def compute_shape(config: GPT2Config, length: int) -> KeysValuesShape:
-    """[L, 2, H, P, D] of ``length`` positions of this model."""
-    return (config.n_layer, 2, config.n_head, length, config.n_embd // config.n_head)
-
-
-class MlpKeysValues(nn.Module):
-    """P rows of width E through Linear(E, hidden), tanh, Linear(hidden, 2·L·E) to [L, 2, H, P, D].
-
-    Authors' code: the learned matrix is as wide as the model and 512 is the hidden width (the
-    paper's footnote 4 has 512 as the matrix's width). N(0, 1) rows, default linear initialisation.
-    """
-
-    def __init__(self, shape: KeysValuesShape, hidden: int, seed: int, name: str) -> None:
-        super().__init__()
-        self.shape = shape
-        layers, two, heads, length, depth = shape
-        width = heads * depth
-        with seeded(seed, f"{name}/init"):
-            self.rows = nn.Embedding(length, width)
-            self.mlp = nn.Sequential(
-                nn.Linear(width, hidden),
-                nn.Tanh(),
-                nn.Linear(hidden, two * layers * width),
-            )
-
-    def forward(self) -> Tensor:
-        layers, two, heads, length, width = self.shape
-        flat = self.mlp(self.rows.weight)
-        return flat.view(length, layers, two, heads, width).permute(1, 2, 3, 0, 4)
-
-
-class FreeKeysValues(nn.Module):
-    """The keys and values themselves as the parameter, N(0, 1) (paper §4.3: less stable)."""
-
-    def __init__(self, shape: KeysValuesShape, seed: int, name: str) -> None:
-        super().__init__()
-        self.shape = shape
-        self.values = nn.Parameter(torch.randn(self.shape, generator=generator(seed, f"{name}/init")))
-
-    def forward(self) -> Tensor:
-        return self.values
-
-
-class StoredKeysValues(nn.Module):
-    """What is left after training: the numbers alone. Nothing here is trained."""
-
-    values: Tensor
-
-    def __init__(self, values: Tensor) -> None:
-        super().__init__()
-        layers, two, heads, length, depth = values.shape
-        self.shape: KeysValuesShape = (layers, two, heads, length, depth)
-        self.register_buffer("values", values)
-
-    def forward(self) -> Tensor:
-        return self.values
-
-
-KeysValues = MlpKeysValues | FreeKeysValues | StoredKeysValues
-
-
-def make_keys_values(shape: KeysValuesShape, options: Mapping[str, Any], seed: int, name: str) -> KeysValues:
-    """The parametrisation that a method's options ask for, drawn from ``seed`` and ``name``."""
-    if shape[3] == 0:
-        # The untouched model: an MLP would hold parameters that no gradient ever reaches.
-        return StoredKeysValues(torch.zeros(shape))
-    if options["mlp"] == "yes":
-        return MlpKeysValues(shape, options["hidden"], seed, name)
-    return FreeKeysValues(shape, seed, name)
-
-
-class MlpEmbeddings(nn.Module):
-    """P input embeddings [P, E]: N(0, 1) rows, behind Linear(E, hidden), tanh, Linear(hidden, E) if asked for."""
-
-    def __init__(self, shape: tuple[int, int], options: Mapping[str, Any], seed: int, name: str) -> None:
-        super().__init__()
-        length, width = shape
-        with seeded(seed, f"{name}/init"):
-            self.rows = nn.Embedding(length, width)
-            self.mlp: nn.Module = nn.Identity()
-            if options["mlp"] == "yes":
-                hidden = options["hidden"]
-                self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, width))
-
-    def forward(self) -> Tensor:
-        embeddings: Tensor = self.mlp(self.rows.weight)
-        return embeddings
-
-
-class StoredEmbeddings(nn.Module):
-    """What is left of them after training."""
-
-    values: Tensor
-
-    def __init__(self, values: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("values", values)
-
-    def forward(self) -> Tensor:
-        return self.values
 
 
 def encode_initial_words(tokenizer: PreTrainedTokenizerBase | None, init: str) -> list[int]:
@@ -162,7 +61,7 @@ class PrefixModel(AdaptedDecoder):
         super().__init__(backbone)
         self.words = encode_initial_words(tokenizer, options["init"])
         length = len(self.words) or options["length"]
-        shape = compute_shape(backbone.config, length)
+        shape = compute_keys_values_shape(backbone.config, length)
         self.keys_values: KeysValues = make_keys_values(shape, options, seed, "prefix")
 
     @property

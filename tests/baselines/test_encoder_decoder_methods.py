@@ -11,8 +11,8 @@ from plain_bart import encoder_states, logits, nll
 from tiny import BOS, SOURCES, TARGETS, Letters, bart, build, greedy, shake
 from torch import Tensor
 
+from baselines._keys_values import StoredKeysValues
 from baselines.prefix.encoder_decoder_model import PARTS, EncoderDecoderPrefixModel
-from baselines.prefix.model import StoredKeysValues
 from bench.decoding.beam_search import BeamRules
 from bench.decoding.generation import decode_sources
 from bench.method import ENCODER_DECODER

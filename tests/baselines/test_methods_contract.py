@@ -22,7 +22,12 @@ from bench.models.parameter_count import count_parameters, list_variants
 from bench.task import Task
 
 FOLDER = Path(baselines.__file__).parent
-FILES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.name.startswith("_"))
+MODULES = {
+    f"baselines.{path.stem}"
+    for path in [*FOLDER.glob("*.py"), *(init.parent for init in FOLDER.glob("*/__init__.py"))]
+    if not path.name.startswith("_")
+}
+"""Every file and every folder of the methods."""
 METHODS = registry.methods()
 
 
@@ -42,8 +47,9 @@ def test_every_file_gives_a_method() -> None:
     # The paper's methods are written out here so that an empty folder cannot pass.
     paper = {"adapter", "embedding", "ft-full", "ft-top2", "infix", "prefix", "prompt"}
     assert paper <= set(METHODS)
-    found = {Path(sys.modules[type(method).__module__].__file__ or "").stem for method in METHODS.values()}
-    assert found >= set(FILES), f"no method was discovered in {set(FILES) - found}"
+    assert {f"baselines.{name.replace('-', '_')}" for name in paper} <= MODULES
+    found = {type(method).__module__ for method in METHODS.values()}
+    assert found >= MODULES, f"no method was discovered in {MODULES - found}"
     assert registry.broken("methods") == []
 
 

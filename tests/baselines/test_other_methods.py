@@ -8,8 +8,9 @@ from tiny import BOS, SOURCES, TARGETS, backbone, build, shake
 from torch import Tensor
 from transformers import DynamicCache
 
+from baselines._keys_values import StoredKeysValues
 from baselines.adapter import compute_bottleneck
-from baselines.prefix.model import PrefixModel, StoredKeysValues
+from baselines.prefix.model import PrefixModel
 from bench.models.decoder_only import AdaptedDecoder
 from bench.models.kv_cache import stack_cache
 

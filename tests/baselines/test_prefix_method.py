@@ -10,7 +10,8 @@ import torch
 from tiny import SOURCES, TARGETS, Letters, backbone, build, greedy, shake
 from torch import Tensor, nn
 
-from baselines.prefix.model import MlpKeysValues, PrefixModel, StoredKeysValues, encode_initial_words
+from baselines._keys_values import MlpKeysValues, StoredKeysValues
+from baselines.prefix.model import PrefixModel, encode_initial_words
 from bench.errors import UserError
 from bench.models.decoder_only import AdaptedDecoder
 
