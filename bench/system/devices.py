@@ -24,35 +24,36 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def pick_device(wanted: str, precision: str = "fp32") -> torch.device:
+def pick_device(device_name: str, precision: str = "fp32") -> torch.device:
     """The device to compute on; ``UserError`` where it is not here or lacks the precision.
 
     Apple's GPU is used only when asked for: its results differ from a CPU's in the last digits.
     """
     import torch
 
-    if wanted not in DEVICES:
-        raise UnknownNameError("device", wanted, DEVICES)
+    if device_name not in DEVICES:
+        raise UnknownNameError("device", device_name, DEVICES)
     cuda = torch.cuda.is_available()
-    if wanted == "cuda" and not cuda:
+    if device_name == "cuda" and not cuda:
         raise UserError("--device cuda: no CUDA device is visible here; use --device cpu (see bench doctor)")
-    if wanted == "mps" and not torch.backends.mps.is_available():
+    if device_name == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: no Apple GPU is visible here; use --device cpu")
-    if precision == "fp16" and (wanted in ("cpu", "mps") or not cuda):
+    if precision == "fp16" and (device_name in ("cpu", "mps") or not cuda):
         raise UserError("--precision fp16 needs a CUDA device; use --precision fp32 or bf16")
-    if wanted == "mps":
+    if device_name == "mps":
         return torch.device("mps")
-    if wanted == "cuda" or (wanted == "auto" and cuda):
+    if device_name == "cuda" or (device_name == "auto" and cuda):
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
 
 
-def make_accelerator(wanted: str, precision: str) -> Accelerator:
+def make_accelerator(device_name: str, precision: str) -> Accelerator:
     """The device and arithmetic of a training."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    device = pick_device(wanted, precision)
-    AcceleratorState._reset_state(reset_partial_state=True)  # several runs may share one process
+    device = pick_device(device_name, precision)
+    # Several runs may share one process, and accelerate has no public way to begin anew.
+    AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - see above
     mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[precision]
     return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)

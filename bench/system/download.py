@@ -34,6 +34,10 @@ MAX_BYTES = 1 << 30
 CHUNK = 1 << 18
 
 
+def _ignore_progress(size: int) -> None:  # noqa: ARG001 - what `moved` is called with
+    """For callers who show none."""
+
+
 class _Broken(Exception):
     """This attempt did not get the whole file; another may."""
 
@@ -47,7 +51,7 @@ def fetch(
     target: Path,
     sha256: str | None,
     attempts: int = ATTEMPTS,
-    moved: Callable[[int], None] = lambda size: None,
+    moved: Callable[[int], None] = _ignore_progress,
 ) -> Path:
     """``target`` with the content of ``url``; nothing is fetched if it is there and right.
 
@@ -129,11 +133,11 @@ def _fill(
         except _Refused as error:
             problem = str(error)
             break
-        found = sha256_file(part)
-        if sha256 is None or found == sha256:
+        actual = sha256_file(part)
+        if sha256 is None or actual == sha256:
             return
         _empty(stream)
-        problem = f"SHA-256 is {found}, expected {sha256}"
+        problem = f"SHA-256 is {actual}, expected {sha256}"
         if not resumed:  # from its first byte to its last the server's own
             break
     raise UnavailableError(_failure(url, part, problem))
@@ -166,16 +170,16 @@ def _explain(error: HTTPError, stream: BinaryIO) -> NoReturn:
     if error.code == 416 and stream.tell():  # more is here than there: not the same file
         _empty(stream)
         raise _Broken("the server has less than the part that was kept") from None
-    said = f"the server answered {error.code} {error.reason}"
+    answer = f"the server answered {error.code} {error.reason}"
     if error.code >= 500 or error.code in (408, 425, 429):
-        raise _Broken(said) from None
-    raise _Refused(said) from None
+        raise _Broken(answer) from None
+    raise _Refused(answer) from None
 
 
 def _continues(response: HTTPResponse, have: int) -> bool:
     """Whether the server sends the rest; one that does not know ranges sends everything again."""
-    given = response.getheader("Content-Range", "")
-    return response.status == 206 and given.startswith(f"bytes {have}-")
+    content_range = response.getheader("Content-Range", "")
+    return response.status == 206 and content_range.startswith(f"bytes {have}-")
 
 
 def _copy(response: HTTPResponse, stream: BinaryIO, moved: Callable[[int], None]) -> None:
@@ -212,11 +216,11 @@ def _reason(error: Exception) -> str:
 
 
 def _failure(url: str, part: Path, problem: str) -> str:
-    kept = part.stat().st_size
-    if not kept:
+    size = part.stat().st_size
+    if not size:
         part.unlink()
         return f"{url} could not be fetched: {problem}"
     return (
-        f"{url} could not be fetched: {problem}. {kept:,} bytes are kept in {part}; "
+        f"{url} could not be fetched: {problem}. {size:,} bytes are kept in {part}; "
         "the same command continues there"
     )

@@ -60,13 +60,13 @@ def remove_leftovers(directory: Path) -> list[Path]:
     """
     removed = []
     for path in directory.glob(".*.tmp"):
-        found = _TEMPORARY.search(path.name)
-        if found is None:
+        owner = _TEMPORARY.search(path.name)
+        if owner is None:
             continue
         with contextlib.suppress(OSError):  # somebody else is cleaning up too
             dead = (
-                found["machine"] == processes.machine()
-                and processes.process_started(int(found["pid"])) is None
+                owner["machine"] == processes.machine()
+                and processes.process_started(int(owner["pid"])) is None
             )
             if dead or time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER:
                 if path.is_dir():  # a folder that was to be renamed when it is whole
@@ -98,8 +98,8 @@ def explained(path: Path, error: BaseException) -> StorageError | None:
     Libraries that write by themselves (safetensors) report the cause as text, "(os error 28)".
     """
     code = error.errno if isinstance(error, OSError) else None
-    if not isinstance(error, OSError) and (found := re.search(r"\(os error (\d+)\)", str(error))):
-        code = int(found[1])
+    if not isinstance(error, OSError) and (number := re.search(r"\(os error (\d+)\)", str(error))):
+        code = int(number[1])
     if code in _FULL:
         advice = f"free some space (`df -h {path.parent}` shows how much is left)"
         return _storage_error(path, _FULL[code], advice)

@@ -16,18 +16,18 @@ from bench.errors import DataError
 from bench.system.files import read_bytes, replacing, write_atomic
 
 
-def _check(value: Any, where: str) -> None:
+def _check(value: Any, path: str) -> None:
     """Refuse what JSON would change silently: NaN, infinities, names that are not text."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} at {where or 'the top'}: JSON has no such number; use null")
+        raise ValueError(f"{value} at {path or 'the top'}: JSON has no such number; use null")
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"name {key!r} at {where or 'the top'} is not text")
-            _check(inner, f"{where}.{key}".lstrip("."))
+                raise TypeError(f"name {key!r} at {path or 'the top'} is not text")
+            _check(inner, f"{path}.{key}".lstrip("."))
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            _check(inner, f"{where}[{index}]")
+            _check(inner, f"{path}[{index}]")
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
@@ -68,12 +68,12 @@ def _refuse_constant(name: str) -> Any:
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names differ: of two values for one name ``json`` would keep the last."""
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in members:
             raise ValueError(f'"{name}" is given twice in one object')
-        found[name] = value
-    return found
+        members[name] = value
+    return members
 
 
 def parse_json(path: Path, content: bytes, line: int | None = None, distinct: bool = False) -> Any:

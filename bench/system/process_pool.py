@@ -55,15 +55,15 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     Where this process is killed itself, they notice (``end_with_parent``). They are spawned, not forked:
     forking a process that runs torch's threads can hang.
     """
-    others = set(multiprocessing.active_children())
+    other_children = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=end_with_parent)
     try:
         yield pool
     except BaseException:
-        for one in multiprocessing.active_children():
-            if one not in others:
-                one.kill()  # a run under way takes SIGTERM for a wish to end after its current step
+        for child in multiprocessing.active_children():
+            if child not in other_children:
+                child.kill()  # a run under way takes SIGTERM for a wish to end after its current step
         raise
     finally:
         pool.shutdown()
@@ -90,18 +90,18 @@ def scratch(prefix: str) -> Iterator[Path]:
     """
     old: dict[signal.Signals, Any] = {}
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, frame: object) -> None:  # noqa: ARG001 - a signal handler's arguments
         end()
         raise KeyboardInterrupt
 
     def end() -> None:
-        for one in old:
-            signal.signal(one, signal.SIG_IGN)
+        for number in old:
+            signal.signal(number, signal.SIG_IGN)
 
     if threading.current_thread() is threading.main_thread():  # only there can signals be caught
-        for one in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(one) is not signal.SIG_IGN:
-                old[one] = signal.signal(one, stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                old[number] = signal.signal(number, stop)
     try:
         with tempfile.TemporaryDirectory(prefix=prefix) as folder:
             try:
@@ -112,5 +112,5 @@ def scratch(prefix: str) -> Iterator[Path]:
         # A run that was stopped says how it goes on, but its folder is gone.
         raise KeyboardInterrupt("Nothing was written; the same command starts anew.") from None
     finally:
-        for one, handler in old.items():
-            signal.signal(one, handler)
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -55,7 +55,7 @@ def say(text: str, important: bool = False) -> None:
     if settings.quiet and not important:
         return
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or its reader left
-        if _Bar.shown:
+        if _Bar.count:
             from tqdm import tqdm
 
             tqdm.write(text, file=sys.stderr)
@@ -71,17 +71,14 @@ class _Display(Protocol):
 
 
 class _Silent:
-    def show(self, done: float, note: str) -> None:
-        pass
-
-    def close(self, done: float, note: str, finished: bool) -> None:
-        pass
+    def show(self, done: float, note: str) -> None: ...
+    def close(self, done: float, note: str, finished: bool) -> None: ...
 
 
 class _Bar:
     """tqdm's bar, without the thread that it starts to watch slow loops: every step is considered."""
 
-    shown = 0  # how many bars are on the screen
+    count = 0  # how many bars are on the screen
 
     def __init__(self, label: str, unit: str, total: float | None, start: float) -> None:
         from tqdm import tqdm
@@ -100,15 +97,15 @@ class _Bar:
             dynamic_ncols=True,
             leave=True,
         )
-        _Bar.shown += 1
+        _Bar.count += 1
 
     def show(self, done: float, note: str) -> None:
         if note != self._bar.postfix:
             self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._bar.n)
 
-    def close(self, done: float, note: str, finished: bool) -> None:
-        _Bar.shown -= 1
+    def close(self, done: float, note: str, finished: bool) -> None:  # noqa: ARG002 - it shows its last state
+        _Bar.count -= 1
         self._bar.close()
 
 

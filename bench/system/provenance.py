@@ -113,8 +113,8 @@ def code_state(root: Path = ROOT) -> dict[str, Any] | None:
 
 def source_sha256(root: Path = ROOT) -> str:
     """Fingerprint of the Python files that can move a score, for copies that git does not track."""
-    found = [path for part in SCORED_BY for path in (root / part).rglob("*.py")]
-    return _content_sha256(root, sorted(path.relative_to(root).as_posix() for path in found))
+    paths = [path for part in SCORED_BY for path in (root / part).rglob("*.py")]
+    return _content_sha256(root, sorted(path.relative_to(root).as_posix() for path in paths))
 
 
 def _content_sha256(root: Path, names: Iterable[str]) -> str:
@@ -165,8 +165,8 @@ def _cpu_model() -> str:
         text = Path("/proc/cpuinfo").read_text(errors="replace")
         # x86 has a model name; the arm kernels name only some of these.
         for label in ("model name", "Model", "Hardware", "cpu model"):
-            if found := re.search(rf"^{label}\s*:\s*(.+)$", text, re.MULTILINE):
-                return found[1].strip()
+            if match := re.search(rf"^{label}\s*:\s*(.+)$", text, re.MULTILINE):
+                return match[1].strip()
     return platform.processor() or platform.machine()
 
 
@@ -190,8 +190,8 @@ def accelerators() -> list[dict[str, Any]]:
         return []
     try:
         if torch.cuda.is_available():
-            found = (torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count()))
-            return [{"name": one.name, "memory_bytes": one.total_memory} for one in found]
+            devices = (torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count()))
+            return [{"name": device.name, "memory_bytes": device.total_memory} for device in devices]
         if torch.backends.mps.is_available():
             return [{"name": "Apple MPS", "memory_bytes": None}]
     except (RuntimeError, AssertionError, AttributeError):
@@ -214,8 +214,8 @@ def _peak_process() -> int | None:
     with contextlib.suppress(OSError):
         # Not getrusage first: what it reports outlives exec, so a small program started by a large
         # one would answer for its parent.
-        if found := re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M):
-            return int(found[1]) * 1024
+        if match := re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M):
+            return int(match[1]) * 1024
     try:
         import resource
     except ImportError:
