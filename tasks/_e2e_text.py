@@ -53,9 +53,9 @@ def tokenise(text: str, split: str) -> str:
     """``text`` as the authors' file of ``split`` has it, the space at the end of every line included."""
     for pattern, replacement in _TEST if split == "test" else _VALID:
         text = pattern.sub(replacement, text)
-    return one_line(text) + " "
+    return join_lines(text) + " "
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """``text`` with every run of blanks, line breaks among them (train has two), as one space."""
     return " ".join(text.split())

@@ -50,7 +50,7 @@ def _short(text: str | None) -> str:
     return shown if len(shown) <= 80 else shown[:77] + "...'"
 
 
-def xml_entries(path: Path, blank_texts: bool = False) -> Iterator[Entry]:
+def read_xml_entries(path: Path, blank_texts: bool = False) -> Iterator[Entry]:
     """The entries of a ``<benchmark>`` file. ``blank_texts`` allows empty texts beside others."""
     taken: set[str] = set()
     for number, element in enumerate(read_xml(path, "entry"), start=1):
@@ -73,10 +73,10 @@ def _xml_entry(element: Element, place: str, blank_texts: bool) -> Entry:
         Text(checked(lex.text or "", place, "a <lex>", blank_texts), lex.get("comment"))
         for lex in element.findall("lex")
     )
-    return complete(Entry(name, element.get("category"), triples, texts, place))
+    return check_entry(Entry(name, element.get("category"), triples, texts, place))
 
 
-def complete(entry: Entry) -> Entry:
+def check_entry(entry: Entry) -> Entry:
     """``entry`` if it has triples and at least one text that says something."""
     if not entry.triples:
         raise DataError(f"{entry.place}: no triples; expected at least one")
@@ -85,6 +85,6 @@ def complete(entry: Entry) -> Entry:
     return entry
 
 
-def parts(triples: Sequence[Triple]) -> list[str]:
+def format_triples(triples: Sequence[Triple]) -> list[str]:
     """Each triple in the authors' spelling, ``subject : relation : object``."""
     return [" : ".join(triple) for triple in triples]

@@ -153,7 +153,7 @@ _SHA256 = {
 }
 
 
-def published_files() -> tuple[PublishedFile, ...]:
+def list_published_files() -> tuple[PublishedFile, ...]:
     """Every file that the task reads: 52 + 52 by size and category, and the test set."""
     paths = [
         (f"webnlg_challenge_2017/{split}/{size}triples/{_file_name(split, size, category)}", sha256)

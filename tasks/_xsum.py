@@ -20,8 +20,8 @@ from typing import ClassVar
 from bench.errors import DataError
 from bench.system.progress import say
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
-from tasks._xsum_files import URL_LIST, Article, articles, column_files, raw_files, read_urls
-from tasks._xsum_topics import Side, Topic, capped, named, topic_of
+from tasks._xsum_files import URL_LIST, Article, find_column_files, find_raw_files, read_articles, read_urls
+from tasks._xsum_topics import Side, Topic, draw_capped, format_topic, topic_of
 
 _HUB = (
     "https://huggingface.co/datasets/EdinburghNLP/xsum/resolve/"
@@ -94,7 +94,7 @@ class XSumTask(Task):
         """The items, one by one."""
         for article, topic in self._select(split, root, protocol):
             text = _text(article.document, protocol)
-            yield Item(article.id, text, (article.summary,), category=named(topic))
+            yield Item(article.id, text, (article.summary,), category=format_topic(topic))
 
     def count(self, split: str, root: Path) -> RowCount:
         """The articles under protocol ``plain``: an article is one row and one item."""
@@ -104,7 +104,7 @@ class XSumTask(Task):
     def found(self, split: str, root: Path) -> list[Path]:
         """The files with the articles, and the list of addresses where it is there."""
         source = self.read_from[split]
-        held = column_files(root, source) or raw_files(root, source)
+        held = find_column_files(root, source) or find_raw_files(root, source)
         addresses = _url_list(root)
         return [*held, addresses] if held and addresses else held
 
@@ -133,7 +133,7 @@ class XSumTask(Task):
         """Every published article; without a known address its topic is empty."""
         addresses = _url_list(root)
         urls = read_urls(addresses) if addresses else {}
-        for article in articles(root, self.read_from[split]):
+        for article in read_articles(root, self.read_from[split]):
             url = article.url or urls.get(article.id)
             yield article, topic_of(url) if url else ()
 
@@ -149,7 +149,7 @@ class Extrapolation(XSumTask):
     twice the published test split. Topics of test and train do not overlap, so nothing is tested that was
     trained on. Sizes before the draw are not declared: nobody recorded them from these files.
 
-    The draw is by `tasks._xsum_topics.capped` with seed 101 and the task's name.
+    The draw is by `tasks._xsum_topics.draw_capped` with seed 101 and the task's name.
     """
 
     published: ClassVar = (*HUB_FILES[:2], ADDRESSES)
@@ -164,9 +164,9 @@ class Extrapolation(XSumTask):
     def missing(self, split: str, root: Path) -> list[str]:
         """The pinned files that are not there in any layout; raw articles bring their own addresses."""
         source = self.read_from[split]
-        if column_files(root, source):
+        if find_column_files(root, source):
             return [] if _url_list(root) else [URL_LIST]
-        return [] if raw_files(root, source) else list(self.files[split])
+        return [] if find_raw_files(root, source) else list(self.files[split])
 
     def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[Article, Topic]]:
         """The articles of the split's side, never empty ones: that belongs to how the splits were made."""
@@ -206,7 +206,7 @@ class Extrapolation(XSumTask):
             )
         if split != "test":
             return chosen
-        drawn = capped(chosen, self.name)
+        drawn = draw_capped(chosen, self.name)
         if len(drawn) < len(chosen):
             _say_once(
                 f"{self.name} test: {len(drawn):,} of {len(chosen):,} articles, drawn with a fixed seed"

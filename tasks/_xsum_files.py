@@ -51,7 +51,7 @@ class Article:
     place: str
 
 
-def column_files(root: Path, split: str) -> list[Path]:
+def find_column_files(root: Path, split: str) -> list[Path]:
     """The files with the columns of ``split`` in reading order; empty if there are none.
 
     The first layout that is there is taken, parquet before arrow before JSON lines.
@@ -68,16 +68,16 @@ def column_files(root: Path, split: str) -> list[Path]:
     return []
 
 
-def raw_files(root: Path, split: str) -> list[Path]:
+def find_raw_files(root: Path, split: str) -> list[Path]:
     """The split file and the articles of ``split`` that are there; empty if this is not the raw layout."""
     if not (root / SPLIT_FILE).is_file() or not (root / RAW).is_dir():
         return []
     return [root / SPLIT_FILE, *(path for _, path in _raw_paths(root, split) if path.is_file())]
 
 
-def articles(root: Path, split: str) -> Iterator[Article]:
+def read_articles(root: Path, split: str) -> Iterator[Article]:
     """The articles of ``split`` in the published order; ids are unique."""
-    found = column_files(root, split)
+    found = find_column_files(root, split)
     if found:
         _check_shards(found)
         rows = (article for path in found for article in _column_rows(path))

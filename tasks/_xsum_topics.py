@@ -44,7 +44,7 @@ def topic_of(url: str) -> Topic:
     return tuple(piece for piece in pieces if piece)
 
 
-def named(topic: Topic) -> str | None:
+def format_topic(topic: Topic) -> str | None:
     """A topic as the category of an item: ``news/uk``; None for an empty one."""
     return "/".join(topic) or None
 
@@ -69,7 +69,7 @@ def within_news(topic: Topic) -> Side | None:
     return "tested" if topic[:1] == ("news",) else None
 
 
-def capped(ids: Iterable[str], name: str, limit: int = CAP, seed: int = CAP_SEED) -> set[str]:
+def draw_capped(ids: Iterable[str], name: str, limit: int = CAP, seed: int = CAP_SEED) -> set[str]:
     """``limit`` of ``ids`` (all, if there are no more), drawn for the purpose ``name``.
 
     Every id is drawn by itself: those with the smallest numbers from the generator named after

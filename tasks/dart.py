@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from bench.errors import DataError
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._read import checked, read_json
-from tasks._triples import Entry, Text, Triple, complete, parts, xml_entries
+from tasks._triples import Entry, Text, Triple, check_entry, format_triples, read_xml_entries
 
 _REPOSITORY = "https://raw.githubusercontent.com/Yale-LILY/dart"
 _2020 = f"{_REPOSITORY}/88559db76e5acb6a84e160f483b47d979e8e1220/data/v1.1.1"
@@ -97,7 +97,7 @@ class Dart(Task):
         if path.suffix == ".json":
             yield from json_entries(path)
             return
-        for entry in xml_entries(path, blank_texts=True):
+        for entry in read_xml_entries(path, blank_texts=True):
             # The file calls every category MISC; which corpus a text comes from says more.
             yield Entry(entry.id, entry.texts[0].comment, entry.triples, entry.texts, entry.place)
 
@@ -118,7 +118,7 @@ def _json_entry(entry: Any, name: str, place: str) -> Entry:
     if not isinstance(triples, list) or not isinstance(annotations, list):
         raise DataError(f"{place}: {SHAPE}")
     texts = tuple(_json_text(annotation, place) for annotation in annotations)
-    return complete(
+    return check_entry(
         Entry(
             name,
             texts[0].comment if texts else None,
@@ -146,4 +146,4 @@ def _json_text(annotation: Any, place: str) -> Text:
 
 def linearise(entry: Entry) -> str:
     """The triples as one line, relations in lower case, `` | `` between triples."""
-    return " | ".join(parts([(s, relation.lower(), o) for s, relation, o in entry.triples]))
+    return " | ".join(format_triples([(s, relation.lower(), o) for s, relation, o in entry.triples]))

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from bench.errors import DataError
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
-from tasks._e2e_text import one_line, tokenise
+from tasks._e2e_text import join_lines, tokenise
 from tasks._read import read_csv
 
 RENAMED = {"eatType": "Type", "priceRange": "price", "familyFriendly": "family friendly"}
@@ -119,7 +119,7 @@ def parse_mr(record: str, place: str) -> tuple[Fact, ...]:
                 f"{place}: {shown!r} is not a meaning representation; "
                 "expected fields like name[The Ox], food[Fish]"
             )
-        facts.append((field[1].strip(), one_line(field[2])))
+        facts.append((field[1].strip(), join_lines(field[2])))
         position = field.end()
     return tuple(facts)
 
@@ -132,4 +132,4 @@ def linearise(facts: tuple[Fact, ...], split: str, protocol: ProtocolName) -> st
 
 
 def _target(text: str, split: str, protocol: ProtocolName) -> str:
-    return tokenise(text, split) if protocol == "original" else one_line(text)
+    return tokenise(text, split) if protocol == "original" else join_lines(text)

@@ -19,8 +19,8 @@ from typing import ClassVar
 
 from bench.errors import DataError, UnknownNameError
 from bench.task import Item, ProtocolName, Row, RowCount, Task, TaskKind
-from tasks._triples import Entry, parts, xml_entries
-from tasks._webnlg_files import published_files
+from tasks._triples import Entry, format_triples, read_xml_entries
+from tasks._webnlg_files import list_published_files
 
 SEEN = (
     "Airport",
@@ -56,7 +56,7 @@ class WebNLG(Task):
     kind = TaskKind.TABLE_TO_TEXT
     folder = "webnlg"
     licence = "CC BY-NC-SA 4.0"
-    published = published_files()
+    published = list_published_files()
     expected: ClassVar = {
         "train": RowCount(18_025, 6_940),
         "dev": RowCount(2_258, 872),
@@ -102,7 +102,7 @@ class WebNLG(Task):
         """All entries of a split. Ids repeat from file to file, so there they carry its name."""
         for pattern in self.files[split]:
             for path in sorted(root.glob(pattern)):
-                for entry in xml_entries(path):
+                for entry in read_xml_entries(path):
                     group_of(entry.category, entry.place)
                     name = entry.id if split == "test" else f"{path.stem}/{entry.id}"
                     yield Entry(name, entry.category, entry.triples, entry.texts, entry.place)
@@ -111,4 +111,4 @@ class WebNLG(Task):
 def linearise(entry: Entry, separated: bool = True) -> str:
     """The triples as one line; ``separated`` puts `` | `` before each of them."""
     separator = " | " if separated else ""
-    return "".join(separator + part for part in parts(entry.triples))
+    return "".join(separator + part for part in format_triples(entry.triples))

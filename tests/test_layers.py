@@ -41,12 +41,7 @@ CONTRACTS = {"bench.task", "bench.method", "bench.metric", "bench.registry"}
 """What the author of a plug-in imports."""
 FORMER_NAMES = {"bench.tuned", "bench.seq2seq", "bench.backbones"}
 """Names that plug-ins of older versions import; they only pass on what is elsewhere."""
-UPWARD = {
-    ("bench.data.dataset", "bench.models.catalogue"),
-    ("bench.data.dataset", "bench.models.loading"),
-    ("bench.data.subsets", "bench.config.settings"),
-    ("bench.scoring.external_outputs", "bench.config.specification"),
-}
+UPWARD: set[tuple[str, str]] = set()
 """Imports against the order, (importing module, imported module). To be emptied, never added to."""
 
 USERS_OF_CLICK = {"bench.cluster.select"}
@@ -70,18 +65,12 @@ TEXTS_OF_OTHERS = {
 DECISIONS_ON_TEXT = {
     ("bench.cluster.ranks", "'connection' in str(error.get('message', '')).lower()"),
     ("bench.cluster.site", "origin != 'default'"),
-    ("bench.config.request", "data.origin == 'directory'"),
-    ("bench.config.request", "self.data.origin == 'mini'"),
     ("bench.config.request", "self.model.origin == 'BENCH_MODELS'"),
     ("bench.config.request", "self.model.origin.startswith('hub ')"),
-    ("bench.data.dataset", "origin == 'mini'"),
-    ("bench.data.dataset", "origin == 'publisher'"),
-    ("bench.data.dataset", "prepared.origin != 'mini'"),
     ("bench.experiments.planning", "origin.removeprefix(format_origin(prescribed.experiment, ''))"),
     ("bench.method", "origin.startswith(TABLE6)"),
     ("bench.scoring.evaluation", "reason.startswith(FAILED)"),
     ("bench.scoring.evaluation", "str(one.get('gate', '')).startswith(golden.FAILED)"),
-    ("bench.scoring.external_outputs", "str(error).partition(' A run that needs other splits')"),
     ("reports.document.paper_tables", "entry.origin.startswith(OPEN)"),
 }
 """Decisions on texts of ours that are left. To be emptied, never added to."""

@@ -20,7 +20,7 @@ from bench.config.specification import (
     make_spec,
     resolve_run_settings,
 )
-from bench.data import subsets
+from bench.config.subset_sizes import check_subset_sizes
 from bench.data.dataset import prepare
 from bench.errors import UnknownNameError, UserError
 from bench.method import Method, Settings
@@ -31,7 +31,7 @@ from bench.models.catalogue import (
     find_model_kind,
     locate_model,
 )
-from bench.task import Prepared, ProtocolName, Task
+from bench.task import DataOrigin, Prepared, ProtocolName, Task
 
 DEFAULT_MODEL = {
     "table-to-text": {"mini": "mini-gpt2", "paper": "gpt2-medium"},
@@ -170,7 +170,7 @@ class SpecifiedRun:
             reasons.append(Incomparable(IncomparableKind.SCALE, f"scale {spec.scale}"))
         if spec.protocol != "original":
             reasons.append(Incomparable(IncomparableKind.PROTOCOL, f"protocol {spec.protocol}"))
-        if self.data.origin == "mini":
+        if self.data.origin == DataOrigin.MINI:
             reasons.append(Incomparable(IncomparableKind.INVENTED_DATA, "data of an invented world"))
         if not self.strict:
             text = "the splits' sizes were not required to be the published ones"
@@ -328,8 +328,8 @@ def build_specified_run(
         data_fingerprint=data.fingerprint,
     )
     if request.method.trains:
-        subsets.check_sizes(spec.settings, data.expected, request.task.name)
-    given_dir = str(common.data_dir) if data.origin == "directory" else None
+        check_subset_sizes(spec.settings, data.expected, request.task.name)
+    given_dir = str(common.data_dir) if data.origin == DataOrigin.DIRECTORY else None
     command = spec.command(common.model, given_dir, request.experiment, request.selecting)
     if not common.strict:
         command += " --any-row-count"

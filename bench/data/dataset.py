@@ -14,14 +14,13 @@ the task declares.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import mini
-from bench.data.encoding import encode_pairs, lengths
-from bench.data.sources import find, missing_files, published_for
+from bench.data.encoding import compute_mean_lengths, iterate_encoded
+from bench.data.sources import find_source, list_missing_files, select_published
 from bench.errors import DataError, UnavailableError, UnknownNameError
 from bench.system.files import sha256_file
 from bench.system.progress import say
@@ -44,9 +43,9 @@ def prepare(
     Raises ``UnavailableError`` listing every place that was tried, and ``DataError`` for files that
     are damaged or, unless ``strict`` is off, of another size than declared.
     """
-    prepared = found(task, data_dir, allow_download, scale, splits)
+    prepared = find_data(task, data_dir, allow_download, scale, splits)
     for split in splits:
-        if (problem := miscounted(prepared, split)) is None:
+        if (problem := describe_miscount(prepared, split)) is None:
             continue
         if strict:
             raise DataError(f"{problem} Give --any-row-count to go on all the same")
@@ -54,50 +53,50 @@ def prepare(
     return prepared
 
 
-def found(
+def find_data(
     task: Task, data_dir: Path | None, allow_download: bool, scale: str, splits: Sequence[str]
 ) -> Prepared:
     """The files of ``splits``, hashed and not yet parsed; the errors are those of `prepare`."""
     for split in splits:
         check_split(task, split)
-    root, origin = find(task, data_dir, allow_download, scale, splits)
-    expected = mini_rows(task) if origin == DataOrigin.MINI else task.expected
-    hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
+    root, origin = find_source(task, data_dir, allow_download, scale, splits)
+    expected = mini_row_counts(task) if origin == DataOrigin.MINI else task.expected
+    hashes = {path: sha256_file(root / path) for path in list_files(task, root, splits)}
     if origin == DataOrigin.PUBLISHER:
-        check_published(task, root, hashes)
-    return Prepared(task, root, origin, fingerprint(hashes), expected, hashes)
+        check_published_hashes(task, root, hashes)
+    return Prepared(task, root, origin, compute_fingerprint(hashes), expected, hashes)
 
 
-def look(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepared:
+def find_local_data(task: Task, data_dir: Path | None = None, scale: str = "mini") -> Prepared:
     """What is here already, for `stats` and `verify`: nothing is fetched, no size refused.
 
     Splits without files are left out of the fingerprint.
     """
-    root, origin = find(task, data_dir, False, scale, ())
+    root, origin = find_source(task, data_dir, False, scale, ())
     splits = [split for split in task.files if not task.missing(split, root)]
     if not splits:
-        lacking = ", ".join(dict.fromkeys(missing_files(task, root, task.files)))
+        lacking = ", ".join(dict.fromkeys(list_missing_files(task, root, task.files)))
         raise UnavailableError(
             f"{root} has no split of {task.name} (it lacks {lacking}); bench data prepare --task {task.name} "
             "--scale paper fetches them, --data-dir DIR reads them from elsewhere"
         )
-    hashes = {path: sha256_file(root / path) for path in files_of(task, root, splits)}
-    expected = mini_rows(task) if origin == DataOrigin.MINI else task.expected
-    return Prepared(task, root, origin, fingerprint(hashes), expected, hashes)
+    hashes = {path: sha256_file(root / path) for path in list_files(task, root, splits)}
+    expected = mini_row_counts(task) if origin == DataOrigin.MINI else task.expected
+    return Prepared(task, root, origin, compute_fingerprint(hashes), expected, hashes)
 
 
-def check_split(task: Task, split: str) -> None:
-    """Refuse a split that the task does not have."""
+def check_split(task: Task, split: str, flag: str = "--train-split, --test-split") -> None:
+    """Refuse a split that the task does not have; ``flag``: the options that name one."""
     if split not in task.files:
-        raise UnknownNameError(f"split of {task.name}", split, task.files, "--train-split, --test-split")
+        raise UnknownNameError(f"split of {task.name}", split, task.files, flag)
 
 
-def mini_rows(task: Task) -> Mapping[str, RowCount]:
+def mini_row_counts(task: Task) -> Mapping[str, RowCount]:
     """How many rows and items the embedded files have."""
     return {split: RowCount(*size) for split, size in mini.MINI_ROWS.get(task.name, {}).items()}
 
 
-def files_of(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
+def list_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
     """Relative paths of every file that ``splits`` read, sorted, with ``/`` on every system."""
     return sorted(
         {
@@ -109,19 +108,19 @@ def files_of(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
     )
 
 
-def fingerprint(hashes: Mapping[str, str]) -> str:
+def compute_fingerprint(hashes: Mapping[str, str]) -> str:
     """SHA-256 over relative paths and content hashes: the same files give it on any machine."""
     lines = [f"{sha256}  {path}\n" for path, sha256 in sorted(hashes.items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def fingerprint_of(prepared: Prepared, splits: Iterable[str]) -> str:
+def compute_splits_fingerprint(prepared: Prepared, splits: Iterable[str]) -> str:
     """The fingerprint of some of the splits that were found."""
-    paths = files_of(prepared.task, prepared.root, splits)
-    return fingerprint({path: prepared.hashes[path] for path in paths})
+    paths = list_files(prepared.task, prepared.root, splits)
+    return compute_fingerprint({path: prepared.hashes[path] for path in paths})
 
 
-def check_published(task: Task, root: Path, hashes: Mapping[str, str]) -> None:
+def check_published_hashes(task: Task, root: Path, hashes: Mapping[str, str]) -> None:
     """Refuse a cached file that is no longer what was fetched."""
     for file in task.published:
         if file.sha256 and hashes.get(file.path, file.sha256) != file.sha256:
@@ -131,21 +130,21 @@ def check_published(task: Task, root: Path, hashes: Mapping[str, str]) -> None:
             )
 
 
-def count(prepared: Prepared, split: str) -> RowCount:
+def count_split(prepared: Prepared, split: str) -> RowCount:
     """What is in the files of ``split``; every entry is parsed."""
     check_split(prepared.task, split)
     return prepared.task.count(split, prepared.root)
 
 
-def miscounted(prepared: Prepared, split: str) -> str | None:
+def describe_miscount(prepared: Prepared, split: str) -> str | None:
     """What is wrong with the size of ``split``, or None."""
     expected = prepared.expected.get(split)
-    found = count(prepared, split)
-    if expected is None or found == expected:
+    counted = count_split(prepared, split)
+    if expected is None or counted == expected:
         return None
     return (
-        f"{prepared.task.name} {split} in {prepared.root}: {found.rows:,} rows and "
-        f"{found.items:,} items; expected {expected.rows:,} and {expected.items:,}."
+        f"{prepared.task.name} {split} in {prepared.root}: {counted.rows:,} rows and "
+        f"{counted.items:,} items; expected {expected.rows:,} and {expected.items:,}."
     )
 
 
@@ -167,7 +166,7 @@ def load_items(prepared: Prepared, split: str, protocol: ProtocolName = "origina
     return prepared.task.items(split, prepared.root, protocol)
 
 
-def stats(
+def compute_statistics(
     prepared: Prepared,
     tokenizer: PreTrainedTokenizerBase | None = None,
     protocol: ProtocolName = "original",
@@ -175,7 +174,7 @@ def stats(
 ) -> dict[str, Any]:
     """Table 1 of these files: sizes and average lengths per split, the paper's and the declared ones.
 
-    Lengths count as the paper's do (``bench.data.encoding.lengths``). Without a tokenizer they are None.
+    Lengths count as the paper's do (``bench.data.encoding.compute_mean_lengths``). Without a tokenizer they are None.
     """
     task = prepared.task
     # The invented world has lengths of its own; the paper's say nothing about them.
@@ -190,72 +189,38 @@ def stats(
         "protocol": protocol,
         "paper": {"train": {"source_length": source, "target_length": target}},
         "splits": {
-            split: _split_stats(prepared, split, tokenizer, protocol) for split in splits or task.files
+            split: _compute_split_statistics(prepared, split, tokenizer, protocol)
+            for split in splits or task.files
         },
     }
 
 
-def _split_stats(
+def _compute_split_statistics(
     prepared: Prepared,
     split: str,
     tokenizer: PreTrainedTokenizerBase | None,
     protocol: ProtocolName,
 ) -> dict[str, Any]:
-    missing = missing_files(prepared.task, prepared.root, [split])
+    missing = list_missing_files(prepared.task, prepared.root, [split])
     expected = prepared.expected.get(split)
-    found: dict[str, Any] = {
+    sizes: dict[str, Any] = {
         "expected_rows": expected.rows if expected else None,
         "expected_items": expected.items if expected else None,
         "missing": missing,
         **dict.fromkeys(("rows", "items", "source_length", "target_length")),
     }
     if missing:
-        return found
-    rows = load_rows(prepared, split, protocol)
-    found |= {"rows": len(rows), "items": len(load_items(prepared, split, protocol))}
+        return sizes
+    task, root = prepared.task, prepared.root
+    sizes["rows"] = sum(1 for _ in task.iterate_rows(split, root, protocol))
+    sizes["items"] = sum(1 for _ in task.iterate_items(split, root, protocol))
     if tokenizer is not None:
-        pairs, _ = encode_pairs(tokenizer, [r.source for r in rows], [r.target for r in rows])
-        found["source_length"], found["target_length"] = lengths(pairs)
-    return found
+        pairs = iterate_encoded(tokenizer, task.iterate_rows(split, root, protocol))
+        sizes["source_length"], sizes["target_length"] = compute_mean_lengths(pairs)
+    return sizes
 
 
-def find_tokenizer(directory: Path | None = None) -> PreTrainedTokenizerBase:
-    """GPT-2's tokenizer, which counts the lengths of Table 1: all its sizes share one, and BART's has the
-    same pieces under other ids.
-
-    From ``directory`` (``--tokenizer DIR``), else from a GPT-2 or BART folder below ``BENCH_MODELS``, else
-    from what the hub's cache has; ``UnavailableError`` says which of these were tried.
-    """
-    from bench.models.catalogue import MODELS
-    from bench.models.loading import load_tokenizer
-
-    if directory is not None:
-        return load_tokenizer(directory.expanduser())
-    tried = []
-    models = os.environ.get("BENCH_MODELS")
-    names = ("gpt2-medium", "gpt2-large", "gpt2", "bart-large")
-    for path in [Path(models).expanduser() / name for name in names] if models else []:
-        if any((path / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-            return load_tokenizer(path)
-    tried.append(f"BENCH_MODELS {models}: no {' or '.join(names)}" if models else "BENCH_MODELS is not set")
-    for entry in MODELS.values():
-        if entry.hub and (cached := _hub_folder(entry.hub, entry.revision)):
-            return load_tokenizer(cached)
-    tried.append("the hub's cache has no GPT-2")
-    raise UnavailableError(
-        f"no GPT-2 tokenizer to count lengths with. Tried: {'; '.join(tried)}. Give a folder with "
-        "tokenizer.json (or vocab.json and merges.txt) as --tokenizer DIR, or set BENCH_MODELS"
-    )
-
-
-def _hub_folder(repository: str, revision: str | None) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(repository, "tokenizer.json", revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
-
-
-def verify(prepared: Prepared) -> dict[str, Any]:
+def verify_files(prepared: Prepared) -> dict[str, Any]:
     """Sizes and checksums of what is here, beside what the task declares; ``ok`` sums it up.
 
     A file whose publisher's checksum is not declared, and every file of the mini suite, is listed
@@ -267,16 +232,16 @@ def verify(prepared: Prepared) -> dict[str, Any]:
     )
     splits = [split for split in task.files if not task.missing(split, prepared.root)]
     files = []
-    for path in files_of(task, prepared.root, splits):
-        found, expected = sha256_file(prepared.root / path), declared.get(path)
-        status = "unknown" if expected is None else "ok" if found == expected else "differs"
-        files.append({"path": path, "sha256": found, "expected": expected, "status": status})
+    for path in list_files(task, prepared.root, splits):
+        sha256, expected = sha256_file(prepared.root / path), declared.get(path)
+        status = "unknown" if expected is None else "ok" if sha256 == expected else "differs"
+        files.append({"path": path, "sha256": sha256, "expected": expected, "status": status})
     present = {str(file["path"]) for file in files}
-    absent = sorted(declared.keys() - present - _in_another_layout(prepared, present))
+    absent = sorted(declared.keys() - present - _list_in_another_layout(prepared, present))
     files += [
         {"path": path, "sha256": None, "expected": declared[path], "status": "missing"} for path in absent
     ]
-    sizes = {split: _size(prepared, split) for split in splits}
+    sizes = {split: _compare_size(prepared, split) for split in splits}
     return {
         "task": task.name,
         "origin": prepared.origin,
@@ -288,25 +253,25 @@ def verify(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _in_another_layout(prepared: Prepared, present: set[str]) -> set[str]:
+def _list_in_another_layout(prepared: Prepared, present: set[str]) -> set[str]:
     """Published files whose content is here under other names: nothing is missing, yet none of them is there."""
     task = prepared.task
-    found = set()
+    published: set[str] = set()
     for split, patterns in task.files.items():
         lacking = task.missing(split, prepared.root)
         for pattern in patterns:
-            named = {file.path for file in published_for(task, [pattern])}
+            named = {file.path for file in select_published(task, [pattern])}
             if pattern not in lacking and not named & present:
-                found |= named
-    return found
+                published |= named
+    return published
 
 
-def _size(prepared: Prepared, split: str) -> dict[str, Any]:
-    found, expected = count(prepared, split), prepared.expected.get(split)
+def _compare_size(prepared: Prepared, split: str) -> dict[str, Any]:
+    counted, expected = count_split(prepared, split), prepared.expected.get(split)
     return {
-        "rows": found.rows,
-        "items": found.items,
+        "rows": counted.rows,
+        "items": counted.items,
         "expected_rows": expected.rows if expected else None,
         "expected_items": expected.items if expected else None,
-        "ok": expected is None or found == expected,
+        "ok": expected is None or counted == expected,
     }

@@ -3,7 +3,7 @@ frames them for encoder-decoders (`frame`: ``<s> text </s>`` on either side, cut
 
 For decoder-only models one training sequence is: one blank, the source, one blank, BOS, one blank, the
 target, one blank, EOS, where BOS and EOS are the same token, GPT-2's ``<|endoftext|>``. Nothing is
-stripped. The blanks matter: the source ends with a lone ``Ġ`` before BOS, a target with a lone ``Ġ``
+stripped. The blanks matter: the source end_positions with a lone ``Ġ`` before BOS, a target with a lone ``Ġ``
 before EOS (E2E's with two, because its lines end with a blank of their own), and the model is trained to
 write them. A prompt for decoding is the same up to and including BOS. Both protocols join in this way;
 they differ in the linearisation and in decoding.
@@ -18,10 +18,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from bench.errors import DataError, UserError
+from bench.task import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,13 +31,15 @@ Pair = tuple[list[int], list[int]]
 """Token ids of a source (ending with BOS; framed: EOS) and of its target (ending with EOS)."""
 
 
+CHUNK_ROWS = 1_000
+"""Rows whose texts and tokens are in memory at a time."""
 BATCH_CHARACTERS = 1 << 19
 """Characters that the tokenizer is given at once."""
 SAMPLE_TEXTS = 8
 """Texts whose beginnings tell how many characters a token has."""
 
 
-def separator(tokenizer: PreTrainedTokenizerBase) -> int:
+def separator_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """The id that serves as BOS and as EOS."""
     token = tokenizer.eos_token_id
     if not isinstance(token, int):
@@ -76,7 +79,14 @@ def encode_pairs(
 ) -> tuple[list[Pair], int]:
     """Pairs of ids, and how many targets had to be cut to fit in ``room`` positions (see `fit`)."""
     pairs = list(zip(encode_sources(tokenizer, sources), encode_targets(tokenizer, targets), strict=True))
-    return (pairs, 0) if room is None else fit(pairs, room, first_row)
+    return (pairs, 0) if room is None else fit_pairs(pairs, room, first_row)
+
+
+def iterate_encoded(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row]) -> Iterator[Pair]:
+    """The pairs of ids of rows, encoded some at a time."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        yield from encode_pairs(tokenizer, [row.source for row in chunk], [row.target for row in chunk])[0]
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[list[int]]:
@@ -86,7 +96,7 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[li
     apart: together they give the sequence that the joined string would give.
     """
     texts = list(texts)
-    end = separator(tokenizer) if texts else 0
+    end = separator_id(tokenizer) if texts else 0
     return [[*ids, end] for ids in _plain(tokenizer, [f" {text} " for text in texts])]
 
 
@@ -155,22 +165,22 @@ def _first_tokens(
     a beginning is tokenised, and twice as much of it where it turns out to be too short.
     """
     distinct = list(dict.fromkeys(texts))
-    found: dict[str, tuple[list[int], bool]] = {}
+    results: dict[str, tuple[list[int], bool]] = {}
     can_stop, characters = _splits_at_blanks(tokenizer), _estimate_characters(tokenizer, distinct, number)
     while distinct:
-        ends = [_beginning(text, characters) if can_stop else len(text) for text in distinct]
+        end_positions = [_beginning(text, characters) if can_stop else len(text) for text in distinct]
         unfinished = []
-        beginnings = [text[:end] for text, end in zip(distinct, ends, strict=True)]
+        beginnings = [text[:end] for text, end in zip(distinct, end_positions, strict=True)]
         encoded = chain.from_iterable(_tokenize(tokenizer, batch) for batch in _batches(beginnings))
-        for text, end, ids in zip(distinct, ends, encoded, strict=True):
+        for text, end, ids in zip(distinct, end_positions, encoded, strict=True):
             if end == len(text):
-                found[text] = ids[:number], len(ids) > number
+                results[text] = ids[:number], len(ids) > number
             elif len(ids) >= number:  # what follows the blank has a token at least
-                found[text] = ids[:number], True
+                results[text] = ids[:number], True
             else:
                 unfinished.append(text)
         distinct, characters = unfinished, 2 * characters
-    return [found[text][0] for text in texts], [found[text][1] for text in texts]
+    return [results[text][0] for text in texts], [results[text][1] for text in texts]
 
 
 def _estimate_characters(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], tokens: int) -> int:
@@ -181,12 +191,12 @@ def _estimate_characters(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str
 
 
 def _beginning(text: str, characters: int) -> int:
-    """The length of the shortest beginning of at least ``characters`` that ends before a single blank."""
+    """The length of the shortest beginning of at least ``characters`` that end_positions before a single blank."""
     blank = _BLANK.search(text, characters)
     return blank.start() if blank else len(text)
 
 
-def frame(
+def encode_framed(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int
 ) -> tuple[list[list[int]], list[bool]]:
     """``<s> text </s>`` of each text, at most ``longest`` tokens, and which of them lost something.
@@ -203,7 +213,7 @@ def frame(
     return [[first, *ids, last] for ids in plain], cut
 
 
-def fit(pairs: Sequence[Pair], room: int, first_row: int = 1) -> tuple[list[Pair], int]:
+def fit_pairs(pairs: Sequence[Pair], room: int, first_row: int = 1) -> tuple[list[Pair], int]:
     """The pairs cut to ``room`` positions together, and how many lost something (EOS first).
 
     The authors cut the joined sequence from the right at the tokenizer's maximum, 1024; so it is the
@@ -230,13 +240,14 @@ def fit(pairs: Sequence[Pair], room: int, first_row: int = 1) -> tuple[list[Pair
     return fitted, cut
 
 
-def lengths(pairs: Sequence[Pair]) -> tuple[float, float]:
+def compute_mean_lengths(pairs: Iterable[Pair]) -> tuple[float, float]:
     """Average source and target length as Table 1 counts: BOS belongs to the target.
 
     So a source counts its lone ``Ġ``, and a target BOS, the ``Ġ`` at its end and EOS.
     """
-    if not pairs:
-        return 0.0, 0.0
-    source = sum(len(ids) - 1 for ids, _ in pairs) / len(pairs)
-    target = sum(len(ids) + 1 for _, ids in pairs) / len(pairs)
-    return source, target
+    number = source = target = 0
+    for source_ids, target_ids in pairs:
+        number += 1
+        source += len(source_ids) - 1
+        target += len(target_ids) + 1
+    return (source / number, target / number) if number else (0.0, 0.0)

@@ -17,20 +17,20 @@ from bench.system.progress import say, track
 from bench.task import DataOrigin, PublishedFile, Task
 
 
-def find(
+def find_source(
     task: Task, data_dir: Path | None, allow_download: bool, scale: str, splits: Sequence[str]
 ) -> tuple[Path, DataOrigin]:
     """The folder that holds every file of ``splits``, and which of the three sources it is."""
     tried: list[str] = []
-    lacking = patterns_of(task, splits)
+    lacking = list_patterns(task, splits)
     named, place = _named_directory(data_dir)
     if place is None:
         if scale == "mini":
-            return mini_root(task), DataOrigin.MINI
+            return find_mini_root(task), DataOrigin.MINI
         tried.append("no --data-dir is given and BENCH_DATA is not set")
     else:
-        root, note = locate(task, place)
-        lacking = missing_files(task, root, splits) if root else lacking
+        root, note = locate_folder(task, place)
+        lacking = list_missing_files(task, root, splits) if root else lacking
         if root and not lacking:
             if note:
                 say(note)
@@ -59,7 +59,7 @@ def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
     return named, place
 
 
-def locate(task: Task, place: Path) -> tuple[Path | None, str]:
+def locate_folder(task: Task, place: Path) -> tuple[Path | None, str]:
     """The task's folder in or around ``place``, and a remark if it was one level off."""
     root = place / task.folder
     if _holds_any(task, root):
@@ -80,7 +80,7 @@ def _holds_any(task: Task, root: Path) -> bool:
     return any(task.found(split, root) for split in task.files)
 
 
-def missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
+def list_missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
     """Patterns of ``splits`` without a file below ``root``."""
     return [pattern for split in splits for pattern in task.missing(split, root)]
 
@@ -88,7 +88,7 @@ def missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[str]:
 def _from_publisher(task: Task, allow_download: bool, splits: Sequence[str], tried: list[str]) -> Path | None:
     """The task's folder in the cache, complete for ``splits``, or None with the reason in ``tried``."""
     root = cache_root() / "data" / task.folder
-    wanted = published_for(task, patterns_of(task, splits))
+    wanted = select_published(task, list_patterns(task, splits))
     absent = [file for file in wanted if not (root / file.path).is_file()]
     if absent and not allow_download:
         tried.append(
@@ -100,7 +100,7 @@ def _from_publisher(task: Task, allow_download: bool, splits: Sequence[str], tri
     except UnavailableError as error:
         tried.append(f"publisher: {error}")
         return None
-    if lacking := missing_files(task, root, splits):
+    if lacking := list_missing_files(task, root, splits):
         tried.append(f"publisher: {task.name} declares no address for {', '.join(lacking)}")
         return None
     return root
@@ -120,17 +120,17 @@ def _fetch_all(task: Task, root: Path, absent: Sequence[PublishedFile]) -> None:
             bar.advance()
 
 
-def patterns_of(task: Task, splits: Iterable[str]) -> list[str]:
+def list_patterns(task: Task, splits: Iterable[str]) -> list[str]:
     """The patterns of the files that ``splits`` read."""
     return [pattern for split in splits for pattern in task.files[split]]
 
 
-def published_for(task: Task, patterns: Sequence[str]) -> list[PublishedFile]:
+def select_published(task: Task, patterns: Sequence[str]) -> list[PublishedFile]:
     """The published files that match one of ``patterns``."""
     return [file for file in task.published if any(Path(file.path).match(p) for p in patterns)]
 
 
-def mini_root(task: Task) -> Path:
+def find_mini_root(task: Task) -> Path:
     """The task's folder in the embedded mini suite."""
     root = mini.mini_data_dir() / task.folder
     if not _holds_any(task, root):
@@ -150,7 +150,7 @@ class DataUnavailableError(UnavailableError):
 
 
 def _describe_absence(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> str:
-    urls = [file.url for file in published_for(task, lacking)]
+    urls = [file.url for file in select_published(task, lacking)]
     shown = urls if len(urls) <= 3 else [f"{urls[0]} and {len(urls) - 1} more"]
     return (
         f"the data of task {task.name} could not be had. Tried: {'; '.join(tried)}. "

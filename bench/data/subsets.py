@@ -7,18 +7,16 @@ each other, and sizes are not nested: 100 rows of one data seed are not 50 rows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
-from bench.config.settings import Setting
 from bench.errors import UserError
 from bench.system.rng import permutation
-from bench.task import RowCount
 
 T = TypeVar("T")
 
 
-def indices(data_seed: int, task: str, split: str, size: int, total: int) -> list[int]:
+def draw_indices(data_seed: int, task: str, split: str, size: int, total: int) -> list[int]:
     """``size`` of the numbers 0 to ``total`` - 1, ascending; the same on every machine."""
     return sorted(permutation(data_seed, f"subset/{task}/{split}/{size}", total)[:size])
 
@@ -32,23 +30,9 @@ def draw(rows: Sequence[T], size: int | None, data_seed: int, task: str, split: 
         return list(rows)
     if size > len(rows):
         raise UserError(f"{flag} {size}: {task} {split} has {len(rows):,}; expected at most that many")
-    return [rows[index] for index in indices(data_seed, task, split, size, len(rows))]
+    return [rows[index] for index in draw_indices(data_seed, task, split, size, len(rows))]
 
 
-def check_sizes(settings: Mapping[str, Setting], expected: Mapping[str, RowCount], task: str) -> None:
-    """Refuse a draw of more than a split is declared to have, before anything is read or trained."""
-    asked = (
-        ("train_subset", settings["train_split"].value, "rows"),
-        ("dev_subset", "dev", "rows"),
-        ("test_subset", settings["test_split"].value, "items"),
-    )
-    for name, split, what in asked:
-        size, counts = settings[name].value, expected.get(split)
-        if size is not None and counts is not None and size > getattr(counts, what):
-            flag, there = "--" + name.replace("_", "-"), getattr(counts, what)
-            raise UserError(f"{flag} {size}: {task} {split} has {there:,} {what}; expected at most that many")
-
-
-def size_of_share(share: float, total: int) -> int:
+def compute_share_size(share: float, total: int) -> int:
     """How many of ``total`` a share is, at least one."""
     return max(1, round(share * total))

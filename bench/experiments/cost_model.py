@@ -28,7 +28,7 @@ from typing import Any
 from bench.config.request import RunRequest
 from bench.config.specification import ResolvedSettings
 from bench.data import subsets
-from bench.data.dataset import mini_rows
+from bench.data.dataset import mini_row_counts
 
 PARAMETERS = {"gpt2-medium": 355e6, "gpt2-large": 774e6, "bart-large": 406e6}
 """Of the published backbones: the rough estimate grows with them."""
@@ -108,14 +108,14 @@ class _Rates:
 def size_of(request: RunRequest, resolved: ResolvedSettings) -> Size | None:
     """How much a run trains and decodes; None where the task does not say how large its splits are."""
     task = request.task
-    expected = mini_rows(task) if request.common.scale == "mini" else task.expected
+    expected = mini_row_counts(task) if request.common.scale == "mini" else task.expected
     value = {name: setting.value for name, setting in resolved.settings.items()}
     if value["train_split"] not in expected or value["test_split"] not in expected:
         return None
     items = value["test_subset"] or expected[value["test_split"]].items
     rows = expected[value["train_split"]].rows
     if value["train_share"] is not None:
-        rows = subsets.size_of_share(value["train_share"], rows)
+        rows = subsets.compute_share_size(value["train_share"], rows)
     rows = value["train_subset"] or rows
     if value["limit"] is not None:
         rows, items = min(rows, value["limit"]), min(items, value["limit"])

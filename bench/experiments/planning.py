@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from bench.config import run_key
 from bench.config.request import RunRequest, SpecifiedRun, build_specified_run, list_splits
 from bench.config.specification import ResolvedSettings
-from bench.data.dataset import found
+from bench.data.dataset import find_data
 from bench.errors import DataError, UserError
 from bench.experiments.cost_model import Estimate, History
 from bench.experiments.expansion import Expansion, ExperimentRun
@@ -192,7 +192,7 @@ class LocalInputs:
         key = (request.task.name, common.data_dir, common.scale, splits)
         if key not in self._data:
             try:
-                self._data[key] = found(request.task, common.data_dir, False, common.scale, splits)
+                self._data[key] = find_data(request.task, common.data_dir, False, common.scale, splits)
             except UserError:
                 self._data[key] = None
         return self._data[key]

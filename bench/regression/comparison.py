@@ -150,13 +150,13 @@ def find_obstacle(case: Case) -> str | None:
     The task or method is not here, it is not for this kind of model, or the mini suite has no data for it.
     """
     from bench.config.request import CommonOptions, expand_requests
-    from bench.data.sources import mini_root
+    from bench.data.sources import find_mini_root
 
     try:
         common = CommonOptions(given=settings_for(case.task))
         [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(SEED), common=common)
         request.resolve(request.model)
-        mini_root(request.task)
+        find_mini_root(request.task)
     except UserError as error:
         return str(error)
     return None

@@ -128,16 +128,16 @@ class FramedFormat:
     def encode_pairs(
         self, sources: Sequence[str], targets: Sequence[str], adapted: AdaptedModel, first_row: int = 1
     ) -> tuple[list[Pair], int]:
-        from bench.data.encoding import frame
+        from bench.data.encoding import encode_framed
 
-        source_ids, source_cut = frame(self.tokenizer, sources, self.spec["max_source_tokens"])
-        target_ids, target_cut = frame(self.tokenizer, targets, self.spec["max_target_tokens"])
+        source_ids, source_cut = encode_framed(self.tokenizer, sources, self.spec["max_source_tokens"])
+        target_ids, target_cut = encode_framed(self.tokenizer, targets, self.spec["max_target_tokens"])
         return list(zip(source_ids, target_ids, strict=True)), sum(map(operator.or_, source_cut, target_cut))
 
     def encode_prompts(self, sources: Sequence[str]) -> list[list[int]]:
-        from bench.data.encoding import frame
+        from bench.data.encoding import encode_framed
 
-        return frame(self.tokenizer, sources, self.spec["max_source_tokens"])[0]
+        return encode_framed(self.tokenizer, sources, self.spec["max_source_tokens"])[0]
 
     def check_room(self, prompts: Sequence[Sequence[int]], adapted: AdaptedModel) -> None:
         room = adapted.positions - adapted.reserved_positions
@@ -165,11 +165,11 @@ class FramedFormat:
 
     def make_references(self, item: Item) -> tuple[str, ...]:
         """The item's, or (authors' code) what is left of them as labels: cut, and decoded again."""
-        from bench.data.encoding import frame
+        from bench.data.encoding import encode_framed
         from bench.decoding.postprocessing import make_summary_text
 
         longest = self.spec["max_reference_tokens"]
         if longest is None:
             return item.references
-        labels, _ = frame(self.tokenizer, item.references, longest)
+        labels, _ = encode_framed(self.tokenizer, item.references, longest)
         return tuple(make_summary_text(self.spec.protocol, self.tokenizer, label) for label in labels)

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from bench.data.token_pairs import TokenPairs
     from bench.models.adapted import AdaptedModel
 
-CHUNK_ROWS = 1_000
-"""Rows whose texts and tokens are in memory at a time."""
-
 
 class Inputs:
     """The data of one specified run."""
@@ -62,7 +59,7 @@ class Inputs:
             rows = iterate_rows(data, split, protocol)
         else:
             loaded = load_rows(data, split, protocol)
-            size = subsets.size_of_share(share, len(loaded)) if share is not None else size
+            size = subsets.compute_share_size(share, len(loaded)) if share is not None else size
             rows = subsets.draw(loaded, size, self._data_seed, self.spec.task, split, flag)
         return islice(rows, self.spec["limit"])
 
@@ -87,6 +84,8 @@ class Inputs:
     def _encode_chunks(
         self, text_format: TextFormat, adapted: AdaptedModel, rows: Iterator[Row]
     ) -> Iterator[tuple[list[Pair], int]]:
+        from bench.data.encoding import CHUNK_ROWS
+
         first_row = 1
         while chunk := list(islice(rows, CHUNK_ROWS)):
             sources = [self._instruct(row.source) for row in chunk]

@@ -25,7 +25,7 @@ def compute_training_key(specified: SpecifiedRun) -> str:
     """Hash of all that the trained parameters depend on: the run's identity without what only decoding reads."""
     identity = specified.spec.identity()
     settings = select_training_settings(identity["settings"])
-    files = dataset.fingerprint_of(specified.data, list_training_splits(specified))
+    files = dataset.compute_splits_fingerprint(specified.data, list_training_splits(specified))
     return sha256_text(canonical_json({**identity, "settings": settings, "data": files}))
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.config.specification import PROTOCOLS, SCALES
 from bench.data import dataset
 from bench.data.sources import DataUnavailableError
 from bench.errors import DataError, UnavailableError, UnknownNameError, UserError
@@ -18,7 +17,7 @@ from bench.scoring.evaluation import ReferenceItem
 from bench.system.files import read_bytes
 from bench.system.json_files import parse_json
 from bench.system.progress import say
-from bench.task import Item, Task
+from bench.task import PROTOCOLS, SCALES, Item, Task
 
 EXAMPLE = '{"hyp": "a text", "refs": ["a reference", "another"]}'
 LARGEST = 4 << 30
@@ -108,10 +107,10 @@ def read_task_outputs(
     if scale not in SCALES:
         raise UnknownNameError("scale", scale, SCALES)
     try:
-        found = dataset.found(task, data_dir, not offline, scale, (split,))
+        found = dataset.find_data(task, data_dir, not offline, scale, (split,))
     except DataUnavailableError as error:
         raise UnavailableError(error.facts) from error  # its advice is for runs
-    if problem := dataset.miscounted(found, split):
+    if problem := dataset.describe_miscount(found, split):
         raise DataError(
             f"{problem} A published score is over all of them; --pairs takes any other references"
         )

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bench.data.dataset
 import bench.data.encoding
+import bench.models.tokenizers
 import tasks
 from bench import registry
-from bench.data.sources import missing_files
+from bench.data.sources import list_missing_files
 from bench.errors import DataError, UnavailableError
 from bench.system.cache_dir import cache_root
 from bench.system.files import StorageError, sha256_file
@@ -67,7 +68,7 @@ def count_statistics(data_dir: Path | None = None, tokenizer: Path | None = None
     @cache
     def find_tokenizer() -> PreTrainedTokenizerBase | None:
         try:
-            return bench.data.dataset.find_tokenizer(tokenizer)
+            return bench.models.tokenizers.find_tokenizer(tokenizer)
         except UnavailableError:
             if tokenizer is not None:
                 raise
@@ -86,7 +87,7 @@ def count_statistics(data_dir: Path | None = None, tokenizer: Path | None = None
 def count_task(task: Task, data_dir: Path | None, find_tokenizer: FindTokenizer) -> dict[str, CellEvidence]:
     """The task's three numbers."""
     try:
-        prepared = bench.data.dataset.look(task, data_dir, "paper")
+        prepared = bench.data.dataset.find_local_data(task, data_dir, "paper")
     except UnavailableError:
         return dict.fromkeys(METRICS, make_missing("the published files are not here"))
     try:
@@ -172,11 +173,13 @@ def read_or_count(prepared: Prepared, tokenizer: PreTrainedTokenizerBase | None)
 
 def count_files(prepared: Prepared, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
     """What `bench data stats` counts, as far as Table 1 needs it: lengths of the train split alone."""
-    splits = [split for split in SPLITS if not missing_files(prepared.task, prepared.root, [split])]
+    splits = [split for split in SPLITS if not list_missing_files(prepared.task, prepared.root, [split])]
     sizes, means = {}, None
     for split in splits:
         split_tokenizer = tokenizer if split == "train" else None
-        counts = bench.data.dataset.stats(prepared, split_tokenizer, splits=[split])["splits"][split]
+        counts = bench.data.dataset.compute_statistics(prepared, split_tokenizer, splits=[split])["splits"][
+            split
+        ]
         sizes[split] = [counts["rows"], counts["items"]]
         if split_tokenizer is not None:
             means = [counts["source_length"], counts["target_length"]]

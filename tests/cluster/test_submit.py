@@ -15,7 +15,7 @@ from bench import registry
 from bench.cli import main
 from bench.cluster import launches, site
 from bench.config.request import CommonOptions, read_request, specify_run
-from bench.data.sources import mini_root
+from bench.data.sources import find_mini_root
 from bench.experiments.expansion import RunSelection, expand_experiments
 from bench.runs import stages
 from bench.store.store import Store
@@ -221,7 +221,7 @@ def test_slurm_where_there_is_none(tmp_path: Path, bench: Bench, monkeypatch: py
 def test_one_wrong_request_does_not_cancel_the_others(bench: Bench, tmp_path: Path) -> None:
     words = ["--method", "prompt", "--task", "webnlg,e2e", "--model", str(bench.model), "--limit", "2"]
     data = tmp_path / "data"
-    shutil.copytree(mini_root(registry.get_task("webnlg")), data / "webnlg")
+    shutil.copytree(find_mini_root(registry.get_task("webnlg")), data / "webnlg")
     words += ["--data-dir", str(data), "--any-row-count", "--offline"]
     out = bench("submit", *words, "--max-new-tokens", "4", *HERE, code=1)
     assert [job["task"] for job in out["jobs"]] == ["webnlg"]

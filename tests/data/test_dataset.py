@@ -10,9 +10,18 @@ import pytest
 from lines_task import LINES, Lines, lay_out, sha256
 
 from bench import mini
-from bench.data import dataset, sources
-from bench.data.dataset import find_tokenizer, load_items, load_rows, look, prepare, stats, verify
+from bench.data import sources
+from bench.data.dataset import (
+    compute_statistics,
+    find_local_data,
+    load_items,
+    load_rows,
+    prepare,
+    verify_files,
+)
 from bench.errors import DataError, UnavailableError, UserError
+from bench.models import tokenizers
+from bench.models.tokenizers import find_tokenizer
 from bench.task import Item, Row, RowCount, Task
 
 FetchLog = list[str]
@@ -199,14 +208,14 @@ def test_splits_by_name(tmp_path: Path) -> None:
 
 def test_look_stats_verify(tmp_path: Path) -> None:
     given = lay_out(tmp_path / "given", "dev", "test")
-    found = look(TASK, given)
-    table = stats(found)
+    found = find_local_data(TASK, given)
+    table = compute_statistics(found)
     assert table["paper"]["train"] == {"source_length": 1.0, "target_length": 2.0}
     assert table["splits"]["train"]["missing"] == ["v1/train.txt"]
-    assert stats(found, splits=["dev"])["splits"].keys() == {"dev"}
+    assert compute_statistics(found, splits=["dev"])["splits"].keys() == {"dev"}
     test = table["splits"]["test"]
     assert (test["rows"], test["items"], test["source_length"]) == (2, 1, None)
-    report = verify(found)
+    report = verify_files(found)
     assert {file["path"]: file["status"] for file in report["files"]} == {
         "v1/dev.txt": "ok",
         "v1/test.txt": "ok",
@@ -214,9 +223,9 @@ def test_look_stats_verify(tmp_path: Path) -> None:
     }
     assert not report["ok"] and report["splits"]["test"]["ok"]
     lay_out(given, "train")
-    assert verify(look(TASK, given))["ok"]
+    assert verify_files(find_local_data(TASK, given))["ok"]
     (given / "lines" / "v1" / "dev.txt").write_text("e=g\nh=i\n")
-    report = verify(look(TASK, given))
+    report = verify_files(find_local_data(TASK, given))
     assert report["files"][0]["status"] == "differs" and not report["splits"]["dev"]["ok"]
     assert not report["ok"]
 
@@ -224,19 +233,19 @@ def test_look_stats_verify(tmp_path: Path) -> None:
 def test_look_with_nothing_there(tmp_path: Path) -> None:
     lacking = r"has no split of lines \(it lacks v1/train.txt, v1/dev.txt, v1/test.txt\); bench data prepare"
     with pytest.raises(UnavailableError, match=lacking):
-        look(TASK, scale="paper")
+        find_local_data(TASK, scale="paper")
 
 
 def test_no_checksum_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = tuple(replace(file, sha256=None) for file in Lines.published)
     monkeypatch.setattr(Lines, "published", bare)
-    report = verify(look(TASK, lay_out(tmp_path)))
+    report = verify_files(find_local_data(TASK, lay_out(tmp_path)))
     assert {file["status"] for file in report["files"]} == {"unknown"} and report["ok"]
 
 
 def test_a_tokenizer_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
-    monkeypatch.setattr(dataset, "_hub_folder", lambda repository, revision: None)
+    monkeypatch.setattr(tokenizers, "_hub_folder", lambda repository, revision: None)
     with pytest.raises(UnavailableError, match=r"BENCH_MODELS .*the hub's cache has no .* --tokenizer DIR"):
         find_tokenizer()
     with pytest.raises(DataError, match=r"expected tokenizer.json"):
@@ -247,6 +256,6 @@ def test_tokenizers_from_a_folder(shared: Path, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "gpt2-medium").symlink_to(shared / "tokenizers" / "gpt2")
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path))
     assert find_tokenizer().eos_token_id == 50256
-    table = stats(look(TASK, lay_out(tmp_path)), find_tokenizer())
+    table = compute_statistics(find_local_data(TASK, lay_out(tmp_path)), find_tokenizer())
     assert table["splits"]["train"]["source_length"] == 2.0
     assert table["splits"]["train"]["target_length"] == 4.0

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from bench.data import encoding
 from bench.data.encoding import (
+    compute_mean_lengths,
+    encode_framed,
     encode_pairs,
     encode_source,
     encode_sources,
     encode_target,
-    fit,
-    frame,
-    lengths,
+    fit_pairs,
 )
 from bench.errors import DataError
 from bench.mini import mini_model_dir
@@ -47,7 +47,7 @@ def bytewise() -> Any:
 
 @pytest.fixture(scope="module")
 def gpt2(shared: Path) -> Any:
-    from bench.data.dataset import find_tokenizer
+    from bench.models.tokenizers import find_tokenizer
 
     return find_tokenizer(shared / "tokenizers" / "gpt2")
 
@@ -97,13 +97,13 @@ MINI_BART = load_tokenizer(mini_model_dir("mini-bart"))
 )
 def test_fit(room: int, expected: list[object], cut: int) -> None:
     pairs = [([1, 2, 0], [3, 4, 5, 0]), ([1, 0], [6, 0])]
-    assert fit(pairs, room) == (expected, cut)
+    assert fit_pairs(pairs, room) == (expected, cut)
     assert pairs[0][1] == [3, 4, 5, 0]
 
 
 def test_no_room_for_a_target() -> None:
     with pytest.raises(DataError, match=r"row 2: its source has 3 tokens.*expected fewer than 3"):
-        fit([([1, 0], [6, 0]), ([1, 2, 0], [3, 0])], 3)
+        fit_pairs([([1, 0], [6, 0]), ([1, 2, 0], [3, 0])], 3)
 
 
 def test_pairs(bytewise: Any) -> None:
@@ -111,8 +111,8 @@ def test_pairs(bytewise: Any) -> None:
     assert ([len(source) for source, _ in whole], cut) == ([4, 5], 0)
     shorter, cut = encode_pairs(bytewise, ["a", "bc"], ["d", "e"], room=8)
     assert ([len(target) for _, target in shorter], cut) == ([4, 3], 1)
-    assert lengths(whole) == (3.5, 5.0)
-    assert lengths([]) == (0.0, 0.0)
+    assert compute_mean_lengths(whole) == (3.5, 5.0)
+    assert compute_mean_lengths([]) == (0.0, 0.0)
 
 
 def test_gpt2_sees_what_the_authors_trained_on(gpt2: Any) -> None:
@@ -155,23 +155,23 @@ def barts() -> Any:
 
 def test_framed(barts: Any) -> None:
     """Nothing but <s> and </s>: no blank before, none after; cut texts keep </s>."""
-    (whole, cut), lost = frame(barts, ["ab", "abcd"], 4)
+    (whole, cut), lost = encode_framed(barts, ["ab", "abcd"], 4)
     assert barts.convert_ids_to_tokens(whole) == ["<s>", "a", "b", "</s>"]
     assert barts.convert_ids_to_tokens(cut) == ["<s>", "a", "b", "</s>"]
     assert lost == [False, True]
-    assert frame(barts, [], 9) == ([], [])
-    assert frame(barts, [""], 9) == ([[0, 2]], [False])
+    assert encode_framed(barts, [], 9) == ([], [])
+    assert encode_framed(barts, [""], 9) == ([[0, 2]], [False])
 
 
 def test_framed_text_is_only_text(barts: Any) -> None:
-    [[*ids]], _ = frame(barts, ["a</s><s>b<pad>"], 50)
+    [[*ids]], _ = encode_framed(barts, ["a</s><s>b<pad>"], 50)
     assert (ids.count(0), ids.count(1), ids.count(2)) == (1, 0, 1)
     assert barts.decode(ids, skip_special_tokens=True) == "a</s><s>b<pad>"
 
 
 def test_a_tokenizer_without_bos_cannot_frame() -> None:
     with pytest.raises(DataError, match="no <s> and </s>; expected BART's tokenizer"):
-        frame(byte_tokenizer(), ["a"], 9)
+        encode_framed(byte_tokenizer(), ["a"], 9)
 
 
 TEXTS = st.text(st.sampled_from("ab '\n\t\xa0\u3000\x1f\x85.,1é😀́</s>-"), max_size=60)
@@ -187,7 +187,7 @@ def test_framing_is_tokenising_everything_and_then_cutting(texts: list[str], lon
         MINI_BART(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] for text in texts
     ]
     first, last = MINI_BART.bos_token_id, MINI_BART.eos_token_id
-    framed, cut = frame(MINI_BART, texts, longest)
+    framed, cut = encode_framed(MINI_BART, texts, longest)
     assert framed == [[first, *ids[: longest - 2], last] for ids in whole]
     assert cut == [len(ids) > longest - 2 for ids in whole]
 
@@ -201,7 +201,7 @@ def test_a_long_text_is_not_tokenised_to_its_end(monkeypatch: pytest.MonkeyPatch
         lambda tokenizer, texts: characters.append(sum(map(len, texts))) or real(tokenizer, texts),
     )
     texts = [f"{number} " + "zyx wvu " * 5_000 for number in range(20)]
-    assert all(len(ids) == 50 for ids in frame(MINI_BART, texts, 50)[0])
+    assert all(len(ids) == 50 for ids in encode_framed(MINI_BART, texts, 50)[0])
     assert sum(characters) < 20 * 500
 
 

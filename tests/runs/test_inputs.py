@@ -26,7 +26,7 @@ def test_a_run_uses_what_is_drawn(tiny_model: Path) -> None:
     everything = load_rows(one.specified.data, "train")
     rows = list(one.iterate_train_rows())
     assert len(rows) == 50
-    assert rows == [everything[i] for i in subsets.indices(2, "e2e", "train", 50, len(everything))]
+    assert rows == [everything[i] for i in subsets.draw_indices(2, "e2e", "train", 50, len(everything))]
     assert len(list(one.iterate_dev_rows())) == 15
     assert len(one.items) == 30
     dev = load_rows(one.specified.data, "dev")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.dataset import load_items, load_rows, prepare, verify
+from bench.data.dataset import load_items, load_rows, prepare, verify_files
 from bench.task import Task
 from tasks.dart import Dart
 from tasks.e2e import E2E
@@ -28,7 +28,7 @@ def test_mini(task: Task) -> None:
     found = prepare(task)
     assert found.origin == "mini"
     assert found.expected.keys() == task.files.keys()
-    assert verify(found)["ok"]
+    assert verify_files(found)["ok"]
     assert found.fingerprint == prepare(task).fingerprint
     groups = {group for item in load_items(found, "test") for group in item.groups}
     assert groups == set(task.groups)

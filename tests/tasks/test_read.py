@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import DataError
 from tasks._read import FIELD_LIMIT, read_csv, read_json, read_text, read_xml
-from tasks._triples import split_triple, xml_entries
+from tasks._triples import read_xml_entries, split_triple
 
 ENTRY = (
     '<entry category="Food" eid="Id1" size="1"><modifiedtripleset>'
@@ -31,7 +31,7 @@ def rows(path: Path) -> list[object]:
 
 
 def entries(path: Path) -> list[object]:
-    return list(xml_entries(path))
+    return list(read_xml_entries(path))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_marks_and_line_ends_are_tolerated(tmp_path: Path, bom: bytes, end: str)
     ]
     document = tmp_path / "a.xml"
     document.write_bytes(bom + benchmark(ENTRY).replace("><", f">{end}<").encode())
-    (entry,) = xml_entries(document)
+    (entry,) = read_xml_entries(document)
     assert (entry.id, entry.category) == ("Id1", "Food")
     assert entry.triples == (("Pie", "country", "Kymria"),)
     numbers = tmp_path / "a.json"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.dataset import find_tokenizer, prepare, stats, verify
+from bench.data.dataset import compute_statistics, prepare, verify_files
+from bench.models.tokenizers import find_tokenizer
 from bench.task import Prepared, Task
 from tasks.dart import Dart
 from tasks.e2e import E2E
@@ -25,7 +26,7 @@ def prepared(request: pytest.FixtureRequest, shared: Path) -> Prepared:
 
 
 def test_sizes_and_checksums(prepared: Prepared) -> None:
-    found = verify(prepared)
+    found = verify_files(prepared)
     assert all(size["ok"] for size in found["splits"].values())
     assert found["splits"].keys() == set(HERE[prepared.task.name])
     by_status = Counter(file["status"] for file in found["files"])
@@ -42,7 +43,7 @@ def test_table_1(prepared: Prepared, shared: Path) -> None:
     if task.name == "dart":
         pytest.skip("no train file of DART among the real files: the lengths are the train split's")
     assert task.paper_lengths is not None
-    table = stats(prepared, find_tokenizer(shared / "tokenizers" / "gpt2"), splits=["train"])
+    table = compute_statistics(prepared, find_tokenizer(shared / "tokenizers" / "gpt2"), splits=["train"])
     train = table["splits"]["train"]
     lengths = (round(train["source_length"], 2), round(train["target_length"], 2))
     assert lengths == {"e2e": (28.49, 27.84), "webnlg": (49.63, 30.67)}[task.name]

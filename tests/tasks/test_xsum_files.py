@@ -14,11 +14,20 @@ from xsum_made import ROWS, arrow, arrow_file, jsonl, parquet, raw
 
 from bench.errors import DataError, UnavailableError
 from tasks import _xsum_files, _xsum_tables
-from tasks._xsum_files import COLUMNS, RAW, SPLIT_FILE, URL_LIST, articles, column_files, raw_files, read_urls
+from tasks._xsum_files import (
+    COLUMNS,
+    RAW,
+    SPLIT_FILE,
+    URL_LIST,
+    find_column_files,
+    find_raw_files,
+    read_articles,
+    read_urls,
+)
 
 
 def read(root: Path, split: str = "dev") -> list[dict[str, str]]:
-    return [{column: getattr(one, column) for column in COLUMNS} for one in articles(root, split)]
+    return [{column: getattr(one, column) for column in COLUMNS} for one in read_articles(root, split)]
 
 
 @pytest.mark.parametrize(
@@ -38,8 +47,8 @@ def read(root: Path, split: str = "dev") -> list[dict[str, str]]:
 )
 def test_layouts(tmp_path: Path, write: Callable[[Path, Any], None], name: str) -> None:
     write(tmp_path / name, ROWS)
-    assert [path.relative_to(tmp_path).as_posix() for path in column_files(tmp_path, "dev")] == [name]
-    assert column_files(tmp_path, "train") == column_files(tmp_path, "test") == []
+    assert [path.relative_to(tmp_path).as_posix() for path in find_column_files(tmp_path, "dev")] == [name]
+    assert find_column_files(tmp_path, "train") == find_column_files(tmp_path, "test") == []
     assert read(tmp_path) == ROWS
 
 
@@ -97,8 +106,8 @@ def test_datasets_keeps_nothing_in_the_home_folder(tmp_path: Path) -> None:
     home.mkdir()
     parquet(tmp_path / "data" / "validation.parquet", ROWS)
     code = (
-        "from pathlib import Path; from tasks._xsum_files import articles; "
-        f"print(len(list(articles(Path({str(tmp_path / 'data')!r}), 'dev'))))"
+        "from pathlib import Path; from tasks._xsum_files import read_articles; "
+        f"print(len(list(read_articles(Path({str(tmp_path / 'data')!r}), 'dev'))))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
     done = subprocess.run(
@@ -124,10 +133,10 @@ def test_parts_are_read_in_order_and_must_all_be_there(tmp_path: Path) -> None:
 def test_raw(tmp_path: Path) -> None:
     raw(tmp_path, ROWS)
     assert read(tmp_path) == ROWS
-    assert [one.url for one in articles(tmp_path, "dev")] == [
+    assert [one.url for one in read_articles(tmp_path, "dev")] == [
         f"http://www.bbc.co.uk/news/uk-{number}" for number in (101, 102, 103)
     ]
-    assert len(raw_files(tmp_path, "dev")) == 4
+    assert len(find_raw_files(tmp_path, "dev")) == 4
     path = tmp_path / RAW / "101.summary"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert read(tmp_path) == ROWS

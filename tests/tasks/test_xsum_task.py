@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from xsum_made import ROWS, jsonl, parquet, raw
 
-from bench.data.dataset import load_items, load_rows, look, prepare, stats, verify
+from bench.data.dataset import (
+    compute_statistics,
+    find_local_data,
+    load_items,
+    load_rows,
+    prepare,
+    verify_files,
+)
 from bench.errors import DataError, UnavailableError
 from bench.system.progress import settings
 from bench.task import Row
@@ -128,8 +135,8 @@ def test_unknown_addresses_are_left_out_and_said(tmp_path: Path, capsys: pytest.
 
 def test_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     root = write(tmp_path)
-    real = _xsum.capped
-    monkeypatch.setattr(_xsum, "capped", lambda ids, name: real(ids, name, limit=1))
+    real = _xsum.draw_capped
+    monkeypatch.setattr(_xsum, "draw_capped", lambda ids, name: real(ids, name, limit=1))
     (kept,) = NEWS.items("test", root, "original")
     assert kept.id in ("04", "07")
     assert "xsum-within-news test: 1 of 2 articles, drawn with a fixed seed" in capsys.readouterr().err
@@ -164,14 +171,14 @@ def test_preparation_and_verification(tmp_path: Path) -> None:
         prepare(XSum(), tmp_path, allow_download=False, scale="paper")
     found = prepare(XSum(), tmp_path, allow_download=False, scale="paper", strict=False)
     assert found.origin == "directory"
-    names = {file["path"]: file["status"] for file in verify(found)["files"]}
+    names = {file["path"]: file["status"] for file in verify_files(found)["files"]}
     assert names == dict.fromkeys([URL_LIST, "test.jsonl", "train.jsonl", "validation.jsonl"], "unknown")
     (tmp_path / "xsum" / "test.jsonl").unlink()
-    report = verify(look(XSum(), tmp_path, "paper"))
+    report = verify_files(find_local_data(XSum(), tmp_path, "paper"))
     assert [f["path"] for f in report["files"] if f["status"] == "missing"] == ["default/xsum-test.parquet"]
     assert not report["ok"]
     # Sizes that nobody recorded are shown, not checked.
-    report = verify(look(SPORTS, tmp_path, "paper"))
+    report = verify_files(find_local_data(SPORTS, tmp_path, "paper"))
     assert report["splits"]["train"]["ok"] and report["splits"]["train"]["expected_rows"] is None
     assert not report["splits"]["test"]["ok"]
 
@@ -187,9 +194,9 @@ def test_the_pinned_files_are_a_layout(tmp_path: Path) -> None:
 
 def test_fingerprint_follows_what_a_split_reads(tmp_path: Path) -> None:
     root = write(tmp_path)
-    before = look(NEWS, tmp_path).fingerprint, look(XSum(), tmp_path).fingerprint
+    before = find_local_data(NEWS, tmp_path).fingerprint, find_local_data(XSum(), tmp_path).fingerprint
     (root / "test.jsonl").write_text("{}\n")
-    after = look(NEWS, tmp_path).fingerprint, look(XSum(), tmp_path).fingerprint
+    after = find_local_data(NEWS, tmp_path).fingerprint, find_local_data(XSum(), tmp_path).fingerprint
     assert before[0] == after[0] and before[1] != after[1], "the extrapolation tasks do not read test"
 
 
@@ -208,7 +215,7 @@ def test_mini(task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert set(topics["test"]) == {"sport" if task is SPORTS else "news"}
         trained = {row.source for row in load_rows(found, "train")}
         assert not trained & {item.source for item in load_items(found, "test")}
-    table = stats(found)
+    table = compute_statistics(found)
     assert all(one["rows"] == one["expected_rows"] for one in table["splits"].values())
 
 

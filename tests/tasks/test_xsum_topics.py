@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks._xsum_topics import CAP, TRAINED_NEWS, capped, named, news_to_sports, topic_of, within_news
+from tasks._xsum_topics import (
+    CAP,
+    TRAINED_NEWS,
+    draw_capped,
+    format_topic,
+    news_to_sports,
+    topic_of,
+    within_news,
+)
 
 BBC = "http://web.archive.org/web/20150904043131/http://www.bbc.co.uk"
 
@@ -38,7 +46,7 @@ def test_examples(path: str, topic: tuple[str, ...], sports: str | None, news: s
     for url in (BBC + path, f"  {BBC}{path}/\n"):
         assert topic_of(url) == topic
     assert (news_to_sports(topic), within_news(topic)) == (sports, news)
-    assert named(topic) == ("/".join(topic) or None)
+    assert format_topic(topic) == ("/".join(topic) or None)
 
 
 @pytest.mark.parametrize(
@@ -78,20 +86,20 @@ def test_sides_exclude_each_other(topic: tuple[str, ...]) -> None:
 
 @given(st.sets(st.text(max_size=5), max_size=40), st.integers(0, 50), st.integers(0, 3))
 def test_cap(ids: set[str], limit: int, seed: int) -> None:
-    kept = capped(ids, "name", limit, seed)
+    kept = draw_capped(ids, "name", limit, seed)
     assert kept <= ids and len(kept) == min(limit, len(ids))
-    assert kept == capped(sorted(ids, reverse=True), "name", limit, seed)
-    assert kept <= capped(ids, "name", limit + 1, seed)
+    assert kept == draw_capped(sorted(ids, reverse=True), "name", limit, seed)
+    assert kept <= draw_capped(ids, "name", limit + 1, seed)
     without = ids - set(list(kept)[:1])
-    assert kept & without <= capped(without, "name", limit, seed), "an article's fate is its own"
+    assert kept & without <= draw_capped(without, "name", limit, seed), "an article's fate is its own"
 
 
 def test_cap_follows_seed_and_name() -> None:
     ids = [str(number) for number in range(1000)]
-    first = capped(ids, "xsum-within-news", 100)
-    assert first == capped(ids, "xsum-within-news", 100, 101)
-    assert first != capped(ids, "xsum-news-to-sports", 100) and first != capped(
+    first = draw_capped(ids, "xsum-within-news", 100)
+    assert first == draw_capped(ids, "xsum-within-news", 100, 101)
+    assert first != draw_capped(ids, "xsum-news-to-sports", 100) and first != draw_capped(
         ids, "xsum-within-news", 100, 22
     )
-    assert sorted(first)[:4] == sorted(capped(ids, "xsum-within-news", 100))[:4]
-    assert len(capped(ids * 9, "x")) == 1000 <= CAP
+    assert sorted(first)[:4] == sorted(draw_capped(ids, "xsum-within-news", 100))[:4]
+    assert len(draw_capped(ids * 9, "x")) == 1000 <= CAP

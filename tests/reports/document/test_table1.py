@@ -10,7 +10,7 @@ import pytest
 from byte_tokens import byte_tokenizer
 from lines_task import Lines, lay_out
 
-import bench.data.dataset
+import bench.models.tokenizers
 from bench.cli import main
 from bench.errors import UserError
 from reports.document.table1 import METRICS, count_statistics, count_task, make_exact
@@ -73,7 +73,7 @@ def test_files_of_another_size_cannot_stand_beside_the_paper(files: Path) -> Non
 
 
 def test_where_nothing_is_no_tokenizer_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.data.dataset, "find_tokenizer", lambda _: pytest.fail("not needed"))
+    monkeypatch.setattr(bench.models.tokenizers, "find_tokenizer", lambda _: pytest.fail("not needed"))
     counted = count_statistics()
     assert set(counted) == {
         (task, metric) for task in ("e2e", "webnlg", "dart", "xsum") for metric in METRICS
@@ -97,7 +97,9 @@ def test_what_was_counted_is_kept_until_the_files_change(
 ) -> None:
     first = count_task(TASK, files, words)
     with monkeypatch.context() as patched:
-        patched.setattr(bench.data.dataset, "stats", lambda *_, **__: pytest.fail("already counted"))
+        patched.setattr(
+            bench.data.dataset, "compute_statistics", lambda *_, **__: pytest.fail("already counted")
+        )
         assert count_task(TASK, files, words) == first
     (files / "lines" / "v1" / "train.txt").write_text("a=bb\nc=dd\n")
     assert count_task(TASK, files, words)["output_length"].replicates == {(None, 0): 6}
