@@ -31,21 +31,21 @@ MAX_LISTED_RUNS = 8
 """Runs whose commands a cell shows; the rest are in the list of runs."""
 
 
-class DrawingFile(NamedTuple):
+class FileLink(NamedTuple):
     """A file of a figure that the page links to."""
 
     path: str
     form: str
 
 
-class Drawing(NamedTuple):
+class InlineDrawing(NamedTuple):
     """A figure's drawing as it stands in the page."""
 
     title: str
     mini: bool
     svg_tail: Markup
     """The drawing behind ``<svg ``, where the template adds attributes of its own."""
-    files: tuple[DrawingFile, ...]
+    files: tuple[FileLink, ...]
 
 
 class SortKeys(NamedTuple):
@@ -129,7 +129,7 @@ def content_security_policy(script: str) -> str:
 
 def table_drawings(
     table_id: str, drawings: Mapping[str, str], downloads: Mapping[str, Sequence[str]]
-) -> list[Drawing]:
+) -> list[InlineDrawing]:
     """A figure's drawings: at the paper's scale, then at scale mini, as far as there are any.
 
     They come from ``reports.render.plots`` and hold no text that is not escaped.
@@ -141,8 +141,8 @@ def table_drawings(
         mini = name != table_id
         title = f"{heading(table_id)}{', scale mini: not comparable with the paper' if mini else ''}"
         tail = Markup(drawings[name].removeprefix("<svg "))  # noqa: S704 - drawn by us
-        files = tuple(DrawingFile(path, path.rpartition(".")[2].upper()) for path in downloads.get(name, ()))
-        prepared.append(Drawing(title, mini, tail, files))
+        files = tuple(FileLink(path, path.rpartition(".")[2].upper()) for path in downloads.get(name, ()))
+        prepared.append(InlineDrawing(title, mini, tail, files))
     return prepared
 
 

@@ -77,7 +77,7 @@ MAX_COLUMNS = 9
 MAX_LISTED_RUNS = 100
 
 
-class Drawing(NamedTuple):
+class DrawingPath(NamedTuple):
     """A drawing's file, relative to the document."""
 
     path: str
@@ -106,7 +106,9 @@ def render_latex(report: Report, drawings: Mapping[str, str] | None = None) -> s
     paths = drawings or {}
     prepared = {
         table.id: [
-            Drawing(paths[name], name != table.id) for name in (table.id, f"{table.id}-mini") if name in paths
+            DrawingPath(paths[name], name != table.id)
+            for name in (table.id, f"{table.id}-mini")
+            if name in paths
         ]
         for table in report.tables
     }
