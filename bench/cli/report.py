@@ -89,6 +89,7 @@ def read_and_build(
 ) -> Report:
     """The report on the runs in the store, unreadable records named, and on the files of Table 1."""
     from bench.store.store import Store
+    from bench.system.garbage import exempt_existing_objects
     from bench.system.progress import say
     from reports.document.builder import build_report
     from reports.document.table1 import count_statistics
@@ -98,6 +99,7 @@ def read_and_build(
     store = Store(runs)
     # All attempts: a run that is done once stays done, and failures before it are counted.
     records = store.read(latest=False)
+    exempt_existing_objects()
     for damage in store.damaged:
         say(str(damage), important=True)
     return build_report(

@@ -6,6 +6,7 @@ What is written today has both, so nothing else needs to read the words. The sto
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from bench.config.settings import SettingLayer
@@ -89,6 +90,7 @@ def find_incomparable_kind(text: str) -> str:
     return next((kind for words, kind in _INCOMPARABLE if text.startswith(words)), "other")
 
 
+@lru_cache(maxsize=1024)  # a store has few origins and many settings
 def find_experiment_name(origin: str) -> str | None:
     """``figure3`` of the origin ``experiment figure3: paper §6.3``; None for other origins."""
     return origin.split(":")[0].split()[1] if origin.startswith("experiment ") else None
@@ -100,6 +102,7 @@ def _upgrade_setting(entry: Any) -> Any:
     return {**entry, "layer": _find_layer(entry["origin"])}
 
 
+@lru_cache(maxsize=1024)
 def _find_layer(origin: str) -> SettingLayer | None:
     if origin == "command line":
         return SettingLayer.COMMAND_LINE

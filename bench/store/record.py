@@ -28,8 +28,11 @@ from pydantic import (
     Field,
     PlainValidator,
     PrivateAttr,
+    Strict,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -40,6 +43,7 @@ from bench.errors import FailureKind
 from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store import legacy
 
+_NUMBERS = (int, float)
 FORMAT = 1  # of a record; raised when a field changes its meaning
 LARGEST = 1e18
 """No time, size, count or score comes near it, and its square is still a number."""
@@ -76,22 +80,14 @@ def is_whole(value: object) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether it is a number that can be computed with: finite, and its square too."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool) and -LARGEST < value < LARGEST
 
 
 def is_plain(value: object) -> bool:
     """Whether it can be the value of a setting: text, any number that a float can hold, yes or no, or nothing."""
-    if isinstance(value, int | float):
+    if isinstance(value, _NUMBERS):
         return isinstance(value, bool) or -sys.float_info.max <= value <= sys.float_info.max
     return value is None or isinstance(value, str)
-
-
-def is_name(value: object) -> bool:
-    """Whether it is text that can be printed: half a character, which JSON can spell, cannot."""
-    if not isinstance(value, str):
-        return False
-    # Nearly all are plain ASCII, and a store has millions of them.
-    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _require(expected: str, fits: Callable[[Any], bool], json_type: Any) -> PlainValidator:
@@ -109,14 +105,11 @@ def _optional(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or fits(value)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 _NUMBER = f"a number below {LARGEST:g}"
-Name = Annotated[str, _require("text", is_name, str)]
-Text = Annotated[str, _require("text", _is_text, str)]
-MaybeText = Annotated[str | None, _require("text", _optional(_is_text), str | None)]
+Name = Annotated[str, StringConstraints(strict=True, pattern=""), WithJsonSchema({"type": "string"})]
+"""Text that can be printed. A pattern is matched in UTF-8, which half a character, that JSON can spell, is not."""
+Text = Annotated[str, Strict()]
+MaybeText = Text | None
 Number = Annotated[float, _require(_NUMBER, is_number, float)]
 MaybeNumber = Annotated[float | None, _require(_NUMBER, _optional(is_number), float | None)]
 Whole = Annotated[int, _require("a whole number", is_whole, int)]
@@ -127,12 +120,17 @@ PlainValue = Annotated[
     Any, _require("text, a number, true, false or null", is_plain, str | float | bool | None)
 ]
 Names: TypeAlias = dict[Name, Any]
+_SPECIAL_SETTINGS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "batch_size": ("a whole number from 1", lambda value: is_whole(value) and value > 0),
+    "data_seed": ("a whole number", lambda value: value is None or is_whole(value)),
+}
+"""Settings that readers compute with: what they must be, in words and as a test."""
 
 
 class _Document(BaseModel):
     """A part of a record: immutable, and what it does not declare is kept beside."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
 
 # --- parts of a record
@@ -235,14 +233,6 @@ Scores: TypeAlias = dict[Name, dict[Name, ScoreEntry]]
 """Group of items (``all``, ``seen``, …) -> metric -> score."""
 
 
-class _CountEntry(SettingEntry):
-    value: Count
-
-
-class _MaybeWholeEntry(SettingEntry):
-    value: Annotated[int | None, _require("a whole number", _optional(is_whole), int | None)]
-
-
 # --- the record
 
 
@@ -262,9 +252,11 @@ class Specification(_Document, Mapping[str, Any]):
 
     @model_validator(mode="after")
     def _check_special_settings(self) -> Self:
-        for name, entry_type in (("batch_size", _CountEntry), ("data_seed", _MaybeWholeEntry)):
-            if name in self.settings:
-                _validate_at(entry_type, self.settings[name], ("settings", name))
+        for name, (expected, fits) in _SPECIAL_SETTINGS.items():
+            entry = self.settings.get(name)
+            if entry is not None and not fits(entry.value):
+                context = {"expected": expected, "loc": ("settings", name, "value"), "input": entry.value}
+                raise PydanticCustomError("expected", "{expected}", context)
         return self
 
     @property
@@ -427,18 +419,6 @@ def build_schema() -> dict[str, Any]:
 # --- what is wrong, in words
 
 
-def _validate_at(entry_type: type[_Document], entry: _Document, place: tuple[str, ...]) -> None:
-    try:
-        entry_type.model_validate(entry.model_dump())
-    except ValidationError as error:
-        detail = error.errors()[0]
-        raise PydanticCustomError(
-            "expected",
-            "{expected}",
-            {"expected": detail["ctx"]["expected"], "loc": (*place, "value"), "input": detail["input"]},
-        ) from None
-
-
 @cache
 def _expectations() -> dict[str, str]:
     """pydantic's kinds of errors -> what was expected, in our words."""
@@ -447,6 +427,8 @@ def _expectations() -> dict[str, str]:
         "model_type": "fields with values",
         "model_attributes_type": "fields with values",
         "list_type": "a list",
+        "string_type": "text",
+        "string_unicode": "text",
     }
 
 

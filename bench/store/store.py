@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import DataError, UnknownNameError, UserError
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RUN_ID, DamagedRecord, Document, RunDir
+from bench.system.garbage import pause_garbage_collection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,8 @@ class Store:
 
     def _gather(self, read: Callable[[RunDir, list[DamagedRecord]], list[Record]]) -> list[Record]:
         damaged: list[DamagedRecord] = []
-        records = [record for run in self.runs() for record in read(run, damaged)]
+        with pause_garbage_collection():
+            records = [record for run in self.runs() for record in read(run, damaged)]
         self.damaged = damaged
         return records
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import UnknownNameError
+from bench.system.garbage import pause_garbage_collection
 from reports.document import examples, overview, paper_figures, paper_tables, run_list
 from reports.document.examples import Generations
 from reports.document.schema import Report, ReportTable
@@ -18,6 +19,7 @@ from reports.paper import deviations, published
 from reports.records.index import CountedStatistics, RunIndex
 
 
+@pause_garbage_collection()
 def build_report(
     records: Iterable[Mapping[str, Any]],
     names: Sequence[str],

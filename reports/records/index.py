@@ -52,6 +52,7 @@ class RunIndex:
             self._add_profile([self.runs[row] for row in rows])
         self._matches: dict[tuple[RunQuery, str], list[Profile]] = {}
         self._selections: dict[tuple[RunQuery, str], RunSelection] = {}
+        self._evidence: dict[tuple[RunQuery, str, str, str], CellEvidence] = {}
 
     def _add_profile(self, runs: list[Run]) -> None:
         record = runs[0].record
@@ -104,6 +105,13 @@ class RunIndex:
         if key not in self._selections:
             self._selections[key] = self._select(query, scale)
         return self._selections[key]
+
+    def collect(self, query: RunQuery, scale: str, group: str, metric: str) -> CellEvidence:
+        """What the selected runs say of a metric of the items in ``group``; cells and claims ask for the same."""
+        key = (query, scale, group, metric)
+        if key not in self._evidence:
+            self._evidence[key] = read_evidence(self.select(query, scale), scale, group, metric)
+        return self._evidence[key]
 
     def _select(self, query: RunQuery, scale: str) -> RunSelection:
         matching = self.list_matching(query, scale)
@@ -240,8 +248,7 @@ def collect_evidence(
     query = make_query(selector) if scale == "paper" else translate_to_mini(make_query(selector))
     if query is None or query.method is None:
         return CellEvidence(scale)
-    selection = index.select(query, scale)
-    return read_evidence(selection, scale, str(fields.get("group", "all")), str(fields["metric"]))
+    return index.collect(query, scale, str(fields.get("group", "all")), str(fields["metric"]))
 
 
 def collect_curve(
