@@ -106,7 +106,7 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "training: 100%" in text
     assert "3/3" in text
     assert "validation loss 2.1\n" in text
-    assert progress._Bar.shown == 0
+    assert progress._Bar.count == 0
 
 
 def test_a_bar_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
