@@ -55,6 +55,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 benchmarks: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/decoding.py
 	$(BIN)/python benchmarks/e2e_scores.py
