@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bench.errors import UnknownNameError, UserError
@@ -32,7 +33,16 @@ Variants: TypeAlias = tuple[Mapping[str, object], ...]
 Tokenizer: TypeAlias = "PreTrainedTokenizerBase | None"
 
 TABLE6 = "paper Table 6"
-DECODER_ONLY, ENCODER_DECODER = "decoder-only", "encoder-decoder"
+
+
+class ModelKind(StrEnum):
+    """How a backbone reads: source and target as one sequence (GPT-2), or each on its own side (BART)."""
+
+    DECODER_ONLY = "decoder-only"
+    ENCODER_DECODER = "encoder-decoder"
+
+
+DECODER_ONLY, ENCODER_DECODER = ModelKind.DECODER_ONLY, ModelKind.ENCODER_DECODER
 BOTH_KINDS = (DECODER_ONLY, ENCODER_DECODER)
 MINI_LR = {
     DECODER_ONLY: "lowest dev loss on mini-webnlg of a coarse search, seed 1 (results/mini/README.md)",
@@ -92,7 +102,8 @@ class Method(ABC):
     """One line: what is trained and where it sits."""
     source: ClassVar[str]
     """Paper section and authors' code fact."""
-    kinds: ClassVar[tuple[str, ...]] = (DECODER_ONLY,)
+    kinds: ClassVar[tuple[ModelKind, ...]] = (DECODER_ONLY,)
+    """The kinds of model that it is made for."""
     options: ClassVar[tuple[Option, ...]] = ()
     variants: ClassVar[Variants] = ({},)
     """Option settings that the paper reports, for listings and for the mini table."""
@@ -120,17 +131,18 @@ class Method(ABC):
         ``BartForConditionalGeneration`` (``bench.models.architecture`` tells them apart).
         """
 
-    def tables(self, kind: str) -> Tables:
+    def tables(self, kind: ModelKind) -> Tables:
         """The settings for a kind of model, by scale and task."""
         return self.seq2seq_settings if kind == ENCODER_DECODER else self.settings
 
-    def variants_for(self, kind: str) -> Variants:
+    def variants_for(self, kind: ModelKind) -> Variants:
         """The option settings that the paper reports for a kind of model."""
-        own = self.seq2seq_variants if kind == ENCODER_DECODER else None
-        return self.variants if own is None else own
+        if kind == ENCODER_DECODER and self.seq2seq_variants is not None:
+            return self.seq2seq_variants
+        return self.variants
 
     def settings_for(
-        self, scale: str, task: str, options: Options, model: str = "", kind: str = DECODER_ONLY
+        self, scale: str, task: str, options: Options, model: str = "", kind: ModelKind = DECODER_ONLY
     ) -> Settings:
         """This method's settings for a task.
 

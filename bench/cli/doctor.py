@@ -116,8 +116,8 @@ def check_models() -> list[Check]:
     for name in MODELS:
         mini = MODELS[name].hub is None
         try:
-            origin = locate_model(name, allow_download=False).origin
-            checks.append(Check(f"model {name}", True, str(origin), needed=mini))
+            origin = locate_model(name, allow_download=False).origin.text
+            checks.append(Check(f"model {name}", True, origin, needed=mini))
         except UserError:
             advice = f"set BENCH_MODELS=DIR with DIR/{name}, or let the first run download it"
             checks.append(Check(f"model {name}", False, "not on this machine", advice, needed=mini))

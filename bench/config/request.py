@@ -175,8 +175,8 @@ class SpecifiedRun:
         if not self.strict:
             text = "the splits' sizes were not required to be the published ones"
             reasons.append(Incomparable(IncomparableKind.ROW_COUNTS, text))
-        if not (self.model.origin == "BENCH_MODELS" or self.model.origin.startswith("hub ")):
-            reasons.append(Incomparable(IncomparableKind.BACKBONE, f"backbone: {self.model.origin}"))
+        if not self.model.origin.is_published_model:
+            reasons.append(Incomparable(IncomparableKind.BACKBONE, f"backbone: {self.model.origin.text}"))
         typed = [
             name
             for name, setting in spec.settings.items()

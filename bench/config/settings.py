@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from bench.errors import UnknownNameError, UserError
-from bench.method import DECODER_ONLY, ENCODER_DECODER
+from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
 
 
 class SettingLayer(StrEnum):
@@ -67,7 +67,7 @@ class SettingDefinition:
     minimum: float | None = None
     optional: bool = False
     identity: bool = True
-    kinds: tuple[str, ...] = (DECODER_ONLY, ENCODER_DECODER)
+    kinds: tuple[ModelKind, ...] = (DECODER_ONLY, ENCODER_DECODER)
 
     def parse(self, given: object) -> Any:
         """``given`` converted and checked; ``UserError`` names the flag and what it expects."""
@@ -241,7 +241,7 @@ def resolve_settings(
     layers: Iterable[tuple[SettingLayer, Mapping[str, tuple[object, str]]]],
     protocol: str,
     typed: Mapping[str, object],
-    kind: str = DECODER_ONLY,
+    kind: ModelKind = DECODER_ONLY,
 ) -> dict[str, Setting]:
     """Every setting that a ``kind`` of model has, with its origin and the layer that decided it.
 

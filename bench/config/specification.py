@@ -15,7 +15,7 @@ from typing import Any
 from bench.config import settings as known
 from bench.config.settings import Setting, SettingLayer, resolve_settings
 from bench.errors import UserError
-from bench.method import DECODER_ONLY, Method, Settings
+from bench.method import DECODER_ONLY, Method, ModelKind, Settings
 from bench.system.files import sha256_text
 from bench.system.json_files import canonical_json
 from bench.task import PROTOCOLS as PROTOCOLS
@@ -177,7 +177,7 @@ def resolve_run_settings(
     model: str,
     scale: str,
     protocol: ProtocolName,
-    kind: str = DECODER_ONLY,
+    kind: ModelKind = DECODER_ONLY,
     preset: Settings = MappingProxyType({}),
 ) -> ResolvedSettings:
     """Weakest to strongest: defaults, kind of model, scale, method, task, ``preset``, ``plain``, command line.

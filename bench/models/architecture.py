@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.method import DECODER_ONLY, ENCODER_DECODER
+from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
 from bench.models.adapted import AdaptedModel
 
 
-def get_model_kind(config: Any) -> str:
-    """``decoder-only`` or ``encoder-decoder``, by a model's configuration."""
+def get_model_kind(config: Any) -> ModelKind:
+    """The kind of model that a configuration describes."""
     return ENCODER_DECODER if config.is_encoder_decoder else DECODER_ONLY
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from bench.errors import DataError, UnavailableError, UnknownNameError, first_line
-from bench.method import DECODER_ONLY, ENCODER_DECODER
+from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
 from bench.system.hub import TOKENIZER_FILES, PinnedRepository, fetch_snapshot, find_local_folder
 
 
@@ -24,7 +25,7 @@ class ModelEntry:
     """One backbone. ``hub`` and ``revision`` pin its weights; None: shipped with the package."""
 
     name: str
-    kind: str
+    kind: ModelKind
     summary: str
     hub: str | None = None
     revision: str | None = None
@@ -33,10 +34,12 @@ class ModelEntry:
 
 
 def make_gpt2_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+    """The sizes in a GPT-2's configuration; the rest are its usual ones."""
     return {"n_layer": layers, "n_embd": width, "n_head": heads, "n_positions": 1024, "vocab_size": 50257}
 
 
 def make_bart_shape(layers: int, width: int, heads: int) -> dict[str, int]:
+    """The sizes in a BART's configuration, with ``layers`` on each side; the rest are its usual ones."""
     both = {"layers": layers, "attention_heads": heads, "ffn_dim": 4 * width}
     sides = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in both.items()}
     return {**sides, "d_model": width, "max_position_embeddings": 1024, "vocab_size": 50265}
@@ -81,15 +84,48 @@ MODEL_KIND_BY_TASK_KIND = {"table-to-text": DECODER_ONLY, "summarization": ENCOD
 CHECKPOINT_FILES = ("config.json", "model.safetensors", "tokenizer files")
 
 
+class ModelOriginKind(StrEnum):
+    """What sort of place a backbone's weights come from."""
+
+    SHIPPED = "shipped"
+    """With the package: the project's own mini models."""
+    DIRECTORY = "directory"
+    """Given as ``--model PATH``."""
+    BENCH_MODELS = "bench-models"
+    """The folder of a name in ``BENCH_MODELS``."""
+    HUB = "hub"
+    """The hub, at the pinned revision."""
+
+
+@dataclass(frozen=True)
+class ModelOrigin:
+    """Where weights come from: ``kind`` to decide by, ``text`` to show and to record."""
+
+    kind: ModelOriginKind
+    text: str
+
+    @property
+    def is_published_model(self) -> bool:
+        """Whether the weights are held to be those that the paper's name for them stands for."""
+        return self.kind in (ModelOriginKind.BENCH_MODELS, ModelOriginKind.HUB)
+
+
+SHIPPED = ModelOrigin(ModelOriginKind.SHIPPED, "shipped with the package")
+FROM_BENCH_MODELS = ModelOrigin(ModelOriginKind.BENCH_MODELS, "BENCH_MODELS")
+
+
 @dataclass(frozen=True)
 class LocatedModel:
-    """A backbone that was found: ``name`` for records, ``path`` to load from, ``origin`` in words."""
+    """A backbone whose files are on this machine."""
 
     name: str
+    """For records."""
     path: Path
-    origin: str
+    """The directory to load from."""
+    origin: ModelOrigin
     fingerprint: str
-    kind: str = DECODER_ONLY
+    """SHA-256 over its files."""
+    kind: ModelKind = DECODER_ONLY
 
 
 def is_model_path(model: str) -> bool:
@@ -97,7 +133,7 @@ def is_model_path(model: str) -> bool:
     return os.sep in model or model in (".", "..") or (model not in MODELS and Path(model).is_dir())
 
 
-def find_model_kind(model: str) -> str:
+def find_model_kind(model: str) -> ModelKind:
     """The kind of model that a name or a directory is; the errors are those of ``locate_model``."""
     if is_model_path(model):
         path = Path(model).expanduser().resolve()
@@ -109,10 +145,11 @@ def find_model_kind(model: str) -> str:
     return MODELS[model].kind
 
 
-def check_path_exists(given: str, path: Path) -> None:
+def check_path_exists(model: str, path: Path) -> None:
+    """Refuse a ``--model`` that names no directory."""
     if not path.exists():
         raise DataError(
-            f"--model {given}: does not exist; expected a directory with {', '.join(CHECKPOINT_FILES)}"
+            f"--model {model}: does not exist; expected a directory with {', '.join(CHECKPOINT_FILES)}"
         )
 
 
@@ -125,30 +162,38 @@ def locate_model(model: str, allow_download: bool = True) -> LocatedModel:
     kind = find_model_kind(model)
     if is_model_path(model):
         path = Path(model).expanduser().resolve()
-        return LocatedModel(path.name, path, f"directory {path.name}", fingerprint_checkpoint(path), kind)
+        origin = ModelOrigin(ModelOriginKind.DIRECTORY, f"directory {path.name}")
+        return LocatedModel(path.name, path, origin, fingerprint_checkpoint(path), kind)
     entry = MODELS[model]
     if entry.hub is None:
         from bench.mini import mini_model_dir
 
         path = mini_model_dir(model)
-        return LocatedModel(model, path, "shipped with the package", fingerprint_checkpoint(path), kind)
+        return LocatedModel(model, path, SHIPPED, fingerprint_checkpoint(path), kind)
     local, why_not = find_local_folder(model)
     if local is not None:
-        found = fingerprint_checkpoint(local)
-        if (other := read_model_kind(local)) != kind:
-            raise DataError(f"{local}: a {other} checkpoint; {model} is {kind}")
-        return LocatedModel(model, local, "BENCH_MODELS", found, kind)
+        fingerprint = fingerprint_checkpoint(local)
+        if (local_kind := read_model_kind(local)) != kind:
+            raise DataError(f"{local}: a {local_kind} checkpoint; {model} is {kind}")
+        return LocatedModel(model, local, FROM_BENCH_MODELS, fingerprint, kind)
+    pinned = PinnedRepository(entry.hub, str(entry.revision))
     try:
-        path = fetch_snapshot(PinnedRepository(entry.hub, str(entry.revision)), allow_download)
+        path = fetch_snapshot(pinned, allow_download)
     except Exception as error:
         tried = [why_not, f"hub {entry.hub}@{entry.revision}: {first_line(error)}"]
-        raise UnavailableError(
-            f"the weights of {model} could not be had. Tried: {'; '.join(tried)}. Put {', '.join(CHECKPOINT_FILES)} "
-            f"into a folder DIR/{model} and set BENCH_MODELS=DIR, or give the folder as --model PATH; on a "
-            f"machine with a network: hf download {entry.hub} --revision {entry.revision} "
-            f"--local-dir DIR/{model}"
-        ) from error
-    return LocatedModel(model, path, f"hub {entry.hub}@{entry.revision}", fingerprint_checkpoint(path), kind)
+        raise UnavailableError(describe_missing_weights(model, entry, tried)) from error
+    origin = ModelOrigin(ModelOriginKind.HUB, f"hub {entry.hub}@{entry.revision}")
+    return LocatedModel(model, path, origin, fingerprint_checkpoint(path), kind)
+
+
+def describe_missing_weights(model: str, entry: ModelEntry, tried: Sequence[str]) -> str:
+    """What was ``tried`` for the weights of a named model, and what to do."""
+    return (
+        f"the weights of {model} could not be had. Tried: {'; '.join(tried)}. Put {', '.join(CHECKPOINT_FILES)} "
+        f"into a folder DIR/{model} and set BENCH_MODELS=DIR, or give the folder as --model PATH; on a "
+        f"machine with a network: hf download {entry.hub} --revision {entry.revision} "
+        f"--local-dir DIR/{model}"
+    )
 
 
 def list_weight_files(path: Path) -> list[Path]:
@@ -157,9 +202,9 @@ def list_weight_files(path: Path) -> list[Path]:
         raise DataError(f"{path}: expected a directory with {', '.join(CHECKPOINT_FILES)}")
     weights = sorted(path.glob("*.safetensors"))
     if not (path / "config.json").is_file() or not weights:
-        found = "pytorch_model.bin (pickled weights are not read)" if list(path.glob("*.bin")) else "none"
+        others = "pytorch_model.bin (pickled weights are not read)" if list(path.glob("*.bin")) else "none"
         raise DataError(
-            f"{path}: expected config.json and model.safetensors; weights found: {found}. "
+            f"{path}: expected config.json and model.safetensors; weights found: {others}. "
             "Save with save_pretrained(..., safe_serialization=True)"
         )
     return weights
@@ -179,7 +224,7 @@ def fingerprint_checkpoint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_model_kind(path: Path) -> str:
+def read_model_kind(path: Path) -> ModelKind:
     """The kind of a checkpoint; another architecture is refused, before anything heavy is imported."""
     try:
         model_type = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError
-from bench.method import ENCODER_DECODER
+from bench.method import ENCODER_DECODER, ModelKind
 from bench.models.catalogue import MODELS, LocatedModel, locate_model, read_model_kind
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def load_model_config(model: str) -> Any:
     return read_model_config(locate_model(model, allow_download=False).path)
 
 
-def get_model_class(kind: str) -> Any:
+def get_model_class(kind: ModelKind) -> Any:
     """The library's class for a kind of model, with its LM head."""
     from transformers import BartForConditionalGeneration, GPT2LMHeadModel
 

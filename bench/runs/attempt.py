@@ -73,7 +73,7 @@ class Attempt:
             "status": status.value,
             "command": specified.command,
             "experiment": specified.experiment,
-            "model_origin": specified.model.origin,
+            "model_origin": specified.model.origin.text,
             "not_comparable": specified.not_comparable,
             "incomparable": [reason.to_json() for reason in specified.incomparable],
             "started": self.started,

@@ -19,7 +19,7 @@ from bench.config.request import CommonOptions, RunRequest, SpecifiedRun, build_
 from bench.errors import DataError, UserError
 from bench.experiments import files
 from bench.experiments.expansion import Expansion, RunSelection, expand_experiments
-from bench.models.catalogue import LocatedModel, find_model_kind
+from bench.models.catalogue import FROM_BENCH_MODELS, LocatedModel, find_model_kind
 from bench.task import Prepared
 
 NAMES = [f"table{n}" for n in range(1, 11)] + [f"figure{n}" for n in range(3, 9)] + ["claims", "efficiency"]
@@ -278,7 +278,7 @@ def test_settings_that_vary_narrow_and_others_override() -> None:
 def pretend(request: RunRequest) -> SpecifiedRun:
     """The request with data and weights that need not be here."""
     model = LocatedModel(
-        request.model, Path("nowhere"), "BENCH_MODELS", "f" * 64, find_model_kind(request.model)
+        request.model, Path("nowhere"), FROM_BENCH_MODELS, "f" * 64, find_model_kind(request.model)
     )
     return build_specified_run(request, model, Prepared(request.task, Path("nowhere"), "directory", "d" * 64))
 

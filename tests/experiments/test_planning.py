@@ -14,7 +14,7 @@ from bench.config.request import CommonOptions, build_specified_run
 from bench.experiments.cost_model import STARTING, History, Size, in_words, size_of
 from bench.experiments.expansion import ExperimentRun, RunSelection, expand_experiments
 from bench.experiments.planning import plan_runs
-from bench.models.catalogue import LocatedModel, find_model_kind
+from bench.models.catalogue import FROM_BENCH_MODELS, LocatedModel, find_model_kind
 from bench.store.store import Store
 from bench.system.json_files import write_json_atomic
 from bench.task import Prepared
@@ -29,7 +29,7 @@ def spec_of(one: ExperimentRun, fingerprint: str = "f") -> dict[str, Any]:
     """What a run of it writes down, with data and weights of some other machine."""
     assert one.request is not None
     kind = find_model_kind(one.request.model)
-    model = LocatedModel(one.request.model, Path("there"), "BENCH_MODELS", fingerprint * 64, kind)
+    model = LocatedModel(one.request.model, Path("there"), FROM_BENCH_MODELS, fingerprint * 64, kind)
     data = Prepared(one.request.task, Path("there"), "directory", "d" * 64)
     return build_specified_run(one.request, model, data).spec.to_json()
 
