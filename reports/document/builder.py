@@ -1,7 +1,7 @@
 """The report as a plain document: all that a page, a table or a file of numbers is made from.
 
 ``build_report`` asks the records once and puts what it finds into dataclasses (``reports.document.schema``) that
-serialise to JSON (``Report.as_json``). The renderers (``reports.render``) are pure functions of it. It has no
+serialise to JSON (``Report.to_json``). The renderers (``reports.render``) are pure functions of it. It has no
 time of its making, no host and no path in it: the same records give the same document.
 """
 

@@ -326,10 +326,10 @@ class Report:
     deviations: tuple[Deviation, ...]
     runs: tuple[RunView, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """All of it as plain lists and dictionaries."""
         return asdict(self)
 
-    def table(self, name: str) -> ReportTable:
+    def find_table(self, name: str) -> ReportTable:
         """The table (also a figure's or the efficiency figures' numbers) by its name."""
         return next(table for table in self.tables if table.id == name)

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from reports.document.paper_tables import shorten_columns
 from reports.document.schema import CellView, ExampleOutput, MiniView, Report
-from reports.render.symbols import MEANINGS, heading, symbol
+from reports.render.symbols import MEANINGS, find_symbol, format_heading
 from reports.render.templates import make_html_environment
 
 ASSETS = Path(__file__).parent / "assets"
@@ -101,12 +101,12 @@ def html_environment() -> Environment:
     environment.filters |= {
         "anchor": anchor_id,
         "css_class": css_class,
-        "heading": heading,
+        "heading": format_heading,
         "marked_pieces": marked_pieces,
         "row_heading": lambda table_id: ROW_HEADINGS.get(table_id, "System"),
         "short_columns": shorten_columns,
         "sort_keys": sort_keys,
-        "symbol": symbol,
+        "symbol": find_symbol,
     }
     environment.tests["at_mini"] = lambda cell: isinstance(cell, MiniView)
     return environment
@@ -139,7 +139,7 @@ def table_drawings(
         if name not in drawings:
             continue
         mini = name != table_id
-        title = f"{heading(table_id)}{', scale mini: not comparable with the paper' if mini else ''}"
+        title = f"{format_heading(table_id)}{', scale mini: not comparable with the paper' if mini else ''}"
         tail = Markup(drawings[name].removeprefix("<svg "))  # noqa: S704 - drawn by us
         files = tuple(FileLink(path, path.rpartition(".")[2].upper()) for path in downloads.get(name, ()))
         prepared.append(InlineDrawing(title, mini, tail, files))

@@ -19,7 +19,7 @@ from jinja2 import Environment
 from reports.document import gaps
 from reports.document.paper_tables import shorten_columns
 from reports.document.schema import ExampleOutput, MiniView, Report, TableBlock, TableRow, TableSection
-from reports.render.symbols import heading
+from reports.render.symbols import format_heading
 from reports.render.templates import make_latex_environment
 
 SPECIAL: Mapping[str, str] = {
@@ -130,7 +130,7 @@ def latex_environment() -> Environment:
         "fact_marks": fact_marks,
         "gaps": gaps.collect_gaps,
         "has_ours": has_ours,
-        "heading": heading,
+        "heading": format_heading,
         "table_parts": table_parts,
     }
     environment.tests["at_mini"] = lambda cell: isinstance(cell, MiniView)

@@ -24,8 +24,9 @@ from reports.document.schema import (
     RunView,
     TableBlock,
 )
+from reports.judgement.verdicts import Verdict
 from reports.paper.deviations import Deviation
-from reports.render.symbols import MEANINGS, heading, symbol
+from reports.render.symbols import MEANINGS, find_symbol, format_heading
 
 _BACKSLASHED = re.compile(r"[\\`*_\[\]{>|~]|^#|#(?=#*$)|^[-+](?=[-+\s]|$)")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
@@ -82,7 +83,7 @@ def format_overview(report: Report) -> str:
     if overview.damaged:
         parts.append(f"{len(overview.damaged)} records cannot be read.")
     verdicts = [
-        (symbol(verdict), verdict, str(number), MEANINGS[verdict])
+        (find_symbol(verdict), verdict, str(number), MEANINGS[verdict])
         for verdict, number in overview.verdicts.items()
     ]
     parts.append(format_grid(("", "verdict", "results", "meaning"), verdicts))
@@ -101,7 +102,7 @@ def format_progress(progress: Iterable[ExperimentProgress]) -> str:
     """A line for each experiment and scale."""
     rows = [
         (
-            heading(entry.experiment),
+            format_heading(entry.experiment),
             entry.scale,
             f"{entry.done} of {entry.planned}",
             str(entry.failed) if entry.failed else "",
@@ -115,20 +116,21 @@ def format_progress(progress: Iterable[ExperimentProgress]) -> str:
 def format_table(table: ReportTable, report: Report, drawings: Mapping[str, str]) -> str:
     """A table, or a figure with its drawings and its numbers."""
     parts = [
-        f"## {heading(table.id)}: {escape_text(table.title)}",
+        f"## {format_heading(table.id)}: {escape_text(table.title)}",
         f"{escape_text(table.caption)} ({escape_text(table.source)})",
     ]
     for name, scale in ((table.id, ""), (f"{table.id}-mini", " at scale mini")):
         if name in drawings:
-            parts.append(f"![{heading(table.id)}{scale}]({drawings[name]})")
+            parts.append(f"![{format_heading(table.id)}{scale}]({drawings[name]})")
     if not report.paper_only and any(table.verdicts.values()):
-        counts = [f"{symbol(verdict)} {n} {verdict}" for verdict, n in table.verdicts.items() if n]
+        counts = [f"{find_symbol(verdict)} {n} {verdict}" for verdict, n in table.verdicts.items() if n]
         parts.append(", ".join(counts) + ".")
     parts += [format_block(block, report.paper_only) for block in table.blocks]
     if reasons := gaps.collect_gaps(table):
         # Asterisks, because the notes that may follow are another list.
         lines = [
-            f"* {escape_text(gap.cells)}: {symbol(gap.verdict)} {escape_text(gap.why)}" for gap in reasons
+            f"* {escape_text(gap.cells)}: {find_symbol(gap.verdict)} {escape_text(gap.why)}"
+            for gap in reasons
         ]
         parts.append("Why there is no number of ours to compare:\n\n" + "\n".join(lines))
     if table.mini:
@@ -162,7 +164,7 @@ def format_cell(cell: CellView | MiniView | None, only_paper: bool) -> str:
     if only_paper or cell.verdict is None:
         return escape_text(cell.paper_text)
     ours = escape_text(cell.ours.text) + " " if cell.ours else ""
-    return f"{escape_text(cell.paper_text)} / {ours}{symbol(cell.verdict)}"
+    return f"{escape_text(cell.paper_text)} / {ours}{find_symbol(cell.verdict)}"
 
 
 def format_claims(claims: Sequence[ClaimView], paper_only: bool) -> str:
@@ -178,7 +180,7 @@ def format_claims(claims: Sequence[ClaimView], paper_only: bool) -> str:
 
 def format_finding(finding: Finding) -> str:
     """The outcome's sign and why."""
-    return f"{symbol(finding.outcome)} {escape_text(finding.explanation)}"
+    return f"{find_symbol(finding.outcome)} {escape_text(finding.explanation)}"
 
 
 def format_examples(group: ExampleGroup) -> str:
@@ -198,7 +200,9 @@ def format_examples(group: ExampleGroup) -> str:
 def format_output(output: ExampleOutput) -> Sequence[str]:
     """The cells of an output's line."""
     text = (
-        f"{symbol('not run')} {escape_text(output.gap)}" if output.text is None else escape_text(output.text)
+        f"{find_symbol(Verdict.NOT_RUN)} {escape_text(output.gap)}"
+        if output.text is None
+        else escape_text(output.text)
     )
     missing, false = "; ".join(output.missing), "; ".join(output.false)
     return (

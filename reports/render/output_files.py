@@ -29,7 +29,7 @@ class FigureFiles(NamedTuple):
 def render_text(report: Report, form: str) -> str:
     """The report as one text, without drawings."""
     if form == "json":
-        return json_files.to_json(report.as_json(), indent=2) + "\n"
+        return json_files.to_json(report.to_json(), indent=2) + "\n"
     if form == "csv":
         parts = [csv_table.render_csv(report)] if report.tables else []
         return "\r\n".join([*parts, *([csv_table.render_claims(report)] if report.claims else [])])

@@ -29,11 +29,12 @@ MEANINGS: Mapping[str, str] = {
 }
 
 
-def symbol(verdict: str | None) -> str:
+def find_symbol(verdict: str | None) -> str:
+    """The sign of a verdict or outcome; empty without one."""
     return SYMBOLS.get(verdict or "", "")
 
 
-def heading(name: str) -> str:
+def format_heading(name: str) -> str:
     """``table2`` -> ``Table 2``."""
     for word in ("table", "figure"):
         if name.startswith(word):

@@ -33,7 +33,7 @@ def the(table: ReportTable, **fields: object) -> CellView:
 
 @pytest.mark.parametrize("name", published.WITH_CELLS)
 def test_every_cell_of_the_paper_stands_in_its_table_once(name: str) -> None:
-    in_table = cells(report().table(name))
+    in_table = cells(report().find_table(name))
     assert sorted((c.section or "", c.row, c.column) for c in in_table) == sorted(
         (c.section or "", c.row, c.column) for c in published.read_cells(name)
     )
@@ -41,7 +41,9 @@ def test_every_cell_of_the_paper_stands_in_its_table_once(name: str) -> None:
 
 
 def test_a_cell_has_both_numbers_its_interval_and_what_stands_behind() -> None:
-    cell = the(report().table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium")
+    cell = the(
+        report().find_table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium"
+    )
     assert cell.printed == "55.0" and cell.verdict == "reproduced"
     assert cell.ours is not None and cell.ours.n == 3
     assert cell.ours.text == "55.2 ± 0.5" and "between seeds" in cell.ours.note
@@ -53,13 +55,13 @@ def test_a_cell_has_both_numbers_its_interval_and_what_stands_behind() -> None:
 
 
 def test_one_seed_has_no_interval_and_says_so() -> None:
-    cell = the(report().table("table2"), column="WebNLG BLEU A", row="FT-TOP2")
+    cell = the(report().find_table("table2"), column="WebNLG BLEU A", row="FT-TOP2")
     assert cell.ours is not None and cell.ours.low is None and "±" not in cell.ours.text
     assert "one seed" in cell.ours.note
 
 
 def test_failures_are_gaps() -> None:
-    cell = the(report().table("table2"), column="DART BLEU", row="FT-FULL", section="GPT-2 Medium")
+    cell = the(report().find_table("table2"), column="DART BLEU", row="FT-FULL", section="GPT-2 Medium")
     assert cell.label == "not run (1 failed: out-of-memory)" and cell.ours is None
 
 
@@ -67,7 +69,7 @@ def test_mini_never_stands_in_a_cell_of_the_paper() -> None:
     only_mini = builder.build_report(
         [webnlg(1, "prefix", 66.0, model="mini-gpt2", scale="mini")], ["table2"], plan=False
     )
-    table = only_mini.table("table2")
+    table = only_mini.find_table("table2")
     assert all(cell.ours is None for cell in cells(table))
     beside = [c for b in table.mini for s in b.sections for r in s.rows for c in r.cells if c]
     assert beside and all(isinstance(cell, MiniView) for cell in beside)
@@ -100,7 +102,7 @@ def test_progress_counts_an_experiments_own_runs() -> None:
 def test_paper_only_has_nothing_of_ours() -> None:
     paper = builder.build_report(records(), ["table2", "figure3", "claims"], paper_only=True)
     assert paper.runs == () and paper.examples == ()
-    assert all(cell.verdict is None and cell.ours is None for cell in cells(paper.table("table2")))
+    assert all(cell.verdict is None and cell.ours is None for cell in cells(paper.find_table("table2")))
     assert all(claim.on_paper.outcome and not claim.records.outcome for claim in paper.claims)
 
 
@@ -112,13 +114,15 @@ def test_names_are_checked_and_put_in_order() -> None:
 
 
 def test_it_is_plain_data_and_the_same_for_the_same_records() -> None:
-    first = json.dumps(report().as_json(), allow_nan=False)
+    first = json.dumps(report().to_json(), allow_nan=False)
     again = builder.build_report(records_of_report(), ["all"], generations=generations, damaged=[NASTY[0]])
-    assert len(json.dumps(again.as_json(), allow_nan=False)) == len(first)
+    assert len(json.dumps(again.to_json(), allow_nan=False)) == len(first)
 
 
 def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
-    cell = the(report().table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium")
+    cell = the(
+        report().find_table("table2"), column="WebNLG BLEU A", row="PREFIX(0.1%)", section="GPT-2 Medium"
+    )
     place = ["id", "table", "section", "row", "column", "task", "group", "metric", "model", "method"]
     printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
     ours = ["ours", "verdict", "label", "reason", "gap", "difference", "lineage"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import csv
 import hashlib
@@ -9,6 +10,7 @@ import html.parser
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from jinja2 import UndefinedError
 from made_site import NASTY, report
 from markdown_it import MarkdownIt
 
+import reports
 from reports.document import builder
 from reports.render import csv_table, html_page, latex, markdown, output_files
 from reports.render.templates import make_html_environment, make_latex_environment
@@ -112,6 +115,17 @@ def test_html_allows_its_one_script_by_hash_and_loads_nothing(page: Reader) -> N
         f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def test_markup_stands_in_templates_alone() -> None:
+    """What a page or document looks like is not to be searched for in Python."""
+    markup = re.compile(
+        r"</?(a|b|i|p|ul|li|td|th|tr|div|span|table|section|details|h[1-6])\b|\\(begin|end|section|multicolumn)\b"
+    )
+    for path in Path(reports.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not markup.search(node.value), f"{path.name}, line {node.lineno}: {node.value[:80]}"
 
 
 # --- Markdown
