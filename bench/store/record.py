@@ -128,9 +128,15 @@ _SPECIAL_SETTINGS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 class _Document(BaseModel):
-    """A part of a record: immutable, and what it does not declare is kept beside."""
+    """A part of a record, immutable; it may have fields that are not declared, which only the document keeps."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    # What is not declared stays in the document alone: here it would cost a dictionary per part.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        protected_namespaces=(),
+        json_schema_extra={"additionalProperties": True},
+    )
 
 
 # --- parts of a record
