@@ -109,14 +109,14 @@ def command(
         raise UserError(
             f"what to score: {' and '.join(chosen) or 'nothing'} given; expected one of {', '.join(MODES)}"
         )
-    refuse_idle(context, chosen[0])
+    refuse_idle_options(context, chosen[0])
     from bench.system import hub
 
     with hub.allow_downloads(not offline):
         if self_test:
-            return show_self_test(task, only, as_json)
+            return run_self_test(task, only, as_json)
         if run is not None:
-            return score_again(run, runs, only, as_json)
+            return rescore_stored_runs(run, runs, only, as_json)
         if task is None:
             raise UserError(
                 f"{chosen[0]} needs --task: as which task's outputs to score (`bench list tasks`)"
@@ -126,18 +126,18 @@ def command(
         from bench.scoring.external_outputs import read_pairs, read_task_outputs
 
         scored = get_task(task)
-        known = evaluation.choose_metrics(scored)
-        names = evaluation.choose_metrics(scored, split_names(only, known)) if only else []
+        valid_names = evaluation.choose_metrics(scored)
+        names = evaluation.choose_metrics(scored, split_names(only, valid_names)) if only else []
         items: Sequence[Any]
         if pairs is not None:
             items, outputs = read_pairs(pairs, task, tuple(scored.groups))
         else:
             assert predictions is not None
             items, outputs = read_task_outputs(scored, predictions, offline=offline, **which)
-        return show_scores(scored, items, outputs, names, segments, as_json)
+        return score_and_print(scored, items, outputs, names, segments, as_json)
 
 
-def refuse_idle(context: click.Context, mode: str) -> None:
+def refuse_idle_options(context: click.Context, mode: str) -> None:
     """Refuse the options that were typed and mean nothing in this mode."""
     idle = [
         f"{option.opts[0]} means nothing with {mode}; it belongs to {' and '.join(modes)}"
@@ -149,15 +149,15 @@ def refuse_idle(context: click.Context, mode: str) -> None:
         raise UserError(". ".join(idle))
 
 
-def split_names(only: Iterable[str], known: Iterable[str]) -> list[str]:
+def split_names(only: Iterable[str], valid_names: Iterable[str]) -> list[str]:
     """The names that ``--metric`` gives, an option or several, each with commas or without."""
     names = [name.strip() for text in only for name in text.split(",")]
     if "" in names:
-        raise UserError(f"--metric {','.join(only)!r}: an empty name. Valid: {', '.join(known)}")
+        raise UserError(f"--metric {','.join(only)!r}: an empty name. Valid: {', '.join(valid_names)}")
     return names
 
 
-def show_scores(
+def score_and_print(
     task: Any,
     items: Sequence[Any],
     outputs: Sequence[str],
@@ -177,15 +177,17 @@ def show_scores(
         print_json({"task": task.name, "n": len(outputs), "scores": document})
     else:
         click.echo(f"{task.name}: {len(outputs):,} outputs")
-        show_table(document)
+        print_scores(document)
     if segments is not None:
         values = {
-            group: {name: list(values) for one in found.values() for name, values in one.segments.items()}
-            for group, found in scores.items()
+            group: {
+                name: list(values) for score in scored.values() for name, values in score.segments.items()
+            }
+            for group, scored in scores.items()
         }
         write_json_atomic(segments, values)
     without = sum(not item.references for item in items)
-    return exit_code(task.name, document, only, some_lack_references=0 < without < len(items))
+    return find_exit_code(task.name, document, only, some_lack_references=0 < without < len(items))
 
 
 def check_destination(path: Path) -> None:
@@ -200,8 +202,8 @@ def check_destination(path: Path) -> None:
         )
     try:
         if path.exists() and not path.is_file():
-            what = "is a directory" if path.is_dir() else "is no plain file"
-            raise UserError(f"--segments {path} {what}; expected a file for the values per item")
+            obstacle = "is a directory" if path.is_dir() else "is no plain file"
+            raise UserError(f"--segments {path} {obstacle}; expected a file for the values per item")
         make_directory(path.parent)
         with TemporaryFile(dir=path.parent):
             pass
@@ -212,7 +214,7 @@ def check_destination(path: Path) -> None:
         ) from error
 
 
-def exit_code(
+def find_exit_code(
     of: str, scores: dict[str, dict[str, Any]], only: Sequence[str], some_lack_references: bool = False
 ) -> int:
     """1 where a script must not go on: see the end of the command's help."""
@@ -226,7 +228,7 @@ def exit_code(
     return 1 if lacking or distrusted else 0
 
 
-def show_table(scores: dict[str, dict[str, Any]]) -> None:
+def print_scores(scores: dict[str, dict[str, Any]]) -> None:
     """One row per metric, one column per group; then the signatures and what is missing."""
     groups = list(scores)
     rows = []
@@ -235,26 +237,26 @@ def show_table(scores: dict[str, dict[str, Any]]) -> None:
         rows.append([name, *("-" if value is None else f"{value:.4f}" for value in values)])
     print_table(["metric", *groups], rows)
     click.echo()
-    for name, one in scores["all"].items():
-        click.echo(f"{name}: {one['signature'] or 'not computed: ' + one['reason']}")
+    for name, score in scores["all"].items():
+        click.echo(f"{name}: {score['signature'] or 'not computed: ' + score['reason']}")
 
 
-def score_again(pattern: str, runs: Path, only: Sequence[str], as_json: bool) -> int:
+def rescore_stored_runs(pattern: str, runs: Path, only: Sequence[str], as_json: bool) -> int:
     """Stored runs, scored from their stored outputs; the tasks of a pattern's runs may differ."""
     from bench import registry
     from bench.runs import rescoring
     from bench.scoring import evaluation
     from bench.store.store import Store
 
-    known = (
+    valid_names = (
         sorted({name for task in registry.tasks().values() for name in evaluation.choose_metrics(task)})
         if only
         else []
     )
-    names = split_names(only, known)
+    names = split_names(only, valid_names)
     for name in names:
-        if name not in known:
-            raise UnknownNameError("metric", name, known, "bench list metrics")
+        if name not in valid_names:
+            raise UnknownNameError("metric", name, valid_names, "bench list metrics")
     outcomes: list[dict[str, Any]] = []
     failed = 0
     for folder in rescoring.select_runs(Store(runs), pattern):
@@ -270,7 +272,7 @@ def score_again(pattern: str, runs: Path, only: Sequence[str], as_json: bool) ->
             for name, (old, new) in rescored.values.items():
                 lines.append(f"  {name}: {format_score(old)} -> {format_score(new)}")
             record = folder.done_record()
-            failed += record is not None and bool(exit_code(folder.run_id, record["scores"], names))
+            failed += record is not None and bool(find_exit_code(folder.run_id, record["scores"], names))
         if not as_json:
             click.echo("\n".join(lines))
     if as_json:
@@ -282,7 +284,7 @@ def format_score(value: float | None) -> str:
     return "not computed" if value is None else f"{value:.4f}"
 
 
-def show_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
+def run_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
     """Every scorer against its golden outputs."""
     from bench.scoring import golden
     from bench.scoring.score import GateStatus
@@ -294,10 +296,10 @@ def show_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
         for name in ([task] if task is not None else golden.list_golden_tasks())
         for metric in golden.read_golden_outputs(name)["expected"]
     ]
-    known = sorted({metric for _, metric in tested})
-    names = split_names(only, known)
-    if lacking := [name for name in names if name not in known]:
-        raise UserError(f"--metric {','.join(lacking)}: no golden outputs. Valid: {', '.join(known)}")
+    valid_names = sorted({metric for _, metric in tested})
+    names = split_names(only, valid_names)
+    if lacking := [name for name in names if name not in valid_names]:
+        raise UserError(f"--metric {','.join(lacking)}: no golden outputs. Valid: {', '.join(valid_names)}")
     outcomes = [
         (name, golden.check_scorer(name, metric)) for name, metric in tested if not names or metric in names
     ]
