@@ -73,7 +73,7 @@ class UnknownNameError(UserError):
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], hint: str = "") -> None:
         self.kind, self.name = kind, name
-        choices = sorted(valid)
+        choices = sorted(map(str, valid))
         nearest = difflib.get_close_matches(name, choices, n=2, cutoff=0.5)
         guess = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else "."
         listing = ", ".join(choices) if choices else "none"

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.cluster.launches import Launch
+from bench.cluster.launches import make_launch
 from bench.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,7 +65,7 @@ def make(runs: Path, programs: Path, jobs: int) -> None:
             queue.append(f"{job}|{state}|bench-x-0")
     content = {"id": "20260101-000000-abcdef", "cluster": "slurm", "submitted": "2026-01-01", "state": "submitted",
                "jobs": rows, "arrays": [{"name": "bench-x-0", "job": "17", "count": jobs}]}  # fmt: skip
-    Launch(runs, content).write()
+    make_launch(runs, content).write()
     programs.mkdir()
     for name, lines in (("squeue", queue), ("sacct", ended), ("scontrol", [])):
         (programs / f"{name}.txt").write_text("\n".join(lines) + "\n")

@@ -8,10 +8,8 @@ from typing import Any
 import click
 
 from bench.cli import print_json
-from bench.cli.options import json_option, runs_option
-from bench.cluster.select import from_flags, need, options
-
-OPEN = ("submitting", "queued", "running")
+from bench.cli.options import add_run_selector, json_option, runs_option
+from bench.cluster.select import make_selector, require_selection
 
 
 @click.command(
@@ -22,25 +20,26 @@ Examples:
   bench cancel --task webnlg --state queued
   bench cancel --all""",
 )
-@options
+@add_run_selector
 @click.option("--all", "everything", is_flag=True, help="Everything that is queued or running.")
 @runs_option
 @json_option
-def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool, **given: Any) -> int:
+def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool, **flags: Any) -> int:
     """Cancel queued and running jobs. Submitting again goes on from their checkpoints."""
     from bench.cluster import control, status
+    from bench.cluster.rows import OPEN, RunState
 
-    selector = from_flags(runs, names, given, everything)
-    need(selector, "cancel")
-    rows = [row for row in selector.pick(status.collect(runs).rows) if row.state in OPEN]
-    left = control.cancel(runs, rows)
+    selector = make_selector(runs, names, flags, everything)
+    require_selection(selector, "cancel")
+    rows = [row for row in selector.pick_rows(status.collect_status(runs).rows) if row.state in OPEN]
+    left = control.cancel_runs(runs, rows)
     if as_json:
         print_json(
             {"cancelled": [row.run_id for row in rows if row not in left], "left": [r.run_id for r in left]}
         )
     else:
         for row in rows:
-            job = row.job or ("is being submitted" if row.state == "submitting" else "started by hand")
+            job = row.job or ("is being submitted" if row.state is RunState.SUBMITTING else "started by hand")
             click.echo(f"{'left      ' if row in left else 'cancelled '} {row.run_id}  {job}")
         if not rows:
             click.echo("nothing that fits is queued or running")

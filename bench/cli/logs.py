@@ -8,7 +8,7 @@ import click
 
 from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
-from bench.errors import UserError
+from bench.errors import FailureKind, UserError
 
 ASK_EVERY = 10.0
 """Seconds: the log is looked at more often than the scheduler is asked whether the job goes on."""
@@ -31,29 +31,31 @@ Examples:
 def command(run: str, follow: bool, lines: int | None, process: int, runs: Path, as_json: bool) -> None:
     """Print the log of a run's latest job; the record's tail where the log is gone."""
     from bench.cluster import control, status
-    from bench.cluster.backends import slurm as scheduler
-    from bench.cluster.select import Selector
+    from bench.cluster.backends import DEFAULT_BACKEND, get_backend
+    from bench.cluster.select import RunSelector
 
-    found = Selector((run,)).pick(status.collect(runs).rows)
-    if len(found) > 1:
+    rows = RunSelector((run,)).pick_rows(status.collect_status(runs).rows)
+    if len(rows) > 1:
         raise UserError(
-            f"{run!r} fits {len(found)} runs: {', '.join(r.run_id for r in found)}; type more of it"
+            f"{run!r} fits {len(rows)} runs: {', '.join(r.run_id for r in rows)}; type more of it"
         )
-    if found[0].kind == "not-submitted":
+    [row] = rows
+    if row.kind == FailureKind.NOT_SUBMITTED:
         raise UserError(
-            f"{found[0].run_id} has no log, it was never handed to the scheduler ({found[0].message}); "
-            f"the same bench submit again, or bench retry {found[0].run_id}, submits it"
+            f"{row.run_id} has no log, it was never handed to the scheduler ({row.message}); "
+            f"the same bench submit again, or bench retry {row.run_id}, submits it"
         )
-    path = control.log_path(runs, found[0], process)
+    path = control.find_log(runs, row, process)
     if as_json:
-        text = path.read_text(errors="replace") if path is not None else control.recorded_tail(runs, found[0])
-        print_json({"run_id": found[0].run_id, "state": found[0].state, "log": str(path or ""), "text": text})
+        text = path.read_text(errors="replace") if path is not None else control.read_recorded_tail(runs, row)
+        print_json({"run_id": row.run_id, "state": row.state, "log": str(path or ""), "text": text})
         return
     if path is None and not follow:
-        if not (text := control.recorded_tail(runs, found[0])):
-            raise UserError(f"{found[0].run_id} has no log yet: it is {found[0].state}")
+        if not (text := control.read_recorded_tail(runs, row)):
+            raise UserError(f"{row.run_id} has no log yet: it is {row.state}")
         click.echo(text)
         return
-    with scheduler.at_most_every(ASK_EVERY):
-        for piece in control.read_log(runs, found[0], process, follow, lines):
+    backend = get_backend(row.cluster or DEFAULT_BACKEND)
+    with backend.limit_queries(ASK_EVERY):
+        for piece in control.read_log(runs, row, process, follow, lines):
             click.echo(piece, nl=False)

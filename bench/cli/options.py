@@ -114,3 +114,17 @@ def common_of(values: Mapping[str, Any], experiments: bool) -> CommonOptions:
             if values[definition.name] is not None
         },
     )
+
+
+def add_run_selector(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that every verb has that acts on several submitted runs (``bench.cluster.select``)."""
+    from bench.cluster.select import FIELDS
+
+    for name in reversed(FIELDS):
+        function = click.option(
+            f"--{name}", f"select_{name}", default=None, help=f"Only this {name} (or several)."
+        )(function)
+    function = click.option(
+        "--launch", "select_launch", default=None, help="Only this launch; `latest` is the last."
+    )(function)
+    return click.argument("names", nargs=-1, metavar="[RUN]...")(function)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli import print_json
-from bench.cli.options import json_option, runs_option
+from bench.cli.options import add_run_selector, json_option, runs_option
 from bench.cli.submit import carry_out, show_plan, split_site, with_site
-from bench.cluster.select import from_flags, need, options
+from bench.cluster.select import make_selector, require_selection
 
 if TYPE_CHECKING:
-    from bench.cluster.status import Row
+    from bench.cluster.rows import RunRow
 
 
 @click.command(
@@ -25,7 +25,7 @@ Examples:
   bench retry --kind out-of-memory            with micro-batches of half the size, the same batch per update
   bench retry --launch latest --all --time 8:00:00""",
 )
-@options
+@add_run_selector
 @click.option("--all", "everything", is_flag=True, help="Everything that failed, vanished or was cancelled.")
 @click.option("--cluster", default=None, help="Another cluster than before.")
 @click.option("--same-batch", is_flag=True, help="Out-of-memory: without smaller micro-batches.")
@@ -41,32 +41,34 @@ def command(
     dry_run: bool,
     runs: Path,
     as_json: bool,
-    **given: Any,
+    **flags: Any,
 ) -> int:
     """Submit again the runs that fit and that failed, vanished or were cancelled."""
     from bench.cluster import control, site, status, submit
+    from bench.cluster.backends import DEFAULT_BACKEND, get_backend
+    from bench.cluster.rows import ENDED_BADLY
 
-    selector = from_flags(runs, names, given, everything)
-    need(selector, "retry")
-    picked = selector.pick(status.collect(runs).rows)
-    rows = [row for row in picked if row.state in control.ENDED_BADLY]
-    left = [row for row in picked if row.state not in control.ENDED_BADLY]
-    where = site.load(given.pop("site_file"), split_site(given))
-    again = control.again(runs, rows)
-    by_cluster: dict[str, list[control.Again]] = {}
-    for one in again.values():
-        by_cluster.setdefault(cluster or one.cluster, []).append(one)
+    selector = make_selector(runs, names, flags, everything)
+    require_selection(selector, "retry")
+    picked = selector.pick_rows(status.collect_status(runs).rows)
+    rows = [row for row in picked if row.state in ENDED_BADLY]
+    left = [row for row in picked if row.state not in ENDED_BADLY]
+    chosen_site = site.load_site(flags.pop("site_file"), split_site(flags))
+    again = control.find_earlier_submissions(runs, rows)
+    by_cluster: dict[str, list[control.EarlierSubmission]] = {}
+    for submission in again.values():
+        by_cluster.setdefault(cluster or submission.cluster, []).append(submission)
     if not as_json:
         show_rest(left, [row.run_id for row in rows if row.run_id not in again], bool(names))
     done = []
-    for chosen, several in (by_cluster or {cluster or "slurm": []}).items():
-        submit.check_name(chosen)
-        plan = submit.plan(
-            [one.request for one in several],
-            where,
+    for chosen, several in (by_cluster or {cluster or DEFAULT_BACKEND: []}).items():
+        get_backend(chosen)
+        plan = submit.plan_submission(
+            [submission.request for submission in several],
+            chosen_site,
             retry_failed=True,
             smaller=not same_batch,
-            before=[one.resources for one in several],
+            before=[submission.resources for submission in several],
         )
         done.append((0, show_plan(plan, as_json)) if dry_run else carry_out(plan, chosen, runs, as_json))
     if as_json:
@@ -75,7 +77,7 @@ def command(
     return max(code for code, _ in done)
 
 
-def show_rest(rows: list[Row], by_hand: list[str], named: bool) -> None:
+def show_rest(rows: list[RunRow], by_hand: list[str], named: bool) -> None:
     """Why some of the runs that fit are not submitted again; one by one where they were named."""
     states = Counter(row.state for row in rows)
     told = [f"{row.run_id}: {row.state}" for row in rows]

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli import print_json
-from bench.cli.options import json_option, runs_option
+from bench.cli.options import add_run_selector, json_option, runs_option
 from bench.cli.tables import print_table
-from bench.cluster.select import from_flags, options
+from bench.cluster.rows import HELD, RunState
+from bench.cluster.select import make_selector
+from bench.errors import FailureKind
 
 if TYPE_CHECKING:
-    from bench.cluster.status import Status
+    from bench.cluster.status import StatusReport
 
 
 @click.command(
@@ -24,51 +26,51 @@ Examples:
   bench status --launch latest --state failed,vanished
   bench status --task webnlg --json""",
 )
-@options
+@add_run_selector
 @click.option("--list", "listed", is_flag=True, help="Every run, also where there are many.")
 @runs_option
 @json_option
-def command(names: tuple[str, ...], listed: bool, runs: Path, as_json: bool, **given: Any) -> None:
+def command(names: tuple[str, ...], listed: bool, runs: Path, as_json: bool, **flags: Any) -> None:
     """Scheduler and records together; identical failures are grouped. Jobs that died get their record."""
     from bench.cluster import status
 
-    selector = from_flags(runs, names, given)
-    found = status.collect(runs)
-    found.rows = selector.pick(found.rows)
+    selector = make_selector(runs, names, flags)
+    report = status.collect_status(runs)
+    report.rows = selector.pick_rows(report.rows)
     if as_json:
-        print_json(found.to_json())
+        print_json(report.to_json())
         return
-    show(found, listed or not selector.empty)
+    show_status(report, listed or not selector.empty)
 
 
-def show(found: Status, listed: bool, most: int = 40) -> None:
+def show_status(report: StatusReport, listed: bool, limit: int = 40) -> None:
     """Counts, failures in groups, then runs (open ones only, where there are many)."""
-    if not found.rows:
+    if not report.rows:
         click.echo("no runs")
         return
-    click.echo(", ".join(f"{count} {state}" for state, count in found.counts.items()))
-    if not found.reached:
+    click.echo(", ".join(f"{count} {state}" for state, count in report.counts.items()))
+    if not report.reached:
         click.echo("the scheduler does not answer: what is queued or running is not known")
-    if found.accounting_broken:
+    if report.accounting_broken:
         click.echo(
-            f"the accounting does not answer: how jobs ended may be known later ({found.accounting_broken})"
+            f"the accounting does not answer: how jobs ended may be known later ({report.accounting_broken})"
         )
-    for group in found.failures():
-        click.echo(f"{group['count']} x {group['kind']}: {group['message']}")
-        shown = ", ".join(group["runs"][:3])
-        click.echo(f"    {shown}{' ...' if group['count'] > 3 else ''}")
-        again = f"bench retry --kind {group['kind']}"
-        if group["kind"] == "not-submitted":  # no log: the message is all that there is
+    for group in report.group_failures():
+        click.echo(f"{len(group.runs)} x {group.kind}: {group.message}")
+        names = ", ".join(group.runs[:3])
+        click.echo(f"    {names}{' ...' if len(group.runs) > 3 else ''}")
+        again = f"bench retry --kind {group.kind}"
+        if group.kind == FailureKind.NOT_SUBMITTED:  # no log: the message is all that there is
             click.echo(f"    the same bench submit again | {again}")
         else:
-            click.echo(f"    bench logs {group['runs'][0]} | {again}")
-    for row in found.rows:
-        if row.kind == "held":
+            click.echo(f"    bench logs {group.runs[0]} | {again}")
+    for row in report.rows:
+        if row.kind == HELD:
             click.echo(f"{row.run_id}: {row.message}")
     rows = (
-        found.rows
-        if listed or len(found.rows) <= most
-        else [r for r in found.rows if r.state == "running"][:most]
+        report.rows
+        if listed or len(report.rows) <= limit
+        else [r for r in report.rows if r.state is RunState.RUNNING][:limit]
     )
     print_table(
         ["run", "state", "job", "where", "attempts"],

@@ -19,11 +19,12 @@ from bench.cli.options import (
     with_settings,
 )
 from bench.cli.run import expand_experiment_requests, selection
+from bench.cluster.backends import DEFAULT_BACKEND
 from bench.cluster.site import KEYS
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.cluster.submit import Plan
+    from bench.cluster.submit import SubmissionPlan
     from bench.config.request import RunRequest
 
 EXAMPLES = """\b
@@ -82,7 +83,10 @@ def split_site(given: dict[str, Any]) -> dict[str, Any]:
 @click.option("--retry-failed", is_flag=True, help="Also submit again what failed.")
 @click.option("--same-batch", is_flag=True, help="Retry out-of-memory without smaller micro-batches.")
 @click.option(
-    "--cluster", default="slurm", show_default=True, help="slurm, local (processes here) or debug (here)."
+    "--cluster",
+    default=DEFAULT_BACKEND,
+    show_default=True,
+    help="slurm, local (processes here) or debug (here).",
 )
 @with_site
 @click.option("--dry-run", is_flag=True, help="Say what would happen with every run, and what it costs.")
@@ -99,10 +103,13 @@ def command(
 ) -> int:
     """Submit runs to a cluster and return. Again = resume, more seeds = extend, done = nothing."""
     from bench.cluster import site, submit
+    from bench.cluster.backends import get_backend
 
-    submit.check_name(cluster)
-    where = site.load(site_file, split_site(values))
-    plan = submit.plan(requests_of(values), where, retry_failed, smaller=not same_batch, fetch=not dry_run)
+    get_backend(cluster)
+    chosen_site = site.load_site(site_file, split_site(values))
+    plan = submit.plan_submission(
+        requests_of(values), chosen_site, retry_failed, smaller=not same_batch, fetch=not dry_run
+    )
     if dry_run:
         document = show_plan(plan, as_json)
         code = 2 if plan.wrong and not plan.steps else 0
@@ -113,13 +120,14 @@ def command(
     return code
 
 
-def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> tuple[int, dict[str, Any]]:
+def carry_out(plan: SubmissionPlan, cluster: str, runs: Path, as_json: bool) -> tuple[int, dict[str, Any]]:
     """Submit the plan and tell what was launched; the exit code and the launch record."""
     from bench.cluster import status, submit
+    from bench.cluster.rows import RunState
 
     for what, message in plan.wrong:
         click.echo(f"bench: {what}: {message}", err=True)
-    launch = submit.submit(plan, cluster, runs)
+    launch = submit.submit_plan(plan, cluster, runs)
     failed = bool(plan.wrong)
     if launch is None:
         if not as_json:
@@ -127,20 +135,17 @@ def carry_out(plan: Plan, cluster: str, runs: Path, as_json: bool) -> tuple[int,
             click.echo("nothing to submit")
         code = 2 if plan.wrong and not plan.steps else int(failed)
         return code, {"id": None, "jobs": [], **plan.to_json()}
-    if cluster == "debug":
-        rows = status.collect(runs, only=[step.run_id for step in plan.todo]).rows
-        failed = failed or any(row.state != "done" for row in rows)
-    jobs = [{k: v for k, v in one.items() if k != "request"} for one in launch.jobs]
-    document = {**launch.content, "jobs": jobs}
+    if launch.backend.in_process:
+        rows = status.collect_status(runs, only=[step.run_id for step in plan.todo]).rows
+        failed = failed or any(row.state is not RunState.DONE for row in rows)
+    jobs = [{k: v for k, v in entry.to_json().items() if k != "request"} for entry in launch.jobs]
+    document = {**launch.document.to_json(), "jobs": jobs}
     if as_json:
         return int(failed), document
     show_left(plan)
-    for array in launch.content["arrays"]:
-        job = array["job"] or cluster
-        click.echo(f"  {array['count']:>4} job(s) as {job}  {shape(array['resources'])}")
-    click.echo(
-        f"  source   {launch.content['snapshot']['snapshot']} ({commit(launch.content['snapshot']['code'])})"
-    )
+    for array in launch.document.arrays:
+        click.echo(f"  {array.count:>4} job(s) as {array.job or cluster}  {shape(array.resources)}")
+    click.echo(f"  source   {launch.source.snapshot} ({commit(launch.source.code)})")
     if plan.estimate is not None:
         click.echo(f"  cost     {plan.estimate}")
     click.echo(f"  next     bench status --launch {launch.id} | bench watch | bench logs RUN -f")
@@ -163,15 +168,18 @@ def commit(code: dict[str, Any]) -> str:
     )
 
 
-def show_left(plan: Plan) -> None:
+def show_left(plan: SubmissionPlan) -> None:
+    """The runs that are not submitted, and those that are submitted with a change."""
+    from bench.cluster.submit import Action
+
     for step in plan.steps:
-        if step.action == "leave":
+        if step.action is Action.SKIP:
             click.echo(f"  left     {step.run_id}: {step.why}")
         elif step.because:
             click.echo(f"  changed  {step.run_id}: {step.because}")
 
 
-def show_plan(plan: Plan, as_json: bool) -> dict[str, Any]:
+def show_plan(plan: SubmissionPlan, as_json: bool) -> dict[str, Any]:
     """Every run, what would happen with it and why, with which resources, and the cost of it all."""
     if as_json:
         return plan.to_json()

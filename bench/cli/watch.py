@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from bench.cli import print_json
-from bench.cli.options import json_option, runs_option
-from bench.cluster.select import from_flags, options
+from bench.cli.options import add_run_selector, json_option, runs_option
+from bench.cluster.select import make_selector
 
 
 @click.command(
@@ -20,7 +20,7 @@ Examples:
   bench watch
   bench watch --launch latest --every 30 && bench report""",
 )
-@options
+@add_run_selector
 @click.option(
     "--every", type=click.FloatRange(min=0.2), default=5.0, show_default=True, help="Seconds between looks."
 )
@@ -30,31 +30,32 @@ Examples:
 @runs_option
 @json_option
 def command(
-    names: tuple[str, ...], every: float, seconds: float | None, runs: Path, as_json: bool, **given: Any
+    names: tuple[str, ...], every: float, seconds: float | None, runs: Path, as_json: bool, **flags: Any
 ) -> int:
     """Refresh until all that was submitted has ended; exit code 1 if anything failed."""
-    from bench.cli.status import show
+    from bench.cli.status import show_status
     from bench.cluster import status
+    from bench.cluster.rows import RunState
     from bench.system.progress import on_terminal
 
-    selector = from_flags(runs, names, given)
+    selector = make_selector(runs, names, flags)
     until = None if seconds is None else time.monotonic() + seconds
     last = ""
     while True:
-        found = status.collect(runs)
-        found.rows = selector.pick(found.rows)
+        report = status.collect_status(runs)
+        report.rows = selector.pick_rows(report.rows)
         late = until is not None and time.monotonic() > until
-        line = ", ".join(f"{count} {state}" for state, count in found.counts.items())
+        line = ", ".join(f"{count} {state}" for state, count in report.counts.items())
         if not as_json and on_terminal():
             click.clear()
-            show(found, listed=False)
+            show_status(report, listed=False)
         elif line != last:  # a log file gets a line when something has changed
             click.echo(line, err=as_json)
         last = line
-        if (not found.open and found.reached) or late:
+        if (not report.open and report.reached) or late:
             break
         time.sleep(every)
     if as_json:
-        print_json(found.to_json())
-    bad = any(row.state not in ("done", "cancelled") for row in found.rows)
+        print_json(report.to_json())
+    bad = any(row.state not in (RunState.DONE, RunState.CANCELLED) for row in report.rows)
     return int(bad)

@@ -9,44 +9,38 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import status
-from bench.cluster.backends import local
-from bench.cluster.backends import slurm as scheduler
-from bench.cluster.status import Row
+from bench.cluster.backends import get_backend
+from bench.cluster.launches import find_latest_jobs
+from bench.cluster.post_mortem import get_log_name, write_end
+from bench.cluster.rows import RunRow, RunState
 from bench.config.request import RunRequest, read_request
+from bench.errors import FailureKind
 from bench.store.store import Store
 
-ENDED_BADLY = ("failed", "vanished", "cancelled")
 
-
-def cancel(runs: Path, rows: Sequence[Row]) -> list[Row]:
+def cancel_runs(runs: Path, rows: Sequence[RunRow]) -> list[RunRow]:
     """Stop the jobs of ``rows``; returns those that could not be stopped from here."""
-    jobs = status.latest_jobs(runs)
-    left = [row for row in rows if row.launch is None or row.job is None or row.cluster == "debug"]
-    on_slurm = [row for row in rows if row not in left and row.cluster == "slurm"]
-    if on_slurm and not scheduler.cancel([str(row.job) for row in on_slurm]):
-        left += on_slurm
+    jobs = find_latest_jobs(runs)
+    by_backend: dict[str, list[RunRow]] = {}
     for row in rows:
-        if row in left or row.cluster != "local":
-            continue
-        one = jobs[row.run_id]
-        if local.lives_here(one.launch):
-            local.cancel(one.launch, [one.number])
-        else:
-            left.append(row)
+        if row.launch is not None and row.job is not None and row.cluster is not None:
+            by_backend.setdefault(row.cluster, []).append(row)
+    stopped: set[str] = set()
+    for name, group in by_backend.items():
+        numbers = [str(row.job) for row in group]
+        outcomes = get_backend(name).cancel([jobs[row.run_id] for row in group], numbers)
+        stopped |= {row.run_id for row, outcome in zip(group, outcomes, strict=True) if outcome}
     for row in rows:
         # A job that runs writes its own record, with the checkpoint; one that waits cannot.
-        if row not in left and row.state == "queued":
-            row.state, row.kind, row.message = (
-                "cancelled",
-                "cancelled",
-                "cancelled while it waited (bench cancel)",
-            )
-            status.write_end(row, jobs[row.run_id], Store(runs).run(row.run_id))
-    return left
+        if row.run_id in stopped and row.state is RunState.QUEUED:
+            message = "cancelled while it waited (bench cancel)"
+            row.set_state(RunState.CANCELLED, FailureKind.CANCELLED, message)
+            write_end(row, jobs[row.run_id], Store(runs).run(row.run_id))
+    return [row for row in rows if row.run_id not in stopped]
 
 
 @dataclass(frozen=True)
-class Again:
+class EarlierSubmission:
     """A run as it was submitted last: the request, and what its job had."""
 
     request: RunRequest
@@ -54,32 +48,32 @@ class Again:
     cluster: str
 
 
-def again(runs: Path, rows: Sequence[Row]) -> dict[str, Again]:
+def find_earlier_submissions(runs: Path, rows: Sequence[RunRow]) -> dict[str, EarlierSubmission]:
     """How each of ``rows`` was submitted in its own latest launch; those that never were are left out."""
-    jobs = status.latest_jobs(runs)
-    found = {}
+    jobs = find_latest_jobs(runs)
+    submissions = {}
     for row in rows:
-        if (one := jobs.get(row.run_id)) is not None:
-            request = read_request(one.row["request"])
+        job = jobs.get(row.run_id)
+        if job is not None:
+            request = read_request(job.entry.request)
             request = replace(request, common=replace(request.common, runs=runs))
-            array = one.launch.content["arrays"][one.row["array"]]
-            resources = dict(array["resources"])
-            if "max_parallel" in array:  # several arrays shared it
-                resources["max_parallel"] = array["max_parallel"]
-            found[row.run_id] = Again(request, resources, one.launch.cluster)
-    return found
+            resources = dict(job.array.resources)
+            if job.array.max_parallel is not None:  # several arrays shared it
+                resources["max_parallel"] = job.array.max_parallel
+            submissions[row.run_id] = EarlierSubmission(request, resources, job.launch.cluster)
+    return submissions
 
 
-def log_path(runs: Path, row: Row, process: int = 0) -> Path | None:
+def find_log(runs: Path, row: RunRow, process: int = 0) -> Path | None:
     """The log of the run's latest job, if it has one."""
-    one = status.latest_jobs(runs).get(row.run_id)
-    if one is None:
+    job = find_latest_jobs(runs).get(row.run_id)
+    if job is None:
         return None
-    path = one.launch.folder / f"{status.log_name(row, one)}_{process}_log.out"
+    path = job.launch.folder / f"{get_log_name(row, job)}_{process}_log.out"
     return path if path.is_file() else None
 
 
-def recorded_tail(runs: Path, row: Row) -> str:
+def read_recorded_tail(runs: Path, row: RunRow) -> str:
     """The end of the log as the latest record has it."""
     record = Store(runs).run(row.run_id).latest_record()
     error = {} if record is None else record.get("error") or {}
@@ -87,13 +81,14 @@ def recorded_tail(runs: Path, row: Row) -> str:
 
 
 def read_log(
-    runs: Path, row: Row, process: int, follow: bool, lines: int | None, every: float = 1.0
+    runs: Path, row: RunRow, process: int, follow: bool, lines: int | None, every: float = 1.0
 ) -> Iterator[str]:
     """The log in pieces; ``follow`` goes on, through requeues, until the job has ended."""
     position: int | None = None
     while True:
-        ended = not follow or status.collect(runs, only=[row.run_id]).open == 0
-        if (path := log_path(runs, row, process)) is not None:
+        ended = not follow or status.collect_status(runs, only=[row.run_id]).open == 0
+        path = find_log(runs, row, process)
+        if path is not None:
             with path.open("rb") as file:
                 if position is None and lines is not None:
                     content = file.read()

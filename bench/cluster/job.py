@@ -20,36 +20,40 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from bench.cluster.launches import Launch, read
-from bench.cluster.ranks import Siblings
+from bench.cluster.launches import JobEntry, Launch, read_launch
+from bench.cluster.ranks import JobProcesses
 from bench.config.comparability import UNFINISHED
-from bench.runs.job_context import Place
+from bench.errors import FailureKind
+from bench.runs.job_context import JobContext
 from bench.store import lease
+from bench.store.record import RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import json_files, provenance
+from bench.system.json_files import JsonObject
 
 MARK = "bench: failed"
 """Begins the line of a log that says which kind of failure ended the job."""
-EXIT_CODES = {
-    "error": 1,
-    "request": 2,
-    "out-of-memory": 70,
-    "disk-full": 71,
-    "storage": 72,
-    "unreadable-data": 73,
-    "unavailable": 74,
-    "diverged": 75,
-    "time-out": 76,
+EXIT_CODES: Mapping[str, int] = {
+    FailureKind.ERROR: 1,
+    FailureKind.REQUEST: 2,
+    FailureKind.OUT_OF_MEMORY: 70,
+    FailureKind.DISK_FULL: 71,
+    FailureKind.STORAGE: 72,
+    FailureKind.UNREADABLE_DATA: 73,
+    FailureKind.UNAVAILABLE: 74,
+    FailureKind.DIVERGED: 75,
+    FailureKind.TIME_OUT: 76,
 }
 STALLED = 3
 """Continuations in a row without any progress, after which a job that times out gives up."""
-SIBLINGS = 5.0
+PROCESSES_END_WITHIN = 5.0
 """Seconds in which the other processes of a job have said how they ended."""
-SILENT, LOOK_AGAIN = 90.0, 15.0
-"""Seconds: a holder that is silent for the one is waited for, looking every other."""
+SILENT, ASK_AGAIN = 90.0, 15.0
+"""Seconds: a holder that is silent for so long is waited for, and asked after so often."""
 
 
 @dataclass(frozen=True)
@@ -70,85 +74,95 @@ class Job:
         from submitit import JobEnvironment
 
         environment: Any = JobEnvironment()
-        cluster, rank = environment.cluster, environment.global_rank
-        job = "debug" if cluster == "debug" else str(environment.job_id)
-        launch = read(Path(self.runs), self.launch)
+        launch = read_launch(Path(self.runs), self.launch)
+        backend = launch.backend
+        number = backend.name if backend.in_process else str(environment.job_id)
+        context, processes = self._make_context(environment, launch, number)
+        if not backend.in_process:
+            processes.begin()
+        backend.prepare_job(number)
+        requeue = signal.getsignal(requeue_signal())
+        try:
+            with catch_signals(context), join_processes(environment, number):
+                record = self.carry_out(context)
+        except KeyboardInterrupt:
+            if backend.in_process:
+                raise
+            processes.end("stopped")
+            return self.stop(context, requeue, processes)
+        except lease.LeaseHeldError as busy:
+            return self.leave(busy, launch, processes)
+        except BaseException as error:
+            described = describe_failure(error, context)
+            processes.end("failed", described)
+            code = self.fail(error, context, launch, processes.rank, described)
+            if backend.in_process:  # in the process of whoever submits: its other jobs continue
+                return {"run_id": self.run_id, "status": "failed", "error": str(error)}
+            raise SystemExit(code) from error
+        processes.end("done")
+        return {"run_id": self.run_id, "status": "done" if record is not None else "took part"}
+
+    def _make_context(self, environment: Any, launch: Launch, number: str) -> tuple[JobContext, JobProcesses]:
+        """What the run is told of its job, and the job's processes."""
+        restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         facts = {
             "launch": self.launch,
-            "id": job,
-            "cluster": cluster,
-            "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
-            "snapshot": launch.content["snapshot"]["snapshot"],
+            "id": number,
+            "cluster": launch.cluster,
+            "restarts": restarts,
+            "snapshot": launch.source.snapshot,
             "nodes": environment.num_nodes,
             "processes": environment.num_tasks,
         }
         facts |= {"because": self.because} if self.because else {}
-        signals = () if cluster == "debug" else (requeue_signal(),)
-        siblings = Siblings(launch.folder, job, rank, environment.num_tasks, facts["restarts"])
-        place = Place(facts, signals, lambda: launch.log_tail(job), siblings_failure(siblings))
-        if cluster != "debug":
-            siblings.begin()
-        if cluster == "slurm":
-            os.environ[lease.JOB_VARIABLE] = f"slurm {job}"
-        requeue = signal.getsignal(requeue_signal())
-        try:
-            with heard(place), distributed(environment, job):
-                record = self.carry_out(place)
-        except KeyboardInterrupt:
-            if cluster == "debug":
-                raise
-            siblings.end("stopped")
-            return self.stopped(place, requeue, siblings)
-        except lease.LeaseHeldError as busy:
-            return self.left(busy, launch, siblings)
-        except BaseException as error:
-            siblings.end("failed", described := described_here(error, place))
-            code = self.failed(error, place, launch, rank, described)
-            if cluster == "debug":  # in the process of whoever submits: siblings continue
-                return {"run_id": self.run_id, "status": "failed", "error": str(error)}
-            raise SystemExit(code) from error
-        siblings.end("done")
-        return {"run_id": self.run_id, "status": "done" if record is not None else "took part"}
+        signals = () if launch.backend.in_process else (requeue_signal(),)
+        processes = JobProcesses(
+            launch.folder, number, environment.global_rank, environment.num_tasks, restarts
+        )
+        context = JobContext(
+            facts, signals, lambda: launch.read_log_tail(number), make_cause_finder(processes)
+        )
+        return context, processes
 
-    def carry_out(self, place: Place) -> Mapping[str, Any] | None:
+    def carry_out(self, context: JobContext) -> Mapping[str, Any] | None:
         """The run itself; a holder that seems dead on another machine is waited for."""
         from bench.config.request import read_request, specify_run
         from bench.errors import UserError
         from bench.runs import runner
 
-        request = read_request(self.request)
-        found = specify_run(request).spec.run_id
-        if found != self.run_id:
+        specified = specify_run(read_request(self.request))
+        run_id = specified.spec.run_id
+        if run_id != self.run_id:
             raise UserError(
-                f"{self.run_id} was submitted and is {found} here: the data, the backbone or a default is "
+                f"{self.run_id} was submitted and is {run_id} here: the data, the backbone or a default is "
                 "another one on this node than where it was submitted. Submit it again"
             )
         while True:
             try:
-                return runner.run(request, place)
+                return runner.run_specified(specified, context)
             except lease.LeaseHeldError as busy:
                 if busy.holder["silent_s"] < SILENT:
                     raise
                 print(f"bench: waiting: {busy}", file=sys.stderr, flush=True)
-                time.sleep(LOOK_AGAIN)
+                time.sleep(ASK_AGAIN)
 
     # -- after a signal -------------------------------------------------------------------------
 
-    def stopped(self, place: Place, requeue: Any, siblings: Siblings) -> dict[str, Any]:
+    def stop(self, context: JobContext, requeue: Any, processes: JobProcesses) -> dict[str, Any]:
         """Continue later, where that is meant; otherwise end. The run's own record is written already."""
-        from bench.cluster.backends.slurm import is_wanted
         from bench.runs.failures import describe_error
 
-        by = place.stopped_by or signal.SIGINT
-        job, rank = str(place.facts["id"]), siblings.rank
+        by = context.stopped_by or signal.SIGINT
+        rank = processes.rank
+        launch = read_launch(Path(self.runs), self.launch)
         again = by == requeue_signal()
-        if by == signal.SIGTERM and place.facts["cluster"] == "slurm" and rank == 0:
-            again = is_wanted(job)
+        if by == signal.SIGTERM and rank == 0 and launch.backend.is_wanted(str(context.facts["id"])):
+            again = True
             # srun ends the others in the same way where one has failed or was killed.
-            if again and (cause := siblings.cause(SIBLINGS, silence_is_death=True)) is not None:
-                launch = read(Path(self.runs), self.launch)
+            cause = processes.find_cause(PROCESSES_END_WITHIN, silence_is_death=True)
+            if cause is not None:
                 raise SystemExit(
-                    self.failed(RuntimeError(cause["message"]), place, launch, rank, cause, True)
+                    self.fail(RuntimeError(cause["message"]), context, launch, rank, cause, True)
                 )
         print(
             f"bench: stopped by {by.name}; {'to be continued' if again else 'ending'}",
@@ -163,8 +177,8 @@ class Job:
                 requeue(requeue_signal(), None)
             except Exception as error:
                 failure = TimeoutError(f"the job was stopped for its time limit and not continued: {error}")
-                facts = {**describe_error(failure), "kind": "time-out"}
-                code = self.failed(failure, place, read(Path(self.runs), self.launch), rank, facts, True)
+                facts = {**describe_error(failure), "kind": FailureKind.TIME_OUT.value}
+                code = self.fail(failure, context, launch, rank, facts, True)
                 raise SystemExit(code) from error
         return {"run_id": self.run_id, "status": "stopped"}
 
@@ -172,7 +186,7 @@ class Job:
         """What submitit requeues; None once the run has made no progress several times in a row."""
         from submitit.helpers import DelayedSubmission
 
-        mark = progress(Store(self.runs).run(self.run_id))
+        mark = read_progress(Store(self.runs).run(self.run_id))
         stalled = self.stalled + 1 if mark == self.mark else 0
         if stalled >= STALLED:
             return None
@@ -180,22 +194,22 @@ class Job:
 
     # -- after a failure ------------------------------------------------------------------------
 
-    def left(self, busy: lease.LeaseHeldError, launch: Launch, siblings: Siblings) -> dict[str, Any]:
+    def leave(self, busy: lease.LeaseHeldError, launch: Launch, processes: JobProcesses) -> dict[str, Any]:
         """Somebody else makes the run: this job has nothing to record, and nobody may record it as failed."""
         from bench.system.files import StorageError
 
         print(f"bench: left to another process, which makes this run: {busy}", file=sys.stderr, flush=True)
-        siblings.end("left")
+        processes.end("left")
         with contextlib.suppress(StorageError):
-            launch.note_end(siblings.job)
-        if siblings.count > 1:  # the others wait for this one; srun ends them where one returns so
+            launch.note_end(processes.job)
+        if processes.count > 1:  # the others wait for this one; srun ends them where one returns so
             raise SystemExit(1)
         return {"run_id": self.run_id, "status": "left"}
 
-    def failed(
+    def fail(
         self,
         error: BaseException,
-        place: Place,
+        context: JobContext,
         launch: Launch,
         rank: int,
         described: Mapping[str, Any],
@@ -213,65 +227,83 @@ class Job:
         facts = dict(described)
         first_line = (facts["message"].splitlines() or [""])[0]
         print(f"{MARK} [{facts['kind']}] {first_line}", file=sys.stderr, flush=True)
-        if rank == 0 and (after_stop or not self.is_recorded(place)):
-            facts["log_tail"] = place.log_tail()
-            [row] = [one for one in launch.jobs if one["run_id"] == self.run_id]
+        if rank == 0 and (after_stop or not self.is_recorded(context)):
+            facts["log_tail"] = context.log_tail()
+            [entry] = [entry for entry in launch.jobs if entry.run_id == self.run_id]
             with contextlib.suppress(StorageError):
-                write_failure(Store(self.runs).run(self.run_id), row, facts, place.facts)
+                write_failure(Store(self.runs).run(self.run_id), entry, facts, context.facts)
         return EXIT_CODES.get(facts["kind"], 1)
 
-    def is_recorded(self, place: Place) -> bool:
+    def is_recorded(self, context: JobContext) -> bool:
+        """Whether the run has a record of this job's failure."""
         latest = Store(self.runs).run(self.run_id).latest_record()
-        return latest is not None and latest["status"] == "failed" and latest.get("job") == dict(place.facts)
+        failed = latest is not None and latest.status is RunStatus.FAILED
+        return failed and latest is not None and latest.job == dict(context.facts)
 
 
-def siblings_failure(siblings: Siblings) -> Callable[[Mapping[str, Any]], Mapping[str, Any] | None]:
-    """For ``Place.cause``: a lost connection to another process is not what went wrong."""
+def make_job(entry: JobEntry, launch: Launch) -> Job:
+    """The callable for an entry of the launch record."""
+    return Job(
+        run_id=entry.run_id,
+        request=entry.request,
+        launch=launch.id,
+        runs=str(launch.runs.resolve()),
+        command=entry.command,
+        because=entry.because,
+    )
 
-    def cause(described: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if siblings.rank > 0 or siblings.count == 1 or described["kind"] != "error":
+
+def make_cause_finder(processes: JobProcesses) -> Callable[[Mapping[str, Any]], Mapping[str, Any] | None]:
+    """For ``JobContext.cause``: a lost connection to another process is not what went wrong."""
+
+    def find_cause(described: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if processes.rank > 0 or processes.count == 1 or described["kind"] != FailureKind.ERROR:
             return None
-        found = siblings.cause(SIBLINGS)
-        return None if found is None else {**found, "seen_as": described["message"]}
+        cause = processes.find_cause(PROCESSES_END_WITHIN)
+        return None if cause is None else {**cause, "seen_as": described["message"]}
 
-    return cause
+    return find_cause
 
 
-def described_here(error: BaseException, place: Place) -> dict[str, Any]:
+def describe_failure(error: BaseException, context: JobContext) -> JsonObject:
     """The error in the words of records, or what another process failed of where that is behind it."""
     from bench.runs.failures import describe_error
 
-    described: dict[str, Any] = {**describe_error(error)}
-    return described | dict(place.cause(described) or {})
+    described: JsonObject = {**describe_error(error)}
+    return described | dict(context.cause(described) or {})
+
+
+SPECIFIED = ("task", "method", "options", "model", "scale", "protocol", "seed", "settings")
+FINGERPRINTS = ("model_fingerprint", "data_origin", "data_fingerprint")
 
 
 def write_failure(
-    folder: RunDir, row: dict[str, Any], error: dict[str, Any], job: Any, status: str = "failed"
+    folder: RunDir,
+    entry: JobEntry,
+    error: JsonObject,
+    job: Mapping[str, Any],
+    status: RunStatus = RunStatus.FAILED,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """A record for an attempt that could not write its own: what was asked for, what ended it, which job."""
-    wanted = ("task", "method", "options", "model", "scale", "protocol", "seed", "settings")
-    asked: dict[str, Any] = {}
+    """A record for an attempt that could not write its own: what was asked for, what ended it, which job.
+
+    ``more``: what is known of it beyond that; it replaces what is worked out here.
+    """
+    specification: JsonObject = {**entry.to_json(), "options": {}, "settings": {}}
     with contextlib.suppress(Exception):
-        asked = folder.read_spec()
-    if not asked:
-        asked = {name: row.get(name) for name in ("task", "method", "model", "scale", "protocol", "seed")}
-        asked |= {"options": {}, "settings": {}}
-    content = {name: asked.get(name) for name in wanted}
+        specification = dict(folder.read_specification())
     folder.write_record(
         {
-            **{
-                name: asked[name]
-                for name in ("model_fingerprint", "data_origin", "data_fingerprint")
-                if name in asked
-            },
-            **content,
-            "status": status,
-            "command": row["command"],
+            **{name: specification[name] for name in FINGERPRINTS if name in specification},
+            **{name: specification.get(name) for name in SPECIFIED},
+            "status": status.value,
+            "command": entry.command,
             "not_comparable": [UNFINISHED.text],
             "incomparable": [UNFINISHED.to_json()],
             "error": error,
             "job": dict(job),
             "ended": provenance.now(),
+            **more,
         }
     )
 
@@ -282,15 +314,15 @@ def requeue_signal() -> signal.Signals:
 
 
 @contextlib.contextmanager
-def heard(place: Place) -> Iterator[None]:
+def catch_signals(context: JobContext) -> Iterator[None]:
     """Signals count from the first moment on, also while the run is still looking for its data."""
 
     def ask(number: int, frame: object) -> None:
-        if place.stopped_by is None:
-            place.stopped_by = signal.Signals(number)
+        if context.stopped_by is None:
+            context.stopped_by = signal.Signals(number)
             raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, *place.signals) if place.signals else ()
+    numbers = (signal.SIGTERM, *context.signals) if context.signals else ()
     old = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield
@@ -300,13 +332,13 @@ def heard(place: Place) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def distributed(environment: Any, job: str) -> Iterator[None]:
+def join_processes(environment: Any, job: str) -> Iterator[None]:
     """The variables by which torch's processes find each other, as ``torchrun`` sets them."""
     if environment.num_tasks == 1:
         yield
         return
     variables = {
-        "MASTER_ADDR": reachable(environment.hostnames[0]),
+        "MASTER_ADDR": find_address(environment.hostnames[0]),
         # The same on every node, another one for each job of a node.
         "MASTER_PORT": str(20000 + zlib.crc32(job.encode()) % 12000),
         "RANK": str(environment.global_rank),
@@ -327,7 +359,7 @@ def distributed(environment: Any, job: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def reachable(node: str) -> str:
+def find_address(node: str) -> str:
     """An address of the first node: its name where that resolves, else where srun was started."""
     try:
         socket.getaddrinfo(node, None)
@@ -336,7 +368,7 @@ def reachable(node: str) -> str:
     return node
 
 
-def progress(folder: RunDir) -> str:
+def read_progress(folder: RunDir) -> str:
     """How far the run is: the stages that are done and the update of the checkpoint."""
     stages = [name for name in ("train", "decode", "score") if folder.product_sha256(name)]
     step = None

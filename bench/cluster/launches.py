@@ -12,13 +12,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from bench.cluster.backends import Backend, get_backend
 from bench.errors import DataError, UnknownNameError, UserError
+from bench.store import legacy
 from bench.store.store import LAUNCHES
 from bench.system import files, json_files, processes
 from bench.system.progress import say
@@ -29,30 +33,136 @@ YOUNG = timedelta(minutes=10)
 """So long a launch is taken for one being submitted where it cannot be seen whether its process lives."""
 
 
-def new_id() -> str:
+def make_launch_id() -> str:
     """A name that sorts by time, to the microsecond, and that nobody else has."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S%f}-{secrets.token_hex(3)}"
 
 
+class LaunchState(StrEnum):
+    """How far the handing over of a launch's jobs came."""
+
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    NOT_SUBMITTED = "not-submitted"
+    """It was interrupted or refused: some of the jobs, or all, were never handed over."""
+
+
+class _Document(BaseModel):
+    """A part of a launch record: what it does not declare is kept beside."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file has it: what was never set is left out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class JobEntry(_Document):
+    """The job of one run: what it is, what it was asked for with, and its number (``job``) once it has one."""
+
+    run_id: str
+    job: str | None = None
+    array: int = 0
+    index: int = 0
+    """Its place in the array."""
+    because: str | None = None
+    """Why it differs from what was asked for."""
+    command: str = ""
+    request: dict[str, Any] = {}
+    task: str | None = None
+    method: str | None = None
+    model: str | None = None
+    scale: str | None = None
+    protocol: str | None = None
+    seed: int | None = None
+
+
+class ArrayEntry(_Document):
+    """Jobs of equal resources that are handed over together."""
+
+    name: str = ""
+    job: str | None = None
+    count: int = 0
+    resources: dict[str, Any] = {}
+    after: int | None = None
+    """The array that must have ended before this one begins."""
+    max_parallel: int | None = None
+    """The most jobs at once as it was asked for, where several arrays share it."""
+
+
+class SnapshotEntry(_Document):
+    """The copy of the source that the jobs run (``bench.cluster.snapshot``)."""
+
+    path: str = ""
+    snapshot: str = ""
+    code: dict[str, Any] = {}
+
+
+class LaunchDocument(_Document):
+    """A launch record. ``state`` is ``status`` in words, with what went wrong."""
+
+    id: str
+    cluster: str
+    jobs: list[JobEntry]
+    submitted: str = ""
+    command: str = ""
+    snapshot: SnapshotEntry | None = None
+    host: str = ""
+    runs: str = ""
+    arrays: list[ArrayEntry] = []
+    left_alone: list[dict[str, Any]] = []
+    wrong: list[dict[str, Any]] = []
+    state: str = ""
+    status: LaunchState | None = None
+    writer: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_status(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "status" not in content and isinstance(content.get("state"), str):
+            return {**content, "status": legacy.find_launch_status(content["state"])}
+        return content
+
+    def set_status(self, status: LaunchState, problem: str = "") -> None:
+        """Note how far the handing over came."""
+        words = status.value.replace("-", " ")
+        self.status, self.state = status, f"{words}: {problem}" if problem else words
+
+
 @dataclass(frozen=True)
 class Launch:
-    """One ``bench submit``. ``content`` is the launch record."""
+    """One ``bench submit``, by its record in ``runs``."""
 
     runs: Path
-    content: Mapping[str, Any]
+    document: LaunchDocument
 
     @property
     def id(self) -> str:
-        return str(self.content["id"])
+        return self.document.id
 
     @property
     def cluster(self) -> str:
-        return str(self.content["cluster"])
+        """The name of its backend."""
+        return self.document.cluster
 
     @property
-    def jobs(self) -> list[dict[str, Any]]:
-        """One entry per run: run_id, job (the scheduler's number), request, what it is."""
-        return list(self.content["jobs"])
+    def backend(self) -> Backend:
+        """Where its jobs run."""
+        return get_backend(self.document.cluster)
+
+    @property
+    def jobs(self) -> list[JobEntry]:
+        """One entry per run."""
+        return self.document.jobs
+
+    @property
+    def source(self) -> SnapshotEntry:
+        """The copy of the source that its jobs run."""
+        return self.document.snapshot or SnapshotEntry()
+
+    def get_resources(self, entry: JobEntry) -> dict[str, Any]:
+        """What the job's array was given."""
+        return self.document.arrays[entry.array].resources
 
     @property
     def folder(self) -> Path:
@@ -65,40 +175,37 @@ class Launch:
 
     def write(self) -> Path:
         """Write the record; ``writer`` tells others whether whoever submits is still at it."""
-        pid = os.getpid()
-        writer = {
-            "pid": pid,
-            "started": processes.process_started(pid),
-            "machine": processes.machine(),
-        }
-        json_files.write_json_atomic(self.file, {**self.content, "writer": writer})
+        json_files.write_json_atomic(
+            self.file, {**self.document.to_json(), "writer": processes.identify_process()}
+        )
         return self.file
 
     @property
     def being_submitted(self) -> bool:
-        """Whether the latest that is known is that the jobs are being handed over; see ``in_progress``."""
-        return bool(self.content.get("state") == "submitting")
+        """Whether the latest that is known is that the jobs are being handed over; see ``is_in_progress``."""
+        return self.document.status is LaunchState.SUBMITTING
 
-    def in_progress(self) -> bool:
-        """Whether jobs may still be handed over: the process lives, or, seen from elsewhere, it began lately."""
+    def is_in_progress(self) -> bool:
+        """Whether jobs may still be handed over: the process runs, or, seen from elsewhere, it began lately."""
         if not self.being_submitted:
             return False
-        writer = self.content.get("writer")
-        if writer is not None and writer["machine"] == processes.machine():
-            return bool(processes.process_started(writer["pid"]) == writer["started"])
-        return datetime.now(UTC) - datetime.fromisoformat(self.content["submitted"]) < YOUNG
+        writer = self.document.writer
+        runs = None if writer is None else processes.is_running(writer)
+        if runs is not None:
+            return runs
+        return datetime.now(UTC) - datetime.fromisoformat(self.document.submitted) < YOUNG
 
-    def logs(self, job: str) -> list[Path]:
+    def list_logs(self, job: str) -> list[Path]:
         """The logs of a job, one per process; the first process's first. None may be there yet."""
-        found = self.folder.glob(f"{job}_*_log.out")
-        return sorted(found, key=lambda path: int(path.name.removesuffix("_log.out").rpartition("_")[2]))
+        paths = self.folder.glob(f"{job}_*_log.out")
+        return sorted(paths, key=lambda path: int(path.name.removesuffix("_log.out").rpartition("_")[2]))
 
-    def log_tail(self, job: str, size: int = LOG_END) -> str:
+    def read_log_tail(self, job: str, size: int = LOG_END) -> str:
         """The last ``size`` bytes of what the job's processes said, the first process last."""
         parts = []
-        for path in reversed(self.logs(job)):
-            if text := tail(path, size):
-                parts.append(text if len(self.logs(job)) == 1 else f"--- {path.name}\n{text}")
+        for path in reversed(self.list_logs(job)):
+            if text := read_tail(path, size):
+                parts.append(text if len(self.list_logs(job)) == 1 else f"--- {path.name}\n{text}")
         return "\n".join(parts)[-size:]
 
     def note_end(self, job: str) -> bool:
@@ -114,7 +221,7 @@ class Launch:
         (self.folder / "ends" / job).unlink(missing_ok=True)
 
 
-def tail(path: Path, size: int = LOG_END) -> str:
+def read_tail(path: Path, size: int = LOG_END) -> str:
     """The end of a text file; what cannot be read is empty."""
     try:
         with path.open("rb") as file:
@@ -124,32 +231,56 @@ def tail(path: Path, size: int = LOG_END) -> str:
         return ""
 
 
-def load(runs: Path, launch_id: str) -> Launch:
+@dataclass(frozen=True)
+class SubmittedJob:
+    """The latest job of a run: entry ``number`` of a launch."""
+
+    launch: Launch
+    number: int
+    entry: JobEntry
+
+    @property
+    def array(self) -> ArrayEntry:
+        """The array that it is a part of."""
+        return self.launch.document.arrays[self.entry.array]
+
+
+def find_launch(runs: Path, launch_id: str) -> Launch:
     """The launch called so; ``latest`` is the last one."""
-    known = ids(runs)
-    if not known:
+    names = list_launch_ids(runs)
+    if not names:
         raise UserError(
             f"nothing was submitted yet: no launches in {runs / LAUNCHES}; see bench submit --help"
         )
     if launch_id == "latest":
-        launch_id = known[-1]
-    near = [one for one in known if launch_id and one.startswith(launch_id)]
-    if len(near) != 1:
+        launch_id = names[-1]
+    matches = [name for name in names if launch_id and name.startswith(launch_id)]
+    if len(matches) != 1:
         raise UnknownNameError(
-            "launch", launch_id, [*known, "latest"], f"launches are read from {runs / LAUNCHES}"
+            "launch", launch_id, [*names, "latest"], f"launches are read from {runs / LAUNCHES}"
         )
-    return read(runs, near[0])
+    return read_launch(runs, matches[0])
 
 
-def read(runs: Path, launch_id: str) -> Launch:
+def read_launch(runs: Path, launch_id: str) -> Launch:
+    """The launch of that name; ``DataError`` where its record is damaged."""
     path = runs / LAUNCHES / f"{launch_id}.json"
-    content = json_files.read_json(path)
-    if not isinstance(content, dict) or not {"id", "cluster", "jobs"} <= set(content):
-        raise DataError(f"{path} is not a launch record; expected id, cluster and jobs")
-    return Launch(runs, content)
+    return make_launch(runs, json_files.read_json(path), path)
 
 
-def ids(runs: Path) -> list[str]:
+def make_launch(runs: Path, content: object, path: Path | None = None) -> Launch:
+    """The launch of a record; ``DataError`` says what is not as declared."""
+    try:
+        return Launch(runs, LaunchDocument.model_validate(content))
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        place = ".".join(map(str, detail["loc"])) or "the document"
+        raise DataError(
+            f"{path or 'the record'} is not a launch record ({place}: {detail['msg']}); expected id, cluster and jobs"
+        ) from error
+
+
+def list_launch_ids(runs: Path) -> list[str]:
     """Names of all launches, the oldest first."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = os.listdir(runs / LAUNCHES)  # noqa: PTH208 - names only
@@ -159,12 +290,21 @@ def ids(runs: Path) -> list[str]:
     return []
 
 
-def every(runs: Path) -> list[Launch]:
+def read_launches(runs: Path) -> list[Launch]:
     """All launches, the oldest first; what cannot be read is said and left out."""
-    found = []
-    for launch_id in ids(runs):
+    launches = []
+    for launch_id in list_launch_ids(runs):
         try:
-            found.append(read(runs, launch_id))
+            launches.append(read_launch(runs, launch_id))
         except DataError as error:
             say(f"left out: {error}", important=True)
-    return found
+    return launches
+
+
+def find_latest_jobs(runs: Path) -> dict[str, SubmittedJob]:
+    """For each run that was ever submitted, the job of the latest launch."""
+    jobs: dict[str, SubmittedJob] = {}
+    for launch in read_launches(runs):
+        for number, entry in enumerate(launch.jobs):
+            jobs[entry.run_id] = SubmittedJob(launch, number, entry)
+    return jobs

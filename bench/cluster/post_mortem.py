@@ -9,102 +9,91 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from bench.cluster.backends import local
-from bench.cluster.backends.slurm import State
-from bench.store.record import Record
+from bench.cluster.backends import JobState
+from bench.cluster.launches import SubmittedJob
+from bench.cluster.rows import RunRow, RunState
+from bench.errors import FailureKind
+from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.system.files import StorageError
+from bench.system.json_files import JsonObject
 
-if TYPE_CHECKING:
-    from bench.cluster.status import Row, Submitted
-
-WORDS = {
-    "time-out": "the job reached its time limit",
-    "node-failure": "the node failed",
-    "out-of-memory": "the job used more memory than it had",
-    "preempted": "the job was preempted and not continued",
-    "cancelled": "the job was cancelled",
-    "killed": "a process of the job was killed from outside",
-    "vanished": "the scheduler no longer knows the job, and it left no record",
-    "error": "the job ended with an error and left no record",
-    "no-record": "the job ended and left no record",
-    "not-submitted": "the job was never handed to the scheduler",
+EXPLANATIONS: Mapping[str, str] = {
+    FailureKind.TIME_OUT: "the job reached its time limit",
+    FailureKind.NODE_FAILURE: "the node failed",
+    FailureKind.OUT_OF_MEMORY: "the job used more memory than it had",
+    FailureKind.PREEMPTED: "the job was preempted and not continued",
+    FailureKind.CANCELLED: "the job was cancelled",
+    FailureKind.KILLED: "a process of the job was killed from outside",
+    FailureKind.VANISHED: "the scheduler no longer knows the job, and it left no record",
+    FailureKind.ERROR: "the job ended with an error and left no record",
+    FailureKind.NO_RECORD: "the job ended and left no record",
+    FailureKind.NOT_SUBMITTED: "the job was never handed to the scheduler",
 }
 
 
-def how_it_died(row: Row, one: Submitted, state: State) -> str:
+def find_failure_kind(row: RunRow, job: SubmittedJob, state: JobState) -> str:
     """The kind of failure of a program that ended by itself: its exit code, or the last words in its log."""
     from bench.cluster.job import EXIT_CODES, MARK
 
-    said = re.findall(rf"^{MARK} \[([\w-]+)\]", one.launch.log_tail(log_name(row, one)), re.MULTILINE)
-    if said:
-        return str(said[-1])
-    kinds = {code: kind for kind, code in EXIT_CODES.items() if code > 2}
-    if state.exit_code in kinds:
-        return kinds[state.exit_code]
+    log = job.launch.read_log_tail(get_log_name(row, job))
+    kinds = re.findall(rf"^{MARK} \[([\w-]+)\]", log, re.MULTILINE)
+    if kinds:
+        return str(kinds[-1])
+    by_code = {code: kind for kind, code in EXIT_CODES.items() if code > 2}
+    if state.exit_code in by_code:
+        return by_code[state.exit_code]
     if state.signal:
-        return "killed"
-    return "no-record" if state.state == "COMPLETED" else "error"
+        return FailureKind.KILLED
+    return FailureKind.NO_RECORD if state.completed else FailureKind.ERROR
 
 
-def ending(state: State) -> str:
+def describe_end(state: JobState) -> str:
+    """``, exit code 1, signal 9``, as far as they are known."""
     parts = [f"exit code {state.exit_code}"] if state.exit_code else []
     parts += [f"signal {state.signal}"] if state.signal else []
     return "".join(f", {part}" for part in parts)
 
 
-def belongs(record: Record | None, one: Submitted) -> bool:
+def is_of_launch(record: Record | None, job: SubmittedJob) -> bool:
     """Whether the record is of this launch, or was made by hand after it."""
     if record is None:
         return False
-    job = record.get("job")
-    if job is None:
-        return bool(record["recorded"] > one.launch.content["submitted"])
-    return bool(job.get("launch") == one.launch.id)
+    if record.job is None:
+        return record.recorded > job.launch.document.submitted
+    return bool(record.job.get("launch") == job.launch.id)
 
 
-class Told(RunDir):
-    """A run's folder whose next record also has ``facts``, which somebody else knows than who writes it."""
-
-    def __init__(self, folder: RunDir, facts: Mapping[str, Any]) -> None:
-        super().__init__(folder.path.parent, folder.run_id)
-        self.facts = facts
-
-    def write_record(self, record: Mapping[str, Any]) -> Path:
-        return super().write_record({**record, **self.facts})
-
-
-def write_end(row: Row, one: Submitted, folder: RunDir, ended: str | None = None) -> None:
+def write_end(row: RunRow, job: SubmittedJob, folder: RunDir, ended: str | None = None) -> None:
     """The record of a job that could not write one; by the first process that sees it.
 
     ``ended``: when that was, where the scheduler says it; otherwise it is now.
     """
     from bench.cluster.job import write_failure
 
-    job = log_name(row, one)
+    name, launch = get_log_name(row, job), job.launch
     error = {"kind": row.kind, "type": "Job", "message": row.message or "", "traceback": ""}
-    error["log_tail"] = one.launch.log_tail(job)
+    error["log_tail"] = launch.read_log_tail(name)
     facts = {
-        "launch": one.launch.id,
-        "id": job if row.job is not None else None,
-        "cluster": one.launch.cluster,
+        "launch": launch.id,
+        "id": name if row.job is not None else None,
+        "cluster": launch.cluster,
         "node": row.node,
     }
-    known: dict[str, Any] = {"ended": ended} if ended else {}
-    if (source := one.launch.content.get("snapshot")) is not None:
-        known["code"] = {**source["code"], "snapshot": source["snapshot"]}
+    more: JsonObject = {"ended": ended} if ended else {}
+    if launch.document.snapshot is not None:
+        more["code"] = {**launch.source.code, "snapshot": launch.source.snapshot}
     with contextlib.suppress(StorageError):  # a full disk: tried again next time
-        if one.launch.note_end(noted := job if row.job is not None else row.run_id):
-            status = "cancelled" if row.state == "cancelled" else "failed"
+        noted = name if row.job is not None else row.run_id
+        if launch.note_end(noted):
+            status = RunStatus.CANCELLED if row.state is RunState.CANCELLED else RunStatus.FAILED
             try:
-                write_failure(Told(folder, known), dict(one.row), error, facts, status)
+                write_failure(folder, job.entry, error, facts, status, more)
             except StorageError:
-                one.launch.forget_end(noted)
+                launch.forget_end(noted)
 
 
-def log_name(row: Row, one: Submitted) -> str:
+def get_log_name(row: RunRow, job: SubmittedJob) -> str:
     """The name that the job's logs begin with."""
-    return local.log_name(one.launch, dict(one.row)) if one.launch.cluster == "local" else str(row.job)
+    return job.launch.backend.get_log_name(job, row.job)

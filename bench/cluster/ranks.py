@@ -9,14 +9,13 @@ which srun ends the rest: the note says what it was. A process that is gone with
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DataError
+from bench.errors import DataError, FailureKind
 from bench.system import json_files, processes
 from bench.system.files import StorageError
 
@@ -24,24 +23,8 @@ FOLDER = "processes"
 POLL = 0.2
 
 
-def me() -> dict[str, Any]:
-    """This process, so that another can tell whether it still lives."""
-    return {
-        "pid": os.getpid(),
-        "started": processes.process_started(os.getpid()),
-        "machine": processes.machine(),
-    }
-
-
-def lives(who: dict[str, Any]) -> bool | None:
-    """Whether that process runs; None where only another machine can tell."""
-    if who["machine"] != processes.machine():
-        return None
-    return processes.process_started(who["pid"]) == who["started"]
-
-
 @dataclass(frozen=True)
-class Siblings:
+class JobProcesses:
     """The processes of a job as its process number ``rank`` sees them. ``attempt``: how often it was requeued."""
 
     launch: Path
@@ -51,32 +34,34 @@ class Siblings:
     count: int
     attempt: int = 0
 
-    def file(self, rank: int) -> Path:
+    def get_file(self, rank: int) -> Path:
         return self.launch / FOLDER / f"{self.job}_{rank}.json"
 
     def begin(self) -> None:
         self._write({})
 
-    def end(self, how: str, error: Mapping[str, Any] | None = None) -> None:
-        """``how``: done, left, stopped or failed. The first word counts: what follows are consequences."""
+    def end(self, outcome: str, error: Mapping[str, Any] | None = None) -> None:
+        """``outcome``: done, left, stopped or failed. The first counts: what follows are consequences."""
         if "ended" not in (self.read(self.rank) or {}):
-            self._write({"ended": how, **({"error": dict(error)} if error else {})})
+            self._write({"ended": outcome, **({"error": dict(error)} if error else {})})
 
     def _write(self, more: Mapping[str, Any]) -> None:
         if self.job == "debug":  # many in one process, which has no siblings
             return
         with contextlib.suppress(StorageError, OSError):  # a full disk: the job has worse to tell
-            json_files.write_json_atomic(self.file(self.rank), {**me(), "attempt": self.attempt, **more})
+            json_files.write_json_atomic(
+                self.get_file(self.rank), {**processes.identify_process(), "attempt": self.attempt, **more}
+            )
 
     def read(self, rank: int) -> dict[str, Any] | None:
         """The note of a process in this attempt."""
         with contextlib.suppress(DataError, OSError):
-            note = json_files.read_json(self.file(rank))
+            note = json_files.read_json(self.get_file(rank))
             if isinstance(note, dict) and note.get("attempt") == self.attempt:
                 return note
         return None
 
-    def cause(self, wait: float, silence_is_death: bool = False) -> dict[str, Any] | None:
+    def find_cause(self, wait: float, silence_is_death: bool = False) -> dict[str, Any] | None:
         """What happened to another process that explains a failure or a signal here; None if nothing did.
 
         Waits until every other process has ended, or seems dead, at most so many seconds.
@@ -84,49 +69,61 @@ class Siblings:
         otherwise only one whose absence can be seen from here does.
         """
         until = time.monotonic() + wait
-        others = [rank for rank in range(self.count) if rank != self.rank]
-        while others:
-            notes = {rank: self.read(rank) for rank in others}
+        ranks = [rank for rank in range(self.count) if rank != self.rank]
+        while ranks:
+            notes = {rank: self.read(rank) for rank in ranks}
             for rank, note in notes.items():
-                if note and note.get("ended") == "failed" and note.get("error", {}).get("kind") != "error":
+                if (
+                    note
+                    and note.get("ended") == "failed"
+                    and note.get("error", {}).get("kind") != FailureKind.ERROR
+                ):
                     return {**note["error"], "process": rank}
             gone = [rank for rank, note in notes.items() if is_gone(note)]
             over = time.monotonic() >= until
             silent = [rank for rank, note in notes.items() if note is not None and "ended" not in note]
             if gone or (over and silence_is_death and silent):
-                return killed((gone or silent)[0])
+                return describe_kill((gone or silent)[0])
             if over or not silent:
                 failed = [(rank, note["error"]) for rank, note in notes.items() if note and "error" in note]
-                causes = [{**error, "process": rank} for rank, error in failed if not lost(error)]
+                causes = [
+                    {**error, "process": rank} for rank, error in failed if not is_lost_connection(error)
+                ]
                 return causes[0] if causes else None
             time.sleep(POLL)
         return None
 
 
-def lost(error: Mapping[str, Any]) -> bool:
+def is_lost_connection(error: Mapping[str, Any]) -> bool:
     """Whether it is only that another process was gone."""
     return "connection" in str(error.get("message", "")).lower()
 
 
 def is_gone(note: Mapping[str, Any] | None) -> bool:
-    """Whether that process was of this machine, no longer lives and has not said that it ends."""
-    return note is not None and "ended" not in note and lives(dict(note)) is False
+    """Whether that process was of this machine, no longer runs and has not said that it ends."""
+    return note is not None and "ended" not in note and processes.is_running(note) is False
 
 
-def killed(rank: int) -> dict[str, Any]:
+def describe_kill(rank: int) -> dict[str, Any]:
     message = f"process {rank} of the job was killed from outside"
-    return {"kind": "killed", "type": "Job", "message": message, "traceback": "", "process": rank}
+    return {
+        "kind": FailureKind.KILLED.value,
+        "type": "Job",
+        "message": message,
+        "traceback": "",
+        "process": rank,
+    }
 
 
-def living(launch: Path, job: str) -> list[int]:
-    """Process numbers of the job's workers that live on this machine."""
-    found = []
+def list_running_workers(launch: Path, job: str) -> list[int]:
+    """Process numbers of the job's workers that run on this machine."""
+    numbers = []
     for path in sorted((launch / FOLDER).glob(f"{job}_*.json")):
         with contextlib.suppress(DataError, OSError):
             note = json_files.read_json(path)
-            if "ended" not in note and lives(note):
-                found.append(int(note["pid"]))
-    return found
+            if "ended" not in note and processes.is_running(note):
+                numbers.append(int(note["pid"]))
+    return numbers
 
 
 def was_killed(launch: Path, job: str, controller: bool = False) -> bool:

@@ -21,13 +21,13 @@ PACKAGES = ("bench", "tasks", "baselines", "results", "reports")
 _LEFT_OUT = {"__pycache__"}
 
 
-def take(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
+def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     """Copy the source at ``root`` unless that was done; {"path", "snapshot", "code"}.
 
     ``snapshot``: the first 16 digits of the SHA-256 over names and contents; ``code``: commit and diff
     (``bench.system.provenance.code_state``), or the fingerprint of the sources outside git.
     """
-    names = source_files(root)
+    names = list_source_files(root)
     code = provenance.code_state(root) or {"source_sha256": provenance.source_sha256(root)}
     digest = hashlib.sha256()
     for name in names:
@@ -45,7 +45,7 @@ def take(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
             target = temporary / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, target)
-        if (difference := git_difference(root)) is not None:
+        if (difference := read_git_difference(root)) is not None:
             (temporary / "changes.diff").write_bytes(difference)
         content = {"snapshot": fingerprint, "code": code, "taken": provenance.now()}
         (temporary / provenance.SNAPSHOT_FILE).write_text(json_files.to_json(content, indent=2) + "\n")
@@ -71,18 +71,18 @@ def make_directory(folder: Path) -> None:
         ) from error
 
 
-def source_files(root: Path) -> list[str]:
+def list_source_files(root: Path) -> list[str]:
     """Every file of the packages, sorted, relative to ``root``."""
-    found = []
+    sources = []
     for package in PACKAGES:
         for folder, inside, names in os.walk(root / package):
             inside[:] = sorted(set(inside) - _LEFT_OUT)
-            here = Path(folder).relative_to(root)
-            found += [(here / name).as_posix() for name in names if not name.endswith((".pyc", ".tmp"))]
-    return sorted(found)
+            relative = Path(folder).relative_to(root)
+            sources += [(relative / name).as_posix() for name in names if not name.endswith((".pyc", ".tmp"))]
+    return sorted(sources)
 
 
-def git_difference(root: Path) -> bytes | None:
+def read_git_difference(root: Path) -> bytes | None:
     """What differs from the commit, as a patch; None outside git. Files unknown to git are in the copy."""
     try:
         return provenance.git(root, "diff", "--binary", "--no-ext-diff", "HEAD")

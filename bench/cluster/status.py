@@ -18,52 +18,44 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench.cluster import launches
-from bench.cluster.backends import local
-from bench.cluster.backends import slurm as scheduler
-from bench.cluster.backends.slurm import KINDS, State
-from bench.cluster.launches import Launch
-from bench.cluster.post_mortem import WORDS, belongs, ending, how_it_died
-from bench.cluster.post_mortem import log_name as log_name
-from bench.cluster.post_mortem import write_end as write_end
-from bench.store.record import Record
+from bench.cluster.backends import Answer, JobState, get_backend
+from bench.cluster.launches import LaunchState, SubmittedJob, find_latest_jobs
+from bench.cluster.post_mortem import (
+    EXPLANATIONS,
+    describe_end,
+    find_failure_kind,
+    is_of_launch,
+    write_end,
+)
+from bench.cluster.rows import HELD, OPEN, RunRow, RunState
+from bench.errors import FailureKind
+from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 
-STATES = (
-    "submitting", "queued", "running", "done", "failed", "vanished", "cancelled", "interrupted", "unknown"
-)  # fmt: skip
+CUT_SETTINGS = ("micro_split", "decode_batch")
+"""Settings that say how a run's work was cut."""
+
+
+class FailureGroup(NamedTuple):
+    """Failures of the same kind and message; numbers in messages do not tell them apart."""
+
+    kind: str
+    message: str
+    runs: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``bench status --json``."""
+        return {"kind": self.kind, "count": len(self.runs), "message": self.message, "runs": self.runs}
 
 
 @dataclass
-class Row:
-    """One run."""
-
-    run_id: str
-    state: str
-    kind: str | None = None
-    message: str | None = None
-    job: str | None = None
-    launch: str | None = None
-    cluster: str | None = None
-    node: str | None = None
-    reason: str | None = None
-    attempts: int = 0
-    task: str | None = None
-    method: str | None = None
-    model: str | None = None
-    seed: int | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Of the latest attempt: how its work was cut."""
-
-
-@dataclass
-class Status:
+class StatusReport:
     """All rows, and how sure they are."""
 
-    rows: list[Row]
+    rows: list[RunRow]
     reached: bool = True
     """Whether every scheduler that was needed answered."""
     accounting: bool | None = None
@@ -72,243 +64,240 @@ class Status:
 
     @property
     def counts(self) -> dict[str, int]:
+        """How many runs are in each state that occurs."""
         counted = Counter(row.state for row in self.rows)
-        return {state: counted[state] for state in STATES if counted[state]}
+        return {state.value: counted[state] for state in RunState if counted[state]}
 
     @property
     def open(self) -> int:
         """Runs that the scheduler still has, or is being given."""
-        return sum(row.state in ("submitting", "queued", "running") for row in self.rows)
+        return sum(row.state in OPEN for row in self.rows)
 
-    def failures(self) -> list[dict[str, Any]]:
-        """Identical failures together, the most frequent first; numbers in messages do not tell them apart."""
-        groups: dict[tuple[str, str], list[Row]] = {}
+    def group_failures(self) -> list[FailureGroup]:
+        """Identical failures together, the most frequent first."""
+        groups: dict[tuple[str, str], list[RunRow]] = {}
         for row in self.rows:
-            if row.state in ("failed", "vanished"):
-                alike = re.sub(
-                    r"\d+(\.\d+)?|0x[0-9a-f]+", "#", first_line(row.message).replace(row.run_id, "RUN")
-                )
-                groups.setdefault((row.kind or "error", alike), []).append(row)
-        ordered = sorted(groups.items(), key=lambda one: -len(one[1]))
+            if row.state in (RunState.FAILED, RunState.VANISHED):
+                message = get_first_line(row.message).replace(row.run_id, "RUN")
+                pattern = re.sub(r"\d+(\.\d+)?|0x[0-9a-f]+", "#", message)
+                groups.setdefault((row.kind or FailureKind.ERROR, pattern), []).append(row)
+        ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
         return [
-            {
-                "kind": kind,
-                "count": len(rows),
-                "message": first_line(rows[0].message),
-                "runs": [r.run_id for r in rows],
-            }
+            FailureGroup(kind, get_first_line(rows[0].message), [row.run_id for row in rows])
             for (kind, _), rows in ordered
         ]
 
     def to_json(self) -> dict[str, Any]:
+        """For ``bench status --json``."""
         return {
             "counts": self.counts,
             "scheduler_answers": self.reached,
             "accounting": self.accounting,
             "accounting_broken": self.accounting_broken,
-            "failures": self.failures(),
+            "failures": [group.to_json() for group in self.group_failures()],
             "runs": [asdict(row) for row in self.rows],
         }
 
 
-@dataclass(frozen=True)
-class Submitted:
-    """The latest job of a run."""
+@dataclass
+class SchedulerAnswers:
+    """What the backends of some runs say about their jobs."""
 
-    launch: Launch
-    number: int
-    row: Mapping[str, Any]
+    by_backend: dict[str, Answer] = field(default_factory=dict)
+
+    def get_answer(self, job: SubmittedJob) -> Answer:
+        """Of the job's backend."""
+        return self.by_backend.get(job.launch.cluster) or Answer()
+
+    def get_number(self, run_id: str, job: SubmittedJob) -> str | None:
+        """The job's number, as far as it is known."""
+        return self.get_answer(job).jobs.get(run_id) or job.entry.job
+
+    @property
+    def reached(self) -> bool:
+        """Whether every one of them answered."""
+        return not any(answer.silent for answer in self.by_backend.values())
+
+    @property
+    def accounting(self) -> bool | None:
+        """Whether an accounting answered; None where none was asked."""
+        asked = [answer.accounting for answer in self.by_backend.values() if answer.accounting is not None]
+        return all(asked) if asked else None
+
+    @property
+    def broken(self) -> str | None:
+        """Why an accounting did not answer where it should."""
+        return next((answer.broken for answer in self.by_backend.values() if answer.broken), None)
 
 
-def collect(runs: Path, only: Iterable[str] | None = None, repair: bool = True) -> Status:
+def collect_status(runs: Path, only: Iterable[str] | None = None, repair: bool = True) -> StatusReport:
     """The state of every run in ``runs``, or of those named in ``only``.
 
     ``repair``: write the records that dead jobs could not write themselves.
     """
     store = Store(runs)
-    submitted = latest_jobs(runs)
+    submitted = find_latest_jobs(runs)
     names = {*submitted, *(run.run_id for run in store.runs())}
     names = names if only is None else names & set(only)
     folders = {name: store.run(name) for name in sorted(names)}
     records = {name: folder.latest_record() for name, folder in folders.items()}
     done = {name for name, record in records.items() if is_done(folders[name], record)}
-    wanted = {name: one for name, one in submitted.items() if name in names and name not in done}
-    jobs, told, silent = ask(wanted)
+    answers = query_backends({name: submitted[name] for name in names - done if name in submitted})
     rows = []
     for name, folder in folders.items():
-        record, one = records[name], submitted.get(name)
-        row = described(name, record, one, jobs.get(name))
+        record, job = records[name], submitted.get(name)
+        row = make_row(name, record, job)
+        rows.append(row)
         if name in done:
-            row.state = "done"
-        elif one is None:
-            by_hand(row, record, folder)
+            row.state = RunState.DONE
+        elif job is None:
+            find_unsubmitted_state(row, record, folder)
         else:
-            state = told.states.get(row.job or "")
-            broken = told.broken if one.launch.cluster == "slurm" else None
-            judge(row, record, one, state, one.launch.id not in silent, broken, folder)
-            if repair and needs_record(row, record, one):
-                write_end(row, one, folder, state.end if state else None)
+            row.job = answers.get_number(name, job)
+            find_job_state(row, record, job, answers.get_answer(job), folder)
+            if repair and needs_record(row, record, job):
+                state = answers.get_answer(job).states.get(row.job or "")
+                write_end(row, job, folder, state.end if state else None)
                 written = folder.latest_record()
                 row.attempts = row.attempts if written is None else written.attempt
-        rows.append(row)
-    return Status(rows, not silent, told.accounting, told.broken)
-
-
-def latest_jobs(runs: Path) -> dict[str, Submitted]:
-    """For each run that was ever submitted, the job of the latest launch."""
-    found: dict[str, Submitted] = {}
-    for launch in launches.every(runs):
-        for number, row in enumerate(launch.jobs):
-            found[row["run_id"]] = Submitted(launch, number, row)
-    return found
+    return StatusReport(rows, answers.reached, answers.accounting, answers.broken)
 
 
 def is_done(folder: RunDir, record: Record | None) -> bool:
+    """Whether any attempt at the run is done; ``record`` is its latest."""
     if record is None:
         return False
-    return record["status"] == "done" or (record["attempt"] > 1 and folder.done_record() is not None)
+    done_before = record.attempt > 1 and folder.done_record() is not None
+    return record.status is RunStatus.DONE or done_before
 
 
-def ask(wanted: Mapping[str, Submitted]) -> tuple[dict[str, str], scheduler.Answer, set[str]]:
-    """Each run's job, what the schedulers say about all of them, and the launches whose scheduler is silent."""
-    on_slurm = {name: one for name, one in wanted.items() if one.launch.cluster == "slurm"}
-    jobs = {name: str(one.row["job"]) for name, one in wanted.items() if one.row["job"] is not None}
-    answer, silent = scheduler.Answer(), set()
-    if on_slurm:
-        answer = scheduler.ask(jobs[name] for name in on_slurm if name in jobs)
-        if not answer.reached:
-            silent |= {one.launch.id for one in on_slurm.values()}
-        for name, one in on_slurm.items():
-            # What Slurm refused can be in its list all the same, under that name and as failed.
-            if name not in jobs and one.launch.being_submitted and (found := by_name(one, answer)):
-                jobs[name] = found
-    for launch in {
-        one.launch.id: one.launch for one in wanted.values() if one.launch.cluster == "local"
-    }.values():
-        states, here = local.states(launch)
-        answer.states.update(states)
-        if not here:
-            silent.add(launch.id)
-    return jobs, answer, silent
+def query_backends(jobs: Mapping[str, SubmittedJob]) -> SchedulerAnswers:
+    """Each backend about all of its jobs at once."""
+    by_backend: dict[str, dict[str, SubmittedJob]] = {}
+    for run_id, job in jobs.items():
+        by_backend.setdefault(job.launch.cluster, {})[run_id] = job
+    return SchedulerAnswers({name: get_backend(name).query(group) for name, group in by_backend.items()})
 
 
-def by_name(one: Submitted, answer: scheduler.Answer) -> str | None:
-    """The job of a launch that was killed before it wrote the numbers down."""
-    array = one.launch.content["arrays"][one.row["array"]]
-    for number, name in answer.names.items():
-        if name == array["name"]:
-            return number if array["count"] == 1 else f"{number}_{one.row['index']}"
-    return None
-
-
-def described(name: str, record: Record | None, one: Submitted | None, job: str | None) -> Row:
-    known: Mapping[str, Any] = one.row if one is not None else record or {}
-    row = Row(name, "unknown", attempts=record["attempt"] if record else 0)
-    row.task, row.method, row.model, row.seed = (known.get(k) for k in ("task", "method", "model", "seed"))
-    if one is not None:
-        row.job, row.launch, row.cluster = job or one.row["job"], one.launch.id, one.launch.cluster
-        row.settings = {
-            k: v for k, v in one.row["request"]["given"].items() if k in ("micro_split", "decode_batch")
-        }
+def make_row(run_id: str, record: Record | None, job: SubmittedJob | None) -> RunRow:
+    """The run's row, before its state is known."""
+    row = RunRow(run_id, RunState.UNKNOWN, attempts=record.attempt if record else 0)
+    source = job.entry if job is not None else record
+    if source is not None:
+        row.task, row.method, row.model, row.seed = source.task, source.method, source.model, source.seed
+    if job is not None:
+        row.job, row.launch, row.cluster = job.entry.job, job.launch.id, job.launch.cluster
+        given = job.entry.request["given"]
+        row.settings = {name: value for name, value in given.items() if name in CUT_SETTINGS}
     return row
 
 
-def by_hand(row: Row, record: Record | None, folder: RunDir) -> None:
-    """A run that no launch knows: ``bench run``."""
-    if record is None or record["status"] == "cancelled":
-        row.state = "running" if folder.worker() else "interrupted" if record is None else "cancelled"
-    else:
-        row.state = record["status"]
+def find_unsubmitted_state(row: RunRow, record: Record | None, folder: RunDir) -> None:
+    """The state of a run that no launch has: ``bench run``."""
     if record is not None:
-        row.kind, row.message = error_of(record)
+        row.kind, row.message = get_error(record)
+        if record.status is not RunStatus.CANCELLED:
+            row.state = RunState(record.status.value)
+            return
+    if folder.worker():
+        row.state = RunState.RUNNING
+    else:
+        row.state = RunState.INTERRUPTED if record is None else RunState.CANCELLED
 
 
-def judge(
-    row: Row,
-    record: Record | None,
-    one: Submitted,
-    state: State | None,
-    reached: bool,
-    broken: str | None,
-    folder: RunDir,
+def find_job_state(
+    row: RunRow, record: Record | None, job: SubmittedJob, answer: Answer, folder: RunDir
 ) -> None:
-    """The state of a run that was submitted and is not done. ``broken``: why accounting cannot be asked."""
+    """The state of a run that was submitted and is not done."""
+    state = answer.states.get(row.job or "")
     if state is not None:
         row.node, row.reason = state.node or None, state.reason or None
         if not state.ended:
-            row.state = "running" if state.running else "queued"
-            if "held" in state.reason.lower():  # it will wait for ever
-                row.kind = "held"
+            row.state = RunState.RUNNING if state.running else RunState.QUEUED
+            if state.held:  # it will wait for ever
+                row.kind = HELD
                 row.message = (
                     f"Slurm holds the job ({state.reason}); scontrol release {row.job} lets it go on"
                 )
             return
-    mine = belongs(record, one)
-    if mine and record is not None and record["status"] == "failed":
-        row.kind, row.message = error_of(record)
-        row.state = "vanished" if row.kind == "vanished" else "failed"
-        return
-    if (state is None or one.row["job"] is None) and one.launch.in_progress():
-        row.state = "running" if folder.worker() else "submitting"
-        return
-    if state is None:
-        gone(row, record if mine else None, one, reached, broken, folder)
-        return
-    if state.state == "CANCELLED" or (state.state == "COMPLETED" and mine):
-        row.state, row.kind = "cancelled", "cancelled"
+    launched = record if is_of_launch(record, job) else None
+    if launched is not None and launched.status is RunStatus.FAILED:
+        kind, message = get_error(launched)
+        vanished = kind == FailureKind.VANISHED
+        row.set_state(RunState.VANISHED if vanished else RunState.FAILED, kind, message)
+    elif (state is None or job.entry.job is None) and job.launch.is_in_progress():
+        row.state = RunState.RUNNING if folder.worker() else RunState.SUBMITTING
+    elif state is None:
+        find_lost_state(row, launched, job, answer, folder)
+    else:
+        find_ended_state(row, launched is not None, job, state, folder)
+
+
+def find_ended_state(row: RunRow, recorded: bool, job: SubmittedJob, state: JobState, folder: RunDir) -> None:
+    """A scheduler says that the job has ended. ``recorded``: the run has a record of it."""
+    if state.cancelled or (state.completed and recorded):
+        row.state, row.kind = RunState.CANCELLED, FailureKind.CANCELLED
     elif folder.worker():
-        row.state = "running"  # by somebody else
+        row.state = RunState.RUNNING  # by somebody else
         return
     else:
-        row.state = "failed"
-        row.kind = KINDS.get(state.state) or how_it_died(row, one, state)
-    row.message = WORDS.get(row.kind, row.kind) + f" (scheduler: {state.state}{ending(state)})"
+        row.state = RunState.FAILED
+        row.kind = state.failure or find_failure_kind(row, job, state)
+    explanation = EXPLANATIONS.get(str(row.kind), str(row.kind))
+    row.message = f"{explanation} (scheduler: {state.state}{describe_end(state)})"
 
 
-def gone(
-    row: Row, record: Record | None, one: Submitted, reached: bool, broken: str | None, folder: RunDir
+def find_lost_state(
+    row: RunRow, record: Record | None, job: SubmittedJob, answer: Answer, folder: RunDir
 ) -> None:
-    """No scheduler knows the job (any more), or none answers."""
-    kind, message = (None, None) if record is None else error_of(record)
-    told = str(one.launch.content["state"])
+    """No scheduler knows the job (any more), or none answers. ``record``: of this launch."""
+    launch = job.launch
+    reached, handed_over = launch.id not in answer.silent, launch.backend.was_handed_over(job)
+    kind, message = (None, None) if record is None else get_error(record)
     if folder.worker():
-        row.state = "running"
-    elif told.startswith("not submitted") and not handed_over(one):
-        row.state, row.kind, row.message = "failed", "not-submitted", told
-    elif record is not None and (reached or kind == "cancelled"):
-        row.state, row.kind, row.message = "cancelled", kind, message
+        row.state = RunState.RUNNING
+    elif launch.document.status is LaunchState.NOT_SUBMITTED and not handed_over:
+        row.set_state(RunState.FAILED, FailureKind.NOT_SUBMITTED, launch.document.state)
+    elif record is not None and (reached or kind == FailureKind.CANCELLED):
+        row.set_state(RunState.CANCELLED, kind, message)
     elif not reached:  # it may wait for its continuation
-        row.state, row.message = "unknown", "its scheduler does not answer"
-    elif one.launch.being_submitted and not handed_over(one):
-        row.state, row.kind, row.message = "failed", "not-submitted", WORDS["not-submitted"]
-    elif one.launch.cluster == "debug":
-        row.state, row.kind = "interrupted", "interrupted"
-    elif broken is not None:
-        row.state, row.message = "unknown", f"it has ended; how is not known: {broken}"
+        row.state, row.message = RunState.UNKNOWN, "its scheduler does not answer"
+    elif launch.being_submitted and not handed_over:
+        not_submitted = FailureKind.NOT_SUBMITTED
+        row.set_state(RunState.FAILED, not_submitted, EXPLANATIONS[not_submitted])
+    elif launch.backend.in_process:
+        row.state, row.kind = RunState.INTERRUPTED, FailureKind.INTERRUPTED
+    elif answer.broken is not None:
+        row.state = RunState.UNKNOWN
+        row.message = f"it has ended; how is not known: {answer.broken}"
     else:
-        row.state, row.kind, row.message = "vanished", "vanished", WORDS["vanished"]
+        row.set_state(RunState.VANISHED, FailureKind.VANISHED, EXPLANATIONS[FailureKind.VANISHED])
 
 
-def handed_over(one: Submitted) -> bool:
-    """Whether a scheduler ever had the job, as far as the launch's files tell."""
-    if one.launch.cluster == "local":
-        return (one.launch.folder / "local" / "supervisor.json").exists()
-    return one.launch.cluster == "debug" or one.row["job"] is not None
-
-
-def needs_record(row: Row, record: Record | None, one: Submitted) -> bool:
-    if row.state not in ("failed", "vanished", "cancelled") or row.kind == "not-submitted":
+def needs_record(row: RunRow, record: Record | None, job: SubmittedJob) -> bool:
+    """Whether the end of the run's job is in no record yet."""
+    if row.state not in (RunState.FAILED, RunState.VANISHED, RunState.CANCELLED):
         return False
-    mine = belongs(record, one)
-    return not mine or (row.state == "failed" and record is not None and record["status"] != "failed")
+    if row.kind == FailureKind.NOT_SUBMITTED:
+        return False
+    if not is_of_launch(record, job):
+        return True
+    return row.state is RunState.FAILED and record is not None and record.status is not RunStatus.FAILED
 
 
-def error_of(record: Record) -> tuple[str | None, str | None]:
-    error = record.get("error") or {}
-    if isinstance(error, str):
-        return "error", error
-    return error.get("kind"), error.get("message")
+class RecordedError(NamedTuple):
+    """Kind and message of a record's error."""
+
+    kind: str | None
+    message: str | None
 
 
-def first_line(text: str | None) -> str:
+def get_error(record: Record) -> RecordedError:
+    """What the attempt failed of; nothing where it did not."""
+    error = record.error
+    return RecordedError(None, None) if error is None else RecordedError(error.kind, error.message)
+
+
+def get_first_line(text: str | None) -> str:
+    """The first line of a message."""
     return (text or "").strip().partition("\n")[0]

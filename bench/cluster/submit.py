@@ -6,34 +6,47 @@ goes on, what failed is tried again only when asked. Nothing waits for a job her
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.cluster import budget, launches, site, snapshot, status, submit_lock
-from bench.cluster.arrays import arranged, hand_over, interrupted, run_here
-from bench.cluster.launches import Launch
+from bench.cluster.arrays import arrange_jobs
+from bench.cluster.backends import get_backend
+from bench.cluster.launches import Launch, LaunchDocument, LaunchState, SnapshotEntry
+from bench.cluster.rows import OPEN, RunRow, RunState
 from bench.config.request import Resolver, RunRequest, SpecifiedRun
-from bench.errors import UnavailableError, UnknownNameError, UserError
+from bench.errors import FailureKind, UnavailableError, UserError
 from bench.system import provenance
+from bench.system.files import StorageError
 
-CLUSTERS = ("slurm", "local", "debug")
-SUBMIT, SKIP = "submit", "leave"
+
+class Action(StrEnum):
+    """What a submission does with a run."""
+
+    SUBMIT = "submit"
+    SKIP = "leave"
+
+
+NEW = "new"
+"""State of a run that nothing is known of."""
 
 
 @dataclass(frozen=True)
-class Step:
+class SubmissionStep:
     """What happens with one request."""
 
     request: RunRequest
     specified: SpecifiedRun
     state: str
     """What the run is now: new, done, queued, running, failed, vanished or cancelled."""
-    action: str
+    action: Action
     why: str
     resources: Mapping[str, Any]
     because: str | None = None
@@ -46,7 +59,7 @@ class Step:
 
     @property
     def kind(self) -> dict[str, Any]:
-        return describe(self.specified)
+        return describe_run(self.specified)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -63,10 +76,10 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SubmissionPlan:
     """What a submission would do."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[SubmissionStep] = field(default_factory=list)
     wrong: list[tuple[str, str]] = field(default_factory=list)
     """(request, message) of those that can be seen to be wrong now."""
     missing: list[tuple[str, str]] = field(default_factory=list)
@@ -76,8 +89,8 @@ class Plan:
     estimate: budget.Estimate | None = None
 
     @property
-    def todo(self) -> list[Step]:
-        return [step for step in self.steps if step.action == SUBMIT]
+    def todo(self) -> list[SubmissionStep]:
+        return [step for step in self.steps if step.action is Action.SUBMIT]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -89,14 +102,14 @@ class Plan:
         }
 
 
-def plan(
+def plan_submission(
     requests: Sequence[RunRequest],
-    where: site.Site,
+    chosen_site: site.Site,
     retry_failed: bool = False,
     smaller: bool = True,
     before: Sequence[Mapping[str, Any]] = (),
     fetch: bool = True,
-) -> Plan:
+) -> SubmissionPlan:
     """What ``submit`` would do with each request. Data and backbones are looked for; nothing is written.
 
     ``smaller``: a retry after out-of-memory cuts its micro-batches in two (``bench.config.settings.micro_split``).
@@ -109,81 +122,98 @@ def plan(
     wrong: list[tuple[str, str]] = []
     missing: list[tuple[str, str]] = []
     absent = []
-    for number, one in enumerate(map(absolute, requests)):
-        look = one if fetch else replace(one, common=replace(one.common, offline=True))
+    for number, request in enumerate(map(make_absolute, requests)):
+        lookup = request if fetch else replace(request, common=replace(request.common, offline=True))
         try:
-            needed = resolver.specify(look)
+            needed = resolver.specify(lookup)
         except UserError as error:  # the others can still be submitted
             lacks = not fetch and isinstance(error, UnavailableError)
-            (missing if lacks else wrong).append((one.describe(), str(error)))
-            absent += [one] if lacks else []
+            (missing if lacks else wrong).append((request.describe(), str(error)))
+            absent += [request] if lacks else []
             continue
-        specified.setdefault(needed.spec.run_id, (one, needed))
+        specified.setdefault(needed.spec.run_id, (request, needed))
         had[needed.spec.run_id] = before[number] if before else {}
-    seen = frozenset(launches.ids(requests[0].common.runs)) if requests else frozenset()
+    seen = frozenset(launches.list_launch_ids(requests[0].common.runs)) if requests else frozenset()
     runs = requests[0].common.runs if requests else Path("runs")
-    rows = {row.run_id: row for row in status.collect(runs, only=set(specified)).rows}
+    rows = {row.run_id: row for row in status.collect_status(runs, only=set(specified)).rows}
     past = budget.Past(runs)
     steps = []
-    for run_id, (one, needed) in specified.items():
+    for run_id, (request, needed) in specified.items():
         row = rows.get(run_id)
-        action, why = decide(row, retry_failed)
+        action, why = decide_action(row, retry_failed)
         because = None
-        if action == SUBMIT and row is not None and smaller:
-            if row.kind == "out-of-memory":
-                one, because = with_less_memory(one, needed, row)
-            elif row.settings:  # it needed smaller pieces before, and still does
-                one = replace(one, common=replace(one.common, given={**row.settings, **one.common.given}))
-                because = "cut as before: " + ", ".join(f"{k} {v}" for k, v in row.settings.items())
-        resources = where.resources_again(describe(needed), had[run_id])
-        state = "new" if row is None else row.state
-        cost = past.cost(one, needed.spec) if action == SUBMIT else None
-        steps.append(Step(one, needed, state, action, why, resources, because, cost))
-    past.gpu |= bool(where.values["gpus"]) or any(step.resources["gpus"] for step in steps)
-    costs = [step.cost for step in steps if step.action == SUBMIT] + [past.cost(one) for one in absent]
-    return Plan(steps, wrong, missing, seen, past.estimate(costs))
+        if action is Action.SUBMIT and row is not None and smaller:
+            request, because = cut_work(request, needed, row)
+        resources = chosen_site.resources_again(describe_run(needed), had[run_id])
+        state = NEW if row is None else row.state.value
+        cost = past.cost(request, needed.spec) if action is Action.SUBMIT else None
+        steps.append(SubmissionStep(request, needed, state, action, why, resources, because, cost))
+    past.gpu |= bool(chosen_site.values["gpus"]) or any(step.resources["gpus"] for step in steps)
+    costs = [step.cost for step in steps if step.action is Action.SUBMIT]
+    costs += [past.cost(request) for request in absent]
+    return SubmissionPlan(steps, wrong, missing, seen, past.estimate(costs))
 
 
-def decide(row: status.Row | None, retry_failed: bool) -> tuple[str, str]:
+class Decision(NamedTuple):
+    """Whether to submit a run, and why (not)."""
+
+    action: Action
+    why: str
+
+
+def decide_action(row: RunRow | None, retry_failed: bool) -> Decision:
     """Whether to submit a run in that state, and why (not)."""
     if row is None:
-        return SUBMIT, "new"
-    if row.state == "done":
-        return SKIP, "done"
-    if row.kind == "not-submitted":
-        return SUBMIT, "new: it was never handed to the scheduler"
-    if row.state in ("submitting", "queued", "running"):
-        return SKIP, f"{row.state} as {row.job}" if row.job else row.state
-    if row.state in ("failed", "vanished"):
-        why = f"{row.state} ({row.kind})" if row.kind else row.state
-        return (SUBMIT, f"again: {why}") if retry_failed else (SKIP, f"{why}; --retry-failed tries again")
-    if row.state == "unknown":
-        return SKIP, "its scheduler does not answer"
-    return SUBMIT, f"goes on: {row.state}"
+        return Decision(Action.SUBMIT, NEW)
+    if row.kind == FailureKind.NOT_SUBMITTED:
+        return Decision(Action.SUBMIT, f"{NEW}: it was never handed to the scheduler")
+    if row.state in (RunState.FAILED, RunState.VANISHED):
+        why = f"{row.state} ({row.kind})" if row.kind else row.state.value
+        if retry_failed:
+            return Decision(Action.SUBMIT, f"again: {why}")
+        return Decision(Action.SKIP, f"{why}; --retry-failed tries again")
+    if row.state is RunState.DONE:
+        return Decision(Action.SKIP, row.state.value)
+    if row.state in OPEN:
+        return Decision(Action.SKIP, f"{row.state} as {row.job}" if row.job else row.state.value)
+    if row.state is RunState.UNKNOWN:
+        return Decision(Action.SKIP, "its scheduler does not answer")
+    return Decision(Action.SUBMIT, f"goes on: {row.state}")
 
 
-def with_less_memory(one: RunRequest, needed: SpecifiedRun, row: status.Row) -> tuple[RunRequest, str]:
+def cut_work(request: RunRequest, needed: SpecifiedRun, row: RunRow) -> tuple[RunRequest, str | None]:
+    """The same run in smaller pieces where it ran out of memory, or did before; and why, in words."""
+    if row.kind == FailureKind.OUT_OF_MEMORY:
+        return use_less_memory(request, needed, row)
+    if not row.settings:
+        return request, None
+    common = replace(request.common, given={**row.settings, **request.common.given})
+    because = "cut as before: " + ", ".join(f"{name} {value}" for name, value in row.settings.items())
+    return replace(request, common=common), because
+
+
+def use_less_memory(request: RunRequest, needed: SpecifiedRun, row: RunRow) -> tuple[RunRequest, str]:
     """The same run in smaller pieces: the same batch per update in twice as many micro-batches."""
     before = int(row.settings.get("micro_split", needed.spec["micro_split"]))
     cuts, batch = before * 2 * needed.spec["accumulation"], needed.spec["batch_size"]
     decode = max(1, int(row.settings.get("decode_batch", needed.spec["decode_batch"])) // 2)
     after = before if cuts > batch else before * 2  # not below one example at a time
-    given = {**one.common.given, "micro_split": after, "decode_batch": decode}
+    given = {**request.common.given, "micro_split": after, "decode_batch": decode}
     because = f"out of memory: micro_split {after}, decode_batch {decode}"
-    return replace(one, common=replace(one.common, given=given)), because
+    return replace(request, common=replace(request.common, given=given)), because
 
 
-def absolute(one: RunRequest) -> RunRequest:
+def make_absolute(request: RunRequest) -> RunRequest:
     """The request as it holds in any working directory."""
-    common = one.common
+    common = request.common
     model = common.model
     if model is not None and Path(model).is_dir():
         model = str(Path(model).resolve())
     folder = None if common.data_dir is None else common.data_dir.resolve()
-    return replace(one, common=replace(common, model=model, data_dir=folder, runs=common.runs.resolve()))
+    return replace(request, common=replace(common, model=model, data_dir=folder, runs=common.runs.resolve()))
 
 
-def describe(needed: SpecifiedRun) -> dict[str, Any]:
+def describe_run(needed: SpecifiedRun) -> dict[str, Any]:
     spec = needed.spec
     return {
         "task": spec.task,
@@ -195,105 +225,87 @@ def describe(needed: SpecifiedRun) -> dict[str, Any]:
     }
 
 
-def submit(planned: Plan, cluster: str, runs: Path, words: Sequence[str] | None = None) -> Launch | None:
+def submit_plan(
+    planned: SubmissionPlan, cluster: str, runs: Path, words: Sequence[str] | None = None
+) -> Launch | None:
     """Submit what the plan has to do, write the launch record and return it; None if there is nothing.
 
     The record is written before the first job is handed over and again with the jobs' numbers: a launch
     that is killed in between is found by the names of its arrays.
     """
-    check_name(cluster)
+    backend = get_backend(cluster)
     steps = planned.todo
     if not steps:
         return None
-    check(cluster, steps)
-    source = snapshot.take(runs)
-    with submit_lock.alone(runs):
-        steps = not_taken(runs, planned)
+    backend.check([step.resources for step in steps])
+    source = snapshot.take_snapshot(runs)
+    with submit_lock.hold_submit_lock(runs):
+        steps = leave_taken_runs(runs, planned)
         if not steps:
             return None
-        launch = begun(planned, steps, cluster, runs, source, words)
-    content = dict(launch.content)
-    launch = Launch(runs, content)
+        launch = start_launch(planned, steps, cluster, runs, source, words)
     try:
-        hand_over(launch, content, Path(source["path"]))
+        backend.hand_over(launch, Path(source["path"]))
     except BaseException as error:
-        interrupted(launch, content, error)
+        note_interruption(launch, error)
         raise
-    content["state"] = "submitted"
+    launch.document.set_status(LaunchState.SUBMITTED)
     launch.write()
-    if cluster == "debug":
-        run_here(launch)
+    backend.run_jobs(launch)
     return launch
 
 
-def not_taken(runs: Path, planned: Plan) -> list[Step]:
+def note_interruption(launch: Launch, error: BaseException) -> None:
+    """Keep what was handed over and what was not, so that the same command submits the rest."""
+    launch.backend.note_interruption(launch, error)
+    launch.document.set_status(LaunchState.NOT_SUBMITTED, str(error) or "interrupted")
+    with contextlib.suppress(StorageError):  # a full disk: that this process is gone is seen all the same
+        launch.write()
+    summary = launch.backend.describe_submitted(launch)
+    if summary and isinstance(error, KeyboardInterrupt):
+        raise KeyboardInterrupt(summary) from error
+
+
+def leave_taken_runs(runs: Path, planned: SubmissionPlan) -> list[SubmissionStep]:
     """What there is to do without the runs that other launches took since the plan was made."""
-    taken = submit_lock.taken_since(runs, planned.seen)
+    taken = submit_lock.find_taken_runs(runs, planned.seen)
     for number, step in enumerate(planned.steps):
-        if step.action == SUBMIT and step.run_id in taken:
+        if step.action is Action.SUBMIT and step.run_id in taken:
             why = f"submitted meanwhile by another command, as launch {taken[step.run_id]}"
-            planned.steps[number] = replace(step, action=SKIP, why=why)
+            planned.steps[number] = replace(step, action=Action.SKIP, why=why)
     return planned.todo
 
 
-def begun(
-    planned: Plan,
-    steps: Sequence[Step],
+def start_launch(
+    planned: SubmissionPlan,
+    steps: Sequence[SubmissionStep],
     cluster: str,
     runs: Path,
     source: Mapping[str, Any],
     words: Sequence[str] | None,
 ) -> Launch:
     """The launch with its record written, before anything is handed over."""
-    launch_id = launches.new_id()
-    arrays, rows = arranged(steps, cluster, launch_id)
-    content: dict[str, Any] = {
-        "id": launch_id,
-        "submitted": provenance.now(),
-        "cluster": cluster,
-        "command": provenance.without_names(shlex.join(["bench", *(words or sys.argv[1:])])),
-        "snapshot": source,
-        "host": os.uname().nodename,
-        "runs": str(runs.resolve()),
-        "arrays": arrays,
-        "jobs": rows,
-        "left_alone": [{"run_id": s.run_id, "why": s.why} for s in planned.steps if s.action != SUBMIT],
-        "wrong": [{"what": what, "error": message} for what, message in planned.wrong],
-        "state": "submitting",
-    }
-    launch = Launch(runs, content)
+    launch_id = launches.make_launch_id()
+    arrays, jobs = arrange_jobs(steps, get_backend(cluster), launch_id)
+    document = LaunchDocument(
+        id=launch_id,
+        submitted=provenance.now(),
+        cluster=cluster,
+        command=provenance.without_names(shlex.join(["bench", *(words or sys.argv[1:])])),
+        snapshot=SnapshotEntry.model_validate(source),
+        host=os.uname().nodename,
+        runs=str(runs.resolve()),
+        arrays=arrays,
+        jobs=jobs,
+        left_alone=[
+            {"run_id": step.run_id, "why": step.why}
+            for step in planned.steps
+            if step.action is not Action.SUBMIT
+        ],
+        wrong=[{"what": what, "error": message} for what, message in planned.wrong],
+    )
+    document.set_status(LaunchState.SUBMITTING)
+    launch = Launch(runs, document)
     snapshot.make_directory(launch.folder)
     launch.write()
     return launch
-
-
-def check_name(cluster: str) -> None:
-    if cluster not in CLUSTERS:
-        raise UnknownNameError("cluster", cluster, CLUSTERS)
-
-
-def check(cluster: str, steps: Sequence[Step]) -> None:
-    """Refuse what the cluster cannot do, before anything is written."""
-    try:
-        import submitit  # noqa: F401 - asked only whether it is here
-    except ImportError as error:
-        raise UnavailableError("bench submit needs the package submitit: pip install submitit") from error
-    if cluster == "slurm":
-        import shutil
-
-        if shutil.which("sbatch") is None or shutil.which("srun") is None:
-            raise UserError(
-                "--cluster slurm: no sbatch and srun here; submit from a login node of the cluster, or "
-                "--cluster local runs the same jobs as processes of this machine"
-            )
-        return
-    for step in steps:
-        if cluster == "debug" and (step.resources["processes"] or 1) > 1:
-            raise UserError(
-                f"--processes {step.resources['processes']}: --cluster debug is one process, this one; give "
-                "--processes 1 or --cluster local"
-            )
-        if step.resources["nodes"] > 1:
-            raise UserError(
-                f"--nodes {step.resources['nodes']}: --cluster {cluster} has one node; give --nodes 1"
-            )

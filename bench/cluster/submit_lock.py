@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from bench.cluster import launches, snapshot
+from bench.cluster.launches import LaunchState
 from bench.errors import DataError
 from bench.store import lease
 from bench.store.store import LAUNCHES
@@ -17,14 +18,14 @@ HOLDS = 20.0
 
 
 @contextlib.contextmanager
-def alone(runs: Path) -> Iterator[None]:
+def hold_submit_lock(runs: Path) -> Iterator[None]:
     """One submission at a time reads what was submitted and adds its own, or two would take the same runs."""
     folder = runs / LAUNCHES / "submitting"
     snapshot.make_directory(folder)
     until = time.monotonic() + 3 * HOLDS
     while True:
         try:
-            claim = lease.Lease.take(folder, f"the list of launches in {runs}", HOLDS)
+            held = lease.Lease.take(folder, f"the list of launches in {runs}", HOLDS)
             break
         except lease.LeaseHeldError:
             if time.monotonic() > until:
@@ -33,20 +34,20 @@ def alone(runs: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        claim.release()
+        held.release()
 
 
-def taken_since(runs: Path, seen: Container[str]) -> dict[str, str]:
+def find_taken_runs(runs: Path, seen: Container[str]) -> dict[str, str]:
     """Run -> launch, of the runs in launches that are not among those ``seen`` before."""
     taken: dict[str, str] = {}
-    for launch_id in launches.ids(runs):
+    for launch_id in launches.list_launch_ids(runs):
         if launch_id in seen:
             continue
         with contextlib.suppress(DataError):  # damaged, and said so by whatever lists launches
-            launch = launches.read(runs, launch_id)
-            refused = str(launch.content.get("state", "")).startswith("not submitted")
-            given = {one["run_id"] for one in launch.jobs if launch.cluster == "slurm" and one["job"]}
-            taken |= {
-                one["run_id"]: launch_id for one in launch.jobs if not refused or one["run_id"] in given
-            }
+            launch = launches.read_launch(runs, launch_id)
+            refused = launch.document.status is LaunchState.NOT_SUBMITTED
+            numbered = launch.backend.takes_arrays
+            for entry in launch.jobs:
+                if not refused or (numbered and entry.job):
+                    taken[entry.run_id] = launch_id
     return taken

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.config.request import SpecifiedRun
 from bench.runs.failures import describe_error
-from bench.runs.job_context import Place
+from bench.runs.job_context import JobContext
 from bench.runs.stages import Stages
 from bench.runs.stopping import Stopping
 from bench.store.record import RunStatus
@@ -18,18 +18,18 @@ from bench.system import provenance
 
 
 class Attempt:
-    """Carries a specified run out in its directory. ``place``: the scheduler's job around it, if any."""
+    """Carries a specified run out in its directory. ``job``: the scheduler's job around it, if any."""
 
     def __init__(
         self,
         specified: SpecifiedRun,
         folder: RunDir,
         beat: Callable[[], None] = lambda: None,
-        place: Place | None = None,
+        job: JobContext | None = None,
     ) -> None:
         self.specified = specified
-        self.place = place
-        self.stopping = Stopping(place)
+        self.job = job
+        self.stopping = Stopping(job)
         self.stages = Stages(specified, folder, self.stopping, beat)
         self.started = provenance.now()
         self.clock = time.monotonic()
@@ -83,18 +83,18 @@ class Attempt:
             "packages": provenance.package_versions(),
             "hardware": provenance.hardware(),
             "peak_memory_bytes": provenance.peak_memory(),
-            **({"job": dict(self.place.facts)} if self.place is not None else {}),
+            **({"job": dict(self.job.facts)} if self.job is not None else {}),
             **facts,
         }
 
     def describe_failure(self, error: BaseException) -> dict[str, Any]:
         """What went wrong, and what a job's log says about it."""
         facts: dict[str, Any] = dict(describe_error(error))
-        if self.place is not None:
-            facts |= self.place.cause(facts) or {}
-            stopped_by = self.place.stopped_by
+        if self.job is not None:
+            facts |= self.job.cause(facts) or {}
+            stopped_by = self.job.stopped_by
             facts["signal"] = None if stopped_by is None else stopped_by.name
-            facts["log_tail"] = self.place.log_tail()
+            facts["log_tail"] = self.job.log_tail()
         return facts
 
     @contextlib.contextmanager

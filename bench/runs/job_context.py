@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass
-class Place:
+class JobContext:
     """The scheduler's job that an attempt runs in, where it is not simply here and now."""
 
     facts: Mapping[str, Any]

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.runs import rescoring
 from bench.runs.attempt import Attempt
 from bench.runs.failures import is_interrupt
-from bench.runs.job_context import Place
+from bench.runs.job_context import JobContext
 from bench.runs.stages import are_products_intact
 from bench.scoring import evaluation, golden
 from bench.scoring.score import ScoreStatus
@@ -30,19 +30,21 @@ from bench.system.progress import say
 from bench.task import Task
 
 
-def run(request: RunRequest, place: Place | None = None, resolver: Resolver | None = None) -> Record | None:
+def run(
+    request: RunRequest, job: JobContext | None = None, resolver: Resolver | None = None
+) -> Record | None:
     """Carry a request out, or find it done; the record. Raises what went wrong, after recording it.
 
     ``resolver``: of the command that this is a part of, so that data and backbones are hashed once.
     """
-    return run_specified((resolver or Resolver()).specify(request), place)
+    return run_specified((resolver or Resolver()).specify(request), job)
 
 
-def run_specified(specified: SpecifiedRun, place: Place | None = None) -> Record | None:
+def run_specified(specified: SpecifiedRun, job: JobContext | None = None) -> Record | None:
     """Carry a specified run out, or find it done; the record. Raises what went wrong, after recording it.
 
     In a launch of many processes the first one keeps the run's folder; the others only take part in
-    the training and return None. ``place`` is the scheduler's job that this runs in, if any.
+    the training and return None. ``job`` is the scheduler's job that this runs in, if any.
     """
     folder = Store(specified.common.runs).run(specified.spec.run_id)
     done = folder.done_record()
@@ -52,11 +54,11 @@ def run_specified(specified: SpecifiedRun, place: Place | None = None) -> Record
         say(f"{specified.spec.run_id} is done, but a product is gone or damaged")
     pick_device(specified.spec["device"], specified.spec["precision"])
     if rank() > 0:
-        Attempt(specified, folder, place=place).take_part()
+        Attempt(specified, folder, job=job).take_part()
         return None
     with folder.claim() as claim:
         folder.write_spec(specified.spec.to_json())
-        attempt = Attempt(specified, folder, beat=claim.beat, place=place)
+        attempt = Attempt(specified, folder, beat=claim.beat, job=job)
         try:
             may_fetch = specified.spec.scale == "paper" and not specified.common.offline
             with attempt.stopping.listening(), hub.allow_downloads(may_fetch):

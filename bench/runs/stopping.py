@@ -10,15 +10,15 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-from bench.runs.job_context import Place
+from bench.runs.job_context import JobContext
 from bench.system.progress import say
 
 
 class Stopping:
-    """Whether this attempt was asked to stop. ``place``: the scheduler's job that it runs in, if any."""
+    """Whether this attempt was asked to stop. ``job``: the scheduler's job that it runs in, if any."""
 
-    def __init__(self, place: Place | None = None) -> None:
-        self.place = place
+    def __init__(self, job: JobContext | None = None) -> None:
+        self.job = job
         self.asked = False
         self.waits_for_update = False
 
@@ -37,7 +37,7 @@ class Stopping:
 
         A scheduler sends several for one wish: in a job the later ones change nothing.
         """
-        signals = (signal.SIGINT, signal.SIGTERM, *(self.place.signals if self.place else ()))
+        signals = (signal.SIGINT, signal.SIGTERM, *(self.job.signals if self.job else ()))
         try:
             old = {number: signal.signal(number, self.ask) for number in signals}
         except ValueError:  # not in the main thread, where signals cannot be caught
@@ -51,12 +51,12 @@ class Stopping:
 
     def ask(self, number: int, frame: object) -> None:
         """The handler of these signals."""
-        place = self.place
+        job = self.job
         asked_before, self.asked = self.asked, True
-        if place is not None:
-            place.stopped_by = place.stopped_by or signal.Signals(number)
+        if job is not None:
+            job.stopped_by = job.stopped_by or signal.Signals(number)
             if asked_before and number != signal.SIGINT:
                 return
         if asked_before or not self.waits_for_update:
             raise KeyboardInterrupt
-        say("stopping after this update" + ("" if place else "; once more to stop at once"))
+        say("stopping after this update" + ("" if job else "; once more to stop at once"))

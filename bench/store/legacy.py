@@ -90,6 +90,13 @@ def find_incomparable_kind(text: str) -> str:
     return next((kind for words, kind in _INCOMPARABLE if text.startswith(words)), "other")
 
 
+def find_launch_status(text: str) -> str:
+    """The status of a launch (``bench.cluster.launches.LaunchState``), from its words."""
+    if text.startswith("not submitted"):
+        return "not-submitted"
+    return "submitting" if text == "submitting" else "submitted"
+
+
 @lru_cache(maxsize=1024)  # a store has few origins and many settings
 def find_experiment_name(origin: str) -> str | None:
     """``figure3`` of the origin ``experiment figure3: paper §6.3``; None for other origins."""

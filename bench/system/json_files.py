@@ -10,10 +10,13 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bench.errors import DataError
 from bench.system.files import read_bytes, replacing, write_atomic
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object: names and plain values."""
 
 
 def _check(value: Any, path: str) -> None:

@@ -7,7 +7,9 @@ import functools
 import hashlib
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 @functools.cache
@@ -44,3 +46,16 @@ def process_started(pid: int) -> str | None:
         return ""
     fields = text.rpartition(")")[2].split()  # the program's name, in brackets, may hold anything
     return None if fields[0] in "ZX" else fields[19]
+
+
+def identify_process(pid: int | None = None) -> dict[str, Any]:
+    """Process ``pid`` (this one), so that a file can say whose it is: pid, started, machine."""
+    pid = os.getpid() if pid is None else pid
+    return {"pid": pid, "started": process_started(pid), "machine": machine()}
+
+
+def is_running(process: Mapping[str, Any]) -> bool | None:
+    """Whether a process of ``identify_process`` runs; None where only another machine can tell."""
+    if process["machine"] != machine():
+        return None
+    return process_started(process["pid"]) == process["started"]

@@ -14,7 +14,7 @@ from waiting import PATIENCE, wait_until
 
 from bench.cli import main
 from bench.cluster import status
-from bench.cluster.status import Row
+from bench.cluster.rows import RunRow
 from bench.store.store import Store
 
 QUICK = ["--limit", "6", "--epochs", "1", "--batch-size", "2", "--max-new-tokens", "4", "--device", "cpu"]
@@ -41,14 +41,14 @@ class Bench:
         asked = ["--method", method, "--task", "webnlg", "--seed", seed, "--model", str(self.model)]
         return self("submit", *asked, *QUICK, *words, code=code)
 
-    def rows(self) -> dict[str, Row]:
-        return {row.run_id: row for row in status.collect(self.runs).rows}
+    def rows(self) -> dict[str, RunRow]:
+        return {row.run_id: row for row in status.collect_status(self.runs).rows}
 
     def wait(
-        self, until: Callable[[dict[str, Row]], bool], step: Callable[[], object] = lambda: None
-    ) -> dict[str, Row]:
+        self, until: Callable[[dict[str, RunRow]], bool], step: Callable[[], object] = lambda: None
+    ) -> dict[str, RunRow]:
         """The rows once they are as wanted; ``step`` is taken before each further look."""
-        rows: dict[str, Row] = {}
+        rows: dict[str, RunRow] = {}
 
         def look() -> bool:
             nonlocal rows
@@ -67,7 +67,7 @@ class Bench:
         wait_until(lambda: Store(self.runs).run(run_id).worker() is None, 0.2, self.rows)
 
 
-def all_ended(rows: dict[str, Row]) -> bool:
+def all_ended(rows: dict[str, RunRow]) -> bool:
     return not any(row.state in ("queued", "running") for row in rows.values())
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bench.cluster.launches import Launch
+from bench.cluster.launches import Launch, make_launch
 
 PROGRAMS = ("squeue", "sacct", "scontrol")
 
@@ -64,7 +64,7 @@ def launch(runs: Path, jobs: dict[str, str | None], launch_id: str = "20260101-a
     content |= {"state": "submitted", "jobs": rows}
     content["arrays"] = [{"name": f"bench-{launch_id}-0", "job": None, "count": len(jobs)}]
     content["snapshot"] = {"path": "/nowhere", "snapshot": "5" * 16, "code": {"commit": "c" * 40}}
-    made = Launch(runs, {**content, **more})
+    made = make_launch(runs, {**content, **more})
     made.write()
     return made
 

@@ -76,10 +76,10 @@ def test_cancelled_killed_and_vanished(bench: Bench) -> None:
         bench.wait_for_checkpoint(job["run_id"])
     bench("cancel", first["run_id"])
     # The second one is lost with its supervisor and everything: as when a machine goes down.
-    held = launches.load(bench.runs, "latest")
+    held = launches.find_launch(bench.runs, "latest")
     for pid in (
         read_json(held.folder / "local" / "supervisor.json")["pid"],
-        local.pid_of(held, 1),
+        local.find_process(held, 1),
         (Store(bench.runs).run(second["run_id"]).worker() or {"pid": None})["pid"],
     ):
         assert pid is not None
@@ -110,8 +110,8 @@ def test_a_killed_process_is_told_from_one_that_ended(bench: Bench) -> None:
 def test_a_job_whose_controller_is_gone_is_cancelled_all_the_same(bench: Bench) -> None:
     [job] = bench.submit(*LOCAL, *LONG)["jobs"]
     bench.wait_for_checkpoint(job["run_id"])
-    held = launches.load(bench.runs, "latest")
-    pid = local.pid_of(held, 0)
+    held = launches.find_launch(bench.runs, "latest")
+    pid = local.find_process(held, 0)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     time.sleep(1)  # the supervisor has seen it

@@ -46,7 +46,7 @@ def test_slurm_is_asked_less_often_than_the_log(tmp_path: Path, monkeypatch: pyt
     assert main(["logs", "a", "-f", "--runs", str(tmp_path / "runs")]) == 0
     assert now >= 20
     assert slurm.asked("squeue") <= 5
-    scheduler.ask(["17_0"])
+    scheduler.query_jobs(["17_0"])
     before = slurm.asked("squeue")
-    scheduler.ask(["17_0"])  # outside every question is asked
+    scheduler.query_jobs(["17_0"])  # outside every question is asked
     assert slurm.asked("squeue") == before + 1

@@ -57,17 +57,17 @@ def test_the_retrys_flags_win(bench: Bench, failed: Path) -> None:
 def test_each_run_is_tried_again_on_its_own_cluster(
     bench: Bench, failed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.cluster.backends.local.start", lambda launch, source: None)
+    monkeypatch.setattr("bench.cluster.backends.local.start_supervisor", lambda launch, source: None)
     with monkeypatch.context() as patch:
         failing(ValueError("a bug"), (3,), patch)
         bench.submit(*HERE, seed="3", code=1)
-    launch = launches.load(bench.runs, "latest")
-    launch.write.__self__.content["cluster"] = "local"  # type: ignore[attr-defined]
+    launch = launches.find_launch(bench.runs, "latest")
+    launch.document.cluster = "local"
     launch.write()
     both = bench("retry", "--state", "failed")["launches"]
     assert {one["cluster"]: len(one["jobs"]) for one in both} == {"debug": 2, "local": 1}
     rows = [row for row in bench.rows().values() if row.seed == 3]
-    assert {one.cluster for one in control.again(bench.runs, rows).values()} == {"local"}
+    assert {one.cluster for one in control.find_earlier_submissions(bench.runs, rows).values()} == {"local"}
 
 
 def test_a_run_that_is_done_is_said_to_be_done(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.cluster.select import Selector
-from bench.cluster.status import Row
+from bench.cluster.rows import RunRow
+from bench.cluster.select import RunSelector
 from bench.errors import UserError
 from bench.store.store import matches_run_name
 from tests.cluster.stand_in import Slurm, launch
 
-ROWS = [Row("webnlg-a", "queued", task="webnlg", method="mine", model="/weights/gpt2", kind="odd")]
+ROWS = [RunRow("webnlg-a", "queued", task="webnlg", method="mine", model="/weights/gpt2", kind="odd")]
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def test_names_that_nothing_has(
 
 def test_names_that_no_run_has_now_and_names_that_only_a_run_has() -> None:
     for fields in (("task", ("e2e", "webnlg")), ("kind", ("time-out", "odd", "held"))):
-        Selector(fields=(fields,)).pick(ROWS)
+        RunSelector(fields=(fields,)).pick_rows(ROWS)
     for field, value in (("method", "mine"), ("model", "/weights/gpt2")):
-        assert Selector(fields=((field, (value,)),)).pick(ROWS) == ROWS
+        assert RunSelector(fields=((field, (value,)),)).pick_rows(ROWS) == ROWS
     with pytest.raises(UserError, match="unknown task 'e2'"):
-        Selector(fields=(("task", ("webnlg", "e2")),)).pick([])
+        RunSelector(fields=(("task", ("webnlg", "e2")),)).pick_rows([])
 
 
 @pytest.mark.parametrize("verb", ["status", "cancel"])

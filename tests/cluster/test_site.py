@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.cluster import site
+from bench.cluster.backends import slurm
 from bench.errors import DataError, UserError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "site.example.toml"
@@ -21,11 +22,11 @@ SMALL = {"model": "gpt2-medium", "method": "prefix", "task": "webnlg", "scale": 
     ],
 )  # fmt: skip
 def test_time_limits_as_slurm_writes_them(text: object, minutes: int) -> None:
-    assert site.minutes(text) == minutes
+    assert site.parse_minutes(text) == minutes
 
 
 def test_the_example_is_valid_and_documents_every_key() -> None:
-    found = site.load(EXAMPLE)
+    found = site.load_site(EXAMPLE)
     text = EXAMPLE.read_text()
     for key in site.KEYS:
         assert key.name in text, key.name
@@ -36,7 +37,7 @@ def test_the_example_is_valid_and_documents_every_key() -> None:
 
 
 def test_the_command_line_comes_last() -> None:
-    found = site.load(EXAMPLE, {"time": "1:00:00", "partition": None})
+    found = site.load_site(EXAMPLE, {"time": "1:00:00", "partition": None})
     assert found.resources({**SMALL, "model": "gpt2-large"})["time"] == 60
     assert found.origins["time"] == "command line"
     assert found.origins["partition"] == str(EXAMPLE)
@@ -47,7 +48,7 @@ def test_the_command_line_comes_last() -> None:
 def test_an_unknown_key_lists_every_valid_one(text: str, tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(text)
     with pytest.raises(UserError, match="did you mean 'partition'") as caught:
-        site.load(tmp_path / "site.toml")
+        site.load_site(tmp_path / "site.toml")
     for key in site.KEYS:
         assert key.name in str(caught.value)
 
@@ -74,57 +75,57 @@ def test_an_unknown_key_lists_every_valid_one(text: str, tmp_path: Path) -> None
 def test_wrong_values_are_explained(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(text)
     with pytest.raises(UserError, match=message):
-        site.load(tmp_path / "site.toml")
+        site.load_site(tmp_path / "site.toml")
 
 
 def test_wrong_flags_are_explained() -> None:
     with pytest.raises(UserError, match="--mem nan: expected a number"):
-        site.load(None, {"mem": "nan"})
+        site.load_site(None, {"mem": "nan"})
     with pytest.raises(UserError, match=r"--nodes 1\.7"):
-        site.load(None, {"nodes": "1.7"})
+        site.load_site(None, {"nodes": "1.7"})
 
 
 def test_exports_that_keep_everything_are_taken(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text('[slurm]\nexport = "ALL,A=1"\n')
-    assert site.load(tmp_path / "site.toml").values["slurm"] == {"export": "ALL,A=1"}
+    assert site.load_site(tmp_path / "site.toml").values["slurm"] == {"export": "ALL,A=1"}
 
 
 def test_threads_follow_the_processors_of_a_process() -> None:
-    lines = site.setup_lines({**site.load(EXAMPLE).values, "cpus": 3}, Path("/snap"))
+    lines = site.list_setup_lines({**site.load_site(EXAMPLE).values, "cpus": 3}, Path("/snap"))
     assert 'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-3}"' in lines
-    lines = site.setup_lines({**site.load(EXAMPLE).values, "cpus": None}, Path("/snap"))
+    lines = site.list_setup_lines({**site.load_site(EXAMPLE).values, "cpus": None}, Path("/snap"))
     assert not any("OMP_NUM_THREADS" in line for line in lines)
 
 
 def test_what_is_not_toml(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text("partition: x")
     with pytest.raises(DataError, match=r"site\.toml"):
-        site.load(tmp_path / "site.toml")
+        site.load_site(tmp_path / "site.toml")
     with pytest.raises(UserError, match="--site"):
-        site.load(tmp_path / "none.toml")
+        site.load_site(tmp_path / "none.toml")
 
 
 def test_the_file_here_or_the_one_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("BENCH_SITE", raising=False)
-    assert site.find() is None
+    assert site.find_site_file() is None
     (tmp_path / "site.toml").write_text('partition = "here"')
-    assert site.load().values["partition"] == "here"
+    assert site.load_site().values["partition"] == "here"
     (tmp_path / "other.toml").write_text('partition = "named"')
     monkeypatch.setenv("BENCH_SITE", str(tmp_path / "other.toml"))
-    assert site.load().values["partition"] == "named"
+    assert site.load_site().values["partition"] == "named"
 
 
 def test_the_parameters_of_a_job() -> None:
-    resources = site.load(EXAMPLE, {"gpus": 4, "nodes": 2, "signal_before": 60}).resources(SMALL)
-    told = site.executor_parameters(resources, "name", Path("/snap"), "slurm")
+    resources = site.load_site(EXAMPLE, {"gpus": 4, "nodes": 2, "signal_before": 60}).resources(SMALL)
+    told = slurm.make_executor_parameters(resources, "name", Path("/snap"))
     assert (told["nodes"], told["tasks_per_node"], told["gpus_per_node"]) == (2, 4, 4)
     assert told["slurm_setup"][0] == "module load cuda/12.4"
     assert told["slurm_setup"][-2].startswith("export PYTHONPATH=/snap")
     assert told["slurm_signal_delay_s"] == 60
     assert told["timeout_min"] == 240
-    local = site.executor_parameters(resources, "name", Path("/snap"), "local")
+    local = site.make_executor_parameters(resources, "name", 60)
     assert not any(name.startswith("slurm") for name in local)
-    short = site.executor_parameters({**resources, "time": 1}, "name", Path("/snap"), "slurm")
+    short = slurm.make_executor_parameters({**resources, "time": 1}, "name", Path("/snap"))
     assert short["slurm_signal_delay_s"] == 30  # half of it at most

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.cluster.backends import JobPhase
 from bench.cluster.backends import slurm as scheduler
-from bench.cluster.backends.slurm import State
+from bench.cluster.backends.slurm import make_state
 
 SQUEUE = """\
 17_0|RUNNING|None|n1|bench-a-0
@@ -53,11 +54,11 @@ ALL = [*(f"17_{i}" for i in range(7)), "18", "99"]
 def test_the_queue_and_the_accounting(slurm: Path) -> None:
     (slurm / "squeue.txt").write_text(SQUEUE)
     (slurm / "sacct.txt").write_text(SACCT)
-    answer = scheduler.ask(ALL)
+    answer = scheduler.query_jobs(ALL)
     assert answer.reached
     assert answer.accounting
-    assert answer.states["17_0"] == State("RUNNING", "", "n1")  # the queue is fresher than accounting
-    assert answer.states["17_1"].waiting
+    assert answer.states["17_0"] == make_state("RUNNING", "", "n1")  # the queue is fresher than accounting
+    assert answer.states["17_1"].phase is JobPhase.WAITING
     assert answer.states["17_2"].running
     assert answer.states["17_3"].state == "TIMEOUT"
     assert answer.states["17_4"].state == "CANCELLED"
@@ -71,10 +72,10 @@ def test_the_queue_and_the_accounting(slurm: Path) -> None:
 def test_without_accounting(slurm: Path) -> None:
     (slurm / "squeue.txt").write_text(SQUEUE)
     (slurm / "scontrol.txt").write_text(SCONTROL)
-    answer = scheduler.ask(ALL)
+    answer = scheduler.query_jobs(ALL)
     assert answer.reached
     assert answer.accounting is False
-    assert answer.states["17_5"] == State("FAILED", "NonZeroExitCode", "n1", 137, 9, 2)
+    assert answer.states["17_5"] == make_state("FAILED", "NonZeroExitCode", "n1", 137, 9, 2)
     assert answer.states["18"].state == "COMPLETED"
     assert answer.states["17_0"].running
     assert "17_3" not in answer.states
@@ -83,7 +84,7 @@ def test_without_accounting(slurm: Path) -> None:
 def test_each_is_asked_once_for_all(slurm: Path) -> None:
     (slurm / "squeue.txt").write_text(SQUEUE)
     (slurm / "sacct.txt").write_text(SACCT)
-    scheduler.ask(f"{array}_{index}" for array in range(10) for index in range(100))
+    scheduler.query_jobs(f"{array}_{index}" for array in range(10) for index in range(100))
     assert len((slurm / "squeue.called").read_text().splitlines()) == 1
     assert len((slurm / "sacct.called").read_text().splitlines()) == 1
 
@@ -91,7 +92,7 @@ def test_each_is_asked_once_for_all(slurm: Path) -> None:
 def test_the_jobs_of_all_users_are_asked_for(slurm: Path) -> None:
     """A shared store has runs of several; --jobs would fail as a whole where one is too old to be known."""
     (slurm / "squeue.txt").write_text(SQUEUE)
-    scheduler.ask(["17_0"])
+    scheduler.query_jobs(["17_0"])
     asked = (slurm / "squeue.called").read_text()
     assert "--user" not in asked
     assert "--jobs" not in asked
@@ -111,23 +112,23 @@ def test_the_jobs_of_all_users_are_asked_for(slurm: Path) -> None:
     ],
 )
 def test_an_array_that_waits_is_one_line(listed: str, jobs: list[str], slurm: Path) -> None:
-    assert scheduler.members(listed) == jobs
+    assert scheduler.expand_array(listed) == jobs
     (slurm / "squeue.txt").write_text("")
     (slurm / "sacct.txt").write_text(f"{listed}|PENDING|0:0|None assigned|Priority|Unknown\n")
     (slurm / "scontrol.txt").write_text("")
-    assert set(scheduler.ask(jobs or ["128_7"]).states) == set(jobs)
+    assert set(scheduler.query_jobs(jobs or ["128_7"]).states) == set(jobs)
 
 
 def test_an_array_that_waits_is_one_line_of_scontrols_too(slurm: Path) -> None:
     (slurm / "squeue.txt").write_text("")
     (slurm / "sacct").unlink()
     (slurm / "scontrol.txt").write_text(SCONTROL)
-    assert scheduler.ask(["17_7", "17_9"]).states["17_9"].waiting
+    assert scheduler.query_jobs(["17_7", "17_9"]).states["17_9"].phase is JobPhase.WAITING
 
 
 def test_anybodys_job_may_have_any_name(slurm: Path) -> None:
     (slurm / "squeue.txt").write_bytes(b"18|RUNNING|None|n1|caf\xe9\n" + SQUEUE.encode())
-    answer = scheduler.ask(ALL)
+    answer = scheduler.query_jobs(ALL)
     assert answer.reached
     assert answer.states["17_0"].running
 
@@ -138,9 +139,9 @@ def test_when_it_ended(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (slurm / "sacct").write_text(
         '#!/bin/sh\necho "17_3|TIMEOUT|0:0|n1|None|2026-01-02T03:04:05"; echo $TZ >&2\n'
     )
-    assert scheduler.ask(["17_3"]).states["17_3"].end == "2026-01-02T03:04:05.000000+00:00"
+    assert scheduler.query_jobs(["17_3"]).states["17_3"].end == "2026-01-02T03:04:05.000000+00:00"
     assert scheduler.ENVIRONMENT["TZ"] == "UTC0"  # in which Slurm's programs say it
-    assert scheduler.time_of("Unknown") is None
+    assert scheduler.parse_time("Unknown") is None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_accounting_that_is_out_of_order_is_not_one_that_is_switched_off(
 ) -> None:
     (slurm / "squeue.txt").write_text("")
     (slurm / "sacct").write_text(f"#!/bin/sh\necho '{error}' >&2; exit 1\n")
-    answer = scheduler.ask(["17_3"])
+    answer = scheduler.query_jobs(["17_3"])
     assert answer.accounting is False
     assert (answer.broken is not None) == broken
 
@@ -164,10 +165,10 @@ def test_accounting_that_is_out_of_order_is_not_one_that_is_switched_off(
 def test_nothing_follows_from_a_scheduler_that_does_not_answer(
     slurm: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not scheduler.ask(["17"]).reached
+    assert not scheduler.query_jobs(["17"]).reached
     assert "squeue" in capsys.readouterr().err
 
 
 def test_no_slurm_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not scheduler.ask(["17"]).reached
+    assert not scheduler.query_jobs(["17"]).reached

@@ -38,11 +38,11 @@ def checkout(tmp_path: Path) -> Path:
 
 def word_in(source: str) -> str:
     """What a job imports that runs the snapshot from inside the (edited) checkout."""
-    from bench.cluster.site import source_environment
+    from bench.cluster.site import make_source_environment
 
     done = subprocess.run(
         [sys.executable, "-c", "import bench.what; print(bench.what.WORD)"],
-        env={**os.environ, **source_environment(Path(source))},
+        env={**os.environ, **make_source_environment(Path(source))},
         cwd=Path(source).parents[3] / "checkout",
         capture_output=True,
         text=True,
@@ -53,12 +53,12 @@ def word_in(source: str) -> str:
 
 def test_later_edits_do_not_reach_queued_jobs(checkout: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    first = snapshot.take(runs, checkout)
+    first = snapshot.take_snapshot(runs, checkout)
     assert first["code"]["dirty"] is False
     (checkout / "bench" / "what.py").write_text("WORD = 'edited'\n")
     (checkout / "bench" / "new.py").write_text("NEW = 1\n")  # git does not know it yet
     assert word_in(first["path"]) == "submitted"
-    second = snapshot.take(runs, checkout)
+    second = snapshot.take_snapshot(runs, checkout)
     assert second["snapshot"] != first["snapshot"]
     assert word_in(second["path"]) == "edited"
     assert (Path(second["path"]) / "bench" / "new.py").exists()
@@ -67,15 +67,15 @@ def test_later_edits_do_not_reach_queued_jobs(checkout: Path, tmp_path: Path) ->
 
 
 def test_the_same_source_is_copied_once(checkout: Path, tmp_path: Path) -> None:
-    first = snapshot.take(tmp_path / "runs", checkout)
+    first = snapshot.take_snapshot(tmp_path / "runs", checkout)
     before = (Path(first["path"]) / provenance.SNAPSHOT_FILE).stat().st_mtime_ns
-    assert snapshot.take(tmp_path / "runs", checkout) == first
+    assert snapshot.take_snapshot(tmp_path / "runs", checkout) == first
     assert (Path(first["path"]) / provenance.SNAPSHOT_FILE).stat().st_mtime_ns == before
     assert [path.name for path in Path(first["path"]).parent.iterdir()] == [first["snapshot"]]
 
 
 def test_a_snapshot_says_what_it_is_a_copy_of(checkout: Path, tmp_path: Path) -> None:
-    taken = snapshot.take(tmp_path / "runs", checkout)
+    taken = snapshot.take_snapshot(tmp_path / "runs", checkout)
     state = provenance.code_state(Path(taken["path"]))
     code = provenance.code_state(checkout)
     assert code is not None
@@ -84,6 +84,6 @@ def test_a_snapshot_says_what_it_is_a_copy_of(checkout: Path, tmp_path: Path) ->
 
 def test_outside_git_the_sources_have_a_fingerprint(checkout: Path, tmp_path: Path) -> None:
     shutil.rmtree(checkout / ".git")
-    taken = snapshot.take(tmp_path / "runs", checkout)
+    taken = snapshot.take_snapshot(tmp_path / "runs", checkout)
     assert set(taken["code"]) == {"source_sha256"}
     assert not (Path(taken["path"]) / "changes.diff").exists()

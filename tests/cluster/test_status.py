@@ -9,7 +9,8 @@ from least_record import least
 
 from bench.cli import main
 from bench.cluster import status, submit
-from bench.cluster.status import Row
+from bench.cluster.launches import find_latest_jobs
+from bench.cluster.rows import RunRow, RunState
 from bench.store.store import Store
 from bench.system import provenance
 from tests.cluster.stand_in import Slurm, gone_process, launch, written_by
@@ -31,8 +32,8 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def rows(runs: Path) -> dict[str, Row]:
-    return {row.run_id: row for row in status.collect(runs).rows}
+def rows(runs: Path) -> dict[str, RunRow]:
+    return {row.run_id: row for row in status.collect_status(runs).rows}
 
 
 def records(runs: Path, run_id: str) -> list[dict[str, object]]:
@@ -58,7 +59,10 @@ def test_a_run_that_waits_again_is_unknown_while_the_scheduler_is_silent(slurm: 
     slurm.fails("squeue")
     row = rows(runs)["a"]
     assert row.state == "unknown"
-    assert submit.decide(row, retry_failed=True) == (submit.SKIP, "its scheduler does not answer")
+    assert submit.decide_action(row, retry_failed=True) == (
+        submit.Action.SKIP,
+        "its scheduler does not answer",
+    )
     slurm.says("squeue", "")
     assert rows(runs)["a"].state == "cancelled"
 
@@ -79,7 +83,7 @@ def test_a_silent_slurm_says_nothing_about_runs_of_this_machine(slurm: Slurm, ru
     place = {"job": {"launch": "20260101-b", "id": "1"}, "error": INTERRUPTED}
     Store(runs).run("here").write_record(least("cancelled", **place))
     slurm.fails("squeue")
-    found = status.collect(runs)
+    found = status.collect_status(runs)
     assert not found.reached
     assert {row.run_id: row.state for row in found.rows} == {"far": "unknown", "here": "cancelled"}
 
@@ -91,7 +95,7 @@ def test_without_squeue_nothing_is_submitted_twice(
     launch(runs, {"a": "17_0"})
     place = {"job": {"launch": "20260101-a", "id": "17_0"}, "error": INTERRUPTED}
     Store(runs).run("a").write_record(least("cancelled", **place))
-    assert submit.decide(rows(runs)["a"], retry_failed=True)[0] == submit.SKIP
+    assert submit.decide_action(rows(runs)["a"], retry_failed=True)[0] == submit.Action.SKIP
 
 
 # --- being submitted
@@ -101,12 +105,12 @@ def test_what_is_being_submitted_is_left_alone(
     slurm: Slurm, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     launch(runs, {"a": None, "b": None}, state="submitting")
-    found = status.collect(runs)
+    found = status.collect_status(runs)
     assert [row.state for row in found.rows] == ["submitting", "submitting"]
     assert found.open == 2
-    assert found.failures() == []
+    assert found.group_failures() == []
     assert records(runs, "a") == records(runs, "b") == []
-    assert submit.decide(found.rows[0], retry_failed=True) == (submit.SKIP, "submitting")
+    assert submit.decide_action(found.rows[0], retry_failed=True) == (submit.Action.SKIP, "submitting")
     assert main(["cancel", "--all", "--runs", str(runs)]) == 1
     assert "left       a  is being submitted" in capsys.readouterr().out
     # A job that has ended before sbatch has: not ours to judge yet.
@@ -174,9 +178,9 @@ def test_every_dead_job_of_a_launch_gets_its_record(slurm: Slurm, runs: Path) ->
     """Also jobs without a number: of a launch that was killed before it noted them, and that failed."""
     made = launch(runs, {"a": None, "b": None}, state="submitting")
     written_by(made, pid=gone_process())
-    for row in status.collect(runs).rows:
-        row.state, row.kind, row.job = "failed", "killed", None
-        status.write_end(row, status.latest_jobs(runs)[row.run_id], Store(runs).run(row.run_id))
+    for row in status.collect_status(runs).rows:
+        row.state, row.kind, row.job = RunState.FAILED, "killed", None
+        status.write_end(row, find_latest_jobs(runs)[row.run_id], Store(runs).run(row.run_id))
     assert len(records(runs, "a")) == len(records(runs, "b")) == 1
 
 

@@ -48,7 +48,7 @@ def test_again_is_nothing_and_more_is_extended(bench: Bench) -> None:
     assert len(more["jobs"]) == 4
     assert len(more["left_alone"]) == 2
     assert len(Store(bench.runs).done_records()) == 6
-    assert len(launches.ids(bench.runs)) == 2
+    assert len(launches.list_launch_ids(bench.runs)) == 2
 
 
 def test_a_plan_says_what_would_happen_and_writes_nothing(bench: Bench) -> None:
@@ -139,17 +139,17 @@ def test_data_that_is_gone_when_the_job_runs(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen by the job before the run begins: there is a record all the same."""
-    from bench.cluster import submit
+    from bench.cluster.backends.debug import Debug
 
-    original = submit.run_here
+    original = Debug.run_jobs
 
-    def gone(launch: Any) -> None:
-        for row in launch.content["jobs"]:
-            row["request"]["data_dir"] = str(tmp_path / "nowhere")
+    def gone(backend: Debug, launch: Any) -> None:
+        for entry in launch.jobs:
+            entry.request["data_dir"] = str(tmp_path / "nowhere")
         launch.write()
-        original(launch)
+        original(backend, launch)
 
-    monkeypatch.setattr(submit, "run_here", gone)
+    monkeypatch.setattr(Debug, "run_jobs", gone)
     bench.submit(*HERE, code=1)
     [row] = bench.rows().values()
     assert row.state == "failed"
@@ -168,17 +168,19 @@ def test_other_resources_make_another_array(bench: Bench, tmp_path: Path) -> Non
 
 def test_arrays_are_no_larger_than_the_site_allows(bench: Bench, tmp_path: Path) -> None:
     from bench.cluster import submit
+    from bench.cluster.arrays import arrange_jobs
+    from bench.cluster.backends import get_backend
     from bench.config.request import CommonOptions, expand_requests
 
     common = CommonOptions(model=str(bench.model), runs=bench.runs, given={"limit": 6})
     requests = expand_requests("prompt", "webnlg", "1,2,3,4,5", common)
     file = tmp_path / "site.toml"
     file.write_text("max_array = 2\nmax_parallel = 4\n")
-    plan = submit.plan(requests, site.load(file))
-    arrays, rows = submit.arranged(plan.todo, "slurm", "x")
-    assert [array["count"] for array in arrays] == [2, 2, 1]
-    assert {array["resources"]["max_parallel"] for array in arrays} == {1}
-    assert [row["index"] for row in rows] == [0, 1, 0, 1, 0]
+    plan = submit.plan_submission(requests, site.load_site(file))
+    arrays, jobs = arrange_jobs(plan.todo, get_backend("slurm"), "x")
+    assert [array.count for array in arrays] == [2, 2, 1]
+    assert {array.resources["max_parallel"] for array in arrays} == {1}
+    assert [entry.index for entry in jobs] == [0, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

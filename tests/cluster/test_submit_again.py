@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bench.cluster import arrays, launches, site, snapshot, submit, submit_lock
-from bench.cluster.backends import local
+from bench.cluster.backends import get_backend, local
+from bench.cluster.backends import slurm as scheduler
+from bench.cluster.launches import LaunchState
 from bench.config.request import CommonOptions, RunRequest, expand_requests
 from bench.errors import UserError
 from bench.system.files import StorageError
@@ -73,17 +75,18 @@ def test_an_interrupt_while_slurm_is_asked(
 ) -> None:
     """Slurm can have taken what the command did not see it take: it is found by its name."""
 
-    def interrupted(launch: Any, content: Any, source: Path) -> None:
+    def interrupted(backend: Any, launch: Any, source: Path) -> None:
         if taken:
-            name = content["arrays"][0]["name"]
+            name = launch.document.arrays[0].name
             (slurm / "queue").write_text(f"77_0|PENDING|None||{name}\n77_1|PENDING|None||{name}\n")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(submit, "hand_over", interrupted)
+        patch.setattr(scheduler.Slurm, "hand_over", interrupted)
         message = bench.submit(*SLURM, seed="1,2", code=1)
-    launch = launches.load(bench.runs, "latest")
-    assert launch.content["state"].startswith("not submitted")
+    launch = launches.find_launch(bench.runs, "latest")
+    assert launch.document.status is LaunchState.NOT_SUBMITTED
+    assert launch.document.state.startswith("not submitted")
     told = "Submitted: 2 job(s) as 77" if taken else "Submitted: nothing. Not submitted: 2 job(s)"
     assert told in message
     again = bench.submit(*SLURM, seed="1,2")
@@ -97,7 +100,7 @@ def test_a_full_disk_while_it_is_recorded(bench: Bench, slurm: Path, monkeypatch
         raise StorageError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(submit, "hand_over", full)
+        patch.setattr(scheduler.Slurm, "hand_over", full)
         assert "the disk is full" in bench.submit(*SLURM, code=1)
     assert len(bench.submit(*SLURM)["jobs"]) == 1
 
@@ -108,21 +111,21 @@ def requests(bench: Bench, seeds: str = "1,2,3,4,5") -> list[RunRequest]:
 
 
 def test_runs_that_another_command_took_since_are_left(bench: Bench, slurm: Path) -> None:
-    where = site.load(None, {"mem": 1})
-    mine, other = (submit.plan(requests(bench), where) for _ in range(2))
-    few = submit.plan(requests(bench, "1,2"), where)
-    assert submit.submit(few, "slurm", bench.runs, ["submit"]) is not None
-    launch = submit.submit(mine, "slurm", bench.runs, ["submit"])
+    where = site.load_site(None, {"mem": 1})
+    mine, other = (submit.plan_submission(requests(bench), where) for _ in range(2))
+    few = submit.plan_submission(requests(bench, "1,2"), where)
+    assert submit.submit_plan(few, "slurm", bench.runs, ["submit"]) is not None
+    launch = submit.submit_plan(mine, "slurm", bench.runs, ["submit"])
     assert launch is not None
-    assert [job["seed"] for job in launch.jobs] == [3, 4, 5]
+    assert [job.seed for job in launch.jobs] == [3, 4, 5]
     assert [step.action for step in mine.steps] == ["leave", "leave", "submit", "submit", "submit"]
     assert "another command" in mine.steps[0].why
-    assert submit.submit(other, "slurm", bench.runs, ["submit"]) is None
-    assert len(launches.ids(bench.runs)) == 2
+    assert submit.submit_plan(other, "slurm", bench.runs, ["submit"]) is None
+    assert len(launches.list_launch_ids(bench.runs)) == 2
 
 
 def hold(runs: Path, inside: Any, leave: Any) -> None:
-    with submit_lock.alone(runs):
+    with submit_lock.hold_submit_lock(runs):
         inside.set()
         leave.wait()
 
@@ -135,11 +138,11 @@ def test_only_one_submission_at_a_time_adds_its_launch(tmp_path: Path) -> None:
     assert inside.wait(60)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match="list of launches"):
         patch.setattr(submit_lock, "HOLDS", 0.2)
-        with submit_lock.alone(tmp_path):
+        with submit_lock.hold_submit_lock(tmp_path):
             pass
     leave.set()
     other.join()
-    with submit_lock.alone(tmp_path):
+    with submit_lock.hold_submit_lock(tmp_path):
         pass
 
 
@@ -151,11 +154,13 @@ def test_all_arrays_together_keep_to_max_parallel(
 ) -> None:
     file = tmp_path / "site.toml"
     file.write_text(f"max_array = 2\nmax_parallel = {most}\n")
-    launch = submit.submit(submit.plan(requests(bench), site.load(file)), "slurm", bench.runs, ["submit"])
+    launch = submit.submit_plan(
+        submit.plan_submission(requests(bench), site.load_site(file)), "slurm", bench.runs, ["submit"]
+    )
     assert launch is not None
-    assert [array["count"] for array in launch.content["arrays"]] == [2, 2, 1]
-    assert [array["resources"]["max_parallel"] for array in launch.content["arrays"]] == shares
-    assert [array.get("after") for array in launch.content["arrays"]] == after
+    assert [array.count for array in launch.document.arrays] == [2, 2, 1]
+    assert [array.resources["max_parallel"] for array in launch.document.arrays] == shares
+    assert [array.after for array in launch.document.arrays] == after
     asked = [line for line in (slurm / "scripts").read_text().splitlines() if "--dependency" in line]
     wanted = [f"#SBATCH --dependency=afterany:{job}" for job in (101, 102)] if most == 1 else []
     assert asked == wanted
@@ -165,8 +170,9 @@ def test_arrays_of_different_shapes_share_too(bench: Bench, tmp_path: Path) -> N
     file = tmp_path / "site.toml"
     file.write_text('max_parallel = 1\n[[shape]]\nmethod = "prompt"\nmem = 2\n')
     both = [*requests(bench, "1"), *expand_requests("ft-top2", "webnlg", "1", requests(bench)[0].common)]
-    found, _ = arrays.arranged(submit.plan(both, site.load(file)).todo, "slurm", "x")
-    assert [array.get("after") for array in found] == [None, 0]
+    steps = submit.plan_submission(both, site.load_site(file)).todo
+    arrangement = arrays.arrange_jobs(steps, get_backend("slurm"), "x")
+    assert [array.after for array in arrangement.arrays] == [None, 0]
 
 
 @pytest.mark.parametrize("runs", ["/proc/foo", "/sys/foo"])
@@ -206,15 +212,16 @@ def test_a_half_made_snapshot_of_a_dead_process_is_removed(tmp_path: Path) -> No
     script += "(files.temporary_name(Path(sys.argv[1])) / 'bench').mkdir(parents=True)"
     subprocess.run([sys.executable, "-c", script, str(place / "hash")], check=True)
     assert len(list(place.iterdir())) == 1
-    taken = snapshot.take(tmp_path)
+    taken = snapshot.take_snapshot(tmp_path)
     assert [path.name for path in place.iterdir()] == [taken["snapshot"]]
 
 
 def test_processes_that_run_beside_each_other_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    resources = site.load(None, {"processes": "2"}).values
-    launch: Any = launches.Launch(Path(), {"arrays": [{"resources": resources}]})
+    resources = site.load_site(None, {"processes": "2"}).values
+    content = {"id": "x", "cluster": "local", "jobs": [], "arrays": [{"resources": resources}]}
+    launch = launches.make_launch(Path(), content)
     cores = len(os.sched_getaffinity(0))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     local.share_cores(launch, 1)

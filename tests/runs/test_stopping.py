@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from bench.runs.job_context import Place
+from bench.runs.job_context import JobContext
 from bench.runs.stopping import Stopping
 
 
@@ -32,7 +32,7 @@ def test_in_training_it_waits_for_the_update_and_a_second_signal_does_not(
 
 
 def test_a_scheduler_may_repeat_itself_and_its_first_signal_is_noted() -> None:
-    place = Place({}, (signal.SIGUSR2,))
+    place = JobContext({}, (signal.SIGUSR2,))
     stopping = Stopping(place)
     with stopping.listening(), stopping.after_update():
         signal.raise_signal(signal.SIGUSR2)

@@ -17,20 +17,93 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cluster import ranks, site
-from bench.cluster.backends.slurm import State
-from bench.cluster.launches import Launch, read
-from bench.cluster.ranks import lives, me
-from bench.errors import DataError
+from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState, refuse_several_nodes
+from bench.errors import DataError, FailureKind
 from bench.system import json_files, processes, provenance
 
+if TYPE_CHECKING:
+    from bench.cluster.launches import JobEntry, Launch, SubmittedJob
+
 POLL = 0.2
+NO_LIMIT = 60 * 24 * 365
+"""Minutes: a job here has no time limit unless one is given."""
 
 
-def start(launch: Launch, source: Path) -> None:
+class Local(Backend):
+    """Processes of this machine."""
+
+    name = "local"
+    summary = "processes of this machine, a bounded number at once"
+
+    def check(self, resources: Sequence[Mapping[str, Any]]) -> None:
+        refuse_several_nodes(self.name, resources)
+
+    def hand_over(self, launch: Launch, source: Path) -> None:
+        start_supervisor(launch, source)
+
+    def query(self, jobs: Mapping[str, SubmittedJob]) -> Answer:
+        answer = Answer(jobs={run_id: str(job.entry.job) for run_id, job in jobs.items()})
+        for launch in {job.launch.id: job.launch for job in jobs.values()}.values():
+            states = read_states(launch)
+            if states is None:
+                answer.silent.add(launch.id)
+            else:
+                answer.states.update(states)
+        answer.reached = not answer.silent
+        return answer
+
+    def cancel(self, jobs: Sequence[SubmittedJob], numbers: Sequence[str]) -> list[bool]:
+        del numbers
+        stopped = []
+        for job in jobs:
+            here = is_supervised_here(job.launch)
+            if here:
+                stop_jobs(job.launch, [job.number])
+            stopped.append(here)
+        return stopped
+
+    def get_log_name(self, job: SubmittedJob, number: str | None) -> str:
+        """submitit takes the process's number."""
+        with contextlib.suppress(DataError):
+            return str(read_note(job.launch, job.number)["pid"])
+        return str(job.entry.job)
+
+    def was_handed_over(self, job: SubmittedJob) -> bool:
+        return get_supervisor_file(job.launch).exists()
+
+
+def get_supervisor_file(launch: Launch) -> Path:
+    """Where the supervisor says which process it is."""
+    return launch.folder / "local" / "supervisor.json"
+
+
+def get_note_file(launch: Launch, number: int) -> Path:
+    """Where the supervisor notes the process of a job."""
+    return launch.folder / "local" / f"{number}.json"
+
+
+def get_cancel_file(launch: Launch, number: int) -> Path:
+    """What says that a job is not to begin."""
+    return launch.folder / "local" / f"{number}.cancelled"
+
+
+def read_note(launch: Launch, number: int) -> dict[str, Any]:
+    """The note of a job; ``DataError`` before it has begun."""
+    note: dict[str, Any] = json_files.read_json(get_note_file(launch, number))
+    return note
+
+
+def has_not_ended(note: Mapping[str, Any]) -> bool:
+    """Whether the process of a note has not ended, as far as can be seen from here."""
+    return "ended" not in note and bool(processes.is_running(note))
+
+
+def start_supervisor(launch: Launch, source: Path) -> None:
     """Start the supervisor, detached from this terminal, and return."""
     launch.folder.mkdir(parents=True, exist_ok=True)
     log = launch.folder / "supervisor.log"
@@ -42,12 +115,12 @@ def start(launch: Launch, source: Path) -> None:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, **site.source_environment(source)},
+            env={**os.environ, **site.make_source_environment(source)},
         )
     supervisor.returncode = 0  # it outlives this command, which is not to wait for it
     until = time.monotonic() + 30
     try:
-        while not (launch.folder / "local" / "supervisor.json").exists() and time.monotonic() < until:
+        while not get_supervisor_file(launch).exists() and time.monotonic() < until:
             time.sleep(0.02)
     except BaseException:  # Ctrl-C: what was not begun is not submitted
         with contextlib.suppress(ProcessLookupError):
@@ -57,44 +130,42 @@ def start(launch: Launch, source: Path) -> None:
 
 def supervise(launch: Launch) -> None:
     """Run every job of the launch, ``max_parallel`` at once; returns when the last has ended."""
-    place = launch.folder / "local"
-    json_files.write_json_atomic(place / "supervisor.json", me())
+    json_files.write_json_atomic(get_supervisor_file(launch), processes.identify_process())
     running: dict[int, Any] = {}
     slots: dict[int, int] = {}
     waiting = list(enumerate(launch.jobs))
-    most = slots_of(launch)
-    share_cores(launch, most)
+    places = count_places(launch)
+    share_cores(launch, places)
     while waiting or running:
-        while waiting and len(running) < most:
-            number, row = waiting.pop(0)
-            if (place / f"{number}.cancelled").exists():
+        while waiting and len(running) < places:
+            number, entry = waiting.pop(0)
+            if get_cancel_file(launch, number).exists():
                 continue
-            slots[number] = min(set(range(most)) - {slots[other] for other in running})
-            running[number] = begin(launch, number, row, slots[number])
+            slots[number] = min(set(range(places)) - {slots[job] for job in running})
+            running[number] = start_job(launch, number, entry, slots[number])
         for number in [number for number, process in running.items() if process.poll() is not None]:
-            note = json_files.read_json(place / f"{number}.json")
-            if ranks.living(launch.folder, str(note["pid"])):
+            note = read_note(launch, number)
+            if ranks.list_running_workers(launch.folder, str(note["pid"])):
                 continue  # who started it is gone, and it goes on
             process = running.pop(number)
             killed = ranks.was_killed(launch.folder, str(note["pid"]), process.returncode < 0)
             note |= {"ended": provenance.now(), "returned": process.returncode, "killed": killed}
-            json_files.write_json_atomic(place / f"{number}.json", note)
+            json_files.write_json_atomic(get_note_file(launch, number), note)
         time.sleep(POLL)
 
 
 def share_cores(launch: Launch, at_once: int) -> None:
     """Every process that runs beside others gets its part of the cores: all of them would each take all."""
-    resources = [array["resources"] for array in launch.content["arrays"]]
-    beside = at_once * max(site.processes(one) for one in resources)
+    beside = at_once * max(site.count_processes(array.resources) for array in launch.document.arrays)
     if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         os.environ["OMP_NUM_THREADS"] = str(max(1, cores // beside))
 
 
-def slots_of(launch: Launch) -> int:
+def count_places(launch: Launch) -> int:
     """How many jobs run at once: as asked, or as many as the GPUs allow, or one."""
-    first = launch.content["arrays"][0]["resources"]
-    asked = [array["resources"]["max_parallel"] for array in launch.content["arrays"]]
+    first = launch.document.arrays[0].resources
+    asked = [array.resources["max_parallel"] for array in launch.document.arrays]
     if least := min(filter(None, asked), default=0):
         return int(least)
     if first["gpus"]:
@@ -104,91 +175,90 @@ def slots_of(launch: Launch) -> int:
     return 1
 
 
-def begin(launch: Launch, number: int, row: dict[str, Any], slot: int) -> Any:
+def start_job(launch: Launch, number: int, entry: JobEntry, slot: int) -> Any:
     """Start one job through submitit; its process."""
     from submitit import AutoExecutor
 
-    from bench.cluster.arrays import job_of
+    from bench.cluster.job import make_job
 
-    resources = launch.content["arrays"][row["array"]]["resources"]
+    resources = launch.get_resources(entry)
     os.environ.update(resources["environment"] or {})
     executor = AutoExecutor(launch.folder, cluster="local", local_max_num_timeout=resources["max_requeues"])
-    source = Path(launch.content["snapshot"]["path"])
-    executor.update_parameters(**site.executor_parameters(resources, row["run_id"], source, "local"))
+    limit = resources["time"] or NO_LIMIT
+    executor.update_parameters(**site.make_executor_parameters(resources, entry.run_id, limit))
     if gpus := resources["gpus"]:  # jobs beside each other use different ones
         executor.update_parameters(local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)))
-    job = executor.submit(job_of(row, launch))
+    job = executor.submit(make_job(entry, launch))
     process: Any = job._process
-    note = {"pid": process.pid, "started": processes.process_started(process.pid)}
-    note |= {"machine": processes.machine(), "began": provenance.now()}
-    json_files.write_json_atomic(launch.folder / "local" / f"{number}.json", note)
+    note = {**processes.identify_process(process.pid), "began": provenance.now()}
+    json_files.write_json_atomic(get_note_file(launch, number), note)
     return process
 
 
-def states(launch: Launch) -> tuple[dict[str, State], bool]:
-    """The launch's jobs by number, in Slurm's words; and whether this machine can tell at all."""
-    place = launch.folder / "local"
+def read_states(launch: Launch) -> dict[str, JobState] | None:
+    """The launch's jobs by number, in Slurm's words; None where only another machine can tell."""
     try:
-        supervised = lives(json_files.read_json(place / "supervisor.json"))
+        supervised = processes.is_running(json_files.read_json(get_supervisor_file(launch)))
     except DataError:
         supervised = False
     if supervised is None:
-        return {}, False
-    told: dict[str, State] = {}
-    for number, row in enumerate(launch.jobs):
-        try:
-            note = json_files.read_json(place / f"{number}.json")
-        except DataError:
-            if (place / f"{number}.cancelled").exists():
-                told[row["job"]] = State("CANCELLED")
-            elif supervised:
-                told[row["job"]] = State("PENDING", "waits for a place")
-            continue
-        if "ended" in note:
-            told[row["job"]] = State("FAILED", signal=9) if note.get("killed") else State("COMPLETED")
-        elif lives(note) or ranks.living(launch.folder, str(note["pid"])):
-            told[row["job"]] = State("RUNNING", node=os.uname().nodename)
-    return told, True
+        return None
+    states: dict[str, JobState] = {}
+    for number, entry in enumerate(launch.jobs):
+        state = _read_state(launch, number, supervised)
+        if state is not None:
+            states[str(entry.job)] = state
+    return states
 
 
-def lives_here(launch: Launch) -> bool:
+def _read_state(launch: Launch, number: int, supervised: bool) -> JobState | None:
+    try:
+        note = read_note(launch, number)
+    except DataError:
+        if get_cancel_file(launch, number).exists():
+            return JobState("CANCELLED", failure=FailureKind.CANCELLED)
+        return JobState("PENDING", "waits for a place", phase=JobPhase.WAITING) if supervised else None
+    if "ended" in note:
+        return JobState("FAILED", signal=signal.SIGKILL) if note.get("killed") else JobState("COMPLETED")
+    if processes.is_running(note) or ranks.list_running_workers(launch.folder, str(note["pid"])):
+        return JobState("RUNNING", node=os.uname().nodename, phase=JobPhase.RUNNING)
+    return None
+
+
+def is_supervised_here(launch: Launch) -> bool:
     """Whether the launch's processes are of this machine."""
     try:
-        return lives(json_files.read_json(launch.folder / "local" / "supervisor.json")) is not None
+        return processes.is_running(json_files.read_json(get_supervisor_file(launch))) is not None
     except DataError:
         return False
 
 
-def pid_of(launch: Launch, number: int) -> int | None:
-    """The process of a job that has begun and lives."""
+def find_process(launch: Launch, number: int) -> int | None:
+    """The process of a job that has begun and still runs."""
     with contextlib.suppress(DataError):
-        note = json_files.read_json(launch.folder / "local" / f"{number}.json")
-        if "ended" not in note and lives(note):
+        note = read_note(launch, number)
+        if has_not_ended(note):
             return int(note["pid"])
     return None
 
 
-def cancel(launch: Launch, numbers: list[int]) -> None:
+def stop_jobs(launch: Launch, numbers: list[int]) -> None:
     """Stop jobs, with a checkpoint; those that wait never begin."""
     for number in numbers:
         (launch.folder / "local").mkdir(parents=True, exist_ok=True)
-        (launch.folder / "local" / f"{number}.cancelled").touch()
-        if pid := pid_of(launch, number):
+        get_cancel_file(launch, number).touch()
+        pid = find_process(launch, number)
+        if pid is not None:
             os.kill(pid, signal.SIGTERM)  # submitit's controller passes it on
             continue
-        with contextlib.suppress(DataError):  # the controller is gone: its processes may live
-            note = json_files.read_json(launch.folder / "local" / f"{number}.json")
-            for pid in ranks.living(launch.folder, str(note["pid"])):
+        with contextlib.suppress(DataError):  # the controller is gone: its processes may go on
+            note = read_note(launch, number)
+            for worker in ranks.list_running_workers(launch.folder, str(note["pid"])):
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
-
-
-def log_name(launch: Launch, row: dict[str, Any]) -> str:
-    """The name under which the job's logs are kept: submitit takes the process's number."""
-    with contextlib.suppress(DataError):
-        return str(json_files.read_json(launch.folder / "local" / f"{launch.jobs.index(row)}.json")["pid"])
-    return str(row["job"])
+                    os.kill(worker, signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    supervise(read(Path(sys.argv[1]), sys.argv[2]))
+    from bench.cluster.launches import read_launch
+
+    supervise(read_launch(Path(sys.argv[1]), sys.argv[2]))

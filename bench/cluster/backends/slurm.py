@@ -1,4 +1,4 @@
-"""What the scheduler says about jobs: Slurm with or without accounting, or this machine.
+"""Slurm: arrays through submitit, and what its commands say about jobs, with or without accounting.
 
 ``squeue`` knows what waits and runs, ``sacct`` how jobs ended. Where ``sacct`` fails ``scontrol`` answers
 for jobs that ended minutes ago; older ones are told by their records. Each is asked once for all jobs. That
@@ -11,14 +11,26 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from bench.cluster import site
+from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState
+from bench.errors import FailureKind, UserError
+from bench.store import lease
+from bench.system.files import StorageError
 from bench.system.progress import say
+
+if TYPE_CHECKING:
+    from bench.cluster.launches import ArrayEntry, Launch, SubmittedJob
 
 TIMEOUT = 30
 """Seconds that a scheduler's command may take."""
@@ -26,16 +38,16 @@ WAITING = frozenset(
     {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "CONFIGURING", "RESV_DEL_HOLD"}
 )
 RUNNING = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"})
-KINDS = {
-    "TIMEOUT": "time-out",
-    "DEADLINE": "time-out",
-    "NODE_FAIL": "node-failure",
-    "BOOT_FAIL": "node-failure",
-    "OUT_OF_MEMORY": "out-of-memory",
-    "PREEMPTED": "preempted",
-    "CANCELLED": "cancelled",
+FAILURES = {
+    "TIMEOUT": FailureKind.TIME_OUT,
+    "DEADLINE": FailureKind.TIME_OUT,
+    "NODE_FAIL": FailureKind.NODE_FAILURE,
+    "BOOT_FAIL": FailureKind.NODE_FAILURE,
+    "OUT_OF_MEMORY": FailureKind.OUT_OF_MEMORY,
+    "PREEMPTED": FailureKind.PREEMPTED,
+    "CANCELLED": FailureKind.CANCELLED,
 }
-"""How a job ended in Slurm's words, and the kind of failure in a record."""
+"""How Slurm's words for an end are called in records."""
 
 
 KILLED = frozenset(range(3, 16))
@@ -48,49 +60,166 @@ ENVIRONMENT = {"TZ": "UTC0", "SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN"
 """Times in UTC, and the parts of an array in full, whatever the user has set for the eye."""
 
 
-@dataclass(frozen=True)
-class State:
-    """One job. ``state``: Slurm's word. ``exit_code``: what the program returned; ``signal``: what killed it."""
+class Slurm(Backend):
+    """Arrays of a Slurm cluster, one per set of resources."""
 
-    state: str
-    reason: str = ""
-    node: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
-    restarts: int = 0
-    end: str | None = None
-    """When it ended, as ``provenance.now`` writes times, where Slurm says it."""
+    name = "slurm"
+    summary = "jobs of a Slurm cluster"
+    takes_arrays = True
 
-    @property
-    def waiting(self) -> bool:
-        return self.state in WAITING
+    def check(self, resources: Sequence[Mapping[str, Any]]) -> None:
+        del resources  # Slurm says itself what it does not have
+        if shutil.which("sbatch") is None or shutil.which("srun") is None:
+            raise UserError(
+                "--cluster slurm: no sbatch and srun here; submit from a login node of the cluster, or "
+                "--cluster local runs the same jobs as processes of this machine"
+            )
 
-    @property
-    def running(self) -> bool:
-        return self.state in RUNNING
+    def hand_over(self, launch: Launch, source: Path) -> None:
+        for number, array in enumerate(launch.document.arrays):
+            self._submit_array(launch, number, array, source)
+            launch.write()  # what was handed over is known even if the next array is refused
 
-    @property
-    def ended(self) -> bool:
-        return not (self.waiting or self.running)
+    def _submit_array(self, launch: Launch, number: int, array: ArrayEntry, source: Path) -> None:
+        from submitit import AutoExecutor
+
+        from bench.cluster.job import make_job
+
+        entries = [entry for entry in launch.jobs if entry.array == number]
+        options: dict[str, Any] = {"slurm_max_num_timeout": array.resources["max_requeues"]}
+        if array.resources["container"] or array.resources["python"]:
+            python = shlex.quote(array.resources["python"] or sys.executable)
+            options["slurm_python"] = f"{array.resources['container'] or ''} {python}".strip()
+        executor = AutoExecutor(launch.folder, cluster="slurm", **options)
+        parameters = make_executor_parameters(array.resources, array.name, source)
+        if array.after is not None:
+            additional = parameters["slurm_additional_parameters"]
+            before = f"afterany:{launch.document.arrays[array.after].job}"
+            additional["dependency"] = ",".join(filter(None, [additional.get("dependency"), before]))
+        executor.update_parameters(**parameters)
+        if array.resources["max_parallel"]:
+            executor.update_parameters(slurm_array_parallelism=array.resources["max_parallel"])
+        try:
+            with executor.batch():
+                jobs = [executor.submit(make_job(entry, launch)) for entry in entries]
+        except Exception as error:
+            raise StorageError(
+                f"Slurm did not take {array.name}: {error}\n{describe_submitted(launch)}. Correct the cause and "
+                "issue the same command again: it submits what was not submitted, and nothing twice"
+            ) from error
+        for entry, job in zip(entries, jobs, strict=True):
+            entry.job = job.job_id
+        array.job = jobs[0].job_id.split("_")[0]
+
+    def note_interruption(self, launch: Launch, error: BaseException) -> None:
+        """Slurm may have taken what was not seen to be taken: it is found by the arrays' names."""
+        if isinstance(error, Exception):
+            return
+        numbers = {name: job for job, name in query_jobs(()).names.items()}
+        for number, array in enumerate(launch.document.arrays):
+            if array.job is None and array.name in numbers:
+                array.job = numbers[array.name]
+                for entry in launch.jobs:
+                    if entry.array == number:
+                        index = "" if array.count == 1 else f"_{entry.index}"
+                        entry.job = f"{array.job}{index}"
+
+    def describe_submitted(self, launch: Launch) -> str:
+        return describe_submitted(launch)
+
+    def query(self, jobs: Mapping[str, SubmittedJob]) -> Answer:
+        numbers = {run_id: job.entry.job for run_id, job in jobs.items() if job.entry.job is not None}
+        answer = query_jobs(numbers.values())
+        if not answer.reached:
+            answer.silent = {job.launch.id for job in jobs.values()}
+        for run_id, job in jobs.items():
+            # What Slurm refused can be in its list all the same, under that name and as failed.
+            if run_id not in numbers and job.launch.being_submitted:
+                number = _find_by_name(job, answer)
+                if number is not None:
+                    numbers[run_id] = number
+        answer.jobs = numbers
+        return answer
+
+    def cancel(self, jobs: Sequence[SubmittedJob], numbers: Sequence[str]) -> list[bool]:
+        """SIGTERM, time to checkpoint (KillWait), SIGKILL."""
+        del jobs
+        return [cancel_jobs(list(numbers))] * len(numbers)
+
+    def limit_queries(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+        return limit_queries(seconds)
+
+    def prepare_job(self, number: str) -> None:
+        os.environ[lease.JOB_VARIABLE] = f"slurm {number}"
+
+    def is_wanted(self, number: str) -> bool:
+        return is_wanted(number)
+
+
+def describe_submitted(launch: Launch) -> str:
+    """Which arrays of a launch the scheduler has, and which not."""
+    arrays = launch.document.arrays
+    taken = [f"{array.count} job(s) as {array.job}" for array in arrays if array.job]
+    rest = [f"{array.count} job(s) of {array.name}" for array in arrays if not array.job]
+    return f"Submitted: {', '.join(taken) or 'nothing'}. Not submitted: {', '.join(rest) or 'nothing'}"
+
+
+def _find_by_name(job: SubmittedJob, answer: Answer) -> str | None:
+    """The job of a launch that was killed before it wrote the numbers down."""
+    array = job.array
+    for number, name in answer.names.items():
+        if name == array.name:
+            return number if array.count == 1 else f"{number}_{job.entry.index}"
+    return None
+
+
+def make_executor_parameters(resources: Mapping[str, Any], name: str, source: Path) -> dict[str, Any]:
+    """What ``submitit.AutoExecutor.update_parameters`` is told for an array."""
+    limit = resources["time"] or site.DEFAULT_MINUTES
+    parameters = site.make_executor_parameters(resources, name, limit)
+    for key in ("partition", "account", "qos", "constraint", "exclude", "nodelist"):
+        if resources[key]:
+            parameters[f"slurm_{key}"] = resources[key]
+    # Slurm looks at the clock every half minute: a short limit needs its signal early enough.
+    parameters["slurm_signal_delay_s"] = min(resources["signal_before"], limit * 60 // 2)
+    parameters["slurm_setup"] = site.list_setup_lines(resources, source)
+    parameters["slurm_additional_parameters"] = {"requeue": True, **(resources["slurm"] or {})}
+    # One process that fails ends the others, which would wait for it for ever.
+    parameters["slurm_srun_args"] = ["--kill-on-bad-exit=1"]
+    return parameters
+
+
+# -- what Slurm's commands say
+
+
+def make_state(
+    word: str,
+    reason: str = "",
+    node: str = "",
+    exit_code: int | None = None,
+    signal: int | None = None,
+    restarts: int = 0,
+    end: str | None = None,
+) -> JobState:
+    """A job's state from Slurm's word for it."""
+    phase = JobPhase.WAITING if word in WAITING else JobPhase.RUNNING if word in RUNNING else JobPhase.ENDED
+    return JobState(
+        word,
+        reason,
+        node,
+        exit_code,
+        signal,
+        restarts,
+        end,
+        phase,
+        FAILURES.get(word),
+        held=phase is not JobPhase.ENDED and "held" in reason.lower(),
+    )
 
 
 @dataclass
-class Answer:
-    """What is known. ``reached``: whether the scheduler answered at all; if not, nothing follows from a gap."""
-
-    states: dict[str, State] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    """Job names by number of the array or job: for launches that were killed before they wrote it down."""
-    reached: bool = True
-    accounting: bool | None = None
-    """Whether sacct answered; None where it was not asked."""
-    broken: str | None = None
-    """Why sacct could not be asked where it is not switched off: how a job ended may be known later."""
-
-
-@dataclass
-class Kept:
-    """The latest answer, where one may be used again (``at_most_every``)."""
+class _KeptAnswer:
+    """The latest answer, where one may be used again (``limit_queries``)."""
 
     seconds: float
     about: frozenset[str] = frozenset()
@@ -98,62 +227,62 @@ class Kept:
     asked: float = 0.0
 
 
-_kept: list[Kept] = []
+_kept: list[_KeptAnswer] = []
 
 
 @contextlib.contextmanager
-def at_most_every(seconds: float) -> Iterator[None]:
+def limit_queries(seconds: float) -> Iterator[None]:
     """Inside, Slurm is not asked about the same jobs again within ``seconds``: it has many to answer."""
-    _kept.append(Kept(seconds))
+    _kept.append(_KeptAnswer(seconds))
     try:
         yield
     finally:
         _kept.pop()
 
 
-def ask(jobs: Iterable[str]) -> Answer:
+def query_jobs(jobs: Iterable[str]) -> Answer:
     """Slurm about ``jobs`` ("17_3" or "17")."""
-    wanted = frozenset(jobs)
+    numbers = frozenset(jobs)
     if not _kept:
-        return ask_now(wanted)
-    kept = _kept[-1]
-    if kept.answer is None or kept.about != wanted or time.monotonic() - kept.asked >= kept.seconds:
-        kept.answer, kept.about = ask_now(wanted), wanted
-        kept.asked = time.monotonic()
-    return replace(kept.answer, states=dict(kept.answer.states))
+        return _query_now(numbers)
+    latest = _kept[-1]
+    if latest.answer is None or latest.about != numbers or time.monotonic() - latest.asked >= latest.seconds:
+        latest.answer, latest.about = _query_now(numbers), numbers
+        latest.asked = time.monotonic()
+    return replace(latest.answer, states=dict(latest.answer.states))
 
 
-def ask_now(wanted: frozenset[str]) -> Answer:
+def _query_now(numbers: frozenset[str]) -> Answer:
     if shutil.which("squeue") is None:
         return Answer(reached=False)
     answer = Answer()
     # Everybody's jobs: a shared store has other users' runs. Not --jobs=...: that fails as a whole where one
     # of the jobs is too old to be known.
-    listed = command(
+    listed = read_output(
         ["squeue", "--array", "--noheader", "--states=all", "--format=%i|%T|%r|%N|%j"], important=True
     )
     if listed is None:
         return Answer(reached=False)
-    for job, state, reason, node, name in fields(listed, 5):
-        answer.states[job] = State(state, "" if reason == "None" else reason, node)
+    for job, state, reason, node, name in split_fields(listed, 5):
+        answer.states[job] = make_state(state, "" if reason == "None" else reason, node)
         answer.names[job.split("_")[0]] = name
     # Whatever has ended: how, and what it returned.
     rest = sorted(
-        {job.split("_")[0] for job in wanted if job not in answer.states or answer.states[job].ended}
+        {job.split("_")[0] for job in numbers if job not in answer.states or answer.states[job].ended}
     )
     if not rest:
         return answer
-    told, answer.broken = accounting(rest)
-    answer.accounting = told is not None
-    told = told if told is not None else from_scontrol()
-    for job, ended in told.items():
+    states, answer.broken = query_accounting(rest)
+    answer.accounting = states is not None
+    states = states if states is not None else query_scontrol()
+    for job, ended in states.items():
         # squeue is the fresher one on what is alive: accounting lags.
-        if job in wanted and (job not in answer.states or answer.states[job].ended):
+        if job in numbers and (job not in answer.states or answer.states[job].ended):
             answer.states[job] = ended
     return answer
 
 
-def fields(text: str, count: int) -> Iterator[list[str]]:
+def split_fields(text: str, count: int) -> Iterator[list[str]]:
     """Lines cut at ``|``; the last field may hold more of them."""
     for line in text.splitlines():
         parts = line.split("|", count - 1)
@@ -161,44 +290,49 @@ def fields(text: str, count: int) -> Iterator[list[str]]:
             yield [part.strip() for part in parts]
 
 
-def accounting(jobs: list[str]) -> tuple[dict[str, State] | None, str | None]:
+def query_accounting(jobs: list[str]) -> tuple[dict[str, JobState] | None, str | None]:
     """``sacct`` about whole jobs, steps left out; None where it does not answer, and why if it should."""
     if shutil.which("sacct") is None:
         return None, None
     columns = "--format=JobID,State,ExitCode,NodeList,Reason,End"
-    done = carry_out(["sacct", "-X", "--noheader", "--parsable2", columns, "--jobs", ",".join(jobs)])
+    done = run_command(["sacct", "-X", "--noheader", "--parsable2", columns, "--jobs", ",".join(jobs)])
     if isinstance(done, str):
         return None, None if SWITCHED_OFF.search(done) else done
     states = {}
-    for listed, state, code, node, more in fields(done.stdout, 5):
-        exit_code, signal = exit_of(code)
+    for listed, state, code, node, more in split_fields(done.stdout, 5):
+        exit_code, signal = parse_exit(code)
         reason, _, end = more.partition("|")
         if state:
-            known = State(
-                word(state), "" if reason == "None" else reason, node, exit_code, signal, end=time_of(end)
+            shared = make_state(
+                parse_word(state),
+                "" if reason == "None" else reason,
+                node,
+                exit_code,
+                signal,
+                end=parse_time(end),
             )
-            states.update(dict.fromkeys(members(listed), known))
+            states.update(dict.fromkeys(expand_array(listed), shared))
     return states, None
 
 
-def members(listed: str) -> list[str]:
+def expand_array(listed: str) -> list[str]:
     """The jobs of a line: ``17_[0-2,7%1]``, the part of an array that waits or never began, is four of them.
 
-    >>> members("17_[0-2,7%1]"), members("17_3"), members("17.batch")
+    >>> expand_array("17_[0-2,7%1]"), expand_array("17_3"), expand_array("17.batch")
     (['17_0', '17_1', '17_2', '17_7'], ['17_3'], [])
     """
     if re.fullmatch(r"\d+(_\d+)?", listed):
         return [listed]
-    found = []
+    jobs = []
     if array := re.fullmatch(r"(\d+)_\[([^%\]]*)(?:%\d+)?\]", listed):
         for part in array[2].split(","):
             if piece := re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part):
                 first, last, step = int(piece[1]), int(piece[2] or piece[1]), int(piece[3] or 1)
-                found += [f"{array[1]}_{index}" for index in range(first, last + 1, max(1, step))]
-    return found
+                jobs += [f"{array[1]}_{index}" for index in range(first, last + 1, max(1, step))]
+    return jobs
 
 
-def time_of(text: str) -> str | None:
+def parse_time(text: str) -> str | None:
     """Slurm's time in UTC as ``provenance.now`` writes it; None for "Unknown" and the like."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat(timespec="microseconds")
@@ -206,11 +340,11 @@ def time_of(text: str) -> str | None:
         return None
 
 
-def from_scontrol() -> dict[str, State]:
+def query_scontrol() -> dict[str, JobState]:
     """``scontrol`` about the jobs that the controller still remembers (MinJobAge, minutes)."""
-    told = command(["scontrol", "--oneliner", "show", "jobs"]) or ""
+    output = read_output(["scontrol", "--oneliner", "show", "jobs"]) or ""
     states = {}
-    for line in told.splitlines():
+    for line in output.splitlines():
         pairs = dict(re.findall(r"(\w+)=(\S*)", line))
         if "JobId" not in pairs or "JobState" not in pairs:
             continue
@@ -218,36 +352,36 @@ def from_scontrol() -> dict[str, State]:
         if "ArrayTaskId" in pairs:
             index = pairs["ArrayTaskId"]
             listed = f"{pairs['ArrayJobId']}_{index if index.isdigit() else f'[{index}]'}"
-        exit_code, signal = exit_of(pairs.get("ExitCode", ""))
+        exit_code, signal = parse_exit(pairs.get("ExitCode", ""))
         node = pairs.get("NodeList", "").replace("(null)", "")
         reason = pairs.get("Reason", "").replace("None", "")
         restarts = int(pairs.get("Restarts", "0") or 0)
-        end = time_of(pairs.get("EndTime", ""))
-        known = State(word(pairs["JobState"]), reason, node, exit_code, signal, restarts, end)
-        states.update(dict.fromkeys(members(listed), known))
+        end = parse_time(pairs.get("EndTime", ""))
+        shared = make_state(parse_word(pairs["JobState"]), reason, node, exit_code, signal, restarts, end)
+        states.update(dict.fromkeys(expand_array(listed), shared))
     return states
 
 
-def word(state: str) -> str:
+def parse_word(state: str) -> str:
     """``CANCELLED by 1000`` and ``COMPLETING+`` without what follows the word."""
     return state.split()[0].rstrip("+") if state else state
 
 
-def exit_of(text: str) -> tuple[int | None, int | None]:
+def parse_exit(text: str) -> tuple[int | None, int | None]:
     """``1:0`` as exit code and signal.
 
     A program killed under a shell returns 128 + signal, one killed under srun the signal's number itself.
     """
-    found = re.fullmatch(r"(\d+):(\d+)", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+):(\d+)", text)
+    if match is None:
         return None, None
-    code, signal = int(found[1]), int(found[2])
+    code, signal = int(match[1]), int(match[2])
     if not signal and (code > 128 or code in KILLED):
         signal = code % 128
     return code, signal or None
 
 
-def carry_out(words: list[str]) -> subprocess.CompletedProcess[str] | str:
+def run_command(words: list[str]) -> subprocess.CompletedProcess[str] | str:
     """What a command of Slurm's did, or why it did nothing: it fails or takes too long."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed programs, numbers from the launch record
@@ -265,9 +399,9 @@ def carry_out(words: list[str]) -> subprocess.CompletedProcess[str] | str:
     return f"{words[0]} failed: {done.stderr.strip()[-300:]}" if done.returncode != 0 else done
 
 
-def command(words: list[str], important: bool = False) -> str | None:
+def read_output(words: list[str], important: bool = False) -> str | None:
     """Standard output, or None where the command fails or takes too long."""
-    done = carry_out(words)
+    done = run_command(words)
     if isinstance(done, str):
         if important:
             say(done, important=True)
@@ -277,12 +411,13 @@ def command(words: list[str], important: bool = False) -> str | None:
 
 def is_wanted(job: str) -> bool:
     """Whether Slurm still means this job to run: it was sent a signal, and nobody is ending it."""
-    told = command(["scontrol", "--oneliner", "show", "job", job])
-    return told is not None and bool(re.search(r"\bJobState=RUNNING\b", told))
+    output = read_output(["scontrol", "--oneliner", "show", "job", job])
+    return output is not None and bool(re.search(r"\bJobState=RUNNING\b", output))
 
 
-def cancel(jobs: list[str]) -> bool:
+def cancel_jobs(jobs: list[str]) -> bool:
     """Stop jobs: SIGTERM, time to checkpoint (KillWait), SIGKILL. Whether Slurm took it."""
     return all(
-        command(["scancel", *jobs[i : i + 500]], important=True) is not None for i in range(0, len(jobs), 500)
+        read_output(["scancel", *jobs[i : i + 500]], important=True) is not None
+        for i in range(0, len(jobs), 500)
     )

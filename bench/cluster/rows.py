@@ -1,0 +1,54 @@
+"""One row per run: what `bench status` shows of it, and what the other verbs act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """How a run is, by scheduler, record and lease together."""
+
+    SUBMITTING = "submitting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    VANISHED = "vanished"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    UNKNOWN = "unknown"
+
+
+OPEN = (RunState.SUBMITTING, RunState.QUEUED, RunState.RUNNING)
+"""States of runs that the scheduler still has, or is being given."""
+ENDED_BADLY = (RunState.FAILED, RunState.VANISHED, RunState.CANCELLED)
+HELD = "held"
+"""Kind of a job that waits until somebody releases it."""
+
+
+@dataclass
+class RunRow:
+    """One run. ``kind``: the kind of a failure (``FailureKind``), or ``held``."""
+
+    run_id: str
+    state: RunState
+    kind: str | None = None
+    message: str | None = None
+    job: str | None = None
+    launch: str | None = None
+    cluster: str | None = None
+    node: str | None = None
+    reason: str | None = None
+    attempts: int = 0
+    task: str | None = None
+    method: str | None = None
+    model: str | None = None
+    seed: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of the latest attempt: how its work was cut."""
+
+    def set_state(self, state: RunState, kind: str | None = None, message: str | None = None) -> None:
+        """Note how the run is, and why."""
+        self.state, self.kind, self.message = state, kind, message
