@@ -44,7 +44,7 @@ FORMER_NAMES = {"bench.tuned", "bench.seq2seq", "bench.backbones"}
 UPWARD: set[tuple[str, str]] = set()
 """Imports against the order, (importing module, imported module). To be emptied, never added to."""
 
-USERS_OF_CLICK = {"bench.cluster.select"}
+USERS_OF_CLICK: set[str] = set()
 """Modules outside the command line that import click. To be emptied, never added to."""
 
 TEXTS = {"error", "reason", "reasons", "origin", "message", "gate", "detail", "sentence", "why"}
@@ -57,14 +57,13 @@ FOR_PEOPLE = ("reports/render/", "bench/store/legacy.py")
 """Where texts are laid out for people, and where records of older versions get the values that they lack."""
 TEXTS_OF_OTHERS = {
     ("bench.cluster.backends.slurm", "reason == 'None'"),
-    ("bench.cluster.status", "'held' in state.reason.lower()"),
+    ("bench.cluster.backends.slurm", "'held' in reason.lower()"),
+    ("bench.cluster.ranks", "'connection' in str(error.get('message', '')).lower()"),
     ("bench.runs.failures", "'out of memory' in str(error).lower()"),
     ("bench.runs.failures", "f'(os error {code})' in str(error)"),
 }
 """Decisions on what Slurm, torch and the operating system write, who give nothing else: (module, expression)."""
 DECISIONS_ON_TEXT = {
-    ("bench.cluster.ranks", "'connection' in str(error.get('message', '')).lower()"),
-    ("bench.cluster.site", "origin != 'default'"),
     ("bench.config.request", "self.model.origin == 'BENCH_MODELS'"),
     ("bench.config.request", "self.model.origin.startswith('hub ')"),
     ("bench.experiments.planning", "origin.removeprefix(format_origin(prescribed.experiment, ''))"),

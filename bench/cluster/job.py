@@ -117,7 +117,12 @@ class Job:
         facts |= {"because": self.because} if self.because else {}
         signals = () if launch.backend.in_process else (requeue_signal(),)
         processes = JobProcesses(
-            launch.folder, number, environment.global_rank, environment.num_tasks, restarts
+            launch.folder,
+            number,
+            environment.global_rank,
+            environment.num_tasks,
+            restarts,
+            launch.backend.in_process,
         )
         context = JobContext(
             facts, signals, lambda: launch.read_log_tail(number), make_cause_finder(processes)

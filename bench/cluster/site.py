@@ -21,7 +21,7 @@ from bench.errors import DataError, UnknownNameError, UserError
 
 @dataclass(frozen=True)
 class SiteKey:
-    """One setting of a site. ``kind``: int, float, str, minutes, lines (of shell) or table."""
+    """One setting of a site. ``kind``: int, float, str, minutes, lines (of shell), table or sbatch (a table too)."""
 
     name: str
     kind: str
@@ -55,7 +55,7 @@ KEYS = (
     SiteKey("container", "str", "command that runs a command in the container (slurm)", flag=False),
     SiteKey("python", "str", "the Python to run; otherwise the one that submits", flag=False),
     SiteKey("environment", "table", "variables for the job, everywhere", flag=False),
-    SiteKey("slurm", "table", "any other parameter of sbatch", flag=False),
+    SiteKey("slurm", "sbatch", "any other parameter of sbatch", flag=False),
 )  # fmt: skip
 BY_NAME = {key.name: key for key in KEYS}
 MATCHES = ("model", "method", "task", "scale")
@@ -73,6 +73,8 @@ class Site:
     """(what a run must match, the keys that it then has)."""
     typed: Mapping[str, Any] = field(default_factory=dict)
     """What the command line says: the last word."""
+    chosen: frozenset[str] = frozenset()
+    """The keys that the file or the command line sets."""
     named: bool = False
     """Whether the command line names the file."""
 
@@ -89,7 +91,7 @@ class Site:
         chosen = self.resources(row)
         earlier = {name: value for name, value in before.items() if name in BY_NAME}
         if self.named:
-            asked = {name for name, origin in self.origins.items() if origin != "default"}
+            asked = set(self.chosen)
             asked |= {name for match, values in self.shapes if matches_run(row, match) for name in values}
             earlier = {name: value for name, value in earlier.items() if name not in asked}
         return {**chosen, **earlier, **self.typed}
@@ -109,6 +111,7 @@ def load_site(path: Path | None = None, typed: Mapping[str, Any] | None = None) 
     origins = dict.fromkeys(values, "default")
     shapes: list[tuple[Mapping[str, str], Mapping[str, Any]]] = []
     file = path or find_site_file()
+    document: dict[str, Any] = {}
     if file is not None:
         document = read_site_file(file)
         for number, table in enumerate(check_shapes(document.pop("shape", []), file), 1):
@@ -118,7 +121,7 @@ def load_site(path: Path | None = None, typed: Mapping[str, Any] | None = None) 
             origins[name] = str(file)
     values.update(parsed)
     origins.update(dict.fromkeys(parsed, "command line"))
-    return Site(values, origins, tuple(shapes), parsed, path is not None)
+    return Site(values, origins, tuple(shapes), parsed, frozenset({*document, *parsed}), path is not None)
 
 
 def matches_run(row: Mapping[str, Any], match: Mapping[str, str]) -> bool:
@@ -175,7 +178,7 @@ def parse_value(key: SiteKey, value: Any, source: str) -> Any:
         if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
             raise UserError(f"{label}: expected a list of strings ({key.help})")
         return list(value)
-    if key.kind == "table":
+    if key.kind in ("table", "sbatch"):
         return parse_table(key, value, label)
     if key.kind == "str":
         if isinstance(value, bool) or not isinstance(value, str | int):
@@ -194,7 +197,7 @@ def parse_value(key: SiteKey, value: Any, source: str) -> Any:
 def parse_table(key: SiteKey, value: Any, label: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{label}: expected a table ({key.help})")
-    if key.name != "slurm":
+    if key.kind == "table":
         for name, item in value.items():
             if not isinstance(item, str | int | float):
                 raise UserError(f"{label}: {name} = {item}, expected text or a number ({key.help})")

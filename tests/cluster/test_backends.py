@@ -65,13 +65,14 @@ def test_a_new_backend_is_one_file(bench: Bench, tmp_path: Path, monkeypatch: py
     assert {(row.state, row.node) for row in bench.rows().values()} == {("queued", "n7")}
     assert len(bench.submit("--cluster", "toy", seed="1,2")["jobs"]) == 0  # it has them already
     assert len(bench("cancel", "--all")["cancelled"]) == 2
-    assert {row.state for row in bench.rows().values()} == {"cancelled"}
 
 
 def test_nobody_asks_which_backend_it_is() -> None:
     """No name of a backend is compared with anything outside its own file."""
     names = "|".join(list_backends())
-    compared = re.compile(rf"""[!=]=\s*["']({names})["']|["']({names})["']\s*[!=]=|\bin \(["']({names})["']""")
+    compared = re.compile(
+        rf"""[!=]=\s*["']({names})["']|["']({names})["']\s*[!=]=|\bin \(["']({names})["']"""
+    )
     places = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for path in sorted((ROOT / "bench").rglob("*.py"))
@@ -83,13 +84,13 @@ def test_nobody_asks_which_backend_it_is() -> None:
 
 def test_a_submission_and_a_job_hash_the_backbone_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
-    original = requests.locate_model if hasattr(requests, "locate_model") else requests.locate
+    original = requests.locate_model
 
     def count(model: str, **options: bool) -> catalogue.LocatedModel:
         hashed.append(model)
         return original(model, **options)
 
-    monkeypatch.setattr(requests, original.__name__, count)
+    monkeypatch.setattr(requests, "locate_model", count)
     bench.submit("--cluster", "debug", seed="1,2,3")
     assert len(hashed) == 1 + 3  # the submission of three runs, and each of three jobs
 

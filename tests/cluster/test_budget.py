@@ -48,7 +48,7 @@ def test_what_cannot_be_had_is_looked_for_once(tmp_path: Path, monkeypatch: pyte
         asked.append((model, allow_download))
         raise UnavailableError(f"no {model}")
 
-    monkeypatch.setattr("bench.config.request.locate", none)
+    monkeypatch.setattr("bench.config.request.locate_model", none)
     requests = expand_requests(
         "prefix,ft-full", "webnlg,e2e", "1,2", CommonOptions(scale="paper", runs=tmp_path)
     )
@@ -68,7 +68,7 @@ def test_a_dry_run_fetches_nothing_and_says_what_is_missing(
         asked.append(allow_download)
         raise UnavailableError(f"no {model}")
 
-    monkeypatch.setattr("bench.config.request.locate", none)
+    monkeypatch.setattr("bench.config.request.locate_model", none)
     monkeypatch.setattr(sources, "_from_publisher", lambda *_: pytest.fail("fetched"))
     words = [
         "submit",
