@@ -133,7 +133,7 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else 0.0
 
 
-class RougeL(Metric):
+class CocoRougeL(Metric):
     """ROUGE-L as coco-caption computes it (E2E), which is not the ROUGE-L of summaries."""
 
     name = "rouge_l"
