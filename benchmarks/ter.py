@@ -182,8 +182,8 @@ def main() -> None:
         return [plain_edits(text.lower().split(), other.lower().split()) for text, other in pairs]
 
     def ours() -> list[int]:
-        ter.edits_between.cache_clear()
-        return [ter.edits_between(ter.normal(text), ter.normal(other)) for text, other in pairs]
+        ter.count_edits.cache_clear()
+        return [ter.count_edits(ter.normalize_text(text), ter.normalize_text(other)) for text, other in pairs]
 
     def sacrebleu() -> float:
         return sum(TER().sentence_score(text, [other]).num_edits for text, other in pairs)

@@ -24,7 +24,7 @@ class Grams:
     """Of every kind: the number of its first n-1 words among the shorter n-grams; 0 for single words."""
 
 
-def vocabulary(texts: Sequence[Sequence[str]]) -> dict[str, int]:
+def number_words(texts: Sequence[Sequence[str]]) -> dict[str, int]:
     """Every word's number, from 0 by first appearance."""
     numbers: dict[str, int] = {}
     for words in texts:
@@ -33,7 +33,7 @@ def vocabulary(texts: Sequence[Sequence[str]]) -> dict[str, int]:
     return numbers
 
 
-def numbered(
+def number_ngrams(
     texts: Sequence[Sequence[str]], order: int, numbers: dict[str, int] | None = None
 ) -> Iterator[Grams]:
     """The n-grams of texts, which are lists of words, for n from 1 to ``order``.
@@ -42,7 +42,7 @@ def numbered(
     """
     import numpy as np
 
-    numbers = vocabulary(texts) if numbers is None else numbers
+    numbers = number_words(texts) if numbers is None else numbers
     word = np.array([numbers[word] for words in texts for word in words], dtype=np.int64)
     length = np.array([len(words) for words in texts], dtype=np.int64)
     text = np.repeat(np.arange(len(texts)), length)
@@ -58,7 +58,7 @@ def numbered(
         yield Grams(text[place], number, len(pairs), shorter[first])
 
 
-def counted(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def count_ngrams(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How often every n-gram occurs in every owner: (owner, n-gram's number, count), sorted.
 
     ``owner``: of every occurrence, a number.
@@ -70,7 +70,7 @@ def counted(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarray, np
     return owners, number, count
 
 
-def positions(wanted: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_positions(wanted: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which of ``wanted`` are among the sorted ``keys``, and where there."""
     import numpy as np
 

@@ -21,7 +21,7 @@ JAVA = "BENCH_JAVA"
 """Environment variable: ``1`` asks the official jars; empty, the default, uses our code everywhere."""
 
 
-def asked_for() -> bool:
+def is_jar_requested() -> bool:
     """What BENCH_JAVA says: nothing or 0, our code; 1, the official programs; ``UserError`` for anything else."""
     given = os.environ.get(JAVA, "")
     if given not in ("", "0", "1"):
@@ -29,19 +29,19 @@ def asked_for() -> bool:
     return given == "1"
 
 
-def package_folders() -> list[Path]:
+def list_package_folders() -> list[Path]:
     """Where pycocoevalcap is installed: having no ``__init__``, it may be spread over several folders."""
     spec = importlib.util.find_spec("pycocoevalcap")
     return [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
 
 
-def package_file(name: Path) -> Path | None:
+def find_package_file(name: Path) -> Path | None:
     """A file of the installed pycocoevalcap, if it is there."""
-    return next((folder / name for folder in package_folders() if (folder / name).is_file()), None)
+    return next((folder / name for folder in list_package_folders() if (folder / name).is_file()), None)
 
 
 @cache
-def java_available() -> bool:
+def has_java() -> bool:
     """Whether ``java`` can be started (on some systems the command is there and only asks to install it)."""
     java = shutil.which("java")
     if java is None:

@@ -103,7 +103,7 @@ def _cider(outputs: Sequence[list[str]], references: Sequence[Sequence[list[str]
     )  # the length, in bigrams
     penalty = np.exp(-((pairs[item] - pairs) ** 2) / (2 * SIGMA**2))
     similar = np.zeros(len(texts))
-    for grams in _ngrams.numbered(texts, ORDER):
+    for grams in _ngrams.number_ngrams(texts, ORDER):
         similar += _similarity(grams, item, len(outputs)) * penalty
     total = np.bincount(item[len(outputs) :], weights=similar[len(outputs) :], minlength=len(outputs))
     values: list[float] = (10 * total / ORDER / np.array(many)).tolist()
@@ -114,14 +114,14 @@ def _similarity(grams: _ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndar
     """Of every text: the clipped cosine between its weights and its item's output's, for one n."""
     import numpy as np
 
-    text, number, count = _ngrams.counted(grams.text, grams)
+    text, number, count = _ngrams.count_ngrams(grams.text, grams)
     keys = item[text] * grams.kinds + number
     mine = text < outputs
     spread = np.unique(keys[~mine])
     items_with = np.bincount(spread % max(1, grams.kinds), minlength=grams.kinds)
     weight = count * (math.log(max(1, outputs)) - np.log(np.maximum(1, items_with)))[number]
     norm = np.sqrt(np.bincount(text, weights=weight**2, minlength=len(item)))
-    other, place = _ngrams.positions(keys, keys[mine])
+    other, place = _ngrams.find_positions(keys, keys[mine])
     product = np.minimum(weight[other], weight[mine][place]) * weight[other]
     dot = np.bincount(text[other], weights=product, minlength=len(item))
     both = norm * norm[item]

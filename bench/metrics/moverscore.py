@@ -74,7 +74,7 @@ def score_texts(
                 b, y = weigh_words(encoder, hypothesis, our_idf, states[len(left) + place])
                 rows.append((a, b, measure_distances(x, y)))
             bar.advance(len(left))
-    values = [1.0 - moved for moved in process_pool.each(solve_earth_movers_distance, rows)]
+    values = [1.0 - moved for moved in process_pool.map_rows(solve_earth_movers_distance, rows)]
     empty = sum(not a or not b for a, b, _ in rows)
     signature: Signature = {
         "moverscore": None,

@@ -91,11 +91,11 @@ def _matches(outputs: Sequence[Words], references: Sequence[Sequence[Words]]) ->
     item = np.array(
         [*range(len(outputs)), *(i for i, refs in enumerate(references) for _ in refs)], dtype=np.int64
     )
-    numbers = _ngrams.vocabulary(texts)
+    numbers = _ngrams.number_words(texts)
     zero = numbers.get("0", -1)
     before = np.array([sum(map(len, texts[len(outputs) :]))])
     found = []
-    for n, grams in enumerate(_ngrams.numbered(texts, ORDER, numbers)):
+    for n, grams in enumerate(_ngrams.number_ngrams(texts, ORDER, numbers)):
         known = np.bincount(grams.number[grams.text >= len(outputs)], minlength=grams.kinds)
         hits = _hits(grams, item, len(outputs))
         kinds = np.flatnonzero(hits)
@@ -110,14 +110,14 @@ def _hits(grams: _ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndarray:
     """How often each kind of n-gram is matched; ``item``: of every text; the first texts are the outputs."""
     import numpy as np
 
-    text, number, count = _ngrams.counted(grams.text, grams)
+    text, number, count = _ngrams.count_ngrams(grams.text, grams)
     keys = item[text] * grams.kinds + number
     mine = text < outputs
     theirs = ~mine
     order = np.argsort(keys[theirs], kind="stable")
     there, starts = np.unique(keys[theirs][order], return_index=True)
     most = np.maximum.reduceat(count[theirs][order], starts) if len(there) else count[:0]
-    shared, place = _ngrams.positions(keys[mine], there)
+    shared, place = _ngrams.find_positions(keys[mine], there)
     hits = np.minimum(count[mine][shared], most[place])
     total = np.zeros(grams.kinds, dtype=np.int64)
     np.add.at(total, number[mine][shared], hits)

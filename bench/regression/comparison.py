@@ -250,7 +250,7 @@ def try_measuring(case: Case, seed: int, runs: Path) -> Measurement:
 
 def measure_cases(cases: Sequence[tuple[Case, int]], processes: int) -> list[CaseValues]:
     """The values of every (case, seed), over several processes; none where the run failed, which is reported."""
-    from bench.system.process_pool import scratch, workers
+    from bench.system.process_pool import make_scratch_folder, start_workers
 
     values: dict[int, CaseValues] = {}
 
@@ -263,12 +263,12 @@ def measure_cases(cases: Sequence[tuple[Case, int]], processes: int) -> list[Cas
             reason = measurement.failure.rstrip()
             progress.say(f"bench: {case.name}, seed {seed}, failed: {reason}", important=True)
 
-    with scratch("bench-check-") as folder:
+    with make_scratch_folder("bench-check-") as folder:
         if processes < 2:
             for number, (case, seed) in enumerate(cases):
                 report(number, try_measuring(case, seed, folder))
         else:
-            with workers(min(processes, len(cases) or 1)) as pool:
+            with start_workers(min(processes, len(cases) or 1)) as pool:
                 futures = {
                     pool.submit(try_measuring, *case, folder): number for number, case in enumerate(cases)
                 }

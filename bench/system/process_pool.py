@@ -23,7 +23,7 @@ Row = TypeVar("Row")
 Result = TypeVar("Result")
 
 
-def each(
+def map_rows(
     function: Callable[[Row], Result], rows: Sequence[Row], at_least: int = 1000, processes: int | None = None
 ) -> list[Result]:
     """``[function(row) for row in rows]``, spread over processes from ``at_least`` rows on.
@@ -33,22 +33,23 @@ def each(
     """
     processes = processes or usable_cores()
     if len(rows) < at_least or processes < 2:
-        return in_turn(function, rows)
+        return map_in_turn(function, rows)
     size = max(1, len(rows) // (processes * 8))
-    with workers(processes) as pool:
+    with start_workers(processes) as pool:
         # Not `pool.map`: it cancels what has not begun, and the pool cannot tell cancelled work of killed workers.
         parts = [
-            pool.submit(in_turn, function, rows[first : first + size]) for first in range(0, len(rows), size)
+            pool.submit(map_in_turn, function, rows[first : first + size])
+            for first in range(0, len(rows), size)
         ]
         return [result for part in parts for result in part.result()]
 
 
-def in_turn(function: Callable[[Row], Result], rows: Sequence[Row]) -> list[Result]:
+def map_in_turn(function: Callable[[Row], Result], rows: Sequence[Row]) -> list[Result]:
     return [function(row) for row in rows]
 
 
 @contextlib.contextmanager
-def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
+def start_workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Processes to submit work to, which end with the work, however it ends.
 
     An error or Ctrl-C kills them at once: the executor alone would first wait for what they have begun.
@@ -82,7 +83,7 @@ def end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def scratch(prefix: str) -> Iterator[Path]:
+def make_scratch_folder(prefix: str) -> Iterator[Path]:
     """A folder for the runs, removed however the check ends; SIGTERM, which a time limit sends, is Ctrl-C.
 
     Once the end has begun, further signals change nothing: `timeout` sends two, and what is left to do

@@ -19,10 +19,10 @@ from real_outputs import DART, E2E, WEBNLG, read
 from bench.errors import UnavailableError, UserError
 from bench.metric import Scorer, format_signature
 from bench.metrics import meteor
-from bench.metrics._official import METEOR_JAR, java_available
+from bench.metrics._official import METEOR_JAR, has_java
 from bench.metrics.meteor import alignment, java, matching, resources
 from bench.metrics.meteor.stemmer import stem
-from bench.metrics.meteor.text import java_hash, tokens
+from bench.metrics.meteor.text import hash_like_java, tokenize_text
 
 TABLE = [
     ("in the middle of", "amid"),
@@ -66,7 +66,7 @@ def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(table_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The small table instead of the real one."""
     table = resources.parse_index(resources.build_index(table_file))
-    monkeypatch.setattr(resources, "paraphrases", lambda: table)
+    monkeypatch.setattr(resources, "load_paraphrases", lambda: table)
     monkeypatch.delenv("BENCH_JAVA", raising=False)
 
 
@@ -75,12 +75,12 @@ def real_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The real table, indexed once for all tests that use it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", os.environ.get("BENCH_CACHE") or str(tmp_path_factory.mktemp("cache")))
-        resources.paraphrases()
+        resources.load_paraphrases()
         yield
 
 
 def needs_java() -> None:
-    if not java_available():
+    if not has_java():
         pytest.skip("no `java` here: the official METEOR, the truth of this test, is a Java program")
 
 
@@ -123,16 +123,16 @@ def test_stems_are_those_of_the_stemmer_of_2015(word: str, expected: str) -> Non
     ],
 )
 def test_texts_are_read_as_the_official_program_reads_them(text: str, expected: str) -> None:
-    assert " ".join(tokens(text, resources.words().abbreviations)) == expected
+    assert " ".join(tokenize_text(text, resources.read_words().abbreviations)) == expected
 
 
 def test_words_are_compared_by_javas_hash() -> None:
-    assert java_hash("Aa") == java_hash("BB") == 2112
-    assert java_hash("😀") == 1772899
+    assert hash_like_java("Aa") == hash_like_java("BB") == 2112
+    assert hash_like_java("😀") == 1772899
 
 
 def test_synonyms_count_for_base_forms_too() -> None:
-    words = resources.words()
+    words = resources.read_words()
     for one, other in (("cars", "automobile"), ("oxen", "ox"), ("women", "woman"), ("bigger", "large")):
         assert words.meanings(one) & words.meanings(other)
     assert words.base_forms("boxes") == ["box"]
@@ -228,9 +228,9 @@ def test_many_places_and_early_pruning_change_nothing(small: None, monkeypatch: 
     monkeypatch.setattr(alignment, "CUT", 1 << 60)
     assert meteor.score_plain(outputs, truths) == expected
     monkeypatch.setattr(matching, "BLOCK", 3)
-    matching.places.cache_clear()
+    matching.list_spans.cache_clear()
     assert meteor.score_plain(outputs, truths) == expected
-    matching.places.cache_clear()
+    matching.list_spans.cache_clear()
 
 
 def perturbed(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
@@ -264,8 +264,8 @@ def perturbed(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
 def test_every_item_equals_the_official_program(table_file: Path) -> None:
     needs_java()
     outputs, truths = perturbed(700, seed=1)
-    value, segments = meteor.meteor_here(outputs, truths)
-    official_value, official = java.meteor_java(outputs, truths, table_file)
+    value, segments = meteor.score_without_java(outputs, truths)
+    official_value, official = java.run_meteor_jar(outputs, truths, table_file)
     assert segments == pytest.approx(official, abs=1e-12)
     assert value == pytest.approx(official_value, abs=1e-12)
     assert len(set(segments)) > 500
@@ -320,9 +320,9 @@ def test_a_damaged_index_is_built_again(
     damage: object, table_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(resources, "package_file", lambda name: table_file)
-    monkeypatch.setattr(resources, "table_hash", lambda: "0" * 64)
-    load = resources.paraphrases.__wrapped__
+    monkeypatch.setattr(resources, "find_package_file", lambda name: table_file)
+    monkeypatch.setattr(resources, "hash_table", lambda: "0" * 64)
+    load = resources.load_paraphrases.__wrapped__
     whole = load()
     (path,) = (tmp_path / "meteor").iterdir()
     good = path.read_bytes()
@@ -331,7 +331,7 @@ def test_a_damaged_index_is_built_again(
     path.write_bytes(damage(good))
     assert load().rows == whole.rows
     assert path.read_bytes() == good
-    monkeypatch.setattr(resources, "table_hash", lambda: "1" * 64)
+    monkeypatch.setattr(resources, "hash_table", lambda: "1" * 64)
     assert load().rows == whole.rows
     assert len(list(path.parent.iterdir())) == 2
 
@@ -340,9 +340,9 @@ def test_builders_at_the_same_time_and_a_folder_that_cannot_be_written(
     table_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "new"))
-    monkeypatch.setattr(resources, "package_file", lambda name: table_file)
-    monkeypatch.setattr(resources, "table_hash", lambda: "0" * 64)
-    load = resources.paraphrases.__wrapped__
+    monkeypatch.setattr(resources, "find_package_file", lambda name: table_file)
+    monkeypatch.setattr(resources, "hash_table", lambda: "0" * 64)
+    load = resources.load_paraphrases.__wrapped__
     with ThreadPoolExecutor(8) as pool:
         tables = list(pool.map(lambda _: load(), range(8)))
     assert {table.of("she")[0] for table in tables} == {"the woman"}
@@ -355,7 +355,7 @@ def test_builders_at_the_same_time_and_a_folder_that_cannot_be_written(
 def test_without_the_package_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match="pip install pycocoevalcap"):
-        resources.package_file(METEOR_JAR)
+        resources.find_package_file(METEOR_JAR)
 
 
 @pytest.mark.usefixtures("small")
@@ -364,7 +364,7 @@ def test_what_bench_java_says(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="BENCH_JAVA=yes"):
         meteor.score_plain(["a"], [["a"]])
     monkeypatch.setenv("BENCH_JAVA", "1")
-    monkeypatch.setattr(java, "java_available", lambda: False)
+    monkeypatch.setattr(java, "has_java", lambda: False)
     with pytest.raises(UnavailableError, match="needs Java"):
         meteor.score_plain(["a"], [["a"]])
     monkeypatch.setenv("BENCH_JAVA", "0")

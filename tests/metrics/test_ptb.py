@@ -129,7 +129,7 @@ def test_mixtures_of_everything_are_tokenised_as_by_the_official_program() -> No
 def test_pieces_are_tokenised_as_in_their_text() -> None:
     """A text is cut into pieces that are remembered; that must not change what comes out."""
     for text in [*mixtures(seed=2, number=1000), *(text for text, _ in OFFICIAL)]:
-        whole = " ".join(token.lower() for token in lexer.tokens(text))
+        whole = " ".join(token.lower() for token in lexer.list_tokens(text))
         assert _ptb.tokenize(text) == whole, text
 
 
@@ -209,31 +209,31 @@ def test_java_is_used_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_without_java_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(_ptb, "jar", lambda: tmp_path / _ptb.JAR)
+    monkeypatch.setattr(_ptb, "find_jar", lambda: tmp_path / _ptb.JAR)
     with pytest.raises(UnavailableError, match=r"BENCH_JAVA=1 .* no `java`"):
         _ptb.tokenize_java(["x"])
 
 
 @needs_java
 def test_a_failing_program_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_ptb, "jar", lambda: tmp_path / "empty.jar")
+    monkeypatch.setattr(_ptb, "find_jar", lambda: tmp_path / "empty.jar")
     with pytest.raises(UnavailableError, match=r"the official tokeniser failed: .*PTBTokenizer"):
         _ptb.tokenize_java(["x"])
 
 
 def test_without_the_jar_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_official, "package_folders", lambda: [tmp_path])
+    monkeypatch.setattr(_official, "list_package_folders", lambda: [tmp_path])
     with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {tmp_path}.*/{_ptb.JAR}, which this"):
-        _ptb.jar()
-    monkeypatch.setattr(_official, "package_folders", list)
+        _ptb.find_jar()
+    monkeypatch.setattr(_official, "list_package_folders", list)
     with pytest.raises(UnavailableError, match=rf"BENCH_JAVA=1 needs {_ptb.JAR}: pip install pycocoevalcap"):
-        _ptb.jar()
+        _ptb.find_jar()
 
 
 def test_the_jar_is_the_one_that_was_compared() -> None:
     import hashlib
 
-    assert hashlib.sha256(_ptb.jar().read_bytes()).hexdigest() == _ptb.SHA256
+    assert hashlib.sha256(_ptb.find_jar().read_bytes()).hexdigest() == _ptb.SHA256
 
 
 def test_character_classes() -> None:

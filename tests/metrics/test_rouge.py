@@ -122,7 +122,7 @@ def test_what_was_asked_once_is_not_computed_again(monkeypatch: pytest.MonkeyPat
         return original(self, hypothesis, references)
 
     monkeypatch.setattr(rouge.ItemScorer, "best", best)
-    rouge.all_kinds.cache_clear()
+    rouge.score_items.cache_clear()
     for scorer in LIBRARY.values():
         scorer(["one text"], [["a text"]])
     assert asked == ["one text"]
@@ -194,14 +194,14 @@ def test_stems_of_the_script(word: str, stem: str) -> None:
 def test_without_the_lists_the_reason_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for cached in (irregular.bases, irregular.content, rouge.all_kinds):
+    for cached in (irregular.read_bases, irregular.read_lists, rouge.score_items):
         cached.cache_clear()
     monkeypatch.setattr("bench.metrics._official.METEOR_JAR", Path("no", "such.jar"))
     with pytest.raises(UnavailableError, match=r"pip install pycocoevalcap==1\.2"):
         STEMMED["rouge1"](["a text held"], [["a text hold"]])
     damaged = tmp_path / "damaged.jar"
     damaged.write_bytes(b"no zip")
-    monkeypatch.setattr(irregular, "jar", lambda: damaged)
+    monkeypatch.setattr(irregular, "find_jar", lambda: damaged)
     with pytest.raises(UnavailableError, match=r"damaged\.jar.*install pycocoevalcap 1\.2 again"):
         STEMMED["rouge1"](["a text held"], [["a text hold"]])
     assert UNSTEMMED["rouge1"](["a text held"], [["a text held"]]).value == 1
@@ -234,8 +234,8 @@ def test_longest_common_subsequence_is_the_tables() -> None:
     draw = random.Random(7)
     for _ in range(500):
         first, second = ("".join(draw.choices("abcd", k=draw.randrange(12))) for _ in range(2))
-        assert rouge.common_length(first, second) == table(first, second)
-    assert rouge.common_length("ab" * 70, "b" * 200) == 70
+        assert rouge.measure_common_subsequence(first, second) == table(first, second)
+    assert rouge.measure_common_subsequence("ab" * 70, "b" * 200) == 70
 
 
 def test_the_authors_average_is_that_of_batches_and_comes_from_the_seed() -> None:
@@ -265,8 +265,8 @@ def test_a_short_last_batch_weighs_as_much_as_a_full_one() -> None:
 
 
 def test_batches_of_one_are_the_items_rounded() -> None:
-    assert rouge.mean_of_batches([1 / 3, 2 / 3], 1, np.random.default_rng(0)) == pytest.approx(0.5)
-    assert rouge.mean_of_batches([1 / 3], 1, np.random.default_rng(0)) == 0.333333
+    assert rouge.average_batches([1 / 3, 2 / 3], 1, np.random.default_rng(0)) == pytest.approx(0.5)
+    assert rouge.average_batches([1 / 3], 1, np.random.default_rng(0)) == 0.333333
 
 
 def test_the_bootstraps_middle_is_the_librarys_up_to_its_draws() -> None:

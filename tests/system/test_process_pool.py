@@ -18,20 +18,20 @@ from bench.system import process_pool
 @pytest.mark.parametrize("processes", [1, 2])
 def test_results_come_in_the_rows_order(processes: int) -> None:
     rows = [float(number % 37) for number in range(200)]
-    assert process_pool.each(math.sqrt, rows, at_least=100, processes=processes) == [
+    assert process_pool.map_rows(math.sqrt, rows, at_least=100, processes=processes) == [
         math.sqrt(row) for row in rows
     ]
 
 
 def test_few_rows_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_pool, "ProcessPoolExecutor", None)
-    assert process_pool.each(math.sqrt, [4.0] * 99, at_least=100, processes=2) == [2.0] * 99
-    assert process_pool.each(math.sqrt, []) == []
+    assert process_pool.map_rows(math.sqrt, [4.0] * 99, at_least=100, processes=2) == [2.0] * 99
+    assert process_pool.map_rows(math.sqrt, []) == []
 
 
 ENDLESS = """
 import os, signal, time
-from bench.system.process_pool import scratch, workers
+from bench.system.process_pool import make_scratch_folder, start_workers
 
 def work(number):
     os.write(1, b"begun\\n")  # in one piece, beside the other worker's
@@ -39,7 +39,7 @@ def work(number):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-    with scratch("pool-") as folder, workers(2) as pool:
+    with make_scratch_folder("pool-") as folder, start_workers(2) as pool:
         print(folder, flush=True)
         for future in [pool.submit(work, number) for number in range(4)]:
             future.result()
@@ -77,5 +77,5 @@ def test_nothing_is_left_of_interrupted_work(number: signal.Signals, tmp_path: P
 
 def test_an_error_ends_the_others_work(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="math domain"):
-        process_pool.each(math.sqrt, [-1.0] * 200, at_least=100, processes=2)
+        process_pool.map_rows(math.sqrt, [-1.0] * 200, at_least=100, processes=2)
     assert capfd.readouterr().err == ""

@@ -47,12 +47,12 @@ def tokenize(text: str, following: str | None = None) -> str:
 
 def tokenize_all(texts: Sequence[str]) -> list[str]:
     """Every text tokenised, as lines of one file; by the official jar where ``BENCH_JAVA`` is 1."""
-    return list(_all(tuple(texts), _official.asked_for()))
+    return list(_all(tuple(texts), _official.is_jar_requested()))
 
 
 def make_signature() -> Signature:
     """What made the tokens, for the signatures of scores."""
-    made = f"jar-{SHA256[:8]}" if _official.asked_for() else f"bench-{VERSION}"
+    made = f"jar-{SHA256[:8]}" if _official.is_jar_requested() else f"bench-{VERSION}"
     return {"case": "lc", "tok": "ptb-corenlp-3.4.1-nopunct", "ptb": made}
 
 
@@ -72,7 +72,7 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
             "java",
             "-Dfile.encoding=UTF-8",
             "-cp",
-            str(jar()),
+            str(find_jar()),
             "edu.stanford.nlp.process.PTBTokenizer",
         ]
         command += ["-preserveLines", "-lowerCase", "-encoding", "UTF-8", str(path)]
@@ -91,12 +91,12 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
     return [" ".join(w for w in line.rstrip().split(" ") if w not in lexer.PUNCTUATION) for line in found]
 
 
-def jar() -> Path:
+def find_jar() -> Path:
     """The Stanford tokeniser that pycocoevalcap brings along."""
     name = Path("tokenizer", JAR)
-    if (found := _official.package_file(name)) is not None:
+    if (found := _official.find_package_file(name)) is not None:
         return found
-    if not (folders := _official.package_folders()):
+    if not (folders := _official.list_package_folders()):
         raise UnavailableError(f"{_official.JAVA}=1 needs {JAR}: pip install pycocoevalcap")
     raise UnavailableError(
         f"{_official.JAVA}=1 needs {folders[0] / name}, which this pycocoevalcap does not have"
@@ -147,4 +147,4 @@ def _short(piece: str, following: str | None) -> str:
 
 
 def _written(text: str, following: str | None) -> str:
-    return " ".join(token.lower() for token in lexer.tokens(text, following))
+    return " ".join(token.lower() for token in lexer.list_tokens(text, following))

@@ -24,7 +24,7 @@ Rule = tuple[re.Pattern[str], Writer]
 Listed = list[tuple[str, str, Writer]]
 
 
-def tokens(text: str, following: str | None = None) -> list[str]:
+def list_tokens(text: str, following: str | None = None) -> list[str]:
     """The words of a text in the case they came in; quotes and single punctuation signs are left out.
 
     ``following``: the text on the next line, if there is one; whether a last ``B.`` or ``no.`` keeps its

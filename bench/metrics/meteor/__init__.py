@@ -14,11 +14,11 @@ from typing import ClassVar
 from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _official, _preprocess
 from bench.metrics.meteor import resources
-from bench.metrics.meteor.alignment import Alignment, align
-from bench.metrics.meteor.counts import Counts, count, total
-from bench.metrics.meteor.java import meteor_java
+from bench.metrics.meteor.alignment import Alignment, align_sentences
+from bench.metrics.meteor.counts import Counts, count_matches, sum_counts
+from bench.metrics.meteor.java import run_meteor_jar
 from bench.metrics.meteor.matching import EXACT, Lexicon, Match, Sentence
-from bench.metrics.meteor.text import tokens
+from bench.metrics.meteor.text import tokenize_text
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
@@ -57,7 +57,7 @@ def score_webnlg(hypotheses: Sequence[str], references: Sequence[Sequence[str]])
     """WebNLG 2017: on transliterated lower-case text split at non-word characters, three references."""
     return score_prepared(
         [_preprocess.prepare_webnlg_hypothesis(text) for text in hypotheses],
-        first_three(references, _preprocess.prepare_webnlg_reference),
+        prepare_first_three(references, _preprocess.prepare_webnlg_reference),
         {"ascii": "text-unidecode", "split": "nonword", "refs": "first3"},
     )
 
@@ -66,21 +66,23 @@ def score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -
     """DART: on lower-case text split at non-word characters, three references."""
     return score_prepared(
         [_preprocess.prepare_dart(text) for text in hypotheses],
-        first_three(references, _preprocess.prepare_dart),
+        prepare_first_three(references, _preprocess.prepare_dart),
         {"split": "nonword", "refs": "first3"},
     )
 
 
 def score_plain(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """On the texts as they are, all references: what the official program does when nothing is said."""
-    return score_prepared(hypotheses, [present(refs) for refs in references], {"refs": "all"})
+    return score_prepared(hypotheses, [drop_blanks(refs) for refs in references], {"refs": "all"})
 
 
-def first_three(references: Sequence[Sequence[str]], prepare: Callable[[str], str]) -> list[list[str]]:
-    return [[prepare(text) for text in present(refs[:MAX_REFERENCES])] for refs in references]
+def prepare_first_three(
+    references: Sequence[Sequence[str]], prepare: Callable[[str], str]
+) -> list[list[str]]:
+    return [[prepare(text) for text in drop_blanks(refs[:MAX_REFERENCES])] for refs in references]
 
 
-def present(references: Sequence[str]) -> list[str]:
+def drop_blanks(references: Sequence[str]) -> list[str]:
     """The references that say something; a single empty one if none does.
 
     Blank ones score 0, but the first of several zeros would lend its length to the corpus score.
@@ -92,38 +94,42 @@ def score_prepared(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], preparation: Signature
 ) -> MetricResult:
     """The score of prepared texts, with a signature that says who computed it from which data."""
-    outputs = [one_line(text) for text in hypotheses]
-    truths = [[one_line(text) for text in refs] for refs in references]
-    use_jar = _official.asked_for()
-    value, segments = (meteor_java if use_jar else meteor_here)(outputs, truths)
-    made: Signature = {"impl": "jar" if use_jar else "bench", "data": resources.fingerprint()}
+    outputs = [join_lines(text) for text in hypotheses]
+    truths = [[join_lines(text) for text in refs] for refs in references]
+    use_jar = _official.is_jar_requested()
+    value, segments = (run_meteor_jar if use_jar else score_without_java)(outputs, truths)
+    made: Signature = {"impl": "jar" if use_jar else "bench", "data": resources.make_fingerprint()}
     return MetricResult(value, {**SETTINGS, **preparation, **made}, {"meteor": segments})
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """What the official program would be given: it reads lines of UTF-8."""
     return text.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
 
 
-def meteor_here(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
+def score_without_java(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[float, list[float]]:
     """The score of a test set and of each item, computed without Java.
 
     Raises ``UnavailableError`` without pycocoevalcap's data.
     """
-    words = resources.words()
+    words = resources.read_words()
     texts = dict.fromkeys([*hypotheses, *(text for refs in references for text in refs)])
-    with uncollected():
-        read = {text: tokens(text, words.abbreviations) for text in texts}
+    with pause_garbage_collection():
+        read = {text: tokenize_text(text, words.abbreviations) for text in texts}
         lexicon = Lexicon(read.values(), words)
         counts = []
         for text, refs in zip(hypotheses, references, strict=True):
             hypothesis = lexicon.sentences[read[text]]
-            counts.append(best(lexicon, hypothesis, [lexicon.sentences[read[ref]] for ref in refs]))
-    return total(counts).score(), [one.score() for one in counts]
+            counts.append(
+                find_best_counts(lexicon, hypothesis, [lexicon.sentences[read[ref]] for ref in refs])
+            )
+    return sum_counts(counts).score(), [one.score() for one in counts]
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
+def pause_garbage_collection() -> Iterator[None]:
     """Without the cycle collector: there are no cycles, and it would walk millions of small tuples."""
     enabled = gc.isenabled()
     gc.disable()
@@ -134,17 +140,17 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def best(lexicon: Lexicon, hypothesis: Sentence, references: Sequence[Sentence]) -> Counts:
+def find_best_counts(lexicon: Lexicon, hypothesis: Sentence, references: Sequence[Sentence]) -> Counts:
     """The counts with the reference that scores highest, the first of equals."""
-    return max((compared(lexicon, hypothesis, reference) for reference in references), key=Counts.score)
+    return max((count_pair(lexicon, hypothesis, reference) for reference in references), key=Counts.score)
 
 
-def compared(lexicon: Lexicon, hypothesis: Sentence, reference: Sentence) -> Counts:
+def count_pair(lexicon: Lexicon, hypothesis: Sentence, reference: Sentence) -> Counts:
     if hypothesis.keys == reference.keys:
         matches = [Match(at, 1, at, 1, EXACT) for at in range(len(hypothesis.words))]
-        return count(hypothesis, reference, Alignment(matches, min(1, len(matches))))
-    found = align(lexicon.candidates(hypothesis, reference), len(hypothesis.words))
-    return count(hypothesis, reference, found)
+        return count_matches(hypothesis, reference, Alignment(matches, min(1, len(matches))))
+    found = align_sentences(lexicon.candidates(hypothesis, reference), len(hypothesis.words))
+    return count_matches(hypothesis, reference, found)
 
 
 class Meteor(PipelineMetric):

@@ -39,22 +39,22 @@ class Alignment(NamedTuple):
     chunks: int
 
 
-def align(lists: Sequence[Sequence[Match]], hypothesis_length: int) -> Alignment:
+def align_sentences(lists: Sequence[Sequence[Match]], hypothesis_length: int) -> Alignment:
     """The best alignment among the matches that begin at each place of the reference."""
-    certain = undisputed(lists, hypothesis_length)
+    certain = find_undisputed(lists, hypothesis_length)
     many = hypothesis_length > MANY
     paths: list[Path] = [(0, -1, 0, frozenset() if many else 0, None)]
     place = 0
     while place < len(lists):
         if certain[place] is None and lists[place]:
-            paths = branched(paths, [step(match, many) for match in lists[place]], place)
+            paths = branch_paths(paths, [make_step(match, many) for match in lists[place]], place)
             place += 1
             continue
         stop = place + 1
         if all(path[2] <= place for path in paths):
             while stop < len(lists) and (certain[stop] is not None or not lists[stop]):
                 stop += 1
-        paths = continued(paths, certain[place:stop], place)
+        paths = continue_paths(paths, certain[place:stop], place)
         place = stop
     best = min(
         ((path[0] + CHUNK if path[1] != -1 else path[0], path[4]) for path in paths[:BEAM]), key=by_key
@@ -67,7 +67,7 @@ def align(lists: Sequence[Sequence[Match]], hypothesis_length: int) -> Alignment
     return Alignment(matches, (best[0] // CHUNK) % (WORD // CHUNK))
 
 
-def step(match: Match, many: bool) -> Step:
+def make_step(match: Match, many: bool) -> Step:
     start, length, begin, other_length, module = match
     end = begin + other_length
     places = frozenset(range(begin, end)) if many else (1 << end) - (1 << begin)
@@ -76,7 +76,7 @@ def step(match: Match, many: bool) -> Step:
     return places, -WORD * matched, begin, end, abs(start - begin), start + length, (match,)
 
 
-def branched(paths: Sequence[Path], steps: Sequence[Step], place: int) -> list[Path]:
+def branch_paths(paths: Sequence[Path], steps: Sequence[Step], place: int) -> list[Path]:
     """Each path with each match that is possible here, and with none; the best first.
 
     The distance of a match counts only against the alternatives that come after it in the list and
@@ -112,12 +112,12 @@ def branched(paths: Sequence[Path], steps: Sequence[Step], place: int) -> list[P
     return result
 
 
-def continued(paths: Sequence[Path], certain: Sequence[Match | None], place: int) -> list[Path]:
+def continue_paths(paths: Sequence[Path], certain: Sequence[Match | None], place: int) -> list[Path]:
     """The paths over places where nothing is to be chosen: undisputed matches and unmatched words.
 
     Paths differ in what their first step costs; after it all of them stand at the same place.
     """
-    added, last, after, matches = run(certain, place)
+    added, last, after, matches = follow_undisputed(certain, place)
     first = certain[0]
     begin = -1 if first is None else first.other_start
     result: list[Path] = []
@@ -133,7 +133,7 @@ def continued(paths: Sequence[Path], certain: Sequence[Match | None], place: int
     return result
 
 
-def run(certain: Sequence[Match | None], place: int) -> tuple[int, int, int, tuple[Match, ...]]:
+def follow_undisputed(certain: Sequence[Match | None], place: int) -> tuple[int, int, int, tuple[Match, ...]]:
     """What these places add to a key, where they leave the hypothesis and the reference, and matches."""
     key, last, after, matches = 0, -1, place, []
     for at, match in enumerate(certain, place):
@@ -142,14 +142,14 @@ def run(certain: Sequence[Match | None], place: int) -> tuple[int, int, int, tup
         if match is None:
             key, last, after = key + CHUNK if last != -1 else key, -1, at + 1
         else:
-            _, gain, begin, end, distance, after, _ = step(match, False)
+            _, gain, begin, end, distance, after, _ = make_step(match, False)
             key += gain + distance + (CHUNK if last not in (-1, begin) else 0)
             last = end
             matches.append(match)
     return key, last, after, tuple(matches)
 
 
-def undisputed(lists: Sequence[Sequence[Match]], hypothesis_length: int) -> list[Match | None]:
+def find_undisputed(lists: Sequence[Sequence[Match]], hypothesis_length: int) -> list[Match | None]:
     """The matches that no other touches, in either sentence: they are part of every alignment."""
     covered, other_covered = [0] * len(lists), [0] * hypothesis_length
     for found in lists:

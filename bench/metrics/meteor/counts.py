@@ -70,7 +70,7 @@ class Counts:
         return self.chunks == 1 and mine.matches() == mine.length and theirs.matches() == theirs.length
 
 
-def count(hypothesis: Sentence, reference: Sentence, alignment: Alignment) -> Counts:
+def count_matches(hypothesis: Sentence, reference: Sentence, alignment: Alignment) -> Counts:
     mine = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
     theirs = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
     for start, length, other_start, other_length, module in alignment.matches:
@@ -78,24 +78,24 @@ def count(hypothesis: Sentence, reference: Sentence, alignment: Alignment) -> Co
             mine[hypothesis.is_function[at]][module] += 1
         for at in range(start, start + length):
             theirs[reference.is_function[at]][module] += 1
-    return Counts(side(hypothesis, mine), side(reference, theirs), alignment.chunks)
+    return Counts(make_side(hypothesis, mine), make_side(reference, theirs), alignment.chunks)
 
 
-def side(sentence: Sentence, matches: Sequence[Sequence[int]]) -> Side:
+def make_side(sentence: Sentence, matches: Sequence[Sequence[int]]) -> Side:
     return Side(len(sentence.words), sum(sentence.is_function), tuple(matches[0]), tuple(matches[1]))
 
 
-def total(counts: Iterable[Counts]) -> Counts:
+def sum_counts(counts: Iterable[Counts]) -> Counts:
     """The counts of a test set: sums of everything; the chunk of a pair that matches whole is left out."""
     rows = list(counts)
     return Counts(
-        add([row.hypothesis for row in rows]),
-        add([row.reference for row in rows]),
+        add_sides([row.hypothesis for row in rows]),
+        add_sides([row.reference for row in rows]),
         sum(row.chunks for row in rows if not row.whole()),
     )
 
 
-def add(sides: Sequence[Side]) -> Side:
+def add_sides(sides: Sequence[Side]) -> Side:
     return Side(
         sum(one.length for one in sides),
         sum(one.function for one in sides),

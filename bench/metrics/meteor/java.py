@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UnavailableError
-from bench.metrics._official import JAVA, METEOR_JAR, java_available
-from bench.metrics.meteor.resources import PARAPHRASES, package_file
+from bench.metrics._official import JAVA, METEOR_JAR, has_java
+from bench.metrics.meteor.resources import PARAPHRASES, find_package_file
 
 HEAP = "-Xmx2G"
 """What the official scripts give it; the paraphrase table alone takes more than half."""
 
 
-def meteor_java(
+def run_meteor_jar(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], table: Path | None = None
 ) -> tuple[float, list[float]]:
     """The jar's score of a test set and of each item, 0 to 1, for texts without line breaks.
@@ -23,9 +23,9 @@ def meteor_java(
     ``table``: another paraphrase table than the package's. Missing references are blank lines. Raises
     ``UnavailableError`` without Java or pycocoevalcap.
     """
-    jar = package_file(METEOR_JAR)
-    package_file(PARAPHRASES)
-    if not java_available():
+    jar = find_package_file(METEOR_JAR)
+    find_package_file(PARAPHRASES)
+    if not has_java():
         raise UnavailableError(
             "METEOR's own program needs Java 8 or newer and there is no working `java`: install one, or "
             f"unset {JAVA} to use the same scores computed without it"
@@ -39,8 +39,8 @@ def meteor_java(
         options = ["-l", "en", "-norm", "-r", str(width), "-q", *(["-a", str(table)] if table else [])]
         command = ["java", HEAP, "-Dfile.encoding=UTF-8", "-jar", str(jar), str(outputs), str(truths)]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)  # noqa: S603 - the jar
-    segments = [value for line in done.stderr.splitlines() if (value := number(line)) is not None]
-    final = number(done.stdout.strip())
+    segments = [value for line in done.stderr.splitlines() if (value := parse_number(line)) is not None]
+    final = parse_number(done.stdout.strip())
     if done.returncode or final is None or len(segments) != len(hypotheses):
         said = " ".join((done.stderr.strip() or done.stdout.strip()).split())[-400:]
         raise RuntimeError(f"METEOR's program failed (exit code {done.returncode}): {said}")
@@ -51,7 +51,7 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
     path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
 
 
-def number(line: str) -> float | None:
+def parse_number(line: str) -> float | None:
     try:
         return float(line)
     except ValueError:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bench.metrics.meteor import resources
 from bench.metrics.meteor.stemmer import stem
-from bench.metrics.meteor.text import java_hash
+from bench.metrics.meteor.text import hash_like_java
 
 EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
 LONGEST_PHRASE = 7
@@ -68,14 +68,14 @@ class Lexicon:
             if words not in self.sentences:
                 self.sentences[words] = self._sentence(words)
         self._index_words()
-        self._index_phrases(resources.paraphrases())
+        self._index_phrases(resources.load_paraphrases())
 
     def _sentence(self, words: tuple[str, ...]) -> Sentence:
         places: dict[str, list[int]] = {}
         for at, word in enumerate(words):
             places.setdefault(word, []).append(at)
         is_function = tuple(word in self.data.function_words for word in words)
-        return Sentence(words, tuple(map(hash_of, words)), is_function, places)
+        return Sentence(words, tuple(map(hash_word, words)), is_function, places)
 
     def _index_words(self) -> None:
         self.alike: dict[str, dict[str, list[int]]] = {}
@@ -88,7 +88,7 @@ class Lexicon:
 
     def _keys(self, word: str) -> tuple[Iterable[object], ...]:
         """What the word is known by to each of the matchers of words."""
-        return (hash_of(word),), (stem_hash_of(word),), meanings_of(word)
+        return (hash_word(word),), (hash_stem(word),), find_meanings(word)
 
     def matching(self, word: str) -> dict[str, list[int]]:
         """The words of the evaluation that match a word, each with the matchers that say so."""
@@ -97,7 +97,7 @@ class Lexicon:
             for module, keys in enumerate(self._keys(word)):
                 others = {other for key in keys for other in self._groups[module][key]}
                 for other in others:
-                    if module == EXACT or hash_of(other) != hash_of(word):
+                    if module == EXACT or hash_word(other) != hash_word(word):
                         found.setdefault(other, []).append(module)
             self.alike[word] = found
         return found
@@ -106,7 +106,7 @@ class Lexicon:
         """Note the phrases of the evaluation's sentences that have paraphrases in it, and these."""
         seen: set[str] = set()
         for words in self.sentences:
-            for _, _, runs in phrases(words):
+            for _, _, runs in list_phrases(words):
                 seen.update(runs)
         self.paraphrases: dict[str, tuple[list[str], frozenset[str]]] = {}
         for phrase in seen.intersection(table.rows):
@@ -115,7 +115,7 @@ class Lexicon:
         targets = {other for others, _ in self.paraphrases.values() for other in others}
         wanted = targets.union(self.paraphrases)
         for sentence in self.sentences.values():
-            for first, where, runs in phrases(sentence.words):
+            for first, where, runs in list_phrases(sentence.words):
                 found = compress(zip(where, runs, strict=True), map(wanted.__contains__, runs))
                 for (start, length), phrase in found:
                     if phrase in self.paraphrases:
@@ -155,7 +155,7 @@ class Lexicon:
         return [place for other in others for place in sentence.paraphrases.get(other, ())[:MOST]]
 
 
-def phrases(words: Sequence[str]) -> Iterator[tuple[int, list[Place], list[str]]]:
+def list_phrases(words: Sequence[str]) -> Iterator[tuple[int, list[Place], list[str]]]:
     """All runs of words that are short enough for the paraphrase table: by start, then by length.
 
     In blocks, as a text may have a million words: the place of the block's first word, each run's
@@ -171,11 +171,11 @@ def phrases(words: Sequence[str]) -> Iterator[tuple[int, list[Place], list[str]]
             for start in range(min(BLOCK, len(block)))
             for end in ends[start : start + LONGEST_PHRASE]
         ]
-        yield first, places(len(block)), runs
+        yield first, list_spans(len(block)), runs
 
 
 @lru_cache(maxsize=BLOCK)
-def places(length: int) -> list[Place]:
+def list_spans(length: int) -> list[Place]:
     """Start and length of the runs in a block of so many words."""
     return [
         (start, stop - start)
@@ -185,15 +185,15 @@ def places(length: int) -> list[Place]:
 
 
 @lru_cache(maxsize=1 << 17)
-def hash_of(word: str) -> int:
-    return java_hash(word)
+def hash_word(word: str) -> int:
+    return hash_like_java(word)
 
 
 @lru_cache(maxsize=1 << 17)
-def stem_hash_of(word: str) -> int:
-    return java_hash(stem(word))
+def hash_stem(word: str) -> int:
+    return hash_like_java(stem(word))
 
 
 @lru_cache(maxsize=1 << 17)
-def meanings_of(word: str) -> frozenset[str]:
-    return resources.words().meanings(word)
+def find_meanings(word: str) -> frozenset[str]:
+    return resources.read_words().meanings(word)

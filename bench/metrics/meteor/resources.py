@@ -35,9 +35,9 @@ ENDINGS = (
 """WordNet's rules for the base form of a noun, verb or adjective, in the order they are tried."""
 
 
-def package_file(name: Path) -> Path:
+def find_package_file(name: Path) -> Path:
     """A file of the installed pycocoevalcap, or ``UnavailableError`` saying what to type."""
-    if (found := _official.package_file(name)) is not None:
+    if (found := _official.find_package_file(name)) is not None:
         return found
     raise UnavailableError(
         f"METEOR needs the data of the package pycocoevalcap ({name.name} is not here): "
@@ -75,9 +75,9 @@ class Words:
 
 
 @cache
-def words() -> Words:
+def read_words() -> Words:
     """Function words, abbreviations and synonyms out of the jar."""
-    with zipfile.ZipFile(package_file(_official.METEOR_JAR)) as jar:
+    with zipfile.ZipFile(find_package_file(_official.METEOR_JAR)) as jar:
 
         def lines(name: str) -> list[str]:
             return jar.read(name).decode("utf-8").splitlines()
@@ -90,13 +90,13 @@ def words() -> Words:
                 bases.setdefault(form, []).append(base)
         return Words(
             frozenset(lines("function/english.words")),
-            abbreviations(lines("nonbreaking/english.prefixes")),
+            parse_abbreviations(lines("nonbreaking/english.prefixes")),
             dict(zip(synsets[::2], synsets[1::2], strict=True)),
             bases,
         )
 
 
-def abbreviations(lines: list[str]) -> dict[str, int]:
+def parse_abbreviations(lines: list[str]) -> dict[str, int]:
     """What may come before a full stop that does not end a sentence."""
     found = {}
     for line in lines:
@@ -124,18 +124,18 @@ class Paraphrases:
 
 
 @cache
-def table_hash() -> str:
-    return sha256_file(package_file(PARAPHRASES))
+def hash_table() -> str:
+    return sha256_file(find_package_file(PARAPHRASES))
 
 
 @cache
-def fingerprint() -> str:
+def make_fingerprint() -> str:
     """Short SHA-256 over the jar and the paraphrase table."""
-    return sha256_text(sha256_file(package_file(_official.METEOR_JAR)) + table_hash())[:8]
+    return sha256_text(sha256_file(find_package_file(_official.METEOR_JAR)) + hash_table())[:8]
 
 
 @cache
-def paraphrases() -> Paraphrases:
+def load_paraphrases() -> Paraphrases:
     """The paraphrase table, from the cache folder; built first if it is not there or damaged.
 
     Builders at the same time do the same work and each replaces the file by the same content; where
@@ -143,8 +143,8 @@ def paraphrases() -> Paraphrases:
     """
     from bench.system.cache_dir import cache_root
 
-    source = package_file(PARAPHRASES)
-    path = cache_root() / "meteor" / f"paraphrases-{FORMAT}-{table_hash()[:16]}.index"
+    source = find_package_file(PARAPHRASES)
+    path = cache_root() / "meteor" / f"paraphrases-{FORMAT}-{hash_table()[:16]}.index"
     if (found := open_index(path)) is not None:
         return found
     content = build_index(source)
@@ -169,7 +169,7 @@ def build_index(source: Path) -> bytes:
     """A checksum and sizes in one line, then where each row's list begins, the phrases, the lists."""
     offsets, phrases, lists = array("I", [0]), [], bytearray()
     with gzip.open(source, "rb") as stream:
-        for phrase, others in grouped(stream):
+        for phrase, others in group_rows(stream):
             phrases.append(phrase)
             lists += b"\n".join(others)
             offsets.append(len(lists))
@@ -180,7 +180,7 @@ def build_index(source: Path) -> bytes:
     return line.rjust(-(-len(line) // 8) * 8) + body
 
 
-def grouped(stream: BinaryIO | gzip.GzipFile) -> Iterator[tuple[bytes, list[bytes]]]:
+def group_rows(stream: BinaryIO | gzip.GzipFile) -> Iterator[tuple[bytes, list[bytes]]]:
     """The table's rows: of its three lines (probability, phrase, paraphrase), equal phrases together."""
     current: bytes = b""
     others: list[bytes] = []

@@ -41,8 +41,8 @@ def stem(word: str) -> str:
     if len(word) < 3:
         return word
     word = mark_consonant_y(word.removeprefix("'"))
-    first, second = regions(word)
-    word = singular(without_apostrophe(word))
+    first, second = find_regions(word)
+    word = singular(drop_apostrophe(word))
     if word in KEPT_AFTER_PLURALS:
         return word
     word = without_ed_and_ing(word, first)
@@ -65,22 +65,22 @@ def mark_consonant_y(word: str) -> str:
     return "".join(letters)
 
 
-def regions(word: str) -> tuple[int, int]:
+def find_regions(word: str) -> tuple[int, int]:
     """Where the two regions begin: each after the first non-vowel that follows a vowel."""
     first = next((len(start) for start in LONG_STARTS if word.startswith(start)), None)
     if first is None:
-        first = after_vowel_and_consonant(word, 0)
-    return first, after_vowel_and_consonant(word, first)
+        first = find_region(word, 0)
+    return first, find_region(word, first)
 
 
-def after_vowel_and_consonant(word: str, start: int) -> int:
+def find_region(word: str, start: int) -> int:
     for at in range(start + 1, len(word)):
         if word[at] not in VOWELS and word[at - 1] in VOWELS:
             return at + 1
     return len(word)
 
 
-def without_apostrophe(word: str) -> str:
+def drop_apostrophe(word: str) -> str:
     for ending in ("'s'", "'s", "'"):
         if word.endswith(ending):
             return word[: -len(ending)]

@@ -42,7 +42,7 @@ ALWAYS, BEFORE_NUMBERS = 1, 2
 """When the full stop after an abbreviation belongs to it."""
 
 
-def tokens(text: str, abbreviations: Mapping[str, int]) -> tuple[str, ...]:
+def tokenize_text(text: str, abbreviations: Mapping[str, int]) -> tuple[str, ...]:
     """The tokens of a text.
 
     Lower case as this Python's Unicode tables have it; Java has its own, and the two can differ in
@@ -59,7 +59,7 @@ def split(text: str) -> list[str]:
 def normalise(text: str, abbreviations: Mapping[str, int]) -> str:
     """The line with one blank between tokens, its case as it was."""
     line = _OTHER.sub(r" \1 ", f" {text} ")
-    line = _DOTS.sub(hidden_dots, line)
+    line = _DOTS.sub(hide_dots, line)
     while "DOTMULTI." in line:  # the official program's own mark, should a text contain it
         line = _MARK_THEN_DOT.sub(r"DOTDOTMULTI \1", line)
         line = line.replace("DOTMULTI.", "DOTDOTMULTI")
@@ -71,26 +71,26 @@ def normalise(text: str, abbreviations: Mapping[str, int]) -> str:
     line = _HYPHEN.sub(r"\1 \2", line)
     for pattern, replacement in _APOSTROPHES:
         line = pattern.sub(replacement, line)
-    line = full_stops(line, abbreviations)
+    line = separate_full_stops(line, abbreviations)
     line = _HIDDEN_DOTS.sub(lambda found: "." * (len(found[1]) // len("DOT")), line)
     return _WIDE_BLANKS.sub(" ", line).strip(_CONTROLS_AND_BLANK)
 
 
-def hidden_dots(found: re.Match[str]) -> str:
+def hide_dots(found: re.Match[str]) -> str:
     """An ellipsis as a word without full stops, so that no later rule touches it."""
     return f" {'DOT' * len(found[0])}MULTI "
 
 
-def full_stops(line: str, abbreviations: Mapping[str, int]) -> str:
+def separate_full_stops(line: str, abbreviations: Mapping[str, int]) -> str:
     """Separate the full stops that end sentences; take those out of initials (``U.S.``)."""
     words = split(line)
     return " ".join(
-        full_stop(word, following, abbreviations)
+        separate_full_stop(word, following, abbreviations)
         for word, following in zip(words, [*words[1:], ""], strict=False)
     )
 
 
-def full_stop(word: str, following: str, abbreviations: Mapping[str, int]) -> str:
+def separate_full_stop(word: str, following: str, abbreviations: Mapping[str, int]) -> str:
     """One word, where ``following`` is the next one, or empty."""
     if len(word) < 2 or not word.endswith("."):
         return word
@@ -107,7 +107,7 @@ def full_stop(word: str, following: str, abbreviations: Mapping[str, int]) -> st
     return f"{start} ."
 
 
-def java_hash(word: str) -> int:
+def hash_like_java(word: str) -> int:
     """Java's hash of a string, by which METEOR compares words: a collision is a match there too."""
     value = 0
     data = word.encode("utf-16-le", "surrogatepass")

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.metric import Metric, MetricResult, Requirements, Signature, SignatureValue
 from bench.metrics.rouge import porter
-from bench.metrics.rouge.irregular import base_form, source
+from bench.metrics.rouge.irregular import describe_source, find_base_form
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def score_rouge(
     way: str, kind: str, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> MetricResult:
     """One kind of ROUGE, by one of the three ways to get words."""
-    rows = all_kinds(way, tuple(hypotheses), tuple(tuple(refs) for refs in references))
+    rows = score_items(way, tuple(hypotheses), tuple(tuple(refs) for refs in references))
     values = [row[KINDS.index(kind)] for row in rows]
     most = max(len(refs) for refs in references)
     signature: dict[str, SignatureValue] = {
@@ -67,10 +67,10 @@ def score_rouge(
     }
     if kind == "rougeL":
         signature["sentences"] = "whole-text"
-    return MetricResult(sum(values) / len(values), signature, {name_of(way, kind): values})
+    return MetricResult(sum(values) / len(values), signature, {make_score_name(way, kind): values})
 
 
-def name_of(way: str, kind: str) -> str:
+def make_score_name(way: str, kind: str) -> str:
     """What a score is called in tasks and records."""
     return kind if way == LIBRARY else f"{kind}_{way}"
 
@@ -97,21 +97,21 @@ def score_original(
 
     plain = score_rouge(LIBRARY, kind, hypotheses, references)
     generator = np.random.default_rng(derive(seed, f"rouge/{kind}"))
-    value = mean_of_batches(plain.segments[kind], batch_size, generator)
+    value = average_batches(plain.segments[kind], batch_size, generator)
     mean = f"batches-of-{batch_size}-of-bootstrap-medians(n={RESAMPLES},seed={seed})"
     return MetricResult(value, {**plain.signature, "mean": mean})
 
 
-def mean_of_batches(values: Sequence[float], batch_size: int, generator: np.random.Generator) -> float:
+def average_batches(values: Sequence[float], batch_size: int, generator: np.random.Generator) -> float:
     """The mean over batches of the median of resampled means, each as percent rounded to 4 digits."""
     import numpy as np
 
     batches = [np.asarray(values[i : i + batch_size]) for i in range(0, len(values), batch_size)]
-    middles = [round(100 * resampled_median(batch, generator), 4) for batch in batches]
+    middles = [round(100 * resample_median(batch, generator), 4) for batch in batches]
     return float(np.mean(middles)) / 100
 
 
-def resampled_median(values: np.ndarray, generator: np.random.Generator) -> float:
+def resample_median(values: np.ndarray, generator: np.random.Generator) -> float:
     """The median of the means of 1,000 resamples, each as large as ``values``."""
     import numpy as np
 
@@ -130,15 +130,15 @@ def describe_stemming(way: str) -> str:
     """What the signature says of stems."""
     if way == LIBRARY:
         return f"nltk-{version('nltk')}-porter(len>3)"
-    return "none" if way == SCRIPT else f"{source()}+porter-155(len>3)"
+    return "none" if way == SCRIPT else f"{describe_source()}+porter-155(len>3)"
 
 
 @lru_cache(maxsize=6)
-def all_kinds(
+def score_items(
     way: str, hypotheses: tuple[str, ...], references: tuple[tuple[str, ...], ...]
 ) -> tuple[Values, ...]:
     """Every item's three values; kept, for the kinds are asked for one after the other."""
-    words = {LIBRARY: library_words, SCRIPT: script_words, SCRIPT_STEMMED: script_stems}[way]
+    words = {LIBRARY: split_like_library, SCRIPT: split_like_script, SCRIPT_STEMMED: stem_like_script}[way]
     scorer = ItemScorer(words)
     return tuple(
         scorer.best(hypothesis, refs) for hypothesis, refs in zip(hypotheses, references, strict=True)
@@ -169,12 +169,12 @@ class ItemScorer:
 
         grams = self.scorer.score(reference, hypothesis)
         wanted, given = self.tokenize(reference), self.tokenize(hypothesis)
-        common = common_length(wanted, given)
+        common = measure_common_subsequence(wanted, given)
         longest = fmeasure(common / len(given), common / len(wanted)) if common else 0.0
         return float(grams["rouge1"].fmeasure), float(grams["rouge2"].fmeasure), float(longest)
 
 
-def common_length(first: Sequence[str], second: Sequence[str]) -> int:
+def measure_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
     """The length of the longest common subsequence.
 
     Bit-parallel (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004): bit i of ``row`` is 0
@@ -192,16 +192,16 @@ def common_length(first: Sequence[str], second: Sequence[str]) -> int:
     return len(short) - row.bit_count()
 
 
-def library_words(text: str) -> list[str]:
+def split_like_library(text: str) -> list[str]:
     """The library's words, each distinct one stemmed once."""
     from rouge_score.tokenize import tokenize
 
-    words: list[str] = tokenize(text, library_stemmer())
+    words: list[str] = tokenize(text, make_library_stemmer())
     return words
 
 
 @cache
-def library_stemmer() -> Remembering:
+def make_library_stemmer() -> Remembering:
     """The stemmer that the library would make for itself."""
     from nltk.stem.porter import PorterStemmer
 
@@ -215,19 +215,19 @@ class Remembering:
         self.stem = lru_cache(maxsize=1 << 16)(stem)
 
 
-def script_words(text: str) -> list[str]:
+def split_like_script(text: str) -> list[str]:
     """The script's words: it reads bytes, so only ASCII letters are lower-cased."""
     return [word.lower() for word in re.findall("[A-Za-z0-9]+", text)]
 
 
-def script_stems(text: str) -> list[str]:
+def stem_like_script(text: str) -> list[str]:
     """The script's words with ``-m``."""
-    return [word if len(word) < STEMMED_FROM else script_stem(word) for word in script_words(text)]
+    return [word if len(word) < STEMMED_FROM else find_script_stem(word) for word in split_like_script(text)]
 
 
-def script_stem(word: str) -> str:
+def find_script_stem(word: str) -> str:
     """A word's base where WordNet lists one, else its stem."""
-    return base_form(word) or porter.stem(word)
+    return find_base_form(word) or porter.stem(word)
 
 
 class _Rouge(Metric):

@@ -33,21 +33,21 @@ CORRECTIONS: dict[str, str | None] = {
 }
 
 
-def base_form(word: str) -> str | None:
+def find_base_form(word: str) -> str | None:
     """The base that WordNet lists for an irregular form, if any. ``UnavailableError`` without the lists."""
-    return bases().get(word)
+    return read_bases().get(word)
 
 
-def source() -> str:
+def describe_source() -> str:
     """For signatures: which lists, with the start of their SHA-256."""
-    digest = hashlib.sha256(content()).hexdigest()
+    digest = hashlib.sha256(read_lists()).hexdigest()
     return f"wordnet-exceptions(meteor-1.5.jar,sha256:{digest[:12]},as-2.0)"
 
 
 @cache
-def bases() -> dict[str, str]:
+def read_bases() -> dict[str, str]:
     """Form -> base. A form that is its own base stays; else the first base in the alphabet counts."""
-    lines = content().decode("utf-8").split("\n")
+    lines = read_lists().decode("utf-8").split("\n")
     found: dict[str, str] = {}
     for base, forms in zip(lines[::2], lines[1::2], strict=False):
         for form in forms.split():
@@ -61,21 +61,21 @@ def bases() -> dict[str, str]:
 
 
 @cache
-def content() -> bytes:
+def read_lists() -> bytes:
     """The lists: a base on one line, its forms on the next."""
     try:
-        with zipfile.ZipFile(jar()) as archive:
+        with zipfile.ZipFile(find_jar()) as archive:
             return archive.read(MEMBER)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise UnavailableError(
-            f"{jar()}: no {MEMBER} in it ({error}), needed for ROUGE-1.5.5's irregular forms; "
+            f"{find_jar()}: no {MEMBER} in it ({error}), needed for ROUGE-1.5.5's irregular forms; "
             "install pycocoevalcap 1.2 again"
         ) from error
 
 
-def jar() -> Path:
+def find_jar() -> Path:
     """Where METEOR's jar is."""
-    if (found := _official.package_file(_official.METEOR_JAR)) is not None:
+    if (found := _official.find_package_file(_official.METEOR_JAR)) is not None:
         return found
     raise UnavailableError(
         "ROUGE-1.5.5's irregular forms are read from METEOR's jar in the package pycocoevalcap, which is not "

@@ -63,9 +63,11 @@ def score_tercom(
     """
     edits, lengths = [], []
     for hypothesis, refs in zip(hypotheses, references, strict=True):
-        words = normal(prepare_hypothesis(hypothesis))
-        wanted = [text for text in (normal(prepare_reference(one)) for one in refs[:MAX_REFERENCES]) if text]
-        edits.append(float(min(edits_between(words, text) for text in wanted or [""])))
+        words = normalize_text(prepare_hypothesis(hypothesis))
+        wanted = [
+            text for text in (normalize_text(prepare_reference(one)) for one in refs[:MAX_REFERENCES]) if text
+        ]
+        edits.append(float(min(count_edits(words, text) for text in wanted or [""])))
         lengths.append(sum(len(text.split()) for text in wanted) / max(1, len(wanted)))
     total, length = math.fsum(edits), math.fsum(lengths)
     signature: Signature = {
@@ -87,26 +89,26 @@ def score_tercom(
     )
 
 
-def normal(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Lower-cased words with one blank between them."""
     return _preprocess.squeeze_blanks(text.strip(EDGES).lower())
 
 
 @lru_cache(maxsize=50_000)
-def edits_between(hypothesis: str, reference: str) -> int:
+def count_edits(hypothesis: str, reference: str) -> int:
     """Shifts and word edits from one text to another, both of words with blanks between.
 
     Remembered, because the groups of a test set (all, seen, unseen) are scored one after another.
     """
-    words, wanted = as_characters(hypothesis.split(), reference.split())
+    words, wanted = encode_words(hypothesis.split(), reference.split())
     if max(len(words), len(wanted)) > LONGEST:
         from rapidfuzz.distance import Levenshtein
 
         return Levenshtein.distance(words, wanted)
     path, shifts = find_path(words, wanted), 0
-    least = fewest(words, wanted)
+    least = bound_edits(words, wanted)
     while path.edits > least:
-        shifted = best_shift(words, wanted, path, least)
+        shifted = find_best_shift(words, wanted, path, least)
         if shifted is None:
             break
         words, path = shifted
@@ -114,7 +116,7 @@ def edits_between(hypothesis: str, reference: str) -> int:
     return shifts + path.edits
 
 
-def as_characters(words: Sequence[str], wanted: Sequence[str]) -> tuple[str, str]:
+def encode_words(words: Sequence[str], wanted: Sequence[str]) -> tuple[str, str]:
     """Both texts with one character for each different word: strings are fast to cut, join and compare.
 
     Words that the reference does not have need no character of their own, they match nothing.
@@ -123,13 +125,13 @@ def as_characters(words: Sequence[str], wanted: Sequence[str]) -> tuple[str, str
     return "".join(codes.get(word, "\0") for word in words), "".join(codes[word] for word in wanted)
 
 
-def fewest(words: str, wanted: str) -> int:
+def bound_edits(words: str, wanted: str) -> int:
     """No order of the words needs fewer edits than this."""
     common = sum(min(words.count(word), wanted.count(word)) for word in set(wanted))
     return max(len(words), len(wanted)) - common
 
 
-def best_shift(words: str, wanted: str, path: Path, least: int) -> tuple[str, Path] | None:
+def find_best_shift(words: str, wanted: str, path: Path, least: int) -> tuple[str, Path] | None:
     """The words after the shift that saves most, and their path; None if no shift pays for itself.
 
     Long blocks are tried first; of equally good shifts the first stays. A shift must save at least the one
@@ -140,7 +142,7 @@ def best_shift(words: str, wanted: str, path: Path, least: int) -> tuple[str, Pa
     best: str | None = None
     path_of_best: Path | None = None
     most = path.edits - 1  # what a shift may leave to be the best so far
-    for length, moved in shifts(words, wanted, path):
+    for length, moved in list_shifts(words, wanted, path):
         # Nothing better can come; or tercom's own bound on what so short a block can save.
         if most < least or path.edits - most - 2 >= 2 * length:
             break
@@ -154,18 +156,18 @@ def best_shift(words: str, wanted: str, path: Path, least: int) -> tuple[str, Pa
     return None if best is None else (best, path_of_best or find_path(best, wanted))
 
 
-def shifts(words: str, wanted: str, path: Path) -> Iterator[tuple[int, str]]:
+def list_shifts(words: str, wanted: str, path: Path) -> Iterator[tuple[int, str]]:
     """Block length and words after the shift, for every shift that the path asks for, in tercom's order."""
-    found = blocks(words, wanted, path)
+    found = list_blocks(words, wanted, path)
     for length in range(max((longest for _, _, _, longest in found), default=0), 0, -1):
         for start, at, shortest, longest in found:
             if shortest <= length <= longest:
                 block, rest = words[start : start + length], words[:start] + words[start + length :]
-                for to in targets(path.place, start, at, length):
+                for to in list_targets(path.place, start, at, length):
                     yield length, rest[:to] + block + rest[to:]
 
 
-def blocks(words: str, wanted: str, path: Path) -> list[tuple[int, int, int, int]]:
+def list_blocks(words: str, wanted: str, path: Path) -> list[tuple[int, int, int, int]]:
     """Where blocks start and where the reference has them, with the shortest and longest length worth moving.
 
     Some word of a block and some word of its place must be wrong; the place must be near, and its first
@@ -186,13 +188,13 @@ def blocks(words: str, wanted: str, path: Path) -> list[tuple[int, int, int, int
             missed = path.missed.find(1, at) - at
             longest = min(MAX_WORDS, away) if away > 0 else MAX_WORDS
             if wrong < longest and 0 <= missed < longest:
-                length = same_words(words, wanted, start, at, longest)
+                length = count_same_words(words, wanted, start, at, longest)
                 if max(wrong, missed) < length:
                     found.append((start, at, max(wrong, missed) + 1, length))
     return found
 
 
-def same_words(words: str, wanted: str, start: int, at: int, most: int) -> int:
+def count_same_words(words: str, wanted: str, start: int, at: int, most: int) -> int:
     """How many words from ``start`` on are those of the reference from ``at`` on, counted up to ``most``."""
     most = min(most, len(words) - start, len(wanted) - at)
     length = 0
@@ -201,7 +203,7 @@ def same_words(words: str, wanted: str, start: int, at: int, most: int) -> int:
     return length
 
 
-def targets(place: Sequence[int], start: int, at: int, length: int) -> Iterator[int]:
+def list_targets(place: Sequence[int], start: int, at: int, length: int) -> Iterator[int]:
     """Where a block can go, as positions among the other words.
 
     Behind the word that is aligned with the reference's word in front of the block, and behind each one

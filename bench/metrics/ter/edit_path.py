@@ -37,14 +37,14 @@ class Path(NamedTuple):
 
 def find_path(words: str, wanted: str) -> Path:
     """tercom's path from a hypothesis to a reference."""
-    steps, slopes = table(words, wanted)
-    path = follow(words, wanted, steps)
-    if path.edits <= BEAM or inside_beam(path.place, slopes):
+    steps, slopes = fill_table(words, wanted)
+    path = follow_steps(words, wanted, steps)
+    if path.edits <= BEAM or stays_in_beam(path.place, slopes):
         return path
-    return follow(words, wanted, table_with_beam(words, wanted))
+    return follow_steps(words, wanted, fill_table_with_beam(words, wanted))
 
 
-def table(words: str, wanted: str) -> tuple[list[Steps], list[Slopes]]:
+def fill_table(words: str, wanted: str) -> tuple[list[Steps], list[Slopes]]:
     """The table without a beam, but for the column before the first word, where each row costs one more."""
     matches: dict[str, int] = {}
     for row, word in enumerate(wanted):
@@ -66,7 +66,7 @@ def table(words: str, wanted: str) -> tuple[list[Steps], list[Slopes]]:
     return steps, slopes
 
 
-def inside_beam(place: Sequence[int], slopes: Sequence[Slopes]) -> bool:
+def stays_in_beam(place: Sequence[int], slopes: Sequence[Slopes]) -> bool:
     """Whether no cell of a path is more than ``BEAM`` worse than any cell of its column; if unsure, no.
 
     From the path's last cell in a column to any other one, the cost falls by one at most for each row that
@@ -80,7 +80,7 @@ def inside_beam(place: Sequence[int], slopes: Sequence[Slopes]) -> bool:
     return True
 
 
-def follow(words: str, wanted: str, steps: Sequence[Steps]) -> Path:
+def follow_steps(words: str, wanted: str, steps: Sequence[Steps]) -> Path:
     """The path, found from its end."""
     row, column = len(wanted), len(words)
     wrong, missed, place = bytearray(b"\1") * column, bytearray(b"\1") * row, [-1] * row
@@ -104,7 +104,7 @@ def follow(words: str, wanted: str, steps: Sequence[Steps]) -> Path:
     return Path(edits + row + column, wrong, missed, place)
 
 
-def table_with_beam(words: str, wanted: str) -> list[Steps]:
+def fill_table_with_beam(words: str, wanted: str) -> list[Steps]:
     """The table as tercom fills it, cell by cell. Slow, and seldom needed."""
     most = len(words) + len(wanted)  # no cell that is reached costs more
     costs, limit = list(range(len(wanted) + 1)), most
