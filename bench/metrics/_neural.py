@@ -79,9 +79,9 @@ def fetch_checkpoint(pinned: hub.PinnedRepository) -> Path:
         raise UnavailableError(
             "not in its cache; mini and --offline runs download no scorer (bench score --run does)"
         )
-    for place in (constants.ENDPOINT, pinned.repository):
-        if place in _unreachable:
-            raise UnavailableError(f"{_unreachable[place]} (not tried again)")
+    for address in (constants.ENDPOINT, pinned.repository):
+        if address in _unreachable:
+            raise UnavailableError(f"{_unreachable[address]} (not tried again)")
     probe_hub(constants.ENDPOINT)
     try:
         return hub.fetch_snapshot(pinned, allow_download=True)
@@ -156,10 +156,10 @@ def read_tokenizer(file: Path, longest_word: int = 100) -> Tokenizer:
 
 def find_token_ids(tokenizer: Tokenizer, tokens: Sequence[str], file: Path) -> list[int]:
     """The ids of special tokens, which must exist."""
-    known = tokenizer.get_vocab(with_added_tokens=True)
-    if lacking := [token for token in tokens if token not in known]:
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    if lacking := [token for token in tokens if token not in vocabulary]:
         raise UnavailableError(f"{file}: the tokenizer lacks {' and '.join(lacking)}")
-    return [known[token] for token in tokens]
+    return [vocabulary[token] for token in tokens]
 
 
 def check_vocabulary(tokenizer: Tokenizer, rows: int, file: Path) -> None:
@@ -192,9 +192,9 @@ class Encoder:
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text between opening and closing token; what is beyond ``limit`` is cut off."""
-        start = self.prefix if text.strip() else ""  # an empty text stays empty
-        found = self.tokenizer.encode(start + replace_surrogates(text), add_special_tokens=False).ids
-        return [self.start, *found[: self.limit - 2], self.end]
+        prefix = self.prefix if text.strip() else ""  # an empty text stays empty
+        ids = self.tokenizer.encode(prefix + replace_surrogates(text), add_special_tokens=False).ids
+        return [self.start, *ids[: self.limit - 2], self.end]
 
     def embed(self, rows: Sequence[Sequence[int]], batch: int) -> list[torch.Tensor]:
         """Last hidden state per row of tokens, (tokens, width), in the rows' order."""
@@ -202,19 +202,19 @@ class Encoder:
 
         result: list[Any] = [None] * len(rows)
         with torch.inference_mode():
-            for places in make_batches([len(row) for row in rows], batch):
-                ids, mask = pad_rows([rows[place] for place in places], self.pad)
+            for indices in make_batches([len(row) for row in rows], batch):
+                ids, mask = pad_rows([rows[index] for index in indices], self.pad)
                 states = self.model(
                     input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
                 ).last_hidden_state
-                for place, state in zip(places, states, strict=True):
-                    result[place] = state[: len(rows[place])]
+                for index, state in zip(indices, states, strict=True):
+                    result[index] = state[: len(rows[index])]
         return result
 
 
 def make_batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """Places of rows of similar length, longest first: at most ``most``, and ``TOKENS_AT_ONCE`` when padded."""
-    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     while order:
         width = max(1, min(most, TOKENS_AT_ONCE // lengths[order[0]]))
         yield order[:width]
@@ -247,9 +247,9 @@ def load_encoder(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | Non
     model = load_pretrained(factory, checkpoint.path, **options)
     check_vocabulary(tokenizer, model.config.vocab_size, file)
     if layers is not None:
-        there = model.config.num_hidden_layers
-        if layers > there:
-            raise UnavailableError(f"{checkpoint.path}: {there} layers; layer {layers} is needed")
+        available = model.config.num_hidden_layers
+        if layers > available:
+            raise UnavailableError(f"{checkpoint.path}: {available} layers; layer {layers} is needed")
         model.encoder.layer = torch.nn.ModuleList(model.encoder.layer[:layers])
     pad = model.config.pad_token_id or 0
     # RoBERTa counts positions from the padding token's id on, and reads a text's first word as if a
@@ -266,7 +266,7 @@ def load_pretrained(factory: Any, path: Path, **options: Any) -> Any:
     from safetensors import SafetensorError
     from transformers.utils import logging
 
-    said = logging.get_verbosity()
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # unused heads are no news; what is missing is said below
     logging.disable_progress_bar()
     try:
@@ -283,11 +283,11 @@ def load_pretrained(factory: Any, path: Path, **options: Any) -> Any:
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
         raise UnavailableError(f"{path}: the weights cannot be read ({first_line(error)})") from error
     finally:
-        logging.set_verbosity(said)
-    wrong = sorted({*report["missing_keys"], *(str(entry[0]) for entry in report["mismatched_keys"])})
-    if wrong:
+        logging.set_verbosity(verbosity)
+    unusable = sorted({*report["missing_keys"], *(str(entry[0]) for entry in report["mismatched_keys"])})
+    if unusable:
         raise UnavailableError(
-            f"{path}: {len(wrong)} tensors are missing or have another shape, the first {wrong[0]}; "
+            f"{path}: {len(unusable)} tensors are missing or have another shape, the first {unusable[0]}; "
             "expected the weights of its config.json"
         )
     return model.eval()

@@ -46,16 +46,18 @@ def number_ngrams(
     word = np.array([numbers[word] for words in texts for word in words], dtype=np.int64)
     length = np.array([len(words) for words in texts], dtype=np.int64)
     text = np.repeat(np.arange(len(texts)), length)
-    left = np.repeat(np.cumsum(length), length) - np.arange(len(word))  # words from here to the text's end
-    place, number = np.arange(len(word)), word
+    remaining = np.repeat(np.cumsum(length), length) - np.arange(
+        len(word)
+    )  # words from here to the text's end
+    position, number = np.arange(len(word)), word
     yield Grams(text, word, len(numbers), np.zeros(len(numbers), dtype=np.int64))
     for n in range(1, order):
-        stays = left[place] > n
-        place, shorter = place[stays], number[stays]
+        fits = remaining[position] > n
+        position, shorter = position[fits], number[fits]
         pairs, first, number = np.unique(
-            shorter * max(1, len(numbers)) + word[place + n], return_index=True, return_inverse=True
+            shorter * max(1, len(numbers)) + word[position + n], return_index=True, return_inverse=True
         )
-        yield Grams(text[place], number, len(pairs), shorter[first])
+        yield Grams(text[position], number, len(pairs), shorter[first])
 
 
 def count_ngrams(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,11 +72,11 @@ def count_ngrams(owner: np.ndarray, grams: Grams) -> tuple[np.ndarray, np.ndarra
     return owners, number, count
 
 
-def find_positions(wanted: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of ``wanted`` are among the sorted ``keys``, and where there."""
+def find_positions(queries: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of ``queries`` are among the sorted ``keys``, and where there."""
     import numpy as np
 
-    place = np.searchsorted(keys, wanted)
-    among = np.flatnonzero(place < len(keys))
-    among = among[keys[place[among]] == wanted[among]]
-    return among, place[among]
+    position = np.searchsorted(keys, queries)
+    present = np.flatnonzero(position < len(keys))
+    present = present[keys[position[present]] == queries[present]]
+    return present, position[present]

@@ -23,10 +23,10 @@ JAVA = "BENCH_JAVA"
 
 def is_jar_requested() -> bool:
     """What BENCH_JAVA says: nothing or 0, our code; 1, the official programs; ``UserError`` for anything else."""
-    given = os.environ.get(JAVA, "")
-    if given not in ("", "0", "1"):
-        raise UserError(f"{JAVA}={given}: expected 1 (the official jars, by java) or 0 (our own code)")
-    return given == "1"
+    value = os.environ.get(JAVA, "")
+    if value not in ("", "0", "1"):
+        raise UserError(f"{JAVA}={value}: expected 1 (the official jars, by java) or 0 (our own code)")
+    return value == "1"
 
 
 def list_package_folders() -> list[Path]:
@@ -46,5 +46,5 @@ def has_java() -> bool:
     java = shutil.which("java")
     if java is None:
         return False
-    asked = subprocess.run([java, "-version"], capture_output=True, check=False)  # noqa: S603 - found on PATH
-    return asked.returncode == 0
+    answer = subprocess.run([java, "-version"], capture_output=True, check=False)  # noqa: S603 - found on PATH
+    return answer.returncode == 0

@@ -96,12 +96,12 @@ def score_texts(
 
 def check_known_scores(regressor: Regressor, path: Path) -> None:
     """Refuse a checkpoint that does not give the published scores of two pairs."""
-    given = predict_scores(regressor, [KNOWN[0]] * len(KNOWN), KNOWN, batch=2)
-    if not all(abs(a - b) <= TOLERANCE for a, b in zip(given, KNOWN_SCORES, strict=True)):
-        shown = [", ".join(f"{value:.6f}" for value in values) for values in (given, KNOWN_SCORES)]
+    computed = predict_scores(regressor, [KNOWN[0]] * len(KNOWN), KNOWN, batch=2)
+    if not all(abs(a - b) <= TOLERANCE for a, b in zip(computed, KNOWN_SCORES, strict=True)):
+        columns = [", ".join(f"{value:.6f}" for value in values) for values in (computed, KNOWN_SCORES)]
         raise UnavailableError(
-            f"{path} is not DART's BLEURT checkpoint: it gives {shown[0]} for two pairs of texts where that "
-            f"gives {shown[1]}. {HOW}"
+            f"{path} is not DART's BLEURT checkpoint: it gives {columns[0]} for two pairs of texts where that "
+            f"gives {columns[1]}. {HOW}"
         )
 
 
@@ -114,16 +114,16 @@ def predict_scores(
     rows = [encode_pair(regressor, *texts) for texts in zip(references, hypotheses, strict=True)]
     values = [math.nan] * len(rows)
     with torch.inference_mode():
-        for places in _neural.make_batches([len(ids) for ids, _ in rows], batch):
-            ids, mask = _neural.pad_rows([rows[place][0] for place in places], 0)
-            segments, _ = _neural.pad_rows([rows[place][1] for place in places], 0)
-            found = regressor.model(
+        for indices in _neural.make_batches([len(ids) for ids, _ in rows], batch):
+            ids, mask = _neural.pad_rows([rows[index][0] for index in indices], 0)
+            segments, _ = _neural.pad_rows([rows[index][1] for index in indices], 0)
+            logits = regressor.model(
                 input_ids=ids.to(regressor.device),
                 attention_mask=mask.to(regressor.device),
                 token_type_ids=segments.to(regressor.device),
             ).logits[:, 0]
-            for place, value in zip(places, found.tolist(), strict=True):
-                values[place] = value
+            for index, value in zip(indices, logits.tolist(), strict=True):
+                values[index] = value
     return values
 
 
@@ -182,9 +182,11 @@ def make_config(raw: Mapping[str, Any]) -> BertConfig:
     """BERT with one output. BLEURT's "gelu" is the approximation by tanh; transformers calls that gelu_new."""
     from transformers import BertConfig
 
-    kept = {name: value for name, value in raw.items() if name not in ("id2label", "label2id", "num_labels")}
+    entries = {
+        name: value for name, value in raw.items() if name not in ("id2label", "label2id", "num_labels")
+    }
     try:
-        config = BertConfig(**kept, num_labels=1)
+        config = BertConfig(**entries, num_labels=1)
     except Exception as error:  # whatever its validation raises
         raise UnavailableError(f"not a BERT configuration ({first_line(error)})") from error
     if config.hidden_act == "gelu":
@@ -210,8 +212,8 @@ def read_variables(file: Path, config: BertConfig) -> dict[str, torch.Tensor]:
     numbers = np.fromfile(file, dtype="<f4", count=total)
     state = {}
     for name, shape in layout:
-        here, numbers = np.split(numbers, [math.prod(shape)])
-        tensor = torch.from_numpy(here.reshape(shape).astype("=f4"))
+        flat, numbers = np.split(numbers, [math.prod(shape)])
+        tensor = torch.from_numpy(flat.reshape(shape).astype("=f4"))
         state[rename_variable(name)] = tensor.T.contiguous() if name.endswith("/kernel") else tensor
     return state
 
@@ -222,11 +224,11 @@ def list_variables(config: BertConfig) -> dict[str, tuple[int, ...]]:
     dense = {"bert/pooler/dense": (width, width), "dense": (width, 1)}
     norms = ["bert/embeddings"]
     for layer in range(config.num_hidden_layers):
-        at = f"bert/encoder/layer_{layer}"
-        dense |= {f"{at}/attention/self/{name}": (width, width) for name in ("query", "key", "value")}
-        dense |= {f"{at}/attention/output/dense": (width, width)}
-        dense |= {f"{at}/intermediate/dense": (width, inner), f"{at}/output/dense": (inner, width)}
-        norms += [f"{at}/attention/output", f"{at}/output"]
+        stem = f"bert/encoder/layer_{layer}"
+        dense |= {f"{stem}/attention/self/{name}": (width, width) for name in ("query", "key", "value")}
+        dense |= {f"{stem}/attention/output/dense": (width, width)}
+        dense |= {f"{stem}/intermediate/dense": (width, inner), f"{stem}/output/dense": (inner, width)}
+        norms += [f"{stem}/attention/output", f"{stem}/output"]
     rows = {
         "word": config.vocab_size,
         "position": config.max_position_embeddings,

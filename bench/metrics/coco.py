@@ -31,8 +31,8 @@ SIGMA = 6.0
 
 def score_rouge_l(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """Mean over the items of the F score of the longest common subsequence, beta 1.2."""
-    outputs, wanted = tokenize_sides(hypotheses, references)
-    values = [_rouge_l(output, refs) for output, refs in zip(outputs, wanted, strict=True)]
+    outputs, tokenized = tokenize_sides(hypotheses, references)
+    values = [_rouge_l(output, refs) for output, refs in zip(outputs, tokenized, strict=True)]
     return MetricResult(
         _mean(values), make_signature({"beta": BETA}, refs=("max-p,max-r", "nonblank")), {"rouge_l": values}
     )
@@ -40,8 +40,10 @@ def score_rouge_l(hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 
 def score_cider(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """CIDEr: n-grams up to 4, sigma 6, document frequencies from these references."""
-    outputs, wanted = tokenize_sides(hypotheses, references)
-    values = _cider([text.split() for text in outputs], [[text.split() for text in refs] for refs in wanted])
+    outputs, tokenized = tokenize_sides(hypotheses, references)
+    values = _cider(
+        [text.split() for text in outputs], [[text.split() for text in refs] for refs in tokenized]
+    )
     options: Signature = {"order": ORDER, "sigma": f"{SIGMA:g}", "idf": "these-refs"}
     return MetricResult(_mean(values), make_signature(options, refs=("nonblank",)), {"cider": values})
 
@@ -50,9 +52,9 @@ def tokenize_sides(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> tuple[list[str], list[list[str]]]:
     """Both sides tokenised, without blank references."""
-    kept = [[text for text in refs if text.strip()] or [""] for refs in references]
-    flat = iter(_ptb.tokenize_all([text for refs in kept for text in refs]))
-    return _ptb.tokenize_all(hypotheses), [[next(flat) for _ in refs] for refs in kept]
+    nonblank = [[text for text in refs if text.strip()] or [""] for refs in references]
+    flat = iter(_ptb.tokenize_all([text for refs in nonblank for text in refs]))
+    return _ptb.tokenize_all(hypotheses), [[next(flat) for _ in refs] for refs in nonblank]
 
 
 def make_signature(options: Signature, refs: tuple[str, ...]) -> Signature:
@@ -62,31 +64,31 @@ def make_signature(options: Signature, refs: tuple[str, ...]) -> Signature:
 
 def _rouge_l(output: str, references: Sequence[str]) -> float:
     """Words are what single blanks separate, so a text without any is one empty word, as in the original."""
-    said = output.split(" ")
-    places: dict[str, int] = {}
-    for place, word in enumerate(said):
-        places[word] = places.get(word, 0) | 1 << place
+    words_of_output = output.split(" ")
+    bits: dict[str, int] = {}
+    for position, word in enumerate(words_of_output):
+        bits[word] = bits.get(word, 0) | 1 << position
     common = []
     for reference in references:
         words = reference.split(" ")
-        common.append((_subsequence(places, len(said), words), len(words)))
-    precision = max(shared for shared, _ in common) / len(said)
+        common.append((_subsequence(bits, len(words_of_output), words), len(words)))
+    precision = max(shared for shared, _ in common) / len(words_of_output)
     recall = max(shared / length for shared, length in common)
     if precision == 0 or recall == 0:
         return 0.0
     return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
 
 
-def _subsequence(places: dict[str, int], length: int, words: Sequence[str]) -> int:
+def _subsequence(bits: dict[str, int], length: int, words: Sequence[str]) -> int:
     """The length of the longest common subsequence (Hyyrö, 2004: a bit for every word of one side).
 
-    ``places``: for every word of the other side, which is ``length`` long, the bits where it stands.
+    ``bits``: for every word of the other side, which is ``length`` long, the bits where it stands.
     """
     everywhere = (1 << length) - 1
     row = everywhere
     for word in words:
-        if here := row & places.get(word, 0):
-            row = (row + here | row - here) & everywhere
+        if hits := row & bits.get(word, 0):
+            row = (row + hits | row - hits) & everywhere
     return length - row.bit_count()
 
 
@@ -116,14 +118,14 @@ def _similarity(grams: _ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndar
 
     text, number, count = _ngrams.count_ngrams(grams.text, grams)
     keys = item[text] * grams.kinds + number
-    mine = text < outputs
-    spread = np.unique(keys[~mine])
+    is_output = text < outputs
+    spread = np.unique(keys[~is_output])
     items_with = np.bincount(spread % max(1, grams.kinds), minlength=grams.kinds)
     weight = count * (math.log(max(1, outputs)) - np.log(np.maximum(1, items_with)))[number]
     norm = np.sqrt(np.bincount(text, weights=weight**2, minlength=len(item)))
-    other, place = _ngrams.find_positions(keys, keys[mine])
-    product = np.minimum(weight[other], weight[mine][place]) * weight[other]
-    dot = np.bincount(text[other], weights=product, minlength=len(item))
+    shared, match = _ngrams.find_positions(keys, keys[is_output])
+    product = np.minimum(weight[shared], weight[is_output][match]) * weight[shared]
+    dot = np.bincount(text[shared], weights=product, minlength=len(item))
     both = norm * norm[item]
     quotient: np.ndarray = dot / np.where(both == 0, 1, both)
     return quotient

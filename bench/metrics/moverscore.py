@@ -60,20 +60,22 @@ def score_texts(
 ) -> MetricResult:
     """Mean of one minus the earth mover's distance between each text and its reference."""
     encoder = _neural.load_encoder(checkpoint, KINDS)
-    ours = [encoder.encode(text) for text in hypotheses]
-    theirs = [encoder.encode(text) for text in references]
-    our_idf, their_idf = compute_idf(ours), compute_idf(theirs)
+    hypothesis_ids = [encoder.encode(text) for text in hypotheses]
+    reference_ids = [encoder.encode(text) for text in references]
+    our_idf, their_idf = compute_idf(hypothesis_ids), compute_idf(reference_ids)
     rows: list[Row] = []
-    with track(len(ours), "MoverScore", "items") as bar:
-        for first in range(0, len(ours), ITEMS_AT_ONCE):
-            left = theirs[first : first + ITEMS_AT_ONCE]
-            right = ours[first : first + ITEMS_AT_ONCE]
-            states = encoder.embed([*left, *right], batch)
-            for place, (reference, hypothesis) in enumerate(zip(left, right, strict=True)):
-                a, x = weigh_words(encoder, reference, their_idf, states[place])
-                b, y = weigh_words(encoder, hypothesis, our_idf, states[len(left) + place])
+    with track(len(hypothesis_ids), "MoverScore", "items") as bar:
+        for first in range(0, len(hypothesis_ids), ITEMS_AT_ONCE):
+            reference_part = reference_ids[first : first + ITEMS_AT_ONCE]
+            hypothesis_part = hypothesis_ids[first : first + ITEMS_AT_ONCE]
+            states = encoder.embed([*reference_part, *hypothesis_part], batch)
+            for index, (reference, hypothesis) in enumerate(
+                zip(reference_part, hypothesis_part, strict=True)
+            ):
+                a, x = weigh_words(encoder, reference, their_idf, states[index])
+                b, y = weigh_words(encoder, hypothesis, our_idf, states[len(reference_part) + index])
                 rows.append((a, b, measure_distances(x, y)))
-            bar.advance(len(left))
+            bar.advance(len(reference_part))
     values = [1.0 - moved for moved in process_pool.map_rows(solve_earth_movers_distance, rows)]
     empty = sum(not a or not b for a, b, _ in rows)
     signature: Signature = {
@@ -98,22 +100,22 @@ def score_texts(
 def compute_idf(documents: Sequence[Sequence[int]]) -> dict[int, float]:
     """Per token: logarithm of (documents + 1) / (documents with it + 1). 0 for what is in all of them."""
     count = Counter(token for document in documents for token in set(document))
-    return {token: math.log((len(documents) + 1) / (found + 1)) for token, found in count.items()}
+    return {token: math.log((len(documents) + 1) / (frequency + 1)) for token, frequency in count.items()}
 
 
 def weigh_words(
     encoder: _neural.Encoder, ids: Sequence[int], weights: Mapping[int, float], state: Any
 ) -> tuple[list[float], Any]:
     """Masses (they sum to 1) and unit vectors of the tokens that count."""
-    kept = [
-        place
-        for place, token in enumerate(ids)
+    counted = [
+        position
+        for position, token in enumerate(ids)
         if weights[token] > 0 and is_counted(str(encoder.tokenizer.id_to_token(token)))
     ]
-    total = sum(weights[ids[place]] for place in kept)
-    vectors = state[kept].double().cpu().numpy()
+    total = sum(weights[ids[position]] for position in counted)
+    vectors = state[counted].double().cpu().numpy()
     vectors /= (vectors**2).sum(-1, keepdims=True) ** 0.5 + 1e-30
-    return [weights[ids[place]] / total for place in kept], vectors
+    return [weights[ids[position]] / total for position in counted], vectors
 
 
 def is_counted(token: str) -> bool:
@@ -121,11 +123,11 @@ def is_counted(token: str) -> bool:
     return "##" not in token and token not in PUNCTUATION
 
 
-def measure_distances(left: Any, right: Any) -> Any:
+def measure_distances(first: Any, second: Any) -> Any:
     """Euclidean distances between the rows of two matrices."""
     import numpy as np
 
-    squares = (left**2).sum(-1)[:, None] + (right**2).sum(-1)[None] - 2 * left @ right.T
+    squares = (first**2).sum(-1)[:, None] + (second**2).sum(-1)[None] - 2 * first @ second.T
     return np.sqrt(np.maximum(squares, 0))
 
 
@@ -141,15 +143,15 @@ def solve_earth_movers_distance(row: Row) -> float:
     n, m = len(supply), len(demand)
     # One unknown for each pair of words: how much moves. It takes part in two sums, of its row and its column.
     sums = np.stack([np.repeat(np.arange(n), m), n + np.tile(np.arange(m), n)], axis=1).ravel()
-    found = linprog(
+    solution = linprog(
         np.ravel(cost),
         A_eq=csc_array((np.ones(2 * n * m), sums, np.arange(0, 2 * n * m + 1, 2)), shape=(n + m, n * m)),
         b_eq=[*supply, *demand],
         method="highs-ds",
     )
-    if found.status != 0:
-        raise ArithmeticError(f"the transport of {n} to {m} words was not solved: {found.message}")
-    return float(found.fun)
+    if solution.status != 0:
+        raise ArithmeticError(f"the transport of {n} to {m} words was not solved: {solution.message}")
+    return float(solution.fun)
 
 
 class MoverScore(PipelineMetric):

@@ -38,11 +38,11 @@ def score_pymteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]
     number of n-grams; so it is here.
     """
     outputs = [_words_lower(text) or [""] for text in hypotheses]
-    wanted = [[_words_lower(text) for text in refs if text.strip()] for refs in references]
-    information = [found.bits() for found in _matches(outputs, wanted)]
+    tokenized = [[_words_lower(text) for text in refs if text.strip()] for refs in references]
+    information = [matches.bits() for matches in _matches(outputs, tokenized)]
     words = sum(map(len, outputs))
     totals = [words - n * len(outputs) for n in range(ORDER)]
-    length = sum(sum(map(len, refs)) / len(refs) for refs in wanted if refs)
+    length = sum(sum(map(len, refs)) / len(refs) for refs in tokenized if refs)
     return MetricResult(_score(information, totals, words, length), _signature("pymteval", "lc"))
 
 
@@ -52,12 +52,12 @@ def score_mteval(hypotheses: Sequence[str], references: Sequence[Sequence[str]])
     It lower-cases ASCII only, and takes the word ``0`` in front of another for no word at all.
     """
     outputs = [_words_ascii(text) for text in hypotheses]
-    wanted = [[words for words in map(_words_ascii, refs) if words] for refs in references]
-    known = sum(len(words) for refs in wanted for words in refs)
-    information = [found.bits(nothing=known) for found in _matches(outputs, wanted)]
+    tokenized = [[words for words in map(_words_ascii, refs) if words] for refs in references]
+    words_known = sum(len(words) for refs in tokenized for words in refs)
+    information = [matches.bits(nothing=words_known) for matches in _matches(outputs, tokenized)]
     totals = [max(1, sum(max(0, len(words) - n) for words in outputs)) for n in range(ORDER)]
-    each = sum(map(len, wanted)) / len(wanted) if wanted else 0
-    length = known / each if each else 0
+    mean_references = sum(map(len, tokenized)) / len(tokenized) if tokenized else 0
+    length = words_known / mean_references if mean_references else 0
     value = _score(information, totals, sum(map(len, outputs)), length)
     return MetricResult(value, _signature("mteval-v13a", "ascii-lc"))
 
@@ -68,7 +68,7 @@ class _Matches:
 
     hits: np.ndarray
     """How often it was matched: at most as often as the reference that has it most often."""
-    known: np.ndarray
+    occurrences: np.ndarray
     """How often it occurs in all references."""
     before: np.ndarray
     """How often its first n-1 words do; for single words, the number of all words."""
@@ -80,7 +80,7 @@ class _Matches:
         import numpy as np
 
         before = self.before if nothing is None else np.where(self.after_zero, nothing, self.before)
-        return math.fsum((self.hits * np.log2(before / self.known)).tolist())
+        return math.fsum((self.hits * np.log2(before / self.occurrences)).tolist())
 
 
 def _matches(outputs: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[_Matches]:
@@ -94,16 +94,16 @@ def _matches(outputs: Sequence[Words], references: Sequence[Sequence[Words]]) ->
     numbers = _ngrams.number_words(texts)
     zero = numbers.get("0", -1)
     before = np.array([sum(map(len, texts[len(outputs) :]))])
-    found = []
+    per_order = []
     for n, grams in enumerate(_ngrams.number_ngrams(texts, ORDER, numbers)):
-        known = np.bincount(grams.number[grams.text >= len(outputs)], minlength=grams.kinds)
+        occurrences = np.bincount(grams.number[grams.text >= len(outputs)], minlength=grams.kinds)
         hits = _hits(grams, item, len(outputs))
         kinds = np.flatnonzero(hits)
         begins = grams.begins[kinds]
         after_zero = (begins == zero) & (n == 1)
-        found.append(_Matches(hits[kinds], known[kinds], before[begins], after_zero))
-        before = known
-    return found
+        per_order.append(_Matches(hits[kinds], occurrences[kinds], before[begins], after_zero))
+        before = occurrences
+    return per_order
 
 
 def _hits(grams: _ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndarray:
@@ -112,15 +112,15 @@ def _hits(grams: _ngrams.Grams, item: np.ndarray, outputs: int) -> np.ndarray:
 
     text, number, count = _ngrams.count_ngrams(grams.text, grams)
     keys = item[text] * grams.kinds + number
-    mine = text < outputs
-    theirs = ~mine
-    order = np.argsort(keys[theirs], kind="stable")
-    there, starts = np.unique(keys[theirs][order], return_index=True)
-    most = np.maximum.reduceat(count[theirs][order], starts) if len(there) else count[:0]
-    shared, place = _ngrams.find_positions(keys[mine], there)
-    hits = np.minimum(count[mine][shared], most[place])
+    of_output = text < outputs
+    of_reference = ~of_output
+    order = np.argsort(keys[of_reference], kind="stable")
+    reference_keys, starts = np.unique(keys[of_reference][order], return_index=True)
+    most = np.maximum.reduceat(count[of_reference][order], starts) if len(reference_keys) else count[:0]
+    shared, position = _ngrams.find_positions(keys[of_output], reference_keys)
+    hits = np.minimum(count[of_output][shared], most[position])
     total = np.zeros(grams.kinds, dtype=np.int64)
-    np.add.at(total, number[mine][shared], hits)
+    np.add.at(total, number[of_output][shared], hits)
     return total
 
 

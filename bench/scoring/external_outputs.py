@@ -107,18 +107,18 @@ def read_task_outputs(
     if scale not in SCALES:
         raise UnknownNameError("scale", scale, SCALES)
     try:
-        found = dataset.find_data(task, data_dir, not offline, scale, (split,))
+        prepared = dataset.find_data(task, data_dir, not offline, scale, (split,))
     except DataUnavailableError as error:
         raise UnavailableError(error.facts) from error  # its advice is for runs
-    if problem := dataset.describe_miscount(found, split):
+    if problem := dataset.describe_miscount(prepared, split):
         raise DataError(
             f"{problem} A published score is over all of them; --pairs takes any other references"
         )
-    items: Sequence[Item] = dataset.load_items(found, split, protocol)
-    of = f"{task.name} {split} ({found.origin})"
+    items: Sequence[Item] = dataset.load_items(prepared, split, protocol)
+    source = f"{task.name} {split} ({prepared.origin})"
     if limit is not None and limit < len(items):
-        items, of = items[:limit], f"{of}, cut by --limit {limit},"
-    return items, read_predictions(predictions, len(items), of)
+        items, source = items[:limit], f"{source}, cut by --limit {limit},"
+    return items, read_predictions(predictions, len(items), source)
 
 
 def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[ReferenceItem], list[str]]:
@@ -129,13 +129,13 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Ref
     for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
-        place = f"{path}, line {number}"
+        location = f"{path}, line {number}"
         row = parse_json(path, line, number, distinct=True)
         if not isinstance(row, dict):
-            raise DataError(f"{place}: expected an object like {EXAMPLE}")
-        outputs.append(read_hypothesis(row, place))
+            raise DataError(f"{location}: expected an object like {EXAMPLE}")
+        outputs.append(read_hypothesis(row, location))
         items.append(
-            ReferenceItem(read_references(row, place), ("all", *read_groups(row, task, groups, place)))
+            ReferenceItem(read_references(row, location), ("all", *read_groups(row, task, groups, location)))
         )
     if not items:
         raise DataError(f"{path} is empty; expected lines like {EXAMPLE}")
@@ -149,40 +149,40 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Ref
     return items, outputs
 
 
-def read_hypothesis(row: dict[str, Any], place: str) -> str:
+def read_hypothesis(row: dict[str, Any], location: str) -> str:
     if not isinstance(row.get("hyp"), str):
-        raise DataError(f'{place}: "hyp" must be a text; expected an object like {EXAMPLE}')
+        raise DataError(f'{location}: "hyp" must be a text; expected an object like {EXAMPLE}')
     return str(row["hyp"])
 
 
-def read_references(row: dict[str, Any], place: str) -> tuple[str, ...]:
+def read_references(row: dict[str, Any], location: str) -> tuple[str, ...]:
     refs = row.get("refs")
     if not isinstance(refs, list) or not all(isinstance(ref, str) for ref in refs):
-        raise DataError(f'{place}: "refs" must be a list of texts; expected an object like {EXAMPLE}')
+        raise DataError(f'{location}: "refs" must be a list of texts; expected an object like {EXAMPLE}')
     return tuple(refs)
 
 
-def read_groups(row: dict[str, Any], task: str, groups: tuple[str, ...], place: str) -> tuple[str, ...]:
+def read_groups(row: dict[str, Any], task: str, groups: tuple[str, ...], location: str) -> tuple[str, ...]:
     """Seen or unseen, from ``seen`` or from ``category``; neither leaves the item in ``all`` alone."""
     if "seen" not in groups:
         return ()
     seen, category = row.get("seen"), row.get("category")
     if seen is not None and not isinstance(seen, bool):
-        raise DataError(f'{place}: "seen" must be true or false')
-    said = () if seen is None else ("seen" if seen else "unseen",)
+        raise DataError(f'{location}: "seen" must be true or false')
+    stated = () if seen is None else ("seen" if seen else "unseen",)
     if category is None:
-        return said
+        return stated
     from bench.registry import get_task
 
     try:
-        known = get_task(task).groups_of(str(category), place)
+        of_category = get_task(task).groups_of(str(category), location)
     except DataError:
-        if not said:
+        if not stated:
             raise
-        return said  # a category of one's own; the line says itself what it is
-    if said and known and said != known:
+        return stated  # a category of one's own; the line says itself what it is
+    if stated and of_category and stated != of_category:
         raise DataError(
-            f'{place}: "seen" is {str(seen).lower()} and category {category!r} is {known[0]}; '
+            f'{location}: "seen" is {str(seen).lower()} and category {category!r} is {of_category[0]}; '
             "expected one of the two, or both in agreement"
         )
-    return said or known
+    return stated or of_category

@@ -144,7 +144,7 @@ def test_every_step_of_the_path_is_that_of_a_plain_table(
     assert path.edits == wanted_edits
     assert list(path.wrong) == [step != "=" for step in steps if step != "D"]
     assert list(path.missed) == [step != "=" for step in steps if step != "I"]
-    assert path.place == place
+    assert path.alignment == place
 
 
 @settings(max_examples=15, deadline=None)

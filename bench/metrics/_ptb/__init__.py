@@ -85,17 +85,17 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
         except subprocess.CalledProcessError as error:
             last = error.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
             raise UnavailableError(f"the official tokeniser failed: {' '.join(last)}") from error
-    found = ran.stdout.decode("utf-8").split("\n")[: len(texts)]
-    if len(found) != len(texts):
-        raise UnavailableError(f"the official tokeniser gave {len(found)} lines for {len(texts)} texts")
-    return [" ".join(w for w in line.rstrip().split(" ") if w not in lexer.PUNCTUATION) for line in found]
+    tokenized = ran.stdout.decode("utf-8").split("\n")[: len(texts)]
+    if len(tokenized) != len(texts):
+        raise UnavailableError(f"the official tokeniser gave {len(tokenized)} lines for {len(texts)} texts")
+    return [" ".join(w for w in line.rstrip().split(" ") if w not in lexer.PUNCTUATION) for line in tokenized]
 
 
 def find_jar() -> Path:
     """The Stanford tokeniser that pycocoevalcap brings along."""
     name = Path("tokenizer", JAR)
-    if (found := _official.find_package_file(name)) is not None:
-        return found
+    if (path := _official.find_package_file(name)) is not None:
+        return path
     if not (folders := _official.list_package_folders()):
         raise UnavailableError(f"{_official.JAVA}=1 needs {JAR}: pip install pycocoevalcap")
     raise UnavailableError(
@@ -108,16 +108,16 @@ def _all(texts: tuple[str, ...], java: bool) -> list[str]:
     if java:
         return tokenize_java(texts)
     lines = [_one_line(text) for text in texts]
-    found = [""] * len(lines)
+    tokenized = [""] * len(lines)
     following: str | None = None
-    for place in range(len(lines) - 1, -1, -1):
-        line = lines[place]
-        found[place] = _tokenize(line, following)
+    for index in range(len(lines) - 1, -1, -1):
+        line = lines[index]
+        tokenized[index] = _tokenize(line, following)
         if line.strip():
             following = line if following is None else line[: lexer.WINDOW] + "\n"
         elif following is None:
             following = "\n"
-    return found
+    return tokenized
 
 
 def _one_line(text: str) -> str:
@@ -132,9 +132,9 @@ def _tokenize(line: str, following: str | None) -> str:
     *pieces, last = SAFE.split(line)
     if following is not None and not last.rstrip().endswith("."):
         following = ""  # no abbreviation that could look at the next line
-    found = [_piece(piece, "") for piece in pieces]
-    found.append(_written(last, following) if following else _piece(last, following))
-    return " ".join(filter(None, found))
+    tokenized = [_piece(piece, "") for piece in pieces]
+    tokenized.append(_written(last, following) if following else _piece(last, following))
+    return " ".join(filter(None, tokenized))
 
 
 def _piece(piece: str, following: str | None) -> str:

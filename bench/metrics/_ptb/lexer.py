@@ -30,51 +30,51 @@ def list_tokens(text: str, following: str | None = None) -> list[str]:
     ``following``: the text on the next line, if there is one; whether a last ``B.`` or ``no.`` keeps its
     full stop depends on it.
     """
-    found: list[str] = []
-    place, last = 0, len(text)
+    collected: list[str] = []
+    position, last = 0, len(text)
     if following is not None:
         text += "\n" + following[:WINDOW]
     end = len(text)
     (blanks, letters), rules = _runs(), _rules()
-    while place < last:
-        if blank := blanks.match(text, place):
-            place = blank.end()
+    while position < last:
+        if blank := blanks.match(text, position):
+            position = blank.end()
             continue
-        seen = end
-        if end - place > WINDOW:  # letters may go on as long as they like
-            run = letters.match(text, place)
-            seen = (run.end() if run else place) + WINDOW
-        longest, taken = place, place + 1
+        limit = end
+        if end - position > WINDOW:  # letters may go on as long as they like
+            run = letters.match(text, position)
+            limit = (run.end() if run else position) + WINDOW
+        longest, taken = position, position + 1
         write: Writer = _nothing  # a character it does not know disappears
-        for pattern, writer in rules[_kind(text[place])]:
-            match = pattern.match(text, place, seen)
+        for pattern, writer in rules[_kind(text[position])]:
+            match = pattern.match(text, position, limit)
             if match is not None and match.end() > longest:
                 longest, taken, write = match.end(), match.end(1), writer
-        found += write(text[place:taken])
-        place = taken
-    found[-1:] = [token.rstrip() for token in found[-1:]]  # as the official script does with the line
-    return [token for token in found if token not in PUNCTUATION]
+        collected += write(text[position:taken])
+        position = taken
+    collected[-1:] = [token.rstrip() for token in collected[-1:]]  # as the official script does with the line
+    return [token for token in collected if token not in PUNCTUATION]
 
 
 def _keep(token: str) -> list[str]:
     return [token]
 
 
-def _drop(token: str) -> list[str]:
+def _drop(_token: str) -> list[str]:
     """Punctuation that will be left out, whatever it looks like."""
     return ["."]
 
 
-def _nothing(token: str) -> list[str]:
+def _nothing(_token: str) -> list[str]:
     return []
 
 
 def _as(written: str) -> Writer:
-    return lambda token: [written]
+    return lambda _token: [written]
 
 
-def _cut(at: int) -> Writer:
-    return lambda token: [token[:at], token[at:]]
+def _cut(length: int) -> Writer:
+    return lambda token: [token[:length], token[length:]]
 
 
 def _bracketed(token: str) -> list[str]:

@@ -64,8 +64,8 @@ png ppt ps py sql tar txt wav x xml zip"""
 
 def chars(ranges: str) -> set[str]:
     """The characters of blank-separated hexadecimal ranges."""
-    ends = [(one.split("-")[0], one.split("-")[-1]) for one in ranges.split()]
-    return {chr(code) for first, last in ends for code in range(int(first, 16), int(last, 16) + 1)}
+    limits = [(span.split("-")[0], span.split("-")[-1]) for span in ranges.split()]
+    return {chr(code) for first, last in limits for code in range(int(first, 16), int(last, 16) + 1)}
 
 
 def inside(characters: set[str]) -> str:
@@ -147,4 +147,4 @@ def named() -> dict[str, str]:
 
 def fill(pattern: str, names: dict[str, str]) -> str:
     """``pattern`` with every ``<name>`` replaced by its building block."""
-    return re.sub(f"<({'|'.join(names)})>", lambda found: names[found[1]], pattern)
+    return re.sub(f"<({'|'.join(names)})>", lambda match: names[match[1]], pattern)

@@ -48,7 +48,7 @@ def score_e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) ->
 
     return score_prepared(
         [apart(text) for text in outputs],
-        [[apart(text) for text in kept] for kept in refs],
+        [[apart(text) for text in prepared] for prepared in refs],
         {**ptb, "case": (str(SETTINGS["case"]), str(ptb["case"])), "refs": "all"},
     )
 
@@ -125,7 +125,7 @@ def score_without_java(
             counts.append(
                 find_best_counts(lexicon, hypothesis, [lexicon.sentences[read[ref]] for ref in refs])
             )
-    return sum_counts(counts).score(), [one.score() for one in counts]
+    return sum_counts(counts).score(), [pair.score() for pair in counts]
 
 
 @contextlib.contextmanager
@@ -147,10 +147,10 @@ def find_best_counts(lexicon: Lexicon, hypothesis: Sentence, references: Sequenc
 
 def count_pair(lexicon: Lexicon, hypothesis: Sentence, reference: Sentence) -> Counts:
     if hypothesis.keys == reference.keys:
-        matches = [Match(at, 1, at, 1, EXACT) for at in range(len(hypothesis.words))]
+        matches = [Match(position, 1, position, 1, EXACT) for position in range(len(hypothesis.words))]
         return count_matches(hypothesis, reference, Alignment(matches, min(1, len(matches))))
-    found = align_sentences(lexicon.candidates(hypothesis, reference), len(hypothesis.words))
-    return count_matches(hypothesis, reference, found)
+    alignment = align_sentences(lexicon.candidates(hypothesis, reference), len(hypothesis.words))
+    return count_matches(hypothesis, reference, alignment)
 
 
 class Meteor(PipelineMetric):

@@ -44,18 +44,18 @@ def align_sentences(lists: Sequence[Sequence[Match]], hypothesis_length: int) ->
     certain = find_undisputed(lists, hypothesis_length)
     many = hypothesis_length > MANY
     paths: list[Path] = [(0, -1, 0, frozenset() if many else 0, None)]
-    place = 0
-    while place < len(lists):
-        if certain[place] is None and lists[place]:
-            paths = branch_paths(paths, [make_step(match, many) for match in lists[place]], place)
-            place += 1
+    position = 0
+    while position < len(lists):
+        if certain[position] is None and lists[position]:
+            paths = branch_paths(paths, [make_step(match, many) for match in lists[position]], position)
+            position += 1
             continue
-        stop = place + 1
-        if all(path[2] <= place for path in paths):
+        stop = position + 1
+        if all(path[2] <= position for path in paths):
             while stop < len(lists) and (certain[stop] is not None or not lists[stop]):
                 stop += 1
-        paths = continue_paths(paths, certain[place:stop], place)
-        place = stop
+        paths = continue_paths(paths, certain[position:stop], position)
+        position = stop
     best = min(
         ((path[0] + CHUNK if path[1] != -1 else path[0], path[4]) for path in paths[:BEAM]), key=by_key
     )
@@ -70,13 +70,15 @@ def align_sentences(lists: Sequence[Sequence[Match]], hypothesis_length: int) ->
 def make_step(match: Match, many: bool) -> Step:
     start, length, begin, other_length, module = match
     end = begin + other_length
-    places = frozenset(range(begin, end)) if many else (1 << end) - (1 << begin)
+    used = frozenset(range(begin, end)) if many else (1 << end) - (1 << begin)
     # Other than exact matches count half, rounded down on either side: one stem or synonym is nothing.
     matched = length + other_length if module == EXACT else length // 2 + other_length // 2
-    return places, -WORD * matched, begin, end, abs(start - begin), start + length, (match,)
+    return used, -WORD * matched, begin, end, abs(start - begin), start + length, (match,)
 
 
-def branch_paths(paths: Sequence[Path], steps: Sequence[Step], place: int) -> list[Path]:
+def branch_paths(  # noqa: C901 - METEOR spends its time in this loop
+    paths: Sequence[Path], steps: Sequence[Step], position: int
+) -> list[Path]:
     """Each path with each match that is possible here, and with none; the best first.
 
     The distance of a match counts only against the alternatives that come after it in the list and
@@ -85,25 +87,25 @@ def branch_paths(paths: Sequence[Path], steps: Sequence[Step], place: int) -> li
     result: list[Path] = []
     add = result.append
     limit = NO_LIMIT  # what is not below it would not be among the best, even if added
-    best_gain = min(one[1] for one in steps)
+    best_gain = min(option[1] for option in steps)
     for path in paths[:BEAM]:
         key, last, following, used, chosen = path
         if key + best_gain >= limit:
             break
-        if following > place:  # inside a phrase
+        if following > position:  # inside a phrase
             if key < limit:
                 add(path)
             continue
-        for places, gain, begin, end, distance, after, matches in steps:
-            if not places & used:
+        for occupied, gain, begin, end, distance, after, matches in steps:
+            if not occupied & used:
                 new = key + gain + CHUNK if last != begin and last != -1 else key + gain
                 if new < limit:
-                    add((new, end, after, used | places, (matches, chosen)))
+                    add((new, end, after, used | occupied, (matches, chosen)))
                 key += distance
         if last != -1:
             key += CHUNK
         if key < limit:
-            add((key, -1, place + 1, used, chosen))
+            add((key, -1, position + 1, used, chosen))
         if len(result) > CUT:
             result.sort(key=by_key)
             del result[BEAM:]
@@ -112,17 +114,17 @@ def branch_paths(paths: Sequence[Path], steps: Sequence[Step], place: int) -> li
     return result
 
 
-def continue_paths(paths: Sequence[Path], certain: Sequence[Match | None], place: int) -> list[Path]:
+def continue_paths(paths: Sequence[Path], certain: Sequence[Match | None], position: int) -> list[Path]:
     """The paths over places where nothing is to be chosen: undisputed matches and unmatched words.
 
     Paths differ in what their first step costs; after it all of them stand at the same place.
     """
-    added, last, after, matches = follow_undisputed(certain, place)
+    added, last, after, matches = follow_undisputed(certain, position)
     first = certain[0]
     begin = -1 if first is None else first.other_start
     result: list[Path] = []
     for path in paths[:BEAM]:
-        if path[2] > place:  # inside a phrase
+        if path[2] > position:  # inside a phrase
             result.append(path)
             continue
         key = path[0] + added
@@ -133,14 +135,14 @@ def continue_paths(paths: Sequence[Path], certain: Sequence[Match | None], place
     return result
 
 
-def follow_undisputed(certain: Sequence[Match | None], place: int) -> tuple[int, int, int, tuple[Match, ...]]:
+def follow_undisputed(certain: Sequence[Match | None], start: int) -> tuple[int, int, int, tuple[Match, ...]]:
     """What these places add to a key, where they leave the hypothesis and the reference, and matches."""
-    key, last, after, matches = 0, -1, place, []
-    for at, match in enumerate(certain, place):
-        if at < after:  # inside an undisputed phrase
+    key, last, after, matches = 0, -1, start, []
+    for position, match in enumerate(certain, start):
+        if position < after:  # inside an undisputed phrase
             continue
         if match is None:
-            key, last, after = key + CHUNK if last != -1 else key, -1, at + 1
+            key, last, after = key + CHUNK if last != -1 else key, -1, position + 1
         else:
             _, gain, begin, end, distance, after, _ = make_step(match, False)
             key += gain + distance + (CHUNK if last not in (-1, begin) else 0)
@@ -152,17 +154,20 @@ def follow_undisputed(certain: Sequence[Match | None], place: int) -> tuple[int,
 def find_undisputed(lists: Sequence[Sequence[Match]], hypothesis_length: int) -> list[Match | None]:
     """The matches that no other touches, in either sentence: they are part of every alignment."""
     covered, other_covered = [0] * len(lists), [0] * hypothesis_length
-    for found in lists:
-        for start, length, begin, other_length, _ in found:
-            for at in range(start, start + length):
-                covered[at] += 1
-            for at in range(begin, begin + other_length):
-                other_covered[at] += 1
+    for matches in lists:
+        for start, length, begin, other_length, _ in matches:
+            for position in range(start, start + length):
+                covered[position] += 1
+            for position in range(begin, begin + other_length):
+                other_covered[position] += 1
     return [
-        found[0]
-        if len(found) == 1
-        and all(covered[found[0].start + at] == 1 for at in range(found[0].length))
-        and all(other_covered[found[0].other_start + at] == 1 for at in range(found[0].other_length))
+        matches[0]
+        if len(matches) == 1
+        and all(covered[matches[0].start + position] == 1 for position in range(matches[0].length))
+        and all(
+            other_covered[matches[0].other_start + position] == 1
+            for position in range(matches[0].other_length)
+        )
         else None
-        for found in lists
+        for matches in lists
     ]

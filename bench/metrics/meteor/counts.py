@@ -66,19 +66,23 @@ class Counts:
         return GAMMA * math.pow(self.chunks / mean_matches, BETA)
 
     def whole(self) -> bool:
-        mine, theirs = self.hypothesis, self.reference
-        return self.chunks == 1 and mine.matches() == mine.length and theirs.matches() == theirs.length
+        hypothesis, reference = self.hypothesis, self.reference
+        return (
+            self.chunks == 1
+            and hypothesis.matches() == hypothesis.length
+            and reference.matches() == reference.length
+        )
 
 
 def count_matches(hypothesis: Sentence, reference: Sentence, alignment: Alignment) -> Counts:
-    mine = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
-    theirs = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
+    by_hypothesis = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
+    by_reference = [[0] * len(WEIGHTS), [0] * len(WEIGHTS)]
     for start, length, other_start, other_length, module in alignment.matches:
-        for at in range(other_start, other_start + other_length):
-            mine[hypothesis.is_function[at]][module] += 1
-        for at in range(start, start + length):
-            theirs[reference.is_function[at]][module] += 1
-    return Counts(make_side(hypothesis, mine), make_side(reference, theirs), alignment.chunks)
+        for position in range(other_start, other_start + other_length):
+            by_hypothesis[hypothesis.is_function[position]][module] += 1
+        for position in range(start, start + length):
+            by_reference[reference.is_function[position]][module] += 1
+    return Counts(make_side(hypothesis, by_hypothesis), make_side(reference, by_reference), alignment.chunks)
 
 
 def make_side(sentence: Sentence, matches: Sequence[Sequence[int]]) -> Side:
@@ -97,8 +101,8 @@ def sum_counts(counts: Iterable[Counts]) -> Counts:
 
 def add_sides(sides: Sequence[Side]) -> Side:
     return Side(
-        sum(one.length for one in sides),
-        sum(one.function for one in sides),
-        tuple(map(sum, zip(*(one.content_matches for one in sides), strict=True))),
-        tuple(map(sum, zip(*(one.function_matches for one in sides), strict=True))),
+        sum(side.length for side in sides),
+        sum(side.function for side in sides),
+        tuple(map(sum, zip(*(side.content_matches for side in sides), strict=True))),
+        tuple(map(sum, zip(*(side.function_matches for side in sides), strict=True))),
     )

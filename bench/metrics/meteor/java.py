@@ -42,8 +42,8 @@ def run_meteor_jar(
     segments = [value for line in done.stderr.splitlines() if (value := parse_number(line)) is not None]
     final = parse_number(done.stdout.strip())
     if done.returncode or final is None or len(segments) != len(hypotheses):
-        said = " ".join((done.stderr.strip() or done.stdout.strip()).split())[-400:]
-        raise RuntimeError(f"METEOR's program failed (exit code {done.returncode}): {said}")
+        output = " ".join((done.stderr.strip() or done.stdout.strip()).split())[-400:]
+        raise RuntimeError(f"METEOR's program failed (exit code {done.returncode}): {output}")
     return final, segments
 
 

@@ -71,11 +71,11 @@ class Lexicon:
         self._index_phrases(resources.load_paraphrases())
 
     def _sentence(self, words: tuple[str, ...]) -> Sentence:
-        places: dict[str, list[int]] = {}
-        for at, word in enumerate(words):
-            places.setdefault(word, []).append(at)
+        positions: dict[str, list[int]] = {}
+        for position, word in enumerate(words):
+            positions.setdefault(word, []).append(position)
         is_function = tuple(word in self.data.function_words for word in words)
-        return Sentence(words, tuple(map(hash_word, words)), is_function, places)
+        return Sentence(words, tuple(map(hash_word, words)), is_function, positions)
 
     def _index_words(self) -> None:
         self.alike: dict[str, dict[str, list[int]]] = {}
@@ -92,15 +92,15 @@ class Lexicon:
 
     def matching(self, word: str) -> dict[str, list[int]]:
         """The words of the evaluation that match a word, each with the matchers that say so."""
-        if (found := self.alike.get(word)) is None:
-            found = {}
+        if (matchers := self.alike.get(word)) is None:
+            matchers = {}
             for module, keys in enumerate(self._keys(word)):
-                others = {other for key in keys for other in self._groups[module][key]}
-                for other in others:
-                    if module == EXACT or hash_word(other) != hash_word(word):
-                        found.setdefault(other, []).append(module)
-            self.alike[word] = found
-        return found
+                candidates = {candidate for key in keys for candidate in self._groups[module][key]}
+                for candidate in candidates:
+                    if module == EXACT or hash_word(candidate) != hash_word(word):
+                        matchers.setdefault(candidate, []).append(module)
+            self.alike[word] = matchers
+        return matchers
 
     def _index_phrases(self, table: resources.Paraphrases) -> None:
         """Note the phrases of the evaluation's sentences that have paraphrases in it, and these."""
@@ -110,14 +110,14 @@ class Lexicon:
                 seen.update(runs)
         self.paraphrases: dict[str, tuple[list[str], frozenset[str]]] = {}
         for phrase in seen.intersection(table.rows):
-            if others := [other for other in table.of(phrase) if other in seen]:
-                self.paraphrases[phrase] = others, frozenset(others)
-        targets = {other for others, _ in self.paraphrases.values() for other in others}
-        wanted = targets.union(self.paraphrases)
+            if options := [paraphrase for paraphrase in table.of(phrase) if paraphrase in seen]:
+                self.paraphrases[phrase] = options, frozenset(options)
+        targets = {paraphrase for options, _ in self.paraphrases.values() for paraphrase in options}
+        relevant = targets.union(self.paraphrases)
         for sentence in self.sentences.values():
-            for first, where, runs in list_phrases(sentence.words):
-                found = compress(zip(where, runs, strict=True), map(wanted.__contains__, runs))
-                for (start, length), phrase in found:
+            for first, spans, runs in list_phrases(sentence.words):
+                hits = compress(zip(spans, runs, strict=True), map(relevant.__contains__, runs))
+                for (start, length), phrase in hits:
                     if phrase in self.paraphrases:
                         sentence.phrases.append(((first + start, length), phrase))
                     if phrase in targets:
@@ -129,30 +129,30 @@ class Lexicon:
         lists: list[list[Match]] = [[] for _ in reference.words]
         for start, word in enumerate(reference.words):
             words = [
-                (module, at)
-                for other, modules in self.matching(word).items()
-                if other in hypothesis.places
+                (module, position)
+                for candidate, modules in self.matching(word).items()
+                if candidate in hypothesis.places
                 for module in modules
-                for at in hypothesis.places[other][:MOST]
+                for position in hypothesis.places[candidate][:MOST]
             ]
             words.sort()
-            lists[start] = [Match(start, 1, at, 1, module) for module, at in words]
+            lists[start] = [Match(start, 1, position, 1, module) for module, position in words]
         for (start, length), phrase in reference.phrases:
-            for at, other_length in self._occurrences(phrase, hypothesis):
-                lists[start].append(Match(start, length, at, other_length, PARAPHRASE))
-        for (at, other_length), phrase in hypothesis.phrases:
+            for position, other_length in self._occurrences(phrase, hypothesis):
+                lists[start].append(Match(start, length, position, other_length, PARAPHRASE))
+        for (position, other_length), phrase in hypothesis.phrases:
             for start, length in self._occurrences(phrase, reference):
-                lists[start].append(Match(start, length, at, other_length, PARAPHRASE))
-        for found in lists:
-            del found[MOST:]
+                lists[start].append(Match(start, length, position, other_length, PARAPHRASE))
+        for matches in lists:
+            del matches[MOST:]
         return lists
 
     def _occurrences(self, phrase: str, sentence: Sentence) -> list[Place]:
         """The places of the phrase's paraphrases in a sentence: in table order, then left to right."""
-        others, as_set = self.paraphrases[phrase]
+        options, as_set = self.paraphrases[phrase]
         if as_set.isdisjoint(sentence.paraphrase_set):
             return []
-        return [place for other in others for place in sentence.paraphrases.get(other, ())[:MOST]]
+        return [span for paraphrase in options for span in sentence.paraphrases.get(paraphrase, ())[:MOST]]
 
 
 def list_phrases(words: Sequence[str]) -> Iterator[tuple[int, list[Place], list[str]]]:
@@ -164,12 +164,12 @@ def list_phrases(words: Sequence[str]) -> Iterator[tuple[int, list[Place], list[
     for first in range(0, len(words), BLOCK):
         block = words[first : first + BLOCK + LONGEST_PHRASE - 1]
         text = " ".join(block)
-        ends = [end - 1 for end in accumulate(len(word) + 1 for word in block)]
-        begins = [0, *(end + 1 for end in ends)]
+        stops = [end - 1 for end in accumulate(len(word) + 1 for word in block)]
+        begins = [0, *(end + 1 for end in stops)]
         runs = [
             text[begins[start] : end]
             for start in range(min(BLOCK, len(block)))
-            for end in ends[start : start + LONGEST_PHRASE]
+            for end in stops[start : start + LONGEST_PHRASE]
         ]
         yield first, list_spans(len(block)), runs
 

@@ -37,8 +37,8 @@ ENDINGS = (
 
 def find_package_file(name: Path) -> Path:
     """A file of the installed pycocoevalcap, or ``UnavailableError`` saying what to type."""
-    if (found := _official.find_package_file(name)) is not None:
-        return found
+    if (path := _official.find_package_file(name)) is not None:
+        return path
     raise UnavailableError(
         f"METEOR needs the data of the package pycocoevalcap ({name.name} is not here): "
         "pip install pycocoevalcap"
@@ -56,10 +56,10 @@ class Words:
 
     def meanings(self, word: str) -> frozenset[str]:
         """The synsets of a word and of its base forms."""
-        found = set(self.synsets.get(word, "").split())
+        synsets = set(self.synsets.get(word, "").split())
         for base in self.base_forms(word):
-            found.update(self.synsets.get(base, "").split())
-        return frozenset(found)
+            synsets.update(self.synsets.get(base, "").split())
+        return frozenset(synsets)
 
     def base_forms(self, word: str) -> list[str]:
         """Listed irregular forms, else the first rule that leads to a known word."""
@@ -98,12 +98,12 @@ def read_words() -> Words:
 
 def parse_abbreviations(lines: list[str]) -> dict[str, int]:
     """What may come before a full stop that does not end a sentence."""
-    found = {}
+    kinds = {}
     for line in lines:
         fields = line.split()
         if fields and not fields[0].startswith("#"):
-            found[fields[0]] = BEFORE_NUMBERS if "#NUMERIC_ONLY#" in fields[1:] else ALWAYS
-    return found
+            kinds[fields[0]] = BEFORE_NUMBERS if "#NUMERIC_ONLY#" in fields[1:] else ALWAYS
+    return kinds
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def load_paraphrases() -> Paraphrases:
 
     source = find_package_file(PARAPHRASES)
     path = cache_root() / "meteor" / f"paraphrases-{FORMAT}-{hash_table()[:16]}.index"
-    if (found := open_index(path)) is not None:
-        return found
+    if (table := open_index(path)) is not None:
+        return table
     content = build_index(source)
     try:
         write_atomic(path, content)
@@ -183,15 +183,15 @@ def build_index(source: Path) -> bytes:
 def group_rows(stream: BinaryIO | gzip.GzipFile) -> Iterator[tuple[bytes, list[bytes]]]:
     """The table's rows: of its three lines (probability, phrase, paraphrase), equal phrases together."""
     current: bytes = b""
-    others: list[bytes] = []
-    for _, phrase, other in zip(stream, stream, stream, strict=True):
+    paraphrases: list[bytes] = []
+    for _, phrase, paraphrase in zip(stream, stream, stream, strict=True):
         if phrase != current:
-            if others:
-                yield current.rstrip(b"\n"), others
-            current, others = phrase, []
-        others.append(other.rstrip(b"\n"))
-    if others:
-        yield current.rstrip(b"\n"), others
+            if paraphrases:
+                yield current.rstrip(b"\n"), paraphrases
+            current, paraphrases = phrase, []
+        paraphrases.append(paraphrase.rstrip(b"\n"))
+    if paraphrases:
+        yield current.rstrip(b"\n"), paraphrases
 
 
 def parse_index(content: mmap.mmap | bytes) -> Paraphrases:

@@ -59,9 +59,9 @@ def mark_consonant_y(word: str) -> str:
     if "y" not in word:
         return word
     letters = list(word)
-    for at, letter in enumerate(letters):
-        if letter == "y" and (at == 0 or letters[at - 1] in VOWELS):
-            letters[at] = "Y"
+    for position, letter in enumerate(letters):
+        if letter == "y" and (position == 0 or letters[position - 1] in VOWELS):
+            letters[position] = "Y"
     return "".join(letters)
 
 
@@ -74,9 +74,9 @@ def find_regions(word: str) -> tuple[int, int]:
 
 
 def find_region(word: str, start: int) -> int:
-    for at in range(start + 1, len(word)):
-        if word[at] not in VOWELS and word[at - 1] in VOWELS:
-            return at + 1
+    for position in range(start + 1, len(word)):
+        if word[position] not in VOWELS and word[position - 1] in VOWELS:
+            return position + 1
     return len(word)
 
 

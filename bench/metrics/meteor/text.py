@@ -76,9 +76,9 @@ def normalise(text: str, abbreviations: Mapping[str, int]) -> str:
     return _WIDE_BLANKS.sub(" ", line).strip(_CONTROLS_AND_BLANK)
 
 
-def hide_dots(found: re.Match[str]) -> str:
+def hide_dots(match: re.Match[str]) -> str:
     """An ellipsis as a word without full stops, so that no later rule touches it."""
-    return f" {'DOT' * len(found[0])}MULTI "
+    return f" {'DOT' * len(match[0])}MULTI "
 
 
 def separate_full_stops(line: str, abbreviations: Mapping[str, int]) -> str:
@@ -111,6 +111,6 @@ def hash_like_java(word: str) -> int:
     """Java's hash of a string, by which METEOR compares words: a collision is a match there too."""
     value = 0
     data = word.encode("utf-16-le", "surrogatepass")
-    for at in range(0, len(data), 2):
-        value = (31 * value + data[at] + (data[at + 1] << 8)) & 0xFFFFFFFF
+    for position in range(0, len(data), 2):
+        value = (31 * value + data[position] + (data[position + 1] << 8)) & 0xFFFFFFFF
     return value

@@ -160,17 +160,17 @@ class ItemScorer:
 
     def best(self, hypothesis: str, references: Sequence[str]) -> Values:
         """The highest value of each kind over the references."""
-        found = [self.one(hypothesis, reference) for reference in references]
-        first, second, longest = (max(values) for values in zip(*found, strict=True))
+        triples = [self.one(hypothesis, reference) for reference in references]
+        first, second, longest = (max(values) for values in zip(*triples, strict=True))
         return first, second, longest
 
     def one(self, hypothesis: str, reference: str) -> Values:
         from rouge_score.scoring import fmeasure
 
         grams = self.scorer.score(reference, hypothesis)
-        wanted, given = self.tokenize(reference), self.tokenize(hypothesis)
-        common = measure_common_subsequence(wanted, given)
-        longest = fmeasure(common / len(given), common / len(wanted)) if common else 0.0
+        expected, produced = self.tokenize(reference), self.tokenize(hypothesis)
+        common = measure_common_subsequence(expected, produced)
+        longest = fmeasure(common / len(produced), common / len(expected)) if common else 0.0
         return float(grams["rouge1"].fmeasure), float(grams["rouge2"].fmeasure), float(longest)
 
 
@@ -181,13 +181,13 @@ def measure_common_subsequence(first: Sequence[str], second: Sequence[str]) -> i
     where the table's row grows at column i, so one step per word of the longer text does a whole row.
     """
     short, long = sorted((first, second), key=len)
-    places: dict[str, int] = {}
+    bits: dict[str, int] = {}
     for index, word in enumerate(short):
-        places[word] = places.get(word, 0) | 1 << index
+        bits[word] = bits.get(word, 0) | 1 << index
     everything = (1 << len(short)) - 1
     row = everything
     for word in long:
-        hits = row & places.get(word, 0)
+        hits = row & bits.get(word, 0)
         row = ((row + hits) | (row - hits)) & everything
     return len(short) - row.bit_count()
 

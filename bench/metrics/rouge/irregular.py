@@ -48,16 +48,16 @@ def describe_source() -> str:
 def read_bases() -> dict[str, str]:
     """Form -> base. A form that is its own base stays; else the first base in the alphabet counts."""
     lines = read_lists().decode("utf-8").split("\n")
-    found: dict[str, str] = {}
+    bases: dict[str, str] = {}
     for base, forms in zip(lines[::2], lines[1::2], strict=False):
         for form in forms.split():
-            if form not in found or form == base:
-                found[form] = base
+            if form not in bases or form == base:
+                bases[form] = base
     for form, corrected in CORRECTIONS.items():
-        found.pop(form, None)
+        bases.pop(form, None)
         if corrected is not None:
-            found[form] = corrected
-    return found
+            bases[form] = corrected
+    return bases
 
 
 @cache
@@ -75,8 +75,8 @@ def read_lists() -> bytes:
 
 def find_jar() -> Path:
     """Where METEOR's jar is."""
-    if (found := _official.find_package_file(_official.METEOR_JAR)) is not None:
-        return found
+    if (path := _official.find_package_file(_official.METEOR_JAR)) is not None:
+        return path
     raise UnavailableError(
         "ROUGE-1.5.5's irregular forms are read from METEOR's jar in the package pycocoevalcap, which is not "
         "installed; pip install pycocoevalcap==1.2"

@@ -64,11 +64,13 @@ def score_tercom(
     edits, lengths = [], []
     for hypothesis, refs in zip(hypotheses, references, strict=True):
         words = normalize_text(prepare_hypothesis(hypothesis))
-        wanted = [
-            text for text in (normalize_text(prepare_reference(one)) for one in refs[:MAX_REFERENCES]) if text
+        targets = [
+            text
+            for text in (normalize_text(prepare_reference(reference)) for reference in refs[:MAX_REFERENCES])
+            if text
         ]
-        edits.append(float(min(count_edits(words, text) for text in wanted or [""])))
-        lengths.append(sum(len(text.split()) for text in wanted) / max(1, len(wanted)))
+        edits.append(float(min(count_edits(words, text) for text in targets or [""])))
+        lengths.append(sum(len(text.split()) for text in targets) / max(1, len(targets)))
     total, length = math.fsum(edits), math.fsum(lengths)
     signature: Signature = {
         "impl": "bench",
@@ -100,15 +102,15 @@ def count_edits(hypothesis: str, reference: str) -> int:
 
     Remembered, because the groups of a test set (all, seen, unseen) are scored one after another.
     """
-    words, wanted = encode_words(hypothesis.split(), reference.split())
-    if max(len(words), len(wanted)) > LONGEST:
+    words, target = encode_words(hypothesis.split(), reference.split())
+    if max(len(words), len(target)) > LONGEST:
         from rapidfuzz.distance import Levenshtein
 
-        return Levenshtein.distance(words, wanted)
-    path, shifts = find_path(words, wanted), 0
-    least = bound_edits(words, wanted)
+        return Levenshtein.distance(words, target)
+    path, shifts = find_path(words, target), 0
+    least = bound_edits(words, target)
     while path.edits > least:
-        shifted = find_best_shift(words, wanted, path, least)
+        shifted = find_best_shift(words, target, path, least)
         if shifted is None:
             break
         words, path = shifted
@@ -116,22 +118,22 @@ def count_edits(hypothesis: str, reference: str) -> int:
     return shifts + path.edits
 
 
-def encode_words(words: Sequence[str], wanted: Sequence[str]) -> tuple[str, str]:
+def encode_words(words: Sequence[str], target: Sequence[str]) -> tuple[str, str]:
     """Both texts with one character for each different word: strings are fast to cut, join and compare.
 
     Words that the reference does not have need no character of their own, they match nothing.
     """
-    codes = {word: chr(number) for number, word in enumerate(dict.fromkeys(wanted), 1)}
-    return "".join(codes.get(word, "\0") for word in words), "".join(codes[word] for word in wanted)
+    codes = {word: chr(number) for number, word in enumerate(dict.fromkeys(target), 1)}
+    return "".join(codes.get(word, "\0") for word in words), "".join(codes[word] for word in target)
 
 
-def bound_edits(words: str, wanted: str) -> int:
+def bound_edits(words: str, target: str) -> int:
     """No order of the words needs fewer edits than this."""
-    common = sum(min(words.count(word), wanted.count(word)) for word in set(wanted))
-    return max(len(words), len(wanted)) - common
+    common = sum(min(words.count(word), target.count(word)) for word in set(target))
+    return max(len(words), len(target)) - common
 
 
-def find_best_shift(words: str, wanted: str, path: Path, least: int) -> tuple[str, Path] | None:
+def find_best_shift(words: str, target: str, path: Path, least: int) -> tuple[str, Path] | None:
     """The words after the shift that saves most, and their path; None if no shift pays for itself.
 
     Long blocks are tried first; of equally good shifts the first stays. A shift must save at least the one
@@ -142,74 +144,74 @@ def find_best_shift(words: str, wanted: str, path: Path, least: int) -> tuple[st
     best: str | None = None
     path_of_best: Path | None = None
     most = path.edits - 1  # what a shift may leave to be the best so far
-    for length, moved in list_shifts(words, wanted, path):
+    for length, moved in list_shifts(words, target, path):
         # Nothing better can come; or tercom's own bound on what so short a block can save.
         if most < least or path.edits - most - 2 >= 2 * length:
             break
-        left, path_of_moved = Levenshtein.distance(moved, wanted, score_cutoff=most), None
+        remaining, path_of_moved = Levenshtein.distance(moved, target, score_cutoff=most), None
         # The beam can only add edits, and adds none to a path that stays within it.
-        if BEAM < left <= most:
-            path_of_moved = find_path(moved, wanted)
-            left = path_of_moved.edits
-        if left <= most:
-            best, path_of_best, most = moved, path_of_moved, left - 1
-    return None if best is None else (best, path_of_best or find_path(best, wanted))
+        if BEAM < remaining <= most:
+            path_of_moved = find_path(moved, target)
+            remaining = path_of_moved.edits
+        if remaining <= most:
+            best, path_of_best, most = moved, path_of_moved, remaining - 1
+    return None if best is None else (best, path_of_best or find_path(best, target))
 
 
-def list_shifts(words: str, wanted: str, path: Path) -> Iterator[tuple[int, str]]:
+def list_shifts(words: str, target: str, path: Path) -> Iterator[tuple[int, str]]:
     """Block length and words after the shift, for every shift that the path asks for, in tercom's order."""
-    found = list_blocks(words, wanted, path)
-    for length in range(max((longest for _, _, _, longest in found), default=0), 0, -1):
-        for start, at, shortest, longest in found:
+    movable = list_blocks(words, target, path)
+    for length in range(max((longest for _, _, _, longest in movable), default=0), 0, -1):
+        for start, position, shortest, longest in movable:
             if shortest <= length <= longest:
                 block, rest = words[start : start + length], words[:start] + words[start + length :]
-                for to in list_targets(path.place, start, at, length):
+                for to in list_targets(path.alignment, start, position, length):
                     yield length, rest[:to] + block + rest[to:]
 
 
-def list_blocks(words: str, wanted: str, path: Path) -> list[tuple[int, int, int, int]]:
+def list_blocks(words: str, target: str, path: Path) -> list[tuple[int, int, int, int]]:
     """Where blocks start and where the reference has them, with the shortest and longest length worth moving.
 
     Some word of a block and some word of its place must be wrong; the place must be near, and its first
     word must not be inside the block.
     """
-    found = []
-    where: dict[str, list[int]] = {}
-    for at, word in enumerate(wanted):
-        where.setdefault(word, []).append(at)
+    movable = []
+    positions: dict[str, list[int]] = {}
+    for position, word in enumerate(target):
+        positions.setdefault(word, []).append(position)
     for start, word in enumerate(words):
         wrong = path.wrong.find(1, start) - start
         if wrong < 0:
             break
-        for at in where.get(word, ()):
-            away = path.place[at] - start
+        for position in positions.get(word, ()):
+            away = path.alignment[position] - start
             if not away or abs(away) > MAX_DISTANCE:
                 continue
-            missed = path.missed.find(1, at) - at
+            missed = path.missed.find(1, position) - position
             longest = min(MAX_WORDS, away) if away > 0 else MAX_WORDS
             if wrong < longest and 0 <= missed < longest:
-                length = count_same_words(words, wanted, start, at, longest)
+                length = count_same_words(words, target, start, position, longest)
                 if max(wrong, missed) < length:
-                    found.append((start, at, max(wrong, missed) + 1, length))
-    return found
+                    movable.append((start, position, max(wrong, missed) + 1, length))
+    return movable
 
 
-def count_same_words(words: str, wanted: str, start: int, at: int, most: int) -> int:
+def count_same_words(words: str, target: str, start: int, position: int, most: int) -> int:
     """How many words from ``start`` on are those of the reference from ``at`` on, counted up to ``most``."""
-    most = min(most, len(words) - start, len(wanted) - at)
+    most = min(most, len(words) - start, len(target) - position)
     length = 0
-    while length < most and words[start + length] == wanted[at + length]:
+    while length < most and words[start + length] == target[position + length]:
         length += 1
     return length
 
 
-def list_targets(place: Sequence[int], start: int, at: int, length: int) -> Iterator[int]:
+def list_targets(alignment: Sequence[int], start: int, position: int, length: int) -> Iterator[int]:
     """Where a block can go, as positions among the other words.
 
     Behind the word that is aligned with the reference's word in front of the block, and behind each one
     that is aligned with a word of the block; a place inside the block counts on from the block's start.
     """
-    aligned = place[at - 1 : at + length] if at else [-1, *place[:length]]
+    aligned = alignment[position - 1 : position + length] if position else [-1, *alignment[:length]]
     for after in dict.fromkeys(aligned):
         if after < start:
             yield after + 1

@@ -31,25 +31,25 @@ class Path(NamedTuple):
     """Per word of the hypothesis: 0 if it is matched."""
     missed: bytearray
     """Per word of the reference: 0 if it is matched."""
-    place: list[int]
+    alignment: list[int]
     """Per word of the reference: the last word of the hypothesis passed by then, -1 if none is."""
 
 
-def find_path(words: str, wanted: str) -> Path:
+def find_path(words: str, target: str) -> Path:
     """tercom's path from a hypothesis to a reference."""
-    steps, slopes = fill_table(words, wanted)
-    path = follow_steps(words, wanted, steps)
-    if path.edits <= BEAM or stays_in_beam(path.place, slopes):
+    steps, slopes = fill_table(words, target)
+    path = follow_steps(words, target, steps)
+    if path.edits <= BEAM or stays_in_beam(path.alignment, slopes):
         return path
-    return follow_steps(words, wanted, fill_table_with_beam(words, wanted))
+    return follow_steps(words, target, fill_table_with_beam(words, target))
 
 
-def fill_table(words: str, wanted: str) -> tuple[list[Steps], list[Slopes]]:
+def fill_table(words: str, target: str) -> tuple[list[Steps], list[Slopes]]:
     """The table without a beam, but for the column before the first word, where each row costs one more."""
     matches: dict[str, int] = {}
-    for row, word in enumerate(wanted):
+    for row, word in enumerate(target):
         matches[word] = matches.get(word, 0) | 1 << row
-    every = (1 << len(wanted)) - 1
+    every = (1 << len(target)) - 1
     higher, lower = every, 0
     steps, slopes = [], []
     for word in words:
@@ -66,7 +66,7 @@ def fill_table(words: str, wanted: str) -> tuple[list[Steps], list[Slopes]]:
     return steps, slopes
 
 
-def stays_in_beam(place: Sequence[int], slopes: Sequence[Slopes]) -> bool:
+def stays_in_beam(alignment: Sequence[int], slopes: Sequence[Slopes]) -> bool:
     """Whether no cell of a path is more than ``BEAM`` worse than any cell of its column; if unsure, no.
 
     From the path's last cell in a column to any other one, the cost falls by one at most for each row that
@@ -74,23 +74,23 @@ def stays_in_beam(place: Sequence[int], slopes: Sequence[Slopes]) -> bool:
     cell cheaper, so the path stays the one that is kept. The last column is not cut.
     """
     for number, (higher, lower) in enumerate(slopes[:-1], 1):
-        row = bisect_left(place, number)
+        row = bisect_left(alignment, number)
         if (lower >> row).bit_count() > BEAM or (higher & (1 << row) - 1).bit_count() > BEAM:
             return False
     return True
 
 
-def follow_steps(words: str, wanted: str, steps: Sequence[Steps]) -> Path:
+def follow_steps(words: str, target: str, steps: Sequence[Steps]) -> Path:
     """The path, found from its end."""
-    row, column = len(wanted), len(words)
-    wrong, missed, place = bytearray(b"\1") * column, bytearray(b"\1") * row, [-1] * row
+    row, column = len(target), len(words)
+    wrong, missed, alignment = bytearray(b"\1") * column, bytearray(b"\1") * row, [-1] * row
     edits = 0
     while row and column:
         both, hypothesis = steps[column - 1]
         if both >> row - 1 & 1:
             row, column = row - 1, column - 1
-            place[row] = column
-            if words[column] == wanted[row]:
+            alignment[row] = column
+            if words[column] == target[row]:
                 wrong[column] = missed[row] = 0
             else:
                 edits += 1
@@ -99,15 +99,15 @@ def follow_steps(words: str, wanted: str, steps: Sequence[Steps]) -> Path:
             edits += 1
         else:
             row -= 1
-            place[row] = column - 1
+            alignment[row] = column - 1
             edits += 1
-    return Path(edits + row + column, wrong, missed, place)
+    return Path(edits + row + column, wrong, missed, alignment)
 
 
-def fill_table_with_beam(words: str, wanted: str) -> list[Steps]:
+def fill_table_with_beam(words: str, target: str) -> list[Steps]:
     """The table as tercom fills it, cell by cell. Slow, and seldom needed."""
-    most = len(words) + len(wanted)  # no cell that is reached costs more
-    costs, limit = list(range(len(wanted) + 1)), most
+    most = len(words) + len(target)  # no cell that is reached costs more
+    costs, limit = list(range(len(target) + 1)), most
     steps = []
     for number, word in enumerate(words, 1):
         after, best = [most + 1] * len(costs), most
@@ -115,8 +115,8 @@ def fill_table_with_beam(words: str, wanted: str) -> list[Steps]:
         for row, cost in enumerate(costs):
             if cost > limit:
                 continue
-            if row < len(wanted):
-                after[row + 1] = cost + (word != wanted[row])
+            if row < len(target):
+                after[row + 1] = cost + (word != target[row])
                 best = min(best, after[row + 1])
                 both |= 1 << row
             if cost + 1 < after[row]:
@@ -124,7 +124,7 @@ def fill_table_with_beam(words: str, wanted: str) -> list[Steps]:
                 hypothesis |= 1 << row >> 1
                 both &= ~(1 << row >> 1)
         limit = best + BEAM if number < len(words) else most
-        for row in range(len(wanted)):
+        for row in range(len(target)):
             if after[row] <= limit and after[row] + 1 < after[row + 1]:
                 after[row + 1] = after[row] + 1
                 both &= ~(1 << row)
