@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.system.rng import seeded
+from bench.system.rng import seed_globally
 
 
 class MlpEmbeddings(nn.Module):
@@ -19,7 +19,7 @@ class MlpEmbeddings(nn.Module):
     def __init__(self, shape: tuple[int, int], options: Mapping[str, Any], seed: int, name: str) -> None:
         super().__init__()
         length, width = shape
-        with seeded(seed, f"{name}/init"):
+        with seed_globally(seed, f"{name}/init"):
             self.rows = nn.Embedding(length, width)
             self.mlp: nn.Module = nn.Identity()
             if options["mlp"] == "yes":

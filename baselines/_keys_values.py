@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from bench.system.rng import generator, seeded
+from bench.system.rng import make_generator, seed_globally
 
 if TYPE_CHECKING:
     from transformers import GPT2Config
@@ -38,7 +38,7 @@ class MlpKeysValues(nn.Module):
         self.shape = shape
         layers, two, heads, length, depth = shape
         width = heads * depth
-        with seeded(seed, f"{name}/init"):
+        with seed_globally(seed, f"{name}/init"):
             self.rows = nn.Embedding(length, width)
             self.mlp = nn.Sequential(
                 nn.Linear(width, hidden),
@@ -58,7 +58,7 @@ class FreeKeysValues(nn.Module):
     def __init__(self, shape: KeysValuesShape, seed: int, name: str) -> None:
         super().__init__()
         self.shape = shape
-        self.values = nn.Parameter(torch.randn(self.shape, generator=generator(seed, f"{name}/init")))
+        self.values = nn.Parameter(torch.randn(self.shape, generator=make_generator(seed, f"{name}/init")))
 
     def forward(self) -> Tensor:
         return self.values

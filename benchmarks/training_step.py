@@ -16,14 +16,14 @@ from side_by_side import compare
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bench.registry import get_method
-from bench.system.rng import generator
+from bench.system.rng import make_generator
 from bench.training.loop import make_optimiser
 
 LENGTH = 5
 
 
 def examples(vocabulary: int) -> list[tuple[list[int], list[int]]]:
-    draw = generator(0, "benchmark/examples")
+    draw = make_generator(0, "benchmark/examples")
 
     def text(mean: int) -> list[int]:
         length = int(torch.randint(mean - 8, mean + 9, (1,), generator=draw))

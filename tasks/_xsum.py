@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import DataError
-from bench.system.progress import say
+from bench.system.progress import print_message
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._xsum_files import URL_LIST, Article, find_column_files, find_raw_files, read_articles, read_urls
 from tasks._xsum_topics import Side, Topic, draw_capped, format_topic, topic_of
@@ -235,4 +235,4 @@ def _report_empty(name: str, split: str, present: int, empty: int, place: str) -
 @cache
 def _say_once(text: str) -> None:
     """Files are read several times in a run; what was left out is said once."""
-    say(text)
+    print_message(text)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError, UnavailableError, UserError
 from bench.system.cache_dir import cache_root
-from bench.system.files import explained, sha256_file
-from bench.system.progress import say
+from bench.system.files import explain_storage_error, sha256_file
+from bench.system.progress import print_message
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -96,12 +96,12 @@ def _build_in_cache(path: Path, build: Callable[[str, bool], Dataset]) -> Datase
             return build(temporary, True)
     folder = cache_root() / "datasets" / sha256_file(path)[:32]
     if not folder.is_dir():
-        say(f"{path}: an arrow copy is kept in {folder}")
+        print_message(f"{path}: an arrow copy is kept in {folder}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return build(str(folder), False)
     except Exception as error:
-        if (storage_error := explained(folder / "copy", _first_cause(error))) is not None:
+        if (storage_error := explain_storage_error(folder / "copy", _first_cause(error))) is not None:
             raise storage_error from error
         raise
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from bench.system.rng import derive
+from bench.system.rng import derive_seed
 
 Topic = tuple[str, ...]
 """Up to three pieces of the address, such as ``("news", "uk")``; may be empty."""
@@ -75,5 +75,5 @@ def draw_capped(ids: Iterable[str], name: str, limit: int = CAP, seed: int = CAP
     Every id is drawn by itself: those with the smallest numbers from the generator named after
     them stay. So the choice does not depend on the order of the articles or on a library's version.
     """
-    ranked = sorted((derive(seed, f"{name}/{one}"), one) for one in set(ids))
+    ranked = sorted((derive_seed(seed, f"{name}/{one}"), one) for one in set(ids))
     return {one for _, one in ranked[:limit]}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bench.models.adapted import AdaptedModel
 from bench.models.architecture import list_blocks
-from bench.system.rng import seeded
+from bench.system.rng import seed_globally
 
 
 def make_adapter(width: int, bottleneck: int, epsilon: float) -> nn.Sequential:
@@ -37,7 +37,7 @@ def insert_adapters(model: AdaptedModel, bottleneck: int, seed: int) -> None:
     """Give every block of the backbone its adapter, drawn from ``seed``; they are ``model.adapters``."""
     config, blocks = model.backbone.config, list_blocks(model.backbone)
     epsilon = float(getattr(config, "layer_norm_epsilon", 1e-5))
-    with seeded(seed, "adapter/init"):
+    with seed_globally(seed, "adapter/init"):
         model.adapters = nn.ModuleList(
             make_adapter(int(config.hidden_size), bottleneck, epsilon) for _ in blocks
         )

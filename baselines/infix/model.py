@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from baselines._keys_values import MlpKeysValues, StoredKeysValues, compute_keys_values_shape
 from bench.models.adapted import Tokens, check_shape
 from bench.models.decoder_only import AdaptedDecoder, Context
-from bench.system.rng import seeded
+from bench.system.rng import seed_globally
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, GPT2LMHeadModel
@@ -29,7 +29,7 @@ class InfixModel(AdaptedDecoder):
     def __init__(self, backbone: GPT2LMHeadModel, length: int, hidden: int, seed: int) -> None:
         super().__init__(backbone)
         config = backbone.config
-        with seeded(seed, "infix/embeddings"):
+        with seed_globally(seed, "infix/embeddings"):
             self.embeddings = nn.Embedding(length, config.n_embd)
         self.keys_values: MlpKeysValues | StoredKeysValues = MlpKeysValues(
             compute_keys_values_shape(config, length), hidden, seed, "infix"

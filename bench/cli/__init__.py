@@ -83,9 +83,9 @@ Shell completion: eval "$(_BENCH_COMPLETE=bash_source bench)" (or zsh_source, fi
 def cli(context: click.Context, quiet: bool) -> None:
     """Reproduce the tables of Prefix-Tuning (Li & Liang, ACL 2021), and know whether a number is true."""
     if quiet:
-        from bench.system.progress import quietly
+        from bench.system.progress import silence_progress
 
-        context.with_resource(quietly())
+        context.with_resource(silence_progress())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

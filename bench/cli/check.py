@@ -38,9 +38,9 @@ def command(only: str, processes: int | None, renew: bool, as_json: bool) -> int
     # Runs go side by side, and their models are too small to share cores: threads would only fight for them.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from bench.regression import comparison
-    from bench.system.provenance import usable_cores
+    from bench.system.provenance import count_usable_cores
 
-    processes = processes or usable_cores()
+    processes = processes or count_usable_cores()
     selectors = [name.strip() for name in only.split(",") if name.strip()]
     if renew:
         return renew_reference(selectors, processes, as_json)

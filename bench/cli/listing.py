@@ -112,12 +112,12 @@ def write_run_table(runs: Path, table_format: str, out: Path | None) -> None:
     """Every run as a row (``bench.store.Store.frame``), to ``out`` or to standard output."""
     from bench.store.store import Store
     from bench.system.files import write_atomic
-    from bench.system.progress import say
+    from bench.system.progress import print_message
 
     store = Store(runs)
     table = store.frame()
     for damage in store.damaged:
-        say(str(damage), important=True)
+        print_message(str(damage), important=True)
     if table_format == "parquet":
         content: bytes = table.to_parquet(None, index=False)
     else:
@@ -299,7 +299,7 @@ def list_runs(runs: Path) -> list[dict[str, Any]]:
     """Every run's latest attempt; ``rescore`` names the scores whose scorer is another one today."""
     from bench.scoring import golden
     from bench.store.store import Store
-    from bench.system.progress import say
+    from bench.system.progress import print_message
 
     store = Store(runs)
     rows = []
@@ -323,5 +323,5 @@ def list_runs(runs: Path) -> list[dict[str, Any]]:
             status = "running" if folder.worker() else "interrupted"
             rows.append({"run": folder.run_id, "status": status})
     for damage in store.damaged:
-        say(str(damage), important=True)
+        print_message(str(damage), important=True)
     return rows

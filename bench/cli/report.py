@@ -90,7 +90,7 @@ def read_and_build(
     """The report on the runs in the store, unreadable records named, and on the files of Table 1."""
     from bench.store.store import Store
     from bench.system.garbage import exempt_existing_objects
-    from bench.system.progress import say
+    from bench.system.progress import print_message
     from reports.document.builder import build_report
     from reports.document.table1 import count_statistics
 
@@ -101,7 +101,7 @@ def read_and_build(
     records = store.read(latest=False)
     exempt_existing_objects()
     for damage in store.damaged:
-        say(str(damage), important=True)
+        print_message(str(damage), important=True)
     return build_report(
         records,
         names,

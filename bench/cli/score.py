@@ -219,11 +219,13 @@ def find_exit_code(
 ) -> int:
     """1 where a script must not go on: see the end of the command's help."""
     from bench.scoring import evaluation
-    from bench.system.progress import say
+    from bench.system.progress import print_message
 
     lacking = evaluation.list_missing_scores(scores["all"], only, some_lack_references)
     if lacking:
-        say(f"{of}: not computed: {', '.join(lacking)}; the reasons are with the scores", important=True)
+        print_message(
+            f"{of}: not computed: {', '.join(lacking)}; the reasons are with the scores", important=True
+        )
     distrusted = [name for name in evaluation.list_distrusted_scores(scores) if not only or name in only]
     return 1 if lacking or distrusted else 0
 

@@ -36,7 +36,7 @@ def command(
     from bench.cli.status import show_status
     from bench.cluster import status
     from bench.cluster.rows import RunState
-    from bench.system.progress import on_terminal
+    from bench.system.progress import is_terminal
 
     selector = make_selector(runs, names, flags)
     until = None if seconds is None else time.monotonic() + seconds
@@ -46,7 +46,7 @@ def command(
         report.rows = selector.pick_rows(report.rows)
         late = until is not None and time.monotonic() > until
         line = ", ".join(f"{count} {state}" for state, count in report.counts.items())
-        if not as_json and on_terminal():
+        if not as_json and is_terminal():
             click.clear()
             show_status(report, listed=False)
         elif line != last:  # a log file gets a line when something has changed

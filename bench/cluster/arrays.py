@@ -53,7 +53,7 @@ def arrange_jobs(steps: Sequence[SubmissionStep], backend: Backend, launch_id: s
 def _split_by_resources(steps: Sequence[SubmissionStep], backend: Backend) -> list[Sequence[SubmissionStep]]:
     by_resources: dict[str, list[SubmissionStep]] = {}
     for step in steps:
-        by_resources.setdefault(json_files.canonical_json(dict(step.resources)), []).append(step)
+        by_resources.setdefault(json_files.to_canonical_json(dict(step.resources)), []).append(step)
     pieces: list[Sequence[SubmissionStep]] = []
     for group in by_resources.values():
         size = group[0].resources["max_array"] if backend.takes_arrays else len(group)
@@ -71,7 +71,7 @@ def make_entry(step: SubmissionStep, array: int, index: int) -> JobEntry:
             "array": array,
             "index": index,
             "because": step.because,
-            "command": provenance.without_names(step.specified.command),
+            "command": provenance.hide_names(step.specified.command),
             "request": step.request.to_json(),
             "job": None,
         }

@@ -307,7 +307,7 @@ def write_failure(
             "incomparable": [UNFINISHED.to_json()],
             "error": error,
             "job": dict(job),
-            "ended": provenance.now(),
+            "ended": provenance.format_current_time(),
             **more,
         }
     )

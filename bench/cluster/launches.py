@@ -25,7 +25,7 @@ from bench.errors import DataError, UnknownNameError, UserError
 from bench.store import legacy
 from bench.store.store import LAUNCHES
 from bench.system import files, json_files, processes
-from bench.system.progress import say
+from bench.system.progress import print_message
 
 LOG_END = 4000
 """Bytes of a log that go into the record of a failure."""
@@ -212,7 +212,7 @@ class Launch:
         """Whether this process is the first to see the job's end: the one that may write about it."""
         try:
             files.create_new(self.folder / "ends" / job, "")
-        except files.Taken:
+        except files.NameTakenError:
             return False
         return True
 
@@ -297,7 +297,7 @@ def read_launches(runs: Path) -> list[Launch]:
         try:
             launches.append(read_launch(runs, launch_id))
         except DataError as error:
-            say(f"left out: {error}", important=True)
+            print_message(f"left out: {error}", important=True)
     return launches
 
 

@@ -25,10 +25,10 @@ def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     """Copy the source at ``root`` unless that was done; {"path", "snapshot", "code"}.
 
     ``snapshot``: the first 16 digits of the SHA-256 over names and contents; ``code``: commit and diff
-    (``bench.system.provenance.code_state``), or the fingerprint of the sources outside git.
+    (``bench.system.provenance.describe_code``), or the fingerprint of the sources outside git.
     """
     names = list_source_files(root)
-    code = provenance.code_state(root) or {"source_sha256": provenance.source_sha256(root)}
+    code = provenance.describe_code(root) or {"source_sha256": provenance.hash_source(root)}
     digest = hashlib.sha256()
     for name in names:
         digest.update(os.fsencode(name) + b"\0" + files.sha256_file(root / name).encode() + b"\n")
@@ -39,7 +39,7 @@ def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     if (place / provenance.SNAPSHOT_FILE).is_file():
         return facts
     make_directory(place.parent)
-    temporary = files.temporary_name(place)
+    temporary = files.make_temporary_name(place)
     try:
         for name in names:
             target = temporary / name
@@ -47,7 +47,7 @@ def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
             shutil.copyfile(root / name, target)
         if (difference := read_git_difference(root)) is not None:
             (temporary / "changes.diff").write_bytes(difference)
-        content = {"snapshot": fingerprint, "code": code, "taken": provenance.now()}
+        content = {"snapshot": fingerprint, "code": code, "taken": provenance.format_current_time()}
         (temporary / provenance.SNAPSHOT_FILE).write_text(json_files.to_json(content, indent=2) + "\n")
         try:
             temporary.rename(place)
@@ -55,7 +55,7 @@ def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
             if not (place / provenance.SNAPSHOT_FILE).is_file():  # another submission was quicker
                 raise
     except OSError as error:
-        raise files.explained(place, error) or error from error
+        raise files.explain_storage_error(place, error) or error from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return facts
@@ -66,7 +66,7 @@ def make_directory(folder: Path) -> None:
     try:
         files.make_directory(folder)
     except OSError as error:
-        raise files.explained(folder, error) or files.StorageError(
+        raise files.explain_storage_error(folder, error) or files.StorageError(
             f"cannot create {folder}: {error.strerror or error}. Choose another place: --runs DIR or BENCH_RUNS"
         ) from error
 
@@ -85,6 +85,6 @@ def list_source_files(root: Path) -> list[str]:
 def read_git_difference(root: Path) -> bytes | None:
     """What differs from the commit, as a patch; None outside git. Files unknown to git are in the copy."""
     try:
-        return provenance.git(root, "diff", "--binary", "--no-ext-diff", "HEAD")
+        return provenance.run_git(root, "diff", "--binary", "--no-ext-diff", "HEAD")
     except (OSError, subprocess.SubprocessError):
         return None

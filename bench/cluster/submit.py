@@ -289,9 +289,9 @@ def start_launch(
     arrays, jobs = arrange_jobs(steps, get_backend(cluster), launch_id)
     document = LaunchDocument(
         id=launch_id,
-        submitted=provenance.now(),
+        submitted=provenance.format_current_time(),
         cluster=cluster,
-        command=provenance.without_names(shlex.join(["bench", *(words or sys.argv[1:])])),
+        command=provenance.hide_names(shlex.join(["bench", *(words or sys.argv[1:])])),
         snapshot=SnapshotEntry.model_validate(source),
         host=os.uname().nodename,
         runs=str(runs.resolve()),

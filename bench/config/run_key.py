@@ -17,7 +17,7 @@ from bench.config.settings import DEFINITIONS
 from bench.config.specification import ResolvedSettings, is_part_of_identity, select_training_settings
 from bench.models.catalogue import is_model_path
 from bench.system.files import sha256_text
-from bench.system.json_files import canonical_json
+from bench.system.json_files import to_canonical_json
 
 
 def get_model_name(request: RunRequest) -> str:
@@ -82,4 +82,4 @@ def _key(
     if training:
         deciding = select_training_settings(deciding)
     outline = {**names, "options": dict(options), "settings": deciding}
-    return sha256_text(canonical_json(outline))
+    return sha256_text(to_canonical_json(outline))

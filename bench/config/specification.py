@@ -17,7 +17,7 @@ from bench.config.settings import Setting, SettingLayer, resolve_settings
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, Method, ModelKind, Settings
 from bench.system.files import sha256_text
-from bench.system.json_files import canonical_json
+from bench.system.json_files import to_canonical_json
 from bench.task import PROTOCOLS as PROTOCOLS
 from bench.task import SCALES as SCALES
 from bench.task import ProtocolName, Task
@@ -74,7 +74,7 @@ class RunSpec:
     @property
     def key(self) -> str:
         """SHA-256 of the identity."""
-        return sha256_text(canonical_json(self.identity()))
+        return sha256_text(to_canonical_json(self.identity()))
 
     @property
     def run_id(self) -> str:

@@ -23,7 +23,7 @@ from bench.data.encoding import compute_mean_lengths, iterate_encoded
 from bench.data.sources import find_source, list_missing_files, select_published
 from bench.errors import DataError, UnavailableError, UnknownNameError
 from bench.system.files import sha256_file
-from bench.system.progress import say
+from bench.system.progress import print_message
 from bench.task import SPLITS, DataOrigin, Item, Prepared, ProtocolName, Row, RowCount, Task
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def prepare(
             continue
         if strict:
             raise DataError(f"{problem} Give --any-row-count to go on all the same")
-        say(f"warning: {problem}", important=True)
+        print_message(f"warning: {problem}", important=True)
     return prepared
 
 

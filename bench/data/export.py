@@ -20,7 +20,7 @@ from bench import __version__
 from bench.data.dataset import check_split, compute_splits_fingerprint
 from bench.data.sources import list_missing_files
 from bench.errors import UnavailableError, UserError
-from bench.system.files import explained, temporary_name
+from bench.system.files import explain_storage_error, make_temporary_name
 from bench.system.json_files import write_json_atomic
 from bench.task import DatasetView, Prepared, ProtocolName
 
@@ -59,7 +59,7 @@ def export_tasks(
     _check_target(folder, found)
     chosen = [_choose_splits(prepared, splits) for prepared in found]
     _quieten_datasets()
-    temporary = temporary_name(folder)
+    temporary = make_temporary_name(folder)
     try:
         temporary.mkdir(parents=True)
         tables = [
@@ -69,7 +69,7 @@ def export_tasks(
         ]
         temporary.rename(folder)  # an empty folder gives way
     except OSError as error:
-        raise explained(folder, error) or error from error
+        raise explain_storage_error(folder, error) or error from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return tables

@@ -12,8 +12,8 @@ from pathlib import Path
 from bench import mini
 from bench.errors import UnavailableError, UserError
 from bench.system.cache_dir import cache_root
-from bench.system.download import fetch
-from bench.system.progress import say, track
+from bench.system.download import download_file
+from bench.system.progress import print_message, track_progress
 from bench.task import DataOrigin, PublishedFile, Task
 
 
@@ -33,14 +33,14 @@ def find_source(
         lacking = list_missing_files(task, root, splits) if root else lacking
         if root and not lacking:
             if note:
-                say(note)
+                print_message(note)
             return root, DataOrigin.DIRECTORY
         what = f"{root} lacks {', '.join(lacking)}" if root else f"no {task.folder}/ with its files"
         tried.append(f"{named} {place}: {what}")
     if scale != "mini":
         if place is not None:
             where = "at its publisher" if allow_download else "among what was fetched before"
-            say(f"{tried[-1]}; looking for {task.name} {where}", important=allow_download)
+            print_message(f"{tried[-1]}; looking for {task.name} {where}", important=allow_download)
         if published := _from_publisher(task, allow_download, splits, tried):
             return published, DataOrigin.PUBLISHER
     raise DataUnavailableError(_describe_absence(task, tried, lacking))
@@ -109,14 +109,14 @@ def _from_publisher(task: Task, allow_download: bool, splits: Sequence[str], tri
 def _fetch_all(task: Task, root: Path, absent: Sequence[PublishedFile]) -> None:
     if not absent:
         return
-    with track(len(absent), f"fetching {task.name}", "files") as bar:
+    with track_progress(len(absent), f"fetching {task.name}", "files") as bar:
 
         def moved(size: int) -> None:
             bar.note(f"{size / 1e6:.1f} MB")
             bar.advance(0)
 
         for file in absent:
-            fetch(file.url, root / file.path, file.sha256, moved=moved)
+            download_file(file.url, root / file.path, file.sha256, moved=moved)
             bar.advance()
 
 

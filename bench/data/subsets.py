@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from bench.errors import UserError
-from bench.system.rng import permutation
+from bench.system.rng import draw_permutation
 
 T = TypeVar("T")
 
 
 def draw_indices(data_seed: int, task: str, split: str, size: int, total: int) -> list[int]:
     """``size`` of the numbers 0 to ``total`` - 1, ascending; the same on every machine."""
-    return sorted(permutation(data_seed, f"subset/{task}/{split}/{size}", total)[:size])
+    return sorted(draw_permutation(data_seed, f"subset/{task}/{split}/{size}", total)[:size])
 
 
 def draw(rows: Sequence[T], size: int | None, data_seed: int, task: str, split: str, flag: str) -> list[T]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, overload
 
 from bench.data.encoding import Pair
-from bench.system.files import explained
+from bench.system.files import explain_storage_error
 
 if TYPE_CHECKING:
     import numpy
@@ -81,7 +81,7 @@ def store_pairs(chunks: Iterable[tuple[Sequence[Pair], int]], folder: Path) -> T
         else:
             ids = numpy.concatenate([numpy.zeros(0, numpy.int32), *buffers])
     except OSError as error:
-        raise explained(folder / "tokens", error) or error from error
+        raise explain_storage_error(folder / "tokens", error) or error from error
     finally:
         if file is not None:
             file.close()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _neural, _preprocess
 from bench.system.hub import PinnedRepository
-from bench.system.progress import track
+from bench.system.progress import track_progress
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,7 @@ def score_texts(
     """
     encoder = _neural.load_encoder(checkpoint, KINDS, layer)
     values: list[float] = []
-    with track(len(hypotheses), "BERTScore", "items") as bar:
+    with track_progress(len(hypotheses), "BERTScore", "items") as bar:
         for first in range(0, len(hypotheses), ITEMS_AT_ONCE):
             rows = [
                 [hypothesis.strip(), *(text.strip() for text in refs)]

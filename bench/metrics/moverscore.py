@@ -25,7 +25,7 @@ from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Sig
 from bench.metrics import _neural, _preprocess
 from bench.system import process_pool
 from bench.system.hub import PinnedRepository
-from bench.system.progress import track
+from bench.system.progress import track_progress
 
 MODEL = "distilbert-base-uncased"
 PINNED = PinnedRepository("distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be")
@@ -64,7 +64,7 @@ def score_texts(
     reference_ids = [encoder.encode(text) for text in references]
     our_idf, their_idf = compute_idf(hypothesis_ids), compute_idf(reference_ids)
     rows: list[Row] = []
-    with track(len(hypothesis_ids), "MoverScore", "items") as bar:
+    with track_progress(len(hypothesis_ids), "MoverScore", "items") as bar:
         for first in range(0, len(hypothesis_ids), ITEMS_AT_ONCE):
             reference_part = reference_ids[first : first + ITEMS_AT_ONCE]
             hypothesis_part = hypothesis_ids[first : first + ITEMS_AT_ONCE]

@@ -131,10 +131,10 @@ def add_pad_row(backbone: GPT2LMHeadModel, seed: int) -> None:
     import torch
     from torch import nn
 
-    from bench.system.rng import generator
+    from bench.system.rng import make_generator
 
     old = backbone.transformer.wte.weight.data
-    row = torch.randn(1, old.shape[1], generator=generator(seed, "pad-row")) * 0.02
+    row = torch.randn(1, old.shape[1], generator=make_generator(seed, "pad-row")) * 0.02
     grown = torch.cat((old, row.to(old)))
     backbone.transformer.wte = nn.Embedding.from_pretrained(grown, freeze=False)
     backbone.lm_head = nn.Linear(grown.shape[1], grown.shape[0], bias=False, device="meta")

@@ -182,7 +182,9 @@ def list_cases(selectors: Iterable[str] = (), referenced: Iterable[Case] = ()) -
             reasons = summarise_obstacles({case: obstacles[case] for case in group})
             raise UserError(f"nothing to run: {reasons}")
     if obstacles:
-        progress.say(f"left out, as they cannot run at scale mini: {summarise_obstacles(obstacles)}")
+        progress.print_message(
+            f"left out, as they cannot run at scale mini: {summarise_obstacles(obstacles)}"
+        )
     return [case for case in candidates if case not in obstacles]
 
 
@@ -201,11 +203,11 @@ def measure_case(case: Case, seed: int, runs: Path) -> CaseValues:
     """Run one case afresh below ``runs`` and take its values: scores of all items, losses, counts."""
     from bench.config.request import CommonOptions, expand_requests
     from bench.runs.runner import run
-    from bench.system.progress import quietly
+    from bench.system.progress import silence_progress
 
     common = CommonOptions(runs=runs, offline=True, given=settings_for(case.task))
     [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
-    with quietly(), embedded_data():
+    with silence_progress(), embedded_data():
         record = run(request)
     assert record is not None
     return extract_values(record)
@@ -258,10 +260,12 @@ def measure_cases(cases: Sequence[tuple[Case, int]], processes: int) -> list[Cas
         case, seed = cases[number]
         values[number] = measurement.values
         name = case.name if seed == SEED else f"{case.name}, seed {seed}"
-        progress.say(f"[{len(values)}/{len(cases)}] {name} {progress.duration(measurement.seconds)}")
+        progress.print_message(
+            f"[{len(values)}/{len(cases)}] {name} {progress.format_duration(measurement.seconds)}"
+        )
         if measurement.failure:
             reason = measurement.failure.rstrip()
-            progress.say(f"bench: {case.name}, seed {seed}, failed: {reason}", important=True)
+            progress.print_message(f"bench: {case.name}, seed {seed}, failed: {reason}", important=True)
 
     with make_scratch_folder("bench-check-") as folder:
         if processes < 2:
@@ -310,11 +314,13 @@ def check_cases(selectors: Iterable[str], processes: int) -> CheckOutcome:
     obstacles = find_obstacles(case for case in cases if case in referenced)
     if obstacles:
         number, reasons = count_cases(obstacles), summarise_obstacles(obstacles)
-        progress.say(f"bench: {number} of the reference cannot run any more: {reasons}", important=True)
+        progress.print_message(
+            f"bench: {number} of the reference cannot run any more: {reasons}", important=True
+        )
     new = [case.name for case in cases if case not in referenced]
     if new:
         text = f"{count_cases(new)} without reference values yet: {', '.join(new)}"
-        progress.say(f"bench: {text}; `bench check --update --only …` makes them", important=True)
+        progress.print_message(f"bench: {text}; `bench check --update --only …` makes them", important=True)
     comparable = [case for case in cases if case in referenced and case not in obstacles]
     values = measure_cases([(case, SEED) for case in comparable], processes)
     compared = compare_values(reference, dict(zip((case.name for case in comparable), values, strict=True)))

@@ -47,7 +47,7 @@ def measure_reference(cases: Sequence[comparison.Case], processes: int) -> Measu
         "seeds": list(comparison.SEEDS),
         "width": comparison.WIDTH,
         "given": comparison.SETTINGS,
-        "packages": provenance.package_versions(),
+        "packages": provenance.list_package_versions(),
         "cases": {},
     }
     incomplete = []

@@ -31,7 +31,7 @@ class Attempt:
         self.job = job
         self.stopping = Stopping(job)
         self.stages = Stages(specified, folder, self.stopping, beat)
-        self.started = provenance.now()
+        self.started = provenance.format_current_time()
         self.clock = time.monotonic()
         self.durations: dict[str, float] = {}
 
@@ -77,12 +77,12 @@ class Attempt:
             "not_comparable": specified.not_comparable,
             "incomparable": [reason.to_json() for reason in specified.incomparable],
             "started": self.started,
-            "ended": provenance.now(),
+            "ended": provenance.format_current_time(),
             "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
-            "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
-            "packages": provenance.package_versions(),
-            "hardware": provenance.hardware(),
-            "peak_memory_bytes": provenance.peak_memory(),
+            "code": provenance.describe_code() or {"source_sha256": provenance.hash_source()},
+            "packages": provenance.list_package_versions(),
+            "hardware": provenance.describe_hardware(),
+            "peak_memory_bytes": provenance.measure_peak_memory(),
             **({"job": dict(self.job.facts)} if self.job is not None else {}),
             **facts,
         }

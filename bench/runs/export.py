@@ -10,7 +10,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.models.catalogue import MODELS
 from bench.store.run_dir import RunDir
-from bench.system.files import explained
+from bench.system.files import explain_storage_error
 
 
 def export_to_peft(run: RunDir, out: Path) -> list[Path]:
@@ -61,7 +61,7 @@ def export_to_peft(run: RunDir, out: Path) -> list[Path]:
         save_tensors(draft / "adapter_model.safetensors", {"prompt_embeddings": rows}, {"format": "pt"})
         draft.rename(out)
     except OSError as error:
-        raise explained(out, error) or error from error
+        raise explain_storage_error(out, error) or error from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return sorted(out.iterdir())

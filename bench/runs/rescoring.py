@@ -20,7 +20,7 @@ from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import provenance
 from bench.system.files import sha256_file
-from bench.system.progress import say
+from bench.system.progress import print_message
 from bench.task import Task
 
 
@@ -79,7 +79,7 @@ def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = 
         raise RescoringError("generations.jsonl is not what the run left")
     task = task or get_task(record.task)
     with folder.claim():
-        started, clock = provenance.now(), time.monotonic()
+        started, clock = provenance.format_current_time(), time.monotonic()
         items, outputs = evaluation.read_generation_rows(rows)
         computed = evaluation.make_score_documents(evaluation.score_outputs(task, items, outputs, only))
         evaluation.warn_of_failed_gates(computed)
@@ -91,8 +91,8 @@ def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = 
             seconds = {**record["seconds"], "score": round(time.monotonic() - clock, 3)}
             account = {
                 "started": started,
-                "code": provenance.code_state() or {"source_sha256": provenance.source_sha256()},
-                "packages": provenance.package_versions(),
+                "code": provenance.describe_code() or {"source_sha256": provenance.hash_source()},
+                "packages": provenance.list_package_versions(),
                 "replaces_attempt": record.attempt,
                 **({"metrics": list(only)} if only else {}),
             }
@@ -134,7 +134,7 @@ def keep_unavailable_scores(old: dict[str, Any], new: dict[str, Any]) -> dict[st
         and old.get("all", {}).get(name, {}).get("value") is not None
     ]
     if lost:
-        say(f"not computed here, so left as recorded: {', '.join(lost)}", important=True)
+        print_message(f"not computed here, so left as recorded: {', '.join(lost)}", important=True)
     return {
         group: {**scores, **{name: old[group][name] for name in lost if name in old.get(group, {})}}
         for group, scores in new.items()

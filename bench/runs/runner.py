@@ -24,9 +24,9 @@ from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import hub
-from bench.system.devices import pick_device, rank
+from bench.system.devices import get_process_rank, pick_device
 from bench.system.files import StorageError
-from bench.system.progress import say
+from bench.system.progress import print_message
 from bench.task import Task
 
 
@@ -51,9 +51,9 @@ def run_specified(specified: SpecifiedRun, job: JobContext | None = None) -> Rec
     if done is not None and are_products_intact(specified, folder):
         return score_again_where_needed(specified, folder, done)
     if done is not None:
-        say(f"{specified.spec.run_id} is done, but a product is gone or damaged")
+        print_message(f"{specified.spec.run_id} is done, but a product is gone or damaged")
     pick_device(specified.spec["device"], specified.spec["precision"])
-    if rank() > 0:
+    if get_process_rank() > 0:
         Attempt(specified, folder, job=job).take_part()
         return None
     with folder.claim() as claim:
@@ -76,10 +76,10 @@ def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Reco
     run_id = specified.spec.run_id
     names = list_stale_scores(specified.task, done)
     if not names:
-        say(f"{run_id} is done already ({folder.path}); nothing to do")
+        print_message(f"{run_id} is done already ({folder.path}); nothing to do")
         return done
-    if rank() == 0:
-        say(f"{run_id} is done, scoring it again for {', '.join(names)}")
+    if get_process_rank() == 0:
+        print_message(f"{run_id} is done, scoring it again for {', '.join(names)}")
         try:
             rescoring.rescore_run(folder, specified.task)
         except UserError as error:
@@ -123,7 +123,7 @@ def write_failure_record(folder: RunDir, record: Mapping[str, Any]) -> None:
     try:
         folder.write_record(record)
     except StorageError as error:
-        say(f"the failure could not be recorded: {error}", important=True)
+        print_message(f"the failure could not be recorded: {error}", important=True)
 
 
 def discard_checkpoints(folder: RunDir) -> None:

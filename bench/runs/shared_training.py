@@ -17,8 +17,8 @@ from bench.config.specification import RunSpec, select_training_settings
 from bench.data import dataset
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
-from bench.system.files import replacing, sha256_text
-from bench.system.json_files import canonical_json, write_jsonl_atomic
+from bench.system.files import replace_file, sha256_text
+from bench.system.json_files import to_canonical_json, write_jsonl_atomic
 
 
 def compute_training_key(specified: SpecifiedRun) -> str:
@@ -26,7 +26,7 @@ def compute_training_key(specified: SpecifiedRun) -> str:
     identity = specified.spec.identity()
     settings = select_training_settings(identity["settings"])
     files = dataset.compute_splits_fingerprint(specified.data, list_training_splits(specified))
-    return sha256_text(canonical_json({**identity, "settings": settings, "data": files}))
+    return sha256_text(to_canonical_json({**identity, "settings": settings, "data": files}))
 
 
 def list_training_splits(specified: SpecifiedRun) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def reuse_training(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | 
         facts = candidate.stage_facts("train", key)
         if facts is None or facts["training"] is None:  # nothing was trained: building it is as quick
             continue
-        with replacing(folder.parameters) as temporary:
+        with replace_file(folder.parameters) as temporary:
             link_or_copy(candidate.parameters, temporary)
         write_jsonl_atomic(folder.log, candidate.read_log())
         training = {**facts["training"], "taken_from": facts["training"]["taken_from"] or candidate.run_id}

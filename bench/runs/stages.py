@@ -18,10 +18,10 @@ from bench.runs.inputs import Inputs
 from bench.runs.shared_training import compute_training_key, reuse_training
 from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
-from bench.system.devices import make_accelerator, pick_device, processes, rank
+from bench.system.devices import count_processes, get_process_rank, make_accelerator, pick_device
 from bench.system.files import sha256_text
-from bench.system.json_files import canonical_json
-from bench.system.progress import say, track
+from bench.system.json_files import to_canonical_json
+from bench.system.progress import print_message, track_progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def compute_decoding_key(spec: RunSpec, folder: RunDir) -> str:
     """Hash of what the outputs are made from: the specification and the stored parameters."""
-    return sha256_text(canonical_json([spec.key, folder.product_sha256("train")]))
+    return sha256_text(to_canonical_json([spec.key, folder.product_sha256("train")]))
 
 
 def are_products_intact(specified: SpecifiedRun, folder: RunDir) -> bool:
@@ -91,14 +91,14 @@ class Stages:
 
         key = self.training_key
         if (facts := self.folder.stage_facts("train", key)) is not None:
-            say("training: done already")
+            print_message("training: done already")
             return TrainingProduct(facts["training"], facts["parameters"])
         model = self.build(tokenizer)
         self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), model)
         # The processes of a launch of many must all do the same, and only the first one sees the folder.
-        facts = reuse_training(self.folder, self.spec, key) if processes() == 1 else None
+        facts = reuse_training(self.folder, self.spec, key) if count_processes() == 1 else None
         if facts is not None:
-            say(f"training: taken from {facts['training']['taken_from']}, which trained the same")
+            print_message(f"training: taken from {facts['training']['taken_from']}, which trained the same")
         else:
             facts = {"training": self.fit(tokenizer, model), "parameters": count_parameters(model)}
             checkpoint.save_tensors(self.folder.parameters, model.stored_state(), {"run": self.spec.run_id})
@@ -150,10 +150,10 @@ class Stages:
 
         def on_update(step: int, facts: dict[str, Any]) -> None:
             nonlocal tracker
-            if rank() > 0:
+            if get_process_rank() > 0:
                 return
             if tracker is None:
-                tracker = track(total, "training", "updates", start=step - 1)
+                tracker = track_progress(total, "training", "updates", start=step - 1)
                 # Lines of an attempt that got further than its last checkpoint come again.
                 self.folder.trim_log(lambda line: line["step"] < step)
             tracker.note(f"loss {facts['loss']:.3f}")
@@ -175,7 +175,7 @@ class Stages:
 
         key = compute_decoding_key(self.spec, self.folder)
         if (facts := self.folder.stage_facts("decode", key)) is not None:
-            say("decoding: done already")
+            print_message("decoding: done already")
             return facts
         model = self.build(tokenizer)
         model.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
@@ -183,7 +183,7 @@ class Stages:
         items, sources = self.inputs.items, self.inputs.encode_prompts(tokenizer)
         text_format = self.inputs.make_format(tokenizer)
         started = time.monotonic()
-        with track(len(sources), "decoding", "sentences") as tracker:
+        with track_progress(len(sources), "decoding", "sentences") as tracker:
 
             def on_done(done: int) -> None:
                 tracker.advance(done - tracker.done)

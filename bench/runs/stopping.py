@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 
 from bench.runs.job_context import JobContext
-from bench.system.progress import say
+from bench.system.progress import print_message
 
 
 class Stopping:
@@ -59,4 +59,4 @@ class Stopping:
                 return
         if asked_before or not self.waits_for_update:
             raise KeyboardInterrupt
-        say("stopping after this update" + ("" if job else "; once more to stop at once"))
+        print_message("stopping after this update" + ("" if job else "; once more to stop at once"))

@@ -17,7 +17,7 @@ from bench.errors import UnavailableError, UnknownNameError, UserError
 from bench.metric import format_signature
 from bench.scoring import golden
 from bench.scoring.score import GateStatus, Score, ScoreStatus
-from bench.system.progress import say
+from bench.system.progress import print_message
 from bench.task import Task
 
 ScoreDocuments = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -160,7 +160,7 @@ def warn_of_failed_gates(scores: ScoreDocuments) -> list[str]:
     """The metrics whose scorer failed the gate, said aloud."""
     distrusted = list_distrusted_scores(scores)
     if distrusted:
-        say(
+        print_message(
             f"warning: the scorers of {', '.join(distrusted)} give wrong values for the golden outputs on this "
             "machine; their scores are marked. `bench score --self-test` shows what differs",
             important=True,

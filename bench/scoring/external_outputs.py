@@ -16,7 +16,7 @@ from bench.errors import DataError, UnavailableError, UnknownNameError, UserErro
 from bench.scoring.evaluation import ReferenceItem
 from bench.system.files import read_bytes
 from bench.system.json_files import parse_json
-from bench.system.progress import say
+from bench.system.progress import print_message
 from bench.task import PROTOCOLS, SCALES, Item, Task
 
 EXAMPLE = '{"hyp": "a text", "refs": ["a reference", "another"]}'
@@ -141,7 +141,7 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Ref
         raise DataError(f"{path} is empty; expected lines like {EXAMPLE}")
     without = sum(item.groups == ("all",) for item in items)
     if "seen" in groups and 0 < without < len(items):
-        say(
+        print_message(
             f'warning: {without:,} of {len(items):,} lines of {path} have neither "seen" nor "category"; '
             "they count in the group all alone",
             important=True,

@@ -21,7 +21,7 @@ from bench.errors import UnavailableError, UnknownNameError
 from bench.metric import format_signature
 from bench.scoring.score import GateStatus, GateVerdict
 from bench.system.files import sha256_text
-from bench.system.json_files import canonical_json
+from bench.system.json_files import to_canonical_json
 from bench.task import Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "metrics" / "golden"
@@ -105,7 +105,7 @@ def check_scorer(task: str | Task, metric: str) -> GoldenOutcome:
     computed = {"value": [result.value], **{name: list(values) for name, values in result.segments.items()}}
     expected = {"value": [entry["value"]], **entry.get("segments", {})}
     signature = format_signature(result.signature)
-    fingerprint = sha256_text(canonical_json([signature, round_values(computed)]))[:12]
+    fingerprint = sha256_text(to_canonical_json([signature, round_values(computed)]))[:12]
     digits = entry.get("digits")  # a script that prints few
     difference = find_difference(expected, computed, TOLERANCE if digits is None else 10.0**-digits)
     status = GateStatus.PASSED if difference is None else GateStatus.FAILED

@@ -66,9 +66,13 @@ class Lease:
     @classmethod
     def take(cls, directory: Path, subject: str, stale_after: float) -> Lease:
         """Become the holder, or say who is."""
-        started = processes.process_started(os.getpid())
-        owner = {"host": socket.gethostname(), "machine": processes.machine(), "pid": os.getpid()}
-        owner |= {"started": started, "since": provenance.now(), "token": secrets.token_hex(8)}
+        started = processes.find_process_start(os.getpid())
+        owner = {"host": socket.gethostname(), "machine": processes.identify_machine(), "pid": os.getpid()}
+        owner |= {
+            "started": started,
+            "since": provenance.format_current_time(),
+            "token": secrets.token_hex(8),
+        }
         owner["job"] = os.environ.get(JOB_VARIABLE)
         for _ in range(1000):
             highest = max(list_numbers(directory), default=0)
@@ -82,7 +86,7 @@ class Lease:
             claim = cls(directory, highest + 1, subject, json_files.to_json(owner, indent=2) + "\n")
             try:
                 files.create_new(claim.path, claim.content)
-            except files.Taken:
+            except files.NameTakenError:
                 continue  # somebody was quicker: look again
             if max(list_numbers(directory), default=0) == highest + 1:
                 claim._remove_lower()
@@ -156,7 +160,7 @@ def find_holder(directory: Path, number: int, stale_after: float) -> dict[str, A
     try:
         owner = json_files.parse_json(path, content)
         who = {name: owner[name] for name in ("host", "pid", "since")}
-        on_this_machine, started = owner["machine"] == processes.machine(), owner["started"]
+        on_this_machine, started = owner["machine"] == processes.identify_machine(), owner["started"]
         if (
             not on_this_machine
             and owner.get("job") is not None
@@ -166,13 +170,13 @@ def find_holder(directory: Path, number: int, stale_after: float) -> dict[str, A
     except (DataError, KeyError, TypeError):  # damaged: its age decides
         who, on_this_machine, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
     silent = max(0.0, read_file_system_time(directory) - beaten)
-    alive = processes.process_started(who["pid"]) == started if on_this_machine else silent <= stale_after
+    alive = processes.find_process_start(who["pid"]) == started if on_this_machine else silent <= stale_after
     return {**who, "silent_s": silent, "file": str(path)} if alive else None
 
 
 def read_file_system_time(directory: Path) -> float:
     """The present by the clock that stamps files: a server's clock may differ from ours."""
-    probe = files.temporary_name(directory / "clock")
+    probe = files.make_temporary_name(directory / "clock")
     try:
         probe.touch(exist_ok=False)
         return probe.stat().st_mtime

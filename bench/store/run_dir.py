@@ -87,21 +87,21 @@ class RunDir:
             raise ValueError(f"status {status!r} is none of {', '.join(STATUSES)}")
         if status == RunStatus.FAILED and not record.get("error"):
             raise ValueError("a failed record must hold the error")
-        content = provenance.without_names(dict(record))
+        content = provenance.hide_names(dict(record))
         directory = self.path / "records"
         taken = 0
         while True:
             number = max([taken, *list_numbers(directory)]) + 1
             # The time is taken after the number before was seen, and anew for each try.
             header: Document = {"format": FORMAT, "run_id": self.run_id, "attempt": number}
-            header["recorded"] = provenance.now()
+            header["recorded"] = provenance.format_current_time()
             document = header | content | header
             text = json_files.to_json(document, indent=2)
             make_record(json.loads(text), RunStatus(document["status"]))
             path = get_numbered_path(directory, number)
             try:
                 files.create_new(path, text + "\n")
-            except files.Taken:
+            except files.NameTakenError:
                 taken = number
             else:
                 return path
@@ -184,7 +184,7 @@ class RunDir:
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add one line to the training log. A kill can tear the last line; readers leave it out."""
         text = json_files.to_json(dict(line)) + "\n"
-        files.append(self.log, text)
+        files.append_line(self.log, text)
 
     def read_log(self) -> list[Document]:
         """The training log's whole lines; empty before the first."""
@@ -210,7 +210,7 @@ class RunDir:
         product = self.path / PRODUCTS[stage]
         fingerprint = files.sha256_file(product)
         note: Document = {"stage": stage, "key": key, "product": product.name, "sha256": fingerprint}
-        note |= {"bytes": product.stat().st_size, "recorded": provenance.now()}
+        note |= {"bytes": product.stat().st_size, "recorded": provenance.format_current_time()}
         note["facts"] = dict(facts or {})
         json_files.write_json_atomic(self._note(stage), note)
         return fingerprint

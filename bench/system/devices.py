@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def rank() -> int:
+def get_process_rank() -> int:
     """This process's number in a launch of many (`torchrun`, `accelerate launch`); 0 where it is alone."""
     return int(os.environ.get("RANK", "0"))
 
 
-def processes() -> int:
+def count_processes() -> int:
     """How many processes this launch has; 1 where this one is alone."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 

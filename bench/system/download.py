@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from bench.errors import UnavailableError
-from bench.system.files import explained, make_directory, sha256_file
+from bench.system.files import explain_storage_error, make_directory, sha256_file
 
 ATTEMPTS = 3
 TIMEOUT = 30.0
@@ -46,7 +46,7 @@ class _Refused(Exception):
     """No further attempt will do better."""
 
 
-def fetch(
+def download_file(
     url: str,
     target: Path,
     sha256: str | None,
@@ -69,7 +69,7 @@ def fetch(
                 _fill(url, part, stream, sha256, attempts, moved)
                 part.replace(target)
     except OSError as error:
-        if (in_words := explained(target, error)) is None:
+        if (in_words := explain_storage_error(target, error)) is None:
             raise
         raise in_words from error
     return target

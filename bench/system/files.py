@@ -24,7 +24,7 @@ from pathlib import Path
 from bench.errors import DataError, UserError
 from bench.system import processes
 
-Bytes = bytes | str
+FileContent = bytes | str
 
 
 class StorageError(UserError):
@@ -36,7 +36,7 @@ class StorageError(UserError):
     exit_code = 1
 
 
-class Taken(FileExistsError):
+class NameTakenError(FileExistsError):
     """`create_new` found the name in use."""
 
 
@@ -46,10 +46,10 @@ _TEMPORARY = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.t
 _FORGOTTEN_AFTER = 24 * 3600.0  # seconds; a temporary of another machine is given this long
 
 
-def temporary_name(path: Path) -> Path:
+def make_temporary_name(path: Path) -> Path:
     """A name beside ``path`` that nobody else uses and that tells `remove_leftovers` whose it is."""
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
-    owner = f"{processes.machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    owner = f"{processes.identify_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{path.name[:100]}.{host}.{owner}.tmp")
 
 
@@ -65,8 +65,8 @@ def remove_leftovers(directory: Path) -> list[Path]:
             continue
         with contextlib.suppress(OSError):  # somebody else is cleaning up too
             dead = (
-                owner["machine"] == processes.machine()
-                and processes.process_started(int(owner["pid"])) is None
+                owner["machine"] == processes.identify_machine()
+                and processes.find_process_start(int(owner["pid"])) is None
             )
             if dead or time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER:
                 if path.is_dir():  # a folder that was to be renamed when it is whole
@@ -92,7 +92,7 @@ _REFUSED = {
 }
 
 
-def explained(path: Path, error: BaseException) -> StorageError | None:
+def explain_storage_error(path: Path, error: BaseException) -> StorageError | None:
     """``error`` in words for whoever wanted to write ``path``, or None if it is not about storage.
 
     Libraries that write by themselves (safetensors) report the cause as text, "(os error 28)".
@@ -121,14 +121,14 @@ def _storage_error(path: Path, cause: str, advice: str) -> StorageError:
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path``: gone afterwards whatever happens, storage errors explained."""
-    temporary = temporary_name(path)
+    temporary = make_temporary_name(path)
     try:
         make_directory(path.parent)
         yield temporary
-    except Taken:
+    except NameTakenError:
         raise
     except Exception as error:
-        if (in_words := explained(path, error)) is None:
+        if (in_words := explain_storage_error(path, error)) is None:
             raise
         raise in_words from error
     finally:
@@ -158,7 +158,7 @@ def _sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _write_whole(path: Path, content: Bytes) -> None:
+def _write_whole(path: Path, content: FileContent) -> None:
     left = memoryview(content.encode() if isinstance(content, str) else content)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
@@ -169,7 +169,7 @@ def _write_whole(path: Path, content: Bytes) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path | str, content: Bytes) -> None:
+def write_atomic(path: Path | str, content: FileContent) -> None:
     """Replace ``path`` by ``content`` (text as UTF-8): readers see the old file or the new, whole."""
     path = Path(path)
     with _beside(path) as temporary:
@@ -178,7 +178,7 @@ def write_atomic(path: Path | str, content: Bytes) -> None:
         _sync_directory(path.parent)
 
 
-def append(path: Path | str, line: str) -> None:
+def append_line(path: Path | str, line: str) -> None:
     """Add one line to ``path`` in one write. After a torn line, left by a kill, a new one is begun."""
     path = Path(path)
     try:
@@ -193,14 +193,14 @@ def append(path: Path | str, line: str) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise explained(path, error) or error from error
+        raise explain_storage_error(path, error) or error from error
 
 
 @contextlib.contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replace_file(path: Path | str) -> Iterator[Path]:
     """Like `write_atomic` for a library that writes a file by itself: it is given a temporary name.
 
-    >>> with replacing(run.checkpoint) as temporary:   # doctest: +SKIP
+    >>> with replace_file(run.checkpoint) as temporary:   # doctest: +SKIP
     ...     safetensors.torch.save_file(tensors, temporary)
     """
     path = Path(path)
@@ -215,8 +215,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
         _sync_directory(path.parent)
 
 
-def create_new(path: Path | str, content: Bytes) -> None:
-    """Write ``path`` whole if nothing has that name, else raise Taken: of many writers one wins."""
+def create_new(path: Path | str, content: FileContent) -> None:
+    """Write ``path`` whole if nothing has that name, else raise NameTakenError: of many writers one wins."""
     path = Path(path)
     with _beside(path) as temporary:
         _write_whole(temporary, content)
@@ -225,7 +225,7 @@ def create_new(path: Path | str, content: Bytes) -> None:
         except FileExistsError as error:
             # A network file system may carry out a link, lose the reply, and fail the repetition.
             if temporary.stat().st_nlink != 2:
-                raise Taken(path) from error
+                raise NameTakenError(path) from error
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                 raise
@@ -241,9 +241,9 @@ def _create_without_links(temporary: Path, path: Path) -> None:
     try:
         path.with_name(f".{path.name}.taken").touch(exist_ok=False)
     except FileExistsError as error:
-        raise Taken(path) from error
+        raise NameTakenError(path) from error
     if path.exists():  # made where there were links, and copied here
-        raise Taken(path)
+        raise NameTakenError(path)
     temporary.replace(path)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bench.errors import DataError
-from bench.system.files import read_bytes, replacing, write_atomic
+from bench.system.files import read_bytes, replace_file, write_atomic
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object: names and plain values."""
@@ -44,7 +44,7 @@ def to_json(value: Any, indent: int | None = None) -> str:
     return text
 
 
-def canonical_json(value: Any) -> str:
+def to_canonical_json(value: Any) -> str:
     """The one spelling of ``value``, for hashing: names sorted, no blanks, ASCII."""
     _check(value, "")
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -58,7 +58,7 @@ def write_json_atomic(path: Path | str, value: Any) -> None:
 def write_jsonl_atomic(path: Path | str, rows: Iterable[Any]) -> int:
     """Write one JSON document per line, all or nothing; returns how many."""
     count = 0
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with replace_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             file.write(to_json(row) + "\n")
             count += 1

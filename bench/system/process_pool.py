@@ -1,6 +1,6 @@
 """Work on many segments at once: the same results in the same order, whatever the number of processes.
 
-``workers`` and ``scratch`` are for any longer work: it leaves no process and no folder behind, whatever ends it.
+``open_process_pool`` and ``make_scratch_folder`` are for any longer work: no process and no folder is left of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.system.provenance import usable_cores
+from bench.system.provenance import count_usable_cores
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ def map_rows(
     ``function`` must be importable (a module's function) and depend on nothing but its row.
     ``processes``: the cores this process may use, unless given.
     """
-    processes = processes or usable_cores()
+    processes = processes or count_usable_cores()
     if len(rows) < at_least or processes < 2:
         return map_in_turn(function, rows)
     size = max(1, len(rows) // (processes * 8))

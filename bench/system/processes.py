@@ -13,7 +13,7 @@ from typing import Any
 
 
 @functools.cache
-def machine() -> str:
+def identify_machine() -> str:
     """A short name for "where process ids mean the same": host, this boot of it, this container.
 
     Host names alone repeat (containers, "localhost"), and process ids restart after a reboot.
@@ -26,7 +26,7 @@ def machine() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
-def process_started(pid: int) -> str | None:
+def find_process_start(pid: int) -> str | None:
     """When process ``pid`` of this machine started (in any unit), or None if it is no longer running.
 
     The start time tells a process from a later one that was given the same number. A killed process
@@ -51,11 +51,11 @@ def process_started(pid: int) -> str | None:
 def identify_process(pid: int | None = None) -> dict[str, Any]:
     """Process ``pid`` (this one), so that a file can say whose it is: pid, started, machine."""
     pid = os.getpid() if pid is None else pid
-    return {"pid": pid, "started": process_started(pid), "machine": machine()}
+    return {"pid": pid, "started": find_process_start(pid), "machine": identify_machine()}
 
 
 def is_running(process: Mapping[str, Any]) -> bool | None:
     """Whether a process of ``identify_process`` runs; None where only another machine can tell."""
-    if process["machine"] != machine():
+    if process["machine"] != identify_machine():
         return None
-    return process_started(process["pid"]) == process["started"]
+    return find_process_start(process["pid"]) == process["started"]

@@ -24,17 +24,17 @@ LINE_AT_LEAST = 60.0  # seconds: a line even if less than a tenth was done meanw
 
 
 @dataclass
-class Settings:
+class ProgressSettings:
     """What ``--quiet`` sets; BENCH_QUIET=1 does the same for every command."""
 
     quiet: bool = field(default_factory=lambda: os.environ.get("BENCH_QUIET", "") not in ("", "0"))
 
 
-settings = Settings()
+settings = ProgressSettings()
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def silence_progress() -> Iterator[None]:
     """No progress and no notes inside; important lines are said all the same."""
     before, settings.quiet = settings.quiet, True
     try:
@@ -43,14 +43,14 @@ def quietly() -> Iterator[None]:
         settings.quiet = before
 
 
-def on_terminal() -> bool:
+def is_terminal() -> bool:
     """Whether standard error is a screen that can redraw a line."""
     with contextlib.suppress(AttributeError, ValueError):  # none at all, or closed
         return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return False
 
 
-def say(text: str, important: bool = False) -> None:
+def print_message(text: str, important: bool = False) -> None:
     """One line on standard error, above any bar. ``important`` ones are said even when quiet."""
     if settings.quiet and not important:
         return
@@ -131,10 +131,14 @@ class _Lines:
 
     def _say(self, done: float, note: str, end: str) -> None:
         seconds = time.monotonic() - self._began
-        say(line(self._label, self._unit, done, self._total, done - self._first, seconds, note, end))
+        print_message(
+            format_progress_line(
+                self._label, self._unit, done, self._total, done - self._first, seconds, note, end
+            )
+        )
 
 
-def line(
+def format_progress_line(
     label: str,
     unit: str,
     done: float,
@@ -146,7 +150,7 @@ def line(
 ) -> str:
     """One line of progress; ``advanced`` is what was done in ``seconds`` (a resumed run did less).
 
-    >>> line("training", "steps", 120, 1000, 100, 50.0, "loss 2.31")
+    >>> format_progress_line("training", "steps", 120, 1000, 100, 50.0, "loss 2.31")
     'training: 120/1000 steps (12 %), 2.0 steps/s, 7 min 20 s left, loss 2.31'
     """
     amount = f"{done:g}" if total is None else f"{done:g}/{total:g}"
@@ -154,20 +158,22 @@ def line(
     parts = [f"{label}: {amount} {unit}".rstrip() + percent]
     rate = advanced / seconds if seconds > 0 else 0.0
     if rate > 0:
-        parts.append(f"{rate:.1f} {unit or 'it'}/s" if rate >= 1 else f"{1 / rate:.1f} s per {single(unit)}")
+        parts.append(
+            f"{rate:.1f} {unit or 'it'}/s" if rate >= 1 else f"{1 / rate:.1f} s per {to_singular(unit)}"
+        )
     if end:
-        parts.append(f"{end} after {duration(seconds)}")
+        parts.append(f"{end} after {format_duration(seconds)}")
     elif rate > 0 and total is not None:
-        parts.append(f"{duration(max(total - done, 0) / rate)} left")
+        parts.append(f"{format_duration(max(total - done, 0) / rate)} left")
     return ", ".join([*parts, note] if note else parts)
 
 
-def single(unit: str) -> str:
+def to_singular(unit: str) -> str:
     """One of what is counted: ``updates`` -> ``update``, ``batches`` -> ``batch``."""
     return re.sub(r"(?<=ch|sh)es$|(?<=[^s])s$", "", unit) or "it"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A length of time as people say it: ``12 s``, ``7 min 20 s``, ``3 h 05 min``."""
     whole = round(seconds)
     if whole < 60:
@@ -177,7 +183,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-class Tracker(Generic[T]):
+class ProgressTracker(Generic[T]):
     """A loop that shows how far it is. Iterate over it, or advance it by hand inside ``with``."""
 
     def __init__(self, items: Iterable[T], total: float | None, start: float, display: _Display):
@@ -212,7 +218,7 @@ class Tracker(Generic[T]):
         finally:
             self.close(finished)
 
-    def __enter__(self) -> Tracker[T]:
+    def __enter__(self) -> ProgressTracker[T]:
         return self
 
     def __exit__(
@@ -225,23 +231,23 @@ class Tracker(Generic[T]):
 
 
 @overload
-def track(
+def track_progress(
     work: int, label: str, unit: str = "", *, total: float | None = None, start: int = 0
-) -> Tracker[int]: ...
+) -> ProgressTracker[int]: ...
 @overload
-def track(
+def track_progress(
     work: Iterable[T], label: str, unit: str = "", *, total: float | None = None, start: float = 0
-) -> Tracker[T]: ...
-def track(
+) -> ProgressTracker[T]: ...
+def track_progress(
     work: Any, label: str, unit: str = "", *, total: float | None = None, start: float = 0
-) -> Tracker[Any]:
+) -> ProgressTracker[Any]:
     """Show the progress of ``work``: something to iterate over, or a number of steps.
 
     ``start`` says how much an earlier, interrupted attempt had done; a number of steps then counts on
     from there. ``total`` is for iterables without a length.
 
-    >>> for batch in track(batches, "decoding", "batches"): ...   # doctest: +SKIP
-    >>> with track(1000, "training", "steps", start=300) as bar:  # doctest: +SKIP
+    >>> for batch in track_progress(batches, "decoding", "batches"): ...   # doctest: +SKIP
+    >>> with track_progress(1000, "training", "steps", start=300) as bar:  # doctest: +SKIP
     ...     bar.note("loss 2.31")
     ...     bar.advance()
     """
@@ -249,13 +255,13 @@ def track(
     if total is None:
         with contextlib.suppress(TypeError):
             total = work if isinstance(work, int) else start + len(work)
-    return Tracker(items, total, start, _display(label, unit, total, start))
+    return ProgressTracker(items, total, start, _display(label, unit, total, start))
 
 
 def _display(label: str, unit: str, total: float | None, start: float) -> _Display:
     if settings.quiet:
         return _Silent()
-    if on_terminal():
+    if is_terminal():
         with contextlib.suppress(ImportError, OSError, ValueError):
             return _Bar(label, unit, total, start)
     return _Lines(label, unit, total, start)

@@ -2,7 +2,7 @@
 
 Every function here answers with what it can find out and never fails: a missing git, package or
 accelerator must not cost anybody a finished run. Nothing uses the network, nothing imports torch, and
-`without_names` keeps home directories and user names out of files that are meant to be published.
+`hide_names` keeps home directories and user names out of files that are meant to be published.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import bench
 
 ROOT = Path(__file__).resolve().parents[2]
-SCORED_BY = ("bench", "tasks", "baselines")  # the folders whose code can move a score
+SCORING_PACKAGES = ("bench", "tasks", "baselines")  # the folders whose code can move a score
 
 # Packages whose version can move a score, a parameter or a duration: of the dependencies in pyproject.toml
 # all but those that only show something, check documents, start jobs or guard against hostile files.
@@ -52,7 +52,7 @@ PACKAGES = (
 )
 
 
-def now() -> str:
+def format_current_time() -> str:
     """This instant, ISO 8601 in UTC: ``2026-01-31T12:00:00.000000+00:00``. Sorts as text."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
@@ -60,7 +60,7 @@ def now() -> str:
 # --- code
 
 
-def git(root: Path, *arguments: str) -> bytes:
+def run_git(root: Path, *arguments: str) -> bytes:
     # A hook or a rebase sets GIT_DIR and the like for another repository; and hundreds of jobs that
     # only ask must not fight for the index's lock.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
@@ -79,7 +79,7 @@ SNAPSHOT_FILE = "SNAPSHOT.json"
 """In a copy of the source that queued jobs run (``bench.cluster.snapshot``): what it is a copy of."""
 
 
-def code_state(root: Path = ROOT) -> dict[str, Any] | None:
+def describe_code(root: Path = ROOT) -> dict[str, Any] | None:
     """The commit that ``root`` is at and what differs from it; None outside git or without git.
 
     ``changed`` lists tracked files that differ from the commit and Python files of the harness that
@@ -92,14 +92,14 @@ def code_state(root: Path = ROOT) -> dict[str, Any] | None:
         state: dict[str, Any] = {**(copied["code"] or {}), "snapshot": copied["snapshot"]}
         return state
     try:
-        top = Path(os.fsdecode(git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+        top = Path(os.fsdecode(run_git(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
         probe = Path(__file__).resolve().relative_to(ROOT)
-        git(root, "ls-files", "--error-unmatch", "--", str(probe))
-        commit = git(root, "rev-parse", "--verify", "HEAD").decode().strip()
+        run_git(root, "ls-files", "--error-unmatch", "--", str(probe))
+        commit = run_git(root, "rev-parse", "--verify", "HEAD").decode().strip()
         differing = ("--name-only", "--no-ext-diff", "--no-renames", "--no-relative", "-z", "HEAD")
         unknown = ("--others", "--exclude-standard", "--full-name", "-z", "--")
-        names = git(root, "diff", *differing)
-        names += git(root, "ls-files", *unknown, *(f"{part}/*.py" for part in SCORED_BY))
+        names = run_git(root, "diff", *differing)
+        names += run_git(root, "ls-files", *unknown, *(f"{part}/*.py" for part in SCORING_PACKAGES))
     except (OSError, subprocess.SubprocessError, UnicodeError):
         return None
     changed = sorted({os.fsdecode(name) for name in names.split(b"\0") if name})
@@ -111,9 +111,9 @@ def code_state(root: Path = ROOT) -> dict[str, Any] | None:
     }
 
 
-def source_sha256(root: Path = ROOT) -> str:
+def hash_source(root: Path = ROOT) -> str:
     """Fingerprint of the Python files that can move a score, for copies that git does not track."""
-    paths = [path for part in SCORED_BY for path in (root / part).rglob("*.py")]
+    paths = [path for part in SCORING_PACKAGES for path in (root / part).rglob("*.py")]
     return _content_sha256(root, sorted(path.relative_to(root).as_posix() for path in paths))
 
 
@@ -128,7 +128,7 @@ def _content_sha256(root: Path, names: Iterable[str]) -> str:
     return total.hexdigest()
 
 
-def package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
+def list_package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
     """Versions of Python and of the installed packages among ``names``; missing ones are absent.
 
     The version of this package is that of the code that runs, installed or not.
@@ -148,15 +148,15 @@ def package_versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
 # --- machine
 
 
-def hardware() -> dict[str, Any]:
+def describe_hardware() -> dict[str, Any]:
     """Host, processor, usable cores, memory and (if torch is already loaded) accelerators."""
     return {
         "host": socket.gethostname(),
         "system": f"{platform.system()} {platform.release()}",
         "cpu": _cpu_model(),
-        "cores": usable_cores(),
+        "cores": count_usable_cores(),
         "memory_bytes": _memory(),
-        "accelerators": accelerators(),
+        "accelerators": list_accelerators(),
     }
 
 
@@ -170,7 +170,7 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def usable_cores() -> int:
+def count_usable_cores() -> int:
     """Cores that this process may use: a job's share of the node, not the node."""
     with contextlib.suppress(AttributeError, OSError):
         return len(os.sched_getaffinity(0))
@@ -183,7 +183,7 @@ def _memory() -> int | None:
     return None
 
 
-def accelerators() -> list[dict[str, Any]]:
+def list_accelerators() -> list[dict[str, Any]]:
     """Name and memory of each accelerator; empty where torch is not loaded: loading it takes seconds."""
     torch = sys.modules.get("torch")
     if torch is None:
@@ -199,7 +199,7 @@ def accelerators() -> list[dict[str, Any]]:
     return []
 
 
-def peak_memory() -> dict[str, int | None]:
+def measure_peak_memory() -> dict[str, int | None]:
     """The most memory this process has held so far, in bytes: of the machine and of the accelerator."""
     peak: dict[str, int | None] = {"process_bytes": _peak_process(), "accelerator_bytes": None}
     torch = sys.modules.get("torch")
@@ -227,7 +227,7 @@ def _peak_process() -> int | None:
 # --- privacy
 
 
-def without_names(value: Any) -> Any:
+def hide_names(value: Any) -> Any:
     """``value`` with the home directory and the user's name in paths replaced by $HOME and $USER.
 
     Recorded commands stay valid where they came from: a shell puts the names back.

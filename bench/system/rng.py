@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     import torch
 
 
-def derive(seed: int, name: str) -> int:
+def derive_seed(seed: int, name: str) -> int:
     """A 63-bit seed for the purpose ``name`` of a run with ``seed``; the same on every machine."""
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def generator(seed: int, name: str) -> torch.Generator:
+def make_generator(seed: int, name: str) -> torch.Generator:
     """A CPU ``torch.Generator`` for the purpose ``name``."""
     import torch
 
-    return torch.Generator().manual_seed(derive(seed, name))
+    return torch.Generator().manual_seed(derive_seed(seed, name))
 
 
 @contextlib.contextmanager
-def seeded(seed: int, name: str) -> Iterator[None]:
+def seed_globally(seed: int, name: str) -> Iterator[None]:
     """Run a block with torch's global generators seeded for ``name``, and put the CPU one back after.
 
     For code that offers no generator argument: module initialisers and dropout.
@@ -38,13 +38,13 @@ def seeded(seed: int, name: str) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, name))
+        torch.manual_seed(derive_seed(seed, name))
         yield
 
 
-def permutation(seed: int, name: str, size: int) -> list[int]:
+def draw_permutation(seed: int, name: str, size: int) -> list[int]:
     """A random order of ``range(size)``."""
     import torch
 
-    order: list[int] = torch.randperm(size, generator=generator(seed, name)).tolist()
+    order: list[int] = torch.randperm(size, generator=make_generator(seed, name)).tolist()
     return order

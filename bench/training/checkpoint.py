@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import DataError
-from bench.system.files import replacing
+from bench.system.files import replace_file
 
 
 @dataclass
@@ -42,7 +42,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     from safetensors.torch import save_file
 
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         save_file(flat, temporary, metadata)
 
 

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from bench.errors import UserError
 from bench.models.adapted import AdaptedModel
-from bench.system.progress import say
-from bench.system.rng import derive, permutation
+from bench.system.progress import print_message
+from bench.system.rng import derive_seed, draw_permutation
 from bench.training import checkpoint
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def compute_lr_factor(step: int, warmup: int, total: int) -> float:
 @lru_cache(maxsize=2)
 def draw_epoch_order(epoch: int, rows: int, seed: int) -> list[int]:
     """The order of the rows in an epoch."""
-    return permutation(seed, f"order/{epoch}", rows)
+    return draw_permutation(seed, f"order/{epoch}", rows)
 
 
 def select_batch(step: int, rows: int, batch_size: int, seed: int) -> list[int]:
@@ -197,7 +197,7 @@ def train_model(
         if resumed:
             progress = restore_checkpoint(state_file, key, adapted, optimiser)
             if progress.processes != accelerator.num_processes:
-                say(
+                print_message(
                     f"warning: {progress.processes} process(es) trained the first {progress.step} updates, "
                     f"{accelerator.num_processes} go on: dropout differs from an uninterrupted run",
                     important=True,
@@ -205,7 +205,7 @@ def train_model(
         else:
             # What a method fits here it fits to the backbone as it decodes: without dropout.
             adapted.eval()
-            torch.manual_seed(derive(seed, "before-training"))
+            torch.manual_seed(derive_seed(seed, "before-training"))
             adapted.before_training(seed)
         progress.processes = accelerator.num_processes
         first = progress.step
@@ -294,7 +294,7 @@ def run_update(
     value = 0.0
     for position, (loss_of, micro) in enumerate(losses):
         # The dropout of every update has its own seed, so that it does not depend on the past.
-        torch.manual_seed(derive(seed, f"dropout/{step}/{micro}/{accelerator.process_index}"))
+        torch.manual_seed(derive_seed(seed, f"dropout/{step}/{micro}/{accelerator.process_index}"))
         last = position == len(losses) - 1
         if last:
             loss = loss_of()

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.system.json_files import canonical_json
+from bench.system.json_files import to_canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def collect_scores(records: Sequence[Document]) -> pd.DataFrame:
                 "label": format_label(record),
                 "task": record["task"],
                 "seed": record["seed"],
-                "alike": canonical_json({name: record[name] for name in alike}),
+                "alike": to_canonical_json({name: record[name] for name in alike}),
                 "bleu": {group: scores["bleu"]["value"] for group, scores in record["scores"].items()},
             }
             for record in counted

@@ -22,8 +22,8 @@ from bench.data.sources import list_missing_files
 from bench.errors import DataError, UnavailableError
 from bench.system.cache_dir import cache_root
 from bench.system.files import StorageError, sha256_file
-from bench.system.json_files import canonical_json, read_json, write_json_atomic
-from bench.system.progress import say
+from bench.system.json_files import read_json, to_canonical_json, write_json_atomic
+from bench.system.progress import print_message
 from bench.task import SPLITS, Prepared, RowCount, Task
 from reports.paper import published
 from reports.records.index import CellEvidence, CountedStatistics
@@ -93,7 +93,7 @@ def count_task(task: Task, data_dir: Path | None, find_tokenizer: FindTokenizer)
     try:
         counts = read_or_count(prepared, find_tokenizer())
     except DataError as error:
-        say(f"{task.name} is not counted: {error}", important=True)
+        print_message(f"{task.name} is not counted: {error}", important=True)
         return dict.fromkeys(METRICS, make_missing("the files cannot be read"))
     note = (
         f"files with SHA-256 {prepared.fingerprint[:16]}; "
@@ -161,12 +161,12 @@ def read_or_count(prepared: Prepared, tokenizer: PreTrainedTokenizerBase | None)
     if path.is_file():
         stored = read_json(path)
     else:
-        say(f"counting {prepared.task.name} in {prepared.root}")
+        print_message(f"counting {prepared.task.name} in {prepared.root}")
         stored = count_files(prepared, tokenizer)
         try:
             write_json_atomic(path, stored)
         except StorageError as error:
-            say(f"{prepared.task.name} is counted again next time: {error}")
+            print_message(f"{prepared.task.name} is counted again next time: {error}")
     sizes = {split: RowCount(rows, items) for split, (rows, items) in stored["sizes"].items()}
     return FileCounts(sizes, tuple(stored["lengths"]) if stored["lengths"] else None)
 
@@ -191,4 +191,4 @@ def make_cache_key(prepared: Prepared, tokenizer: PreTrainedTokenizerBase | None
     code = [Path(str(bench.data.encoding.__file__)), *sorted(Path(str(tasks.__file__)).parent.glob("*.py"))]
     words = tokenizer.backend_tokenizer.to_str() if tokenizer is not None else ""
     parts = [prepared.task.name, prepared.fingerprint, words, *map(sha256_file, code)]
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(to_canonical_json(parts).encode()).hexdigest()[:32]

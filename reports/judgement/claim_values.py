@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from bench.system.json_files import canonical_json
+from bench.system.json_files import to_canonical_json
 from reports.judgement.verdicts import describe_failures
 from reports.paper import published
 from reports.paper.published import Selector
@@ -49,7 +49,7 @@ class PaperValues:
         printed = [value for value in values if value is not None]
         if not values or len(printed) < len(values) or selector.get("statistic") == "sd":
             raise MissingValueError("the paper prints no number for this")
-        return ClaimValue(canonical_json(selector), make_exact(fmean(printed)))
+        return ClaimValue(to_canonical_json(selector), make_exact(fmean(printed)))
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class RecordValues:
 
     def find_value(self, selector: Selector) -> ClaimValue:
         """What the runs that the selector picks give; ``MissingValueError`` where there is nothing."""
-        key = canonical_json(selector)
+        key = to_canonical_json(selector)
         if selector.get("table") == "table1":
             return self._find_counted(key, selector)
         evidence = collect_evidence(self.index, selector, self.scale)

@@ -94,7 +94,9 @@ def write_files(folder: Path, content: Files) -> list[Path]:
     which takes no room, the one to open first last. Files of an earlier report that this one does not have
     stay. ``bench.system.files.StorageError`` says what to do where writing fails.
     """
-    stage = files.temporary_name(folder / "report")  # inside, because "." and "/" have nothing beside them
+    stage = files.make_temporary_name(
+        folder / "report"
+    )  # inside, because "." and "/" have nothing beside them
     new = not folder.exists()
     try:
         files.make_directory(folder)
@@ -129,6 +131,6 @@ def check_free(path: Path) -> None:
 
 def explain_failure(folder: Path, error: BaseException) -> files.StorageError:
     """Why nothing could be written to ``folder``."""
-    explained = files.explained(folder / "index.html", error)
+    explained = files.explain_storage_error(folder / "index.html", error)
     reason = error.strerror if isinstance(error, OSError) else error
     return explained or files.StorageError(f"cannot write the report to {folder}: {reason}. {ELSEWHERE}")

@@ -19,7 +19,7 @@ from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.system.rng import derive
+from bench.system.rng import derive_seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def make_generator(seed: int, name: str) -> np.random.Generator:
     """A numpy generator for the purpose ``name``; the same draws for the same arguments everywhere."""
     import numpy as np
 
-    return np.random.default_rng(derive(seed, name))
+    return np.random.default_rng(derive_seed(seed, name))
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,7 @@ from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, G
 from bench import registry
 from bench.method import DECODER_ONLY, ENCODER_DECODER
 from bench.models.adapted import AdaptedModel
-from bench.system.rng import generator
+from bench.system.rng import make_generator
 
 T = TypeVar("T", bound=AdaptedModel)
 
@@ -84,7 +84,7 @@ def shake(model: T) -> T:
     """Move every trained parameter, as training would, but in an instant."""
     with torch.no_grad():
         for parameter_name, tensor in model.trained_state().items():
-            tensor += 0.3 * torch.randn(tensor.shape, generator=generator(7, parameter_name))
+            tensor += 0.3 * torch.randn(tensor.shape, generator=make_generator(7, parameter_name))
     return model.eval()
 
 

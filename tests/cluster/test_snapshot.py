@@ -76,8 +76,8 @@ def test_the_same_source_is_copied_once(checkout: Path, tmp_path: Path) -> None:
 
 def test_a_snapshot_says_what_it_is_a_copy_of(checkout: Path, tmp_path: Path) -> None:
     taken = snapshot.take_snapshot(tmp_path / "runs", checkout)
-    state = provenance.code_state(Path(taken["path"]))
-    code = provenance.code_state(checkout)
+    state = provenance.describe_code(Path(taken["path"]))
+    code = provenance.describe_code(checkout)
     assert code is not None
     assert state == {**code, "snapshot": taken["snapshot"]}
 

@@ -140,7 +140,7 @@ def test_a_submission_that_died_left_runs_that_were_not_submitted(slurm: Slurm, 
 
 
 def test_from_another_machine_a_young_submission_is_taken_to_be_going_on(slurm: Slurm, runs: Path) -> None:
-    made = launch(runs, {"a": None}, state="submitting", submitted=provenance.now())
+    made = launch(runs, {"a": None}, state="submitting", submitted=provenance.format_current_time())
     written_by(made, machine="another")
     assert rows(runs)["a"].state == "submitting"
     made = launch(runs, {"a": None}, state="submitting")  # begun long ago

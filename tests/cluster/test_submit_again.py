@@ -209,7 +209,7 @@ def test_a_half_made_snapshot_of_a_dead_process_is_removed(tmp_path: Path) -> No
 
     place = tmp_path / "launches" / "snapshots"
     script = "import sys; from bench.system import files; from pathlib import Path\n"
-    script += "(files.temporary_name(Path(sys.argv[1])) / 'bench').mkdir(parents=True)"
+    script += "(files.make_temporary_name(Path(sys.argv[1])) / 'bench').mkdir(parents=True)"
     subprocess.run([sys.executable, "-c", script, str(place / "hash")], check=True)
     assert len(list(place.iterdir())) == 1
     taken = snapshot.take_snapshot(tmp_path)

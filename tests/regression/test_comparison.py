@@ -250,10 +250,10 @@ def test_what_was_measured_earlier_keeps_its_versions_and_settings(
     monkeypatch.setattr(
         comparison, "measure_cases", lambda wanted, processes: [{"bleu": 1.0} for _ in wanted]
     )
-    monkeypatch.setattr(provenance, "package_versions", lambda: {"torch": "1"})
+    monkeypatch.setattr(provenance, "list_package_versions", lambda: {"torch": "1"})
     path = tmp_path / "reference.json"
     references.update_reference(["e2e prefix", "e2e prompt"], 1, path)
-    monkeypatch.setattr(provenance, "package_versions", lambda: {"torch": "2"})
+    monkeypatch.setattr(provenance, "list_package_versions", lambda: {"torch": "2"})
     references.update_reference(["e2e prefix"], 1, path)
     document = json.loads(path.read_text())
 

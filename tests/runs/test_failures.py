@@ -9,13 +9,13 @@ import pytest
 
 from bench.errors import UserError
 from bench.runs.failures import describe_error
-from bench.system.files import StorageError, explained
+from bench.system.files import StorageError, explain_storage_error
 from bench.training.loop import Diverged
 
 
 def explained_full_disk(cause: Exception) -> StorageError:
     """What a writer raises for ``cause``: the store's own words, with the cause behind them."""
-    error = explained(Path("runs/x/scores.json"), cause)
+    error = explain_storage_error(Path("runs/x/scores.json"), cause)
     assert error is not None
     error.__cause__ = cause
     return error

@@ -79,7 +79,7 @@ def test_a_living_process_is_not_disturbed(runs: Store, holder: subprocess.Popen
 
 def test_a_killed_process_is_taken_over(runs: Store, holder: subprocess.Popen[str]) -> None:
     run = runs.run(RUN)
-    leftover = files.temporary_name(run.checkpoint)
+    leftover = files.make_temporary_name(run.checkpoint)
     leftover = leftover.with_name(leftover.name.replace(f"-{os.getpid()}-", f"-{holder.pid}-"))
     leftover.write_text("half a checkpoint")
     holder.kill()

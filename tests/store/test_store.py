@@ -165,7 +165,7 @@ class History(RuleBasedStateMachine):
     def be_killed_while_writing(self, name: str, cut: int) -> None:
         directory = self.handles[0].run(name).path / "records"
         directory.mkdir(parents=True, exist_ok=True)
-        leftover = files.temporary_name(directory / "0001.json")
+        leftover = files.make_temporary_name(directory / "0001.json")
         dead = leftover.name.replace(f"-{os.getpid()}-", "-4194305-")  # beyond the largest pid
         leftover.with_name(dead).write_text('{"status": "done", "serial": -1'[:cut])
 

@@ -14,7 +14,7 @@ import pytest
 
 from bench.errors import UnavailableError
 from bench.system import download
-from bench.system.download import fetch
+from bench.system.download import download_file
 from bench.system.files import StorageError
 
 CONTENT = bytes(range(256)) * 4_000
@@ -91,17 +91,17 @@ def alone(target: Path) -> bool:
 
 def test_whole_then_not_again(server: Server, target: Path) -> None:
     moved: list[int] = []
-    assert fetch(server.address, target, SHA256, moved=moved.append) == target
+    assert download_file(server.address, target, SHA256, moved=moved.append) == target
     assert target.read_bytes() == CONTENT and alone(target)
     assert moved[-1] == len(CONTENT)
-    fetch(server.address, target, SHA256)
-    fetch(server.address, target, None)
+    download_file(server.address, target, SHA256)
+    download_file(server.address, target, None)
     assert server.asked == [""]
 
 
 def test_interrupted_is_resumed_within_one_call(server: Server, target: Path) -> None:
     server.stop_after = [1_000, 500]
-    fetch(server.address, target, SHA256)
+    download_file(server.address, target, SHA256)
     assert target.read_bytes() == CONTENT and alone(target)
     assert server.asked == ["", "bytes=1000-", "bytes=1500-"]
 
@@ -109,31 +109,31 @@ def test_interrupted_is_resumed_within_one_call(server: Server, target: Path) ->
 def test_interrupted_is_resumed_by_the_next_call(server: Server, target: Path) -> None:
     server.stop_after = [1_000, 500, 500]
     with pytest.raises(UnavailableError, match=r"ended after 2,000 of 1,024,000 bytes\. 2,000 bytes are"):
-        fetch(server.address, target, SHA256)
+        download_file(server.address, target, SHA256)
     assert not target.exists()
-    fetch(server.address, target, SHA256)
+    download_file(server.address, target, SHA256)
     assert target.read_bytes() == CONTENT and alone(target)
     assert server.asked[-1] == "bytes=2000-"
 
 
 def test_a_server_without_ranges_starts_again(server: Server, target: Path) -> None:
     server.ranges, server.stop_after = False, [1_000]
-    fetch(server.address, target, SHA256)
+    download_file(server.address, target, SHA256)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_length_is_checked_where_no_checksum_is_known(server: Server, target: Path) -> None:
     server.stop_after = [10, 10, 10]
     with pytest.raises(UnavailableError, match="ended after 30 of"):
-        fetch(server.address, target, None)
-    fetch(server.address, target, None)
+        download_file(server.address, target, None)
+    download_file(server.address, target, None)
     assert target.read_bytes() == CONTENT
 
 
 def test_another_content_is_refused(server: Server, target: Path) -> None:
     server.content = b"another"
     with pytest.raises(UnavailableError, match=f"SHA-256 is [0-9a-f]{{64}}, expected {SHA256}$"):
-        fetch(server.address, target, SHA256)
+        download_file(server.address, target, SHA256)
     assert list(target.parent.iterdir()) == []
     assert server.asked == [""]
 
@@ -143,7 +143,7 @@ def test_a_spoilt_part_is_thrown_away(server: Server, target: Path, left: bytes)
     target.parent.mkdir(parents=True)
     part = target.with_name("data.csv.part")
     part.write_bytes(left)
-    fetch(server.address, target, SHA256)
+    download_file(server.address, target, SHA256)
     assert target.read_bytes() == CONTENT and alone(target)
     assert server.asked == [f"bytes={len(left)}-", ""]
 
@@ -151,63 +151,63 @@ def test_a_spoilt_part_is_thrown_away(server: Server, target: Path, left: bytes)
 def test_a_whole_part_needs_no_network(server: Server, target: Path) -> None:
     target.parent.mkdir(parents=True)
     target.with_name("data.csv.part").write_bytes(CONTENT)
-    fetch(server.address, target, SHA256)
+    download_file(server.address, target, SHA256)
     assert target.read_bytes() == CONTENT and server.asked == []
 
 
 def test_a_wrong_file_in_place_is_replaced(server: Server, target: Path) -> None:
     target.parent.mkdir(parents=True)
     target.write_bytes(b"old")
-    fetch(server.address, target, SHA256)
+    download_file(server.address, target, SHA256)
     assert target.read_bytes() == CONTENT and alone(target)
 
 
 def test_statuses(server: Server, target: Path) -> None:
     server.statuses = [404]
     with pytest.raises(UnavailableError, match=r"the server answered 404 Not Found$"):
-        fetch(server.address, target, SHA256)
+        download_file(server.address, target, SHA256)
     assert len(server.asked) == 1 and list(target.parent.iterdir()) == []
     server.statuses = [503, 429]
-    fetch(server.address, target, SHA256)
+    download_file(server.address, target, SHA256)
     assert len(server.asked) == 4
     assert target.read_bytes() == CONTENT
 
 
 def test_nobody_answers(target: Path, server: Server) -> None:
     with pytest.raises(UnavailableError, match=r"could not be fetched: .*refused"):
-        fetch("http://127.0.0.1:1/data.csv", target, SHA256, attempts=1)
+        download_file("http://127.0.0.1:1/data.csv", target, SHA256, attempts=1)
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a", "ftp://127.0.0.1/a", "file:///etc/hosts"])
 def test_only_https(target: Path, url: str, server: Server) -> None:
     with pytest.raises(UnavailableError, match="expected an https address"):
-        fetch(url, target, SHA256)
+        download_file(url, target, SHA256)
     assert not target.parent.exists()
 
 
 def test_no_way_out_of_https_by_redirection(server: Server, target: Path) -> None:
     server.redirect = "ftp://127.0.0.1:1/data.csv"
     with pytest.raises(UnavailableError):
-        fetch(server.address, target, SHA256)
+        download_file(server.address, target, SHA256)
     assert not target.exists()
 
 
 def test_endless(server: Server, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "MAX_BYTES", 1_000)
     with pytest.raises(UnavailableError, match="more than 1,000 bytes"):
-        fetch(server.address, target, None)
+        download_file(server.address, target, None)
     assert list(target.parent.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write"):
-        fetch(server.address, tmp_path / "file" / "data.csv", SHA256)
+        download_file(server.address, tmp_path / "file" / "data.csv", SHA256)
 
 
 def test_many_at_once_fetch_once(server: Server, target: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(fetch, server.address, target, SHA256) for _ in range(16)]:
+        for done in [pool.submit(download_file, server.address, target, SHA256) for _ in range(16)]:
             assert done.result() == target
     assert target.read_bytes() == CONTENT and alone(target)
     assert server.asked == [""]

@@ -24,10 +24,10 @@ def strays(directory: Path) -> list[str]:
 
 def test_append_after_a_torn_line_begins_a_new_one(tmp_path: Path) -> None:
     path = tmp_path / "log" / "log.jsonl"
-    files.append(path, '{"step": 1}\n')
+    files.append_line(path, '{"step": 1}\n')
     with path.open("a") as file:
         file.write('{"step": 2, "lo')  # killed here
-    files.append(path, '{"step": 2}\n')
+    files.append_line(path, '{"step": 2}\n')
     assert json_files.read_jsonl(path, forgive_torn=True) == [{"step": 1}, {"step": 2}]
 
 
@@ -75,7 +75,7 @@ def test_write_cut_short_is_continued(tmp_path: Path, monkeypatch: pytest.Monkey
     whole = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: whole(handle, bytes(data[:3])))
     files.write_atomic(tmp_path / "x", "0123456789")
-    files.append(tmp_path / "y", "0123456789\n")
+    files.append_line(tmp_path / "y", "0123456789\n")
     assert (tmp_path / "x").read_text() == "0123456789"
     assert (tmp_path / "y").read_text() == "0123456789\n"
 
@@ -86,7 +86,7 @@ def test_real_limit_on_the_size_of_files(tmp_path: Path) -> None:
 import resource, sys
 from bench.system import files
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-for write in (files.write_atomic, files.create_new, files.append):
+for write in (files.write_atomic, files.create_new, files.append_line):
     try:
         write(sys.argv[1] + "/" + write.__name__, "x" * 5000)
     except files.StorageError as error:
@@ -106,7 +106,7 @@ def test_full_disk_reported_by_a_library_as_text(tmp_path: Path) -> None:
 
     with (
         pytest.raises(files.StorageError, match="the disk is full"),
-        files.replacing(tmp_path / "checkpoint.safetensors") as temporary,
+        files.replace_file(tmp_path / "checkpoint.safetensors") as temporary,
     ):
         library(temporary)
     assert list(tmp_path.iterdir()) == []
@@ -114,7 +114,7 @@ def test_full_disk_reported_by_a_library_as_text(tmp_path: Path) -> None:
 
 def test_a_file_where_a_directory_is_needed(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    for write in (files.write_atomic, files.create_new, files.append):
+    for write in (files.write_atomic, files.create_new, files.append_line):
         with pytest.raises(files.StorageError, match="a file, not a directory"):
             write(tmp_path / "runs" / "a" / "x.json", "{}\n")
 
@@ -128,17 +128,17 @@ def test_a_directory_where_a_file_is_needed(tmp_path: Path) -> None:
 def test_errors_that_are_not_about_storage_stay_as_they_are(tmp_path: Path) -> None:
     with (
         pytest.raises(PermissionError) as caught,
-        files.replacing(tmp_path / "x"),
+        files.replace_file(tmp_path / "x"),
     ):
         raise PermissionError(errno.EACCES, "denied", "/somewhere/else")
     assert not isinstance(caught.value, UserError)
-    with pytest.raises(FileNotFoundError), files.replacing(tmp_path / "x"):
+    with pytest.raises(FileNotFoundError), files.replace_file(tmp_path / "x"):
         pass  # the library wrote nothing
     assert list(tmp_path.iterdir()) == []
 
 
 def test_interrupted_writer_cleans_up(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), files.replacing(tmp_path / "x") as temporary:
+    with pytest.raises(KeyboardInterrupt), files.replace_file(tmp_path / "x") as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -148,7 +148,7 @@ def test_replacing_lets_safetensors_write(tmp_path: Path) -> None:
     import numpy
     from safetensors.numpy import load_file, save_file
 
-    with files.replacing(tmp_path / "p.safetensors") as temporary:
+    with files.replace_file(tmp_path / "p.safetensors") as temporary:
         save_file({"prefix": numpy.ones(3)}, temporary)
     assert load_file(tmp_path / "p.safetensors")["prefix"].sum() == 3
     assert strays(tmp_path) == []
@@ -162,7 +162,7 @@ def test_created_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bo
     if not links:
         monkeypatch.setattr(os, "link", fail(errno.EPERM))
     files.create_new(tmp_path / "1", "first")
-    with pytest.raises(files.Taken):
+    with pytest.raises(files.NameTakenError):
         files.create_new(tmp_path / "1", "second")
     assert (tmp_path / "1").read_text() == "first"
     assert [name for name in strays(tmp_path) if name.endswith(".tmp")] == []
@@ -173,7 +173,7 @@ def test_without_links_a_file_copied_here_is_not_overwritten(
 ) -> None:
     (tmp_path / "1").write_text("first")
     monkeypatch.setattr(os, "link", fail(errno.ENOTSUP))
-    with pytest.raises(files.Taken):
+    with pytest.raises(files.NameTakenError):
         files.create_new(tmp_path / "1", "second")
     assert (tmp_path / "1").read_text() == "first"
 
@@ -194,10 +194,10 @@ def test_link_that_was_carried_out_but_reported_as_failed(
 
 def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
     script = "import sys; from bench.system import files; from pathlib import Path; p = Path(sys.argv[1])\n"
-    script += "files.temporary_name(p / 'checkpoint').write_text('half')"
+    script += "files.make_temporary_name(p / 'checkpoint').write_text('half')"
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, cwd=ROOT)
     (tmp_path / ".checkpoint.tmp").write_text("somebody else's")
-    mine = files.temporary_name(tmp_path / "checkpoint")
+    mine = files.make_temporary_name(tmp_path / "checkpoint")
     mine.write_text("being written")
     far = tmp_path / ".checkpoint.far.00000000-1-00000000.tmp"
     far.write_text("written on another machine")
@@ -208,7 +208,7 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
 
 
 def test_leftover_folders_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    dead = tmp_path / files.temporary_name(tmp_path / "snapshot").name.replace(
+    dead = tmp_path / files.make_temporary_name(tmp_path / "snapshot").name.replace(
         f"-{os.getpid()}-", "-4194305-"
     )
     (dead / "bench").mkdir(parents=True)
@@ -218,12 +218,12 @@ def test_leftover_folders_of_dead_processes_are_removed(tmp_path: Path) -> None:
 
 
 def test_a_process_is_told_from_a_later_one_and_from_a_dead_one() -> None:
-    assert processes.process_started(os.getpid()) == processes.process_started(os.getpid()) is not None
+    assert processes.find_process_start(os.getpid()) == processes.find_process_start(os.getpid()) is not None
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, not yet collected
-    assert processes.process_started(child.pid) is None
+    assert processes.find_process_start(child.pid) is None
     child.wait()
-    assert processes.process_started(child.pid) is None
+    assert processes.find_process_start(child.pid) is None
 
 
 def test_file_fingerprint(tmp_path: Path) -> None:

@@ -50,13 +50,13 @@ def test_json_lines_come_back_as_they_were_written(tmp_path_factory: Any, rows: 
 @given(value=st.dictionaries(st.text(), JSON, max_size=5))
 def test_canonical_json_does_not_depend_on_order(value: dict[str, Any]) -> None:
     backwards = dict(reversed(value.items()))
-    assert json_files.canonical_json(value) == json_files.canonical_json(backwards)
-    assert json.loads(json_files.canonical_json(value)) == value
+    assert json_files.to_canonical_json(value) == json_files.to_canonical_json(backwards)
+    assert json.loads(json_files.to_canonical_json(value)) == value
 
 
 def test_canonical_json_is_pinned() -> None:
     # What names runs must not move with a Python version.
-    assert json_files.canonical_json({"b": [1, 1.5, None], "a": "é"}) == r'{"a":"\u00e9","b":[1,1.5,null]}'
+    assert json_files.to_canonical_json({"b": [1, 1.5, None], "a": "é"}) == r'{"a":"\u00e9","b":[1,1.5,null]}'
     assert files.sha256_text("é") == ("4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c")
 
 
@@ -73,7 +73,7 @@ def test_order_is_kept_and_text_is_readable(tmp_path: Path) -> None:
     ],
 )
 def test_numbers_that_json_lacks_are_refused_by_place(tmp_path: Path, value: Any, place: str) -> None:
-    for write in (json_files.write_json_atomic, lambda _, v: json_files.canonical_json(v)):
+    for write in (json_files.write_json_atomic, lambda _, v: json_files.to_canonical_json(v)):
         with pytest.raises(ValueError, match=place):
             write(tmp_path / "x.json", value)
     assert list(tmp_path.iterdir()) == []
@@ -81,14 +81,14 @@ def test_numbers_that_json_lacks_are_refused_by_place(tmp_path: Path, value: Any
 
 def test_names_that_are_not_text_are_refused() -> None:
     with pytest.raises(TypeError, match="name 1 at steps"):
-        json_files.canonical_json({"steps": {1: "a"}})
+        json_files.to_canonical_json({"steps": {1: "a"}})
 
 
 def test_half_a_surrogate_pair_can_be_written(tmp_path: Path) -> None:
     # An error message can hold an undecodable file name; it must not cost us the record.
     json_files.write_json_atomic(tmp_path / "x.json", {"error": "no file \udcff", "ü": 1})
     assert json_files.read_json(tmp_path / "x.json") == {"error": "no file \udcff", "ü": 1}
-    assert json_files.canonical_json("\udcff") == r'"\udcff"'
+    assert json_files.to_canonical_json("\udcff") == r'"\udcff"'
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": NaN}', b"\xff\xfe\x00", b"[" * 100_000])

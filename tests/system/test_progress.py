@@ -29,7 +29,7 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def loud(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "settings", progress.Settings(quiet=False))
+    monkeypatch.setattr(progress, "settings", progress.ProgressSettings(quiet=False))
     monkeypatch.setenv("TERM", "xterm")
 
 
@@ -47,9 +47,9 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_items_pass_through_in_order(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(progress.track(["a", "b"], "reading", "files")) == ["a", "b"]
-    assert list(progress.track(5, "counting", start=2)) == [2, 3, 4]
-    assert list(progress.track(iter("xyz"), "unknown length")) == ["x", "y", "z"]
+    assert list(progress.track_progress(["a", "b"], "reading", "files")) == ["a", "b"]
+    assert list(progress.track_progress(5, "counting", start=2)) == [2, 3, 4]
+    assert list(progress.track_progress(iter("xyz"), "unknown length")) == ["x", "y", "z"]
     shown = lines(capsys)
     assert len(shown) == 3
     assert shown[0].startswith("reading: 2/2 files (100 %)")
@@ -59,10 +59,10 @@ def test_items_pass_through_in_order(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_lines_at_most_every_ten_seconds(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
-    for _ in progress.track(1000, "fast", "steps"):
+    for _ in progress.track_progress(1000, "fast", "steps"):
         clock.time += 0.1  # 100 seconds in all: a tenth each ten seconds
     assert 9 <= len(lines(capsys)) <= 11
-    for _ in progress.track(100_000, "slow", "steps"):
+    for _ in progress.track_progress(100_000, "slow", "steps"):
         clock.time += 0.036  # an hour: a line a minute
     assert 55 <= len(lines(capsys)) <= 62
 
@@ -70,7 +70,7 @@ def test_lines_at_most_every_ten_seconds(capsys: pytest.CaptureFixture[str], clo
 def test_rate_and_time_left_do_not_count_what_an_earlier_attempt_did(
     capsys: pytest.CaptureFixture[str], clock: Clock
 ) -> None:
-    with progress.track(1000, "training", "steps", start=500) as bar:
+    with progress.track_progress(1000, "training", "steps", start=500) as bar:
         for _ in range(200):
             bar.note("loss 2.31")
             clock.time += 0.5
@@ -81,11 +81,11 @@ def test_rate_and_time_left_do_not_count_what_an_earlier_attempt_did(
 
 
 def test_a_stopped_loop_does_not_say_done(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyError), progress.track(3, "training") as bar:
+    with pytest.raises(KeyError), progress.track_progress(3, "training") as bar:
         bar.advance()
         raise KeyError
     with pytest.raises(KeyError):
-        for _ in progress.track(failing(), "decoding"):
+        for _ in progress.track_progress(failing(), "decoding"):
             pass
     assert ["stopped" in text for text in lines(capsys)] == [True, True]
 
@@ -98,9 +98,9 @@ def failing() -> Iterator[int]:
 def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
-    for item in progress.track(3, "training", "steps"):
+    for item in progress.track_progress(3, "training", "steps"):
         if item == 1:
-            progress.say("validation loss 2.1")
+            progress.print_message("validation loss 2.1")
     text = screen.getvalue()
     assert "\r" in text
     assert "training: 100%" in text
@@ -114,7 +114,7 @@ def test_a_bar_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sys, "stderr", Screen())
     before = threading.active_count()
-    with progress.track(3, "training") as bar:
+    with progress.track_progress(3, "training") as bar:
         bar.advance()
         assert threading.active_count() == before
 
@@ -123,29 +123,29 @@ def test_dumb_terminals_get_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "dumb")
-    list(progress.track(3, "training"))
+    list(progress.track_progress(3, "training"))
     assert "\r" not in screen.getvalue()
 
 
 def test_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     progress.settings.quiet = True
-    assert list(progress.track(3, "training")) == [0, 1, 2]
-    progress.say("a remark")
-    progress.say("a warning", important=True)
+    assert list(progress.track_progress(3, "training")) == [0, 1, 2]
+    progress.print_message("a remark")
+    progress.print_message("a warning", important=True)
     assert lines(capsys) == ["a warning"]
     monkeypatch.setenv("BENCH_QUIET", "1")
-    assert progress.Settings().quiet
+    assert progress.ProgressSettings().quiet
     monkeypatch.setenv("BENCH_QUIET", "0")
-    assert not progress.Settings().quiet
+    assert not progress.ProgressSettings().quiet
 
 
 def test_quietness_ends_where_it_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), progress.quietly():
-        progress.say("a remark")
+    with pytest.raises(ZeroDivisionError), progress.silence_progress():
+        progress.print_message("a remark")
         raise ZeroDivisionError
     assert main(["-q", "list", "methods"]) == 0
     capsys.readouterr()
-    progress.say("another")
+    progress.print_message("another")
     assert lines(capsys) == ["another"]
 
 
@@ -154,8 +154,8 @@ def test_a_broken_screen_does_not_stop_the_work(monkeypatch: pytest.MonkeyPatch,
     screen = io.StringIO()
     screen.close()
     monkeypatch.setattr(sys, "stderr", screen if broken == "closed" else None)
-    assert list(progress.track(3, "training")) == [0, 1, 2]
-    progress.say("heard by nobody")
+    assert list(progress.track_progress(3, "training")) == [0, 1, 2]
+    progress.print_message("heard by nobody")
 
 
 @pytest.mark.parametrize(
@@ -163,11 +163,11 @@ def test_a_broken_screen_does_not_stop_the_work(monkeypatch: pytest.MonkeyPatch,
     [(0.2, "0 s"), (59.6, "1 min 00 s"), (440, "7 min 20 s"), (11_100, "3 h 05 min")],
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert progress.duration(seconds) == words
+    assert progress.format_duration(seconds) == words
 
 
 def test_slow_steps_are_told_in_seconds_each() -> None:
-    shown = progress.line("runs", "runs", 2, 4, 2, 60.0)
+    shown = progress.format_progress_line("runs", "runs", 2, 4, 2, 60.0)
     assert shown == "runs: 2/4 runs (50 %), 30.0 s per run, 1 min 00 s left"
 
 
@@ -176,4 +176,4 @@ def test_slow_steps_are_told_in_seconds_each() -> None:
     [("updates", "update"), ("batches", "batch"), ("sentences", "sentence"), ("files", "file"), ("", "it")],
 )
 def test_slow_work_is_told_per_one(unit: str, one: str) -> None:
-    assert f", 1.1 s per {one}, " in progress.line("training", unit, 10, 100, 10, 11.0)
+    assert f", 1.1 s per {one}, " in progress.format_progress_line("training", unit, 10, 100, 10, 11.0)

@@ -39,7 +39,7 @@ def run(script: str) -> bytes:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "checkout"
-    for part in provenance.SCORED_BY:
+    for part in provenance.SCORING_PACKAGES:
         (root / part).mkdir(parents=True)
     (root / "bench" / "system").mkdir()
     (root / "bench" / "system" / "provenance.py").write_text("one\n")
@@ -52,7 +52,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @needs_git
 def test_clean_checkout(checkout: Path) -> None:
-    state = provenance.code_state(checkout)
+    state = provenance.describe_code(checkout)
     assert state == {
         "commit": git(checkout, "rev-parse", "HEAD"),
         "dirty": False,
@@ -66,7 +66,7 @@ def test_changes_and_new_methods_are_told_apart(checkout: Path) -> None:
     seen = set()
 
     def fingerprint(*changed: str) -> None:
-        state = provenance.code_state(checkout)
+        state = provenance.describe_code(checkout)
         assert state is not None
         assert state["dirty"]
         assert state["changed"] == list(changed)
@@ -88,7 +88,7 @@ def test_changes_and_new_methods_are_told_apart(checkout: Path) -> None:
 @needs_git
 def test_a_touched_file_is_not_a_change(checkout: Path) -> None:
     os.utime(checkout / "README.md", (1, 1))
-    state = provenance.code_state(checkout)
+    state = provenance.describe_code(checkout)
     assert state is not None
     assert not state["dirty"]
 
@@ -97,10 +97,10 @@ def test_a_touched_file_is_not_a_change(checkout: Path) -> None:
 def test_state_inside_a_hook_is_that_of_the_code(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = provenance.code_state(checkout)
+    expected = provenance.describe_code(checkout)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
-    assert provenance.code_state(checkout) == expected
+    assert provenance.describe_code(checkout) == expected
 
 
 @needs_git
@@ -108,15 +108,15 @@ def test_an_installed_copy_inside_another_repository_is_outside_git(checkout: Pa
     site = checkout / ".venv" / "site-packages"
     (site / "bench" / "system").mkdir(parents=True)
     (site / "bench" / "system" / "provenance.py").write_text("")
-    assert provenance.code_state(site) is None
+    assert provenance.describe_code(site) is None
 
 
 def test_outside_git_or_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    assert provenance.code_state(tmp_path) is None
-    assert provenance.code_state(tmp_path / "missing") is None
+    assert provenance.describe_code(tmp_path) is None
+    assert provenance.describe_code(tmp_path / "missing") is None
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance.code_state() is None
+    assert provenance.describe_code() is None
 
 
 @needs_git
@@ -125,22 +125,22 @@ def test_a_repository_without_commits(tmp_path: Path) -> None:
     (tmp_path / "bench" / "system" / "provenance.py").write_text("")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", ".")
-    assert provenance.code_state(tmp_path) is None
+    assert provenance.describe_code(tmp_path) is None
 
 
 def test_source_fingerprint_follows_the_code(tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "a.py").write_text("1")
-    first = provenance.source_sha256(tmp_path)
+    first = provenance.hash_source(tmp_path)
     (tmp_path / "tasks" / "notes.txt").write_text("no code")
-    assert provenance.source_sha256(tmp_path) == first
+    assert provenance.hash_source(tmp_path) == first
     (tmp_path / "tasks" / "a.py").write_text("2")
-    assert provenance.source_sha256(tmp_path) != first
-    assert len(provenance.source_sha256()) == 64
+    assert provenance.hash_source(tmp_path) != first
+    assert len(provenance.hash_source()) == 64
 
 
 def test_versions() -> None:
-    versions = provenance.package_versions(["pytest", "no-such-package-here"])
+    versions = provenance.list_package_versions(["pytest", "no-such-package-here"])
     assert versions == {
         "python": ".".join(map(str, sys.version_info[:3])),
         "pytest": pytest.__version__,
@@ -154,7 +154,7 @@ def test_a_record_names_the_version_of_the_code_that_runs_installed_or_not(
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    assert provenance.package_versions()["prefix-bench"] == bench.__version__
+    assert provenance.list_package_versions()["prefix-bench"] == bench.__version__
 
 
 def test_every_dependency_that_can_move_a_result_is_named() -> None:
@@ -167,18 +167,20 @@ def test_every_dependency_that_can_move_a_result_is_named() -> None:
 
 
 def test_hardware_and_memory_are_json_and_plausible() -> None:
-    machine = provenance.hardware()
+    machine = provenance.describe_hardware()
     assert json.loads(json.dumps(machine)) == machine
     assert machine["cores"] >= 1
     assert machine["cpu"]
-    peak = provenance.peak_memory()["process_bytes"]
+    peak = provenance.measure_peak_memory()["process_bytes"]
     assert peak is not None
     assert 5_000_000 < peak < machine["memory_bytes"]
 
 
 def test_peak_memory_grows_with_use() -> None:
-    script = "from bench.system import provenance as p; a = p.peak_memory(); b = bytearray(60_000_000)\n"
-    script += "print(p.peak_memory()['process_bytes'] - a['process_bytes'])"
+    script = (
+        "from bench.system import provenance as p; a = p.measure_peak_memory(); b = bytearray(60_000_000)\n"
+    )
+    script += "print(p.measure_peak_memory()['process_bytes'] - a['process_bytes'])"
     grown = run(script)
     assert int(grown) > 50_000_000
 
@@ -187,14 +189,14 @@ def test_torch_is_not_loaded_for_it() -> None:
     script = (
         "import sys; from bench import store; from bench.system import provenance as p, progress, files\n"
     )
-    script += "p.hardware(); p.peak_memory(); p.package_versions()\n"
+    script += "p.describe_hardware(); p.measure_peak_memory(); p.list_package_versions()\n"
     script += "print(sorted({'torch', 'pandas', 'numpy', 'tqdm', 'transformers'} & set(sys.modules)))"
     out = run(script)
     assert out.strip() == b"[]"
 
 
 def test_now_sorts_as_text_and_says_utc() -> None:
-    first, second = provenance.now(), provenance.now()
+    first, second = provenance.format_current_time(), provenance.format_current_time()
     assert first <= second
     assert len(first) == len(second)
     assert datetime.fromisoformat(first).utcoffset() == datetime.now(UTC).utcoffset()
@@ -210,7 +212,7 @@ def test_names_of_people_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
         "length": 10,
         "nothing": None,
     }
-    assert provenance.without_names(given) == {
+    assert provenance.hide_names(given) == {
         "command": ["bench", "run", "--data-dir=$HOME/data", "--runs", "/scratch/$USER"],
         "trace": 'File "$HOME/x.py", line 3; /home/ann.leesson/x; ann.lee; $HOME',
         "$HOME": 1,
@@ -222,4 +224,4 @@ def test_names_of_people_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_home_at_the_root_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/")
     monkeypatch.setenv("LOGNAME", "root")
-    assert provenance.without_names("/data/root/x") == "/data/root/x"
+    assert provenance.hide_names("/data/root/x") == "/data/root/x"

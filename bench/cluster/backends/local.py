@@ -149,7 +149,11 @@ def supervise(launch: Launch) -> None:
                 continue  # who started it is gone, and it goes on
             process = running.pop(number)
             killed = ranks.was_killed(launch.folder, str(note["pid"]), process.returncode < 0)
-            note |= {"ended": provenance.now(), "returned": process.returncode, "killed": killed}
+            note |= {
+                "ended": provenance.format_current_time(),
+                "returned": process.returncode,
+                "killed": killed,
+            }
             json_files.write_json_atomic(get_note_file(launch, number), note)
         time.sleep(POLL)
 
@@ -190,7 +194,7 @@ def start_job(launch: Launch, number: int, entry: JobEntry, slot: int) -> Any:
         executor.update_parameters(local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)))
     job = executor.submit(make_job(entry, launch))
     process: Any = job._process
-    note = {**processes.identify_process(process.pid), "began": provenance.now()}
+    note = {**processes.identify_process(process.pid), "began": provenance.format_current_time()}
     json_files.write_json_atomic(get_note_file(launch, number), note)
     return process
 

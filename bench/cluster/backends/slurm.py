@@ -27,7 +27,7 @@ from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState
 from bench.errors import FailureKind, UserError
 from bench.store import lease
 from bench.system.files import StorageError
-from bench.system.progress import say
+from bench.system.progress import print_message
 
 if TYPE_CHECKING:
     from bench.cluster.launches import ArrayEntry, Launch, SubmittedJob
@@ -404,7 +404,7 @@ def read_output(words: list[str], important: bool = False) -> str | None:
     done = run_command(words)
     if isinstance(done, str):
         if important:
-            say(done, important=True)
+            print_message(done, important=True)
         return None
     return done.stdout
 

@@ -93,10 +93,10 @@ def score_original(
     """
     import numpy as np
 
-    from bench.system.rng import derive
+    from bench.system.rng import derive_seed
 
     plain = score_rouge(LIBRARY, kind, hypotheses, references)
-    generator = np.random.default_rng(derive(seed, f"rouge/{kind}"))
+    generator = np.random.default_rng(derive_seed(seed, f"rouge/{kind}"))
     value = average_batches(plain.segments[kind], batch_size, generator)
     mean = f"batches-of-{batch_size}-of-bootstrap-medians(n={RESAMPLES},seed={seed})"
     return MetricResult(value, {**plain.signature, "mean": mean})
