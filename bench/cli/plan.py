@@ -79,14 +79,14 @@ def print_experiments(plan: ExperimentPlan, all_settings: bool) -> None:
 def print_runs(runs: list[PlannedRun]) -> None:
     """One line per run: what it is, the settings that differ between these runs, its state and cost."""
     from bench.config.settings import format_value
-    from bench.experiments.cost_model import in_words
+    from bench.experiments.cost_model import format_duration
     from bench.experiments.planning import list_differing_settings, list_settings
 
     names = list_differing_settings(runs)
     rows = []
     for run in runs:
         prescribed, values = run.candidate.prescribed, list_settings(run, "settings")
-        cost = f"{in_words(run.estimate.seconds)} ({run.estimate.basis})" if run.estimate else "-"
+        cost = f"{format_duration(run.estimate.seconds)} ({run.estimate.basis})" if run.estimate else "-"
         differing = [format_value(values[name]["value"]) if name in values else "-" for name in names]
         state = f"{run.state}: {run.detail}" if run.detail else run.state
         rows.append(
@@ -128,7 +128,7 @@ def print_settings(run: PlannedRun) -> None:
 
 
 def print_totals(plan: ExperimentPlan, all_settings: bool) -> None:
-    from bench.experiments.cost_model import in_words
+    from bench.experiments.cost_model import format_duration
 
     states = ", ".join(f"{number} {state}" for state, number in plan.count().items() if number)
     click.echo(f"{len(plan.runs)} runs: {states}" if plan.runs else "no runs")
@@ -141,7 +141,7 @@ def print_totals(plan: ExperimentPlan, all_settings: bool) -> None:
         )
     if bases := plan.bases():
         counts = ", ".join(f"{number} {basis}" for basis, number in bases.items())
-        click.echo(f"about {in_words(plan.seconds_left())} to go on one machine; estimates: {counts}")
+        click.echo(f"about {format_duration(plan.seconds_left())} to go on one machine; estimates: {counts}")
         if "rough" in bases:
             click.echo("rough: from examples, parameters and the paper's own times (§5.3) or mini's")
     if not all_settings:

@@ -184,7 +184,7 @@ def show_plan(plan: SubmissionPlan, as_json: bool) -> dict[str, Any]:
     if as_json:
         return plan.to_json()
     for step in plan.steps:
-        cost = "" if step.cost is None else f"  ~{step.cost.hours * 60:.1f} min ({step.cost.basis})"
+        cost = "" if step.cost is None else f"  ~{step.cost.seconds / 60:.1f} min ({step.cost.basis})"
         click.echo(
             f"{step.action:<7} {step.run_id}  {step.why}{cost}"
             + (f"  [{step.because}]" if step.because else "")

@@ -16,13 +16,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.cluster import budget, launches, site, snapshot, status, submit_lock
+from bench.cluster import launches, site, snapshot, status, submit_lock
 from bench.cluster.arrays import arrange_jobs
 from bench.cluster.backends import get_backend
 from bench.cluster.launches import Launch, LaunchDocument, LaunchState, SnapshotEntry
 from bench.cluster.rows import OPEN, RunRow, RunState
 from bench.config.request import Resolver, RunRequest, SpecifiedRun
+from bench.config.run_key import get_model_name
+from bench.config.specification import ResolvedSettings
 from bench.errors import FailureKind, UnavailableError, UserError
+from bench.experiments.cost_model import RunCost, RunHistory, SubmissionCost, sum_costs
+from bench.store.store import Store
 from bench.system import provenance
 from bench.system.files import StorageError
 
@@ -50,7 +54,7 @@ class SubmissionStep:
     why: str
     resources: Mapping[str, Any]
     because: str | None = None
-    cost: budget.Cost | None = None
+    cost: RunCost | None = None
     """Estimated device hours, and where that is from."""
 
     @property
@@ -69,7 +73,7 @@ class SubmissionStep:
             "action": self.action,
             "why": self.why,
             "because": self.because,
-            "hours": None if self.cost is None else self.cost.hours,
+            "hours": None if self.cost is None else self.cost.seconds / 3600,
             "basis": None if self.cost is None else self.cost.basis,
             "command": self.specified.command,
         }
@@ -86,7 +90,7 @@ class SubmissionPlan:
     """(request, message) of those whose data or weights were only looked for, and are not here."""
     seen: frozenset[str] = frozenset()
     """The launches that were there when the runs' states were read."""
-    estimate: budget.Estimate | None = None
+    estimate: SubmissionCost | None = None
 
     @property
     def todo(self) -> list[SubmissionStep]:
@@ -136,7 +140,7 @@ def plan_submission(
     seen = frozenset(launches.list_launch_ids(requests[0].common.runs)) if requests else frozenset()
     runs = requests[0].common.runs if requests else Path("runs")
     rows = {row.run_id: row for row in status.collect_status(runs, only=set(specified)).rows}
-    past = budget.Past(runs)
+    history = RunHistory(Store(runs).read_done())
     steps = []
     for run_id, (request, needed) in specified.items():
         row = rows.get(run_id)
@@ -146,12 +150,18 @@ def plan_submission(
             request, because = cut_work(request, needed, row)
         resources = chosen_site.resources_again(describe_run(needed), had[run_id])
         state = NEW if row is None else row.state.value
-        cost = past.cost(request, needed.spec) if action is Action.SUBMIT else None
+        cost = None
+        if action is Action.SUBMIT:
+            resolved = ResolvedSettings(needed.spec.options, needed.spec.settings)
+            cost = history.estimate_device_seconds(request, resolved)
         steps.append(SubmissionStep(request, needed, state, action, why, resources, because, cost))
-    past.gpu |= bool(chosen_site.values["gpus"]) or any(step.resources["gpus"] for step in steps)
+    asks_gpu = bool(chosen_site.values["gpus"]) or any(step.resources["gpus"] for step in steps)
     costs = [step.cost for step in steps if step.action is Action.SUBMIT]
-    costs += [past.cost(request) for request in absent]
-    return SubmissionPlan(steps, wrong, missing, seen, past.estimate(costs))
+    costs += [
+        history.estimate_device_seconds(request, request.resolve(get_model_name(request)))
+        for request in absent
+    ]
+    return SubmissionPlan(steps, wrong, missing, seen, sum_costs(costs, history.gpu or asks_gpu))
 
 
 class Decision(NamedTuple):

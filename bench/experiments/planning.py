@@ -19,7 +19,7 @@ from bench.config.request import RunRequest, SpecifiedRun, build_specified_run, 
 from bench.config.specification import ResolvedSettings
 from bench.data.dataset import find_data
 from bench.errors import DataError, UserError
-from bench.experiments.cost_model import Estimate, History
+from bench.experiments.cost_model import ROUGH, RunCost, RunHistory
 from bench.experiments.expansion import Expansion, ExperimentRun
 from bench.experiments.files import format_origin, load_experiment
 from bench.models.catalogue import LocatedModel, locate_model
@@ -58,7 +58,7 @@ class PlannedRun:
     """The kind of a failure; the reason why a run is not available."""
     run_id: str | None = None
     """None where data or weights are not here and no earlier run is known."""
-    estimate: Estimate | None = None
+    estimate: RunCost | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ExperimentPlan:
     def bases(self) -> dict[str, int]:
         """What the estimates of open runs rest on, each with the number of runs: ``rough``, ``past runs``."""
         kinds = Counter(
-            "unknown" if run.estimate is None else "rough" if run.estimate.basis == "rough" else "past runs"
+            "unknown" if run.estimate is None else ROUGH if run.estimate.basis == ROUGH else "past runs"
             for run in self._open()
         )
         return dict(kinds)
@@ -112,7 +112,7 @@ def _plan_run(candidate: ExperimentRun, stored: StoredStates, inputs: LocalInput
     specified = inputs.specify(candidate.request, candidate.resolved)
     run_id = specified.spec.run_id if specified else None
     stored_state = stored.find(candidate.key, run_id)
-    estimate = stored.history.estimate(candidate.request, candidate.resolved)
+    estimate = stored.history.estimate_seconds(candidate.request, candidate.resolved)
     return PlannedRun(
         candidate, stored_state.state, stored_state.detail, run_id or stored_state.run_id, estimate
     )
@@ -136,7 +136,7 @@ class StoredStates:
             key = _key_of(folder, record)
             if key is not None:
                 self.by_key.setdefault(key, []).append(entry)
-        self.history = History(finished)
+        self.history = RunHistory(finished)
 
     def find(self, key: str, run_id: str | None) -> StoredState:
         """Where a run stands, by its name or else by its outline."""

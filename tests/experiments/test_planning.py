@@ -11,10 +11,11 @@ from least_record import least
 
 from bench.cli import main
 from bench.config.request import CommonOptions, build_specified_run
-from bench.experiments.cost_model import STARTING, History, Size, in_words, size_of
+from bench.experiments.cost_model import STARTING, RunHistory, RunSize, compute_run_size, format_duration
 from bench.experiments.expansion import ExperimentRun, RunSelection, expand_experiments
 from bench.experiments.planning import plan_runs
 from bench.models.catalogue import FROM_BENCH_MODELS, LocatedModel, find_model_kind
+from bench.store.record import RunStatus, make_record
 from bench.store.store import Store
 from bench.system.json_files import write_json_atomic
 from bench.task import Prepared
@@ -116,35 +117,35 @@ def test_where_everything_is_here_a_run_is_known_by_its_name(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "chosen", "given", "expected"),
     [
-        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {}, Size(5 * 42_061, 630)),
-        ("table2", RunSelection("webnlg", "ft-full", "gpt2-medium", "101"), {}, Size(10 * 18_025, 1862)),
-        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {"limit": 8}, Size(5 * 8, 8)),
+        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {}, RunSize(5 * 42_061, 630)),
+        ("table2", RunSelection("webnlg", "ft-full", "gpt2-medium", "101"), {}, RunSize(10 * 18_025, 1862)),
+        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {"limit": 8}, RunSize(5 * 8, 8)),
         (
             "figure3",
             RunSelection("e2e", "prefix", None, "9", {"train_subset": 50, "data_seed": 0}),
             {},
-            Size(2000, 547),
+            RunSize(2000, 547),
         ),
         (
             "figure3",
             RunSelection("e2e", "ft-full", None, "9", {"train_subset": 500, "data_seed": 0}),
             {},
-            Size(4000, 547),
+            RunSize(4000, 547),
         ),
         (
             "figure6",
             RunSelection("e2e", "prefix", None, None, {"train_share": 0.1, "data_seed": 0}),
             {},
-            Size(21_030, 630),
+            RunSize(21_030, 630),
         ),
-        ("efficiency", RunSelection(methods="prefix", settings={"batch_size": 1}), {}, Size(100, 20)),
+        ("efficiency", RunSelection(methods="prefix", settings={"batch_size": 1}), {}, RunSize(100, 20)),
     ],
 )
-def test_how_much_a_run_has_to_do(name: str, chosen: RunSelection, given: Any, expected: Size) -> None:
+def test_how_much_a_run_has_to_do(name: str, chosen: RunSelection, given: Any, expected: RunSize) -> None:
     one = candidate(name, "paper", chosen, **given)
     assert one.request is not None
     assert one.resolved is not None
-    assert size_of(one.request, one.resolved) == expected
+    assert compute_run_size(one.request, one.resolved) == expected
 
 
 def took(updates: int, rows: int, training: float, items: int, decoding: float) -> dict[str, Any]:
@@ -155,10 +156,17 @@ def took(updates: int, rows: int, training: float, items: int, decoding: float) 
     }
 
 
-def estimate(history: History, one: ExperimentRun) -> Any:
+def history(*documents: dict[str, Any]) -> RunHistory:
+    """The history of records that hold these fields."""
+    header = {"format": 1, "attempt": 1, "recorded": "2026-01-01T00:00:00.000000+00:00"}
+    wholes = [{**header, **least(document["status"]), **document} for document in documents]
+    return RunHistory(make_record(whole, RunStatus(whole["status"])) for whole in wholes)
+
+
+def estimate(history: RunHistory, one: ExperimentRun) -> Any:
     assert one.request is not None
     assert one.resolved is not None
-    return history.estimate(one.request, one.resolved)
+    return history.estimate_seconds(one.request, one.resolved)
 
 
 def test_estimates_rest_on_the_best_there_is() -> None:
@@ -167,7 +175,7 @@ def test_estimates_rest_on_the_best_there_is() -> None:
     )
     wanted = candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", "101"))
     other = candidate("table2", "paper", RunSelection("webnlg", "prefix", "gpt2-medium", "101"))
-    rough = estimate(History([]), wanted)
+    rough = estimate(history(), wanted)
     assert rough.basis == "rough"
     # §5.3: 0.2 hours per epoch of 22K examples, here 5 epochs of twice as many, shorter ones.
     assert 0.5 < (rough.seconds - 630) / (5 * 42_061 / 22_000 * 720) < 1
@@ -175,12 +183,12 @@ def test_estimates_rest_on_the_best_there_is() -> None:
     facts = took(21_035, 42_061, 4206.1, 630, 63.0)
     done = [{**spec_of(one), "status": "done", **facts} for one in (first, second)]
     done[1]["training"] = {**facts["training"], "seconds": 4226.1}
-    similar = estimate(History(done), wanted)
+    similar = estimate(history(*done), wanted)
     assert (similar.seconds, similar.basis) == (pytest.approx(4216.1 + 63 + 1), "2 similar runs")
-    rates = estimate(History(done[:1]), other)
+    rates = estimate(history(done[0]), other)
     assert rates.basis == "rates of 1 run"
     assert rates.seconds == pytest.approx(5 * 18_025 * 0.02 + 1862 * 0.1 + STARTING["paper"])
-    assert estimate(History([{**done[0], "status": "failed"}]), wanted).basis == "rough"
+    assert estimate(history({**done[0], "status": "failed"}), wanted).basis == "rough"
 
 
 def test_a_few_updates_say_nothing_of_many() -> None:
@@ -193,13 +201,13 @@ def test_a_few_updates_say_nothing_of_many() -> None:
     wanted = candidate("table2", "paper", RunSelection("webnlg", "prefix", "gpt2-medium", "101"))
     long |= took(1000, 42_061, 1000.0, 630, 63.0)
     tiny |= took(2, 20, 60.0, 5, 60.0)
-    usual = estimate(History([long]), wanted)
+    usual = estimate(history(long), wanted)
     for records in ([long, tiny, tiny, tiny, tiny], [tiny, long]):
-        assert estimate(History(records), wanted) == usual
-    assert estimate(History([tiny] * 4), wanted).basis == "rough"
+        assert estimate(history(*records), wanted) == usual
+    assert estimate(history(*[tiny] * 4), wanted).basis == "rough"
     # A run with a tenth of the work, four times as slow, counts as a tenth and not as half.
     short |= took(100, 42_061, 400.0, 63, 25.2)
-    both = estimate(History([long, short]), wanted)
+    both = estimate(history(long, short), wanted)
     assert both.basis == "rates of 2 runs"
     work = usual.seconds - STARTING["paper"]
     assert both.seconds - STARTING["paper"] == pytest.approx(work * 1.4 / 1.1)
@@ -208,8 +216,8 @@ def test_a_few_updates_say_nothing_of_many() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"), [(40, "40 s"), (720, "12 min"), (12_600, "3.5 h"), (2e5, "2.3 days")]
 )
-def test_durations_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+def test_durations_format_duration(seconds: float, words: str) -> None:
+    assert format_duration(seconds) == words
 
 
 # --- the verb
