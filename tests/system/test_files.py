@@ -96,7 +96,7 @@ for write in (files.write_atomic, files.create_new, files.append_line):
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.count("would exceed the size limit") == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["append"]
+    assert [path.name for path in tmp_path.iterdir()] == ["append_line"]
 
 
 def test_full_disk_reported_by_a_library_as_text(tmp_path: Path) -> None:
