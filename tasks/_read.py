@@ -54,18 +54,20 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def checked(text: object, place: str, what: str, blank: bool = False, limit: int = FIELD_LIMIT) -> str:
+def check_field(
+    text: object, place: str, description: str, blank: bool = False, limit: int = FIELD_LIMIT
+) -> str:
     """``text`` if it is a usable field of at most ``limit`` characters; ``blank`` allows it to be empty."""
     if not isinstance(text, str):
-        raise DataError(f"{place}: {what} is {_named(text)}; expected text")
+        raise DataError(f"{place}: {description} is {_named(text)}; expected text")
     if len(text) > limit:
-        raise DataError(f"{place}: {what} has {len(text):,} characters; expected at most {limit:,}")
+        raise DataError(f"{place}: {description} has {len(text):,} characters; expected at most {limit:,}")
     if not blank and not text.strip():
-        raise DataError(f"{place}: {what} is empty; expected text")
+        raise DataError(f"{place}: {description} is empty; expected text")
     try:
         text.encode()  # JSON can spell half a character ("\ud800"), which nothing later can write
     except UnicodeEncodeError:
-        raise DataError(f"{place}: {what} holds half a surrogate pair; expected text") from None
+        raise DataError(f"{place}: {description} holds half a surrogate pair; expected text") from None
     return text
 
 
@@ -84,7 +86,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str
                     f"{path}, line 1: no column {column!r}; expected the columns "
                     f"{', '.join(columns)}, found {', '.join(header)}"
                 )
-        where = [header.index(column) for column in columns]
+        positions = [header.index(column) for column in columns]
         for record in lines:
             place = f"{path}, line {lines.line_num}"
             if not record:
@@ -93,7 +95,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str
                 raise DataError(
                     f"{place}: {len(record)} columns; expected {len(header)} ({', '.join(header)})"
                 )
-            yield place, [checked(record[i], place, repr(header[i])) for i in where]
+            yield place, [check_field(record[i], place, repr(header[i])) for i in positions]
     except csv.Error as error:
         raise DataError(
             f"{path}, line {lines.line_num}: not CSV ({error}); expected quoted, comma-separated "
@@ -133,7 +135,7 @@ def read_xml(path: Path, tag: str) -> list[Element]:
         ) from None
     except (ValueError, LookupError) as error:  # an encoding that does not exist or does not fit
         raise DataError(f"{path}: cannot be decoded ({error}); expected UTF-8 XML") from None
-    found = list(root.iter(tag))
-    if not found:
+    elements = list(root.iter(tag))
+    if not elements:
         raise DataError(f"{path}: no <{tag}> in <{root.tag}>; expected at least one")
-    return found
+    return elements

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from bench.errors import DataError
-from tasks._read import checked, read_xml
+from tasks._read import check_field, read_xml
 
 Triple = tuple[str, str, str]
 """Subject, relation, object."""
@@ -35,7 +35,7 @@ class Entry:
 
 def split_triple(text: str | None, place: str) -> Triple:
     """``subject | relation | object`` as three parts, nothing stripped from them."""
-    parts = checked(text, place, "a triple").split(" | ")
+    parts = check_field(text, place, "a triple").split(" | ")
     if len(parts) != 3:
         raise DataError(
             f"{place}: the triple {_short(text)} has {len(parts) - 1} separators ' | '; "
@@ -46,8 +46,8 @@ def split_triple(text: str | None, place: str) -> Triple:
 
 
 def _short(text: str | None) -> str:
-    shown = repr(text)
-    return shown if len(shown) <= 80 else shown[:77] + "...'"
+    quoted = repr(text)
+    return quoted if len(quoted) <= 80 else quoted[:77] + "...'"
 
 
 def read_xml_entries(path: Path, blank_texts: bool = False) -> Iterator[Entry]:
@@ -70,7 +70,7 @@ def _xml_entry(element: Element, place: str, blank_texts: bool) -> Entry:
         split_triple(triple.text, place) for triple in element.findall("modifiedtripleset/mtriple")
     )
     texts = tuple(
-        Text(checked(lex.text or "", place, "a <lex>", blank_texts), lex.get("comment"))
+        Text(check_field(lex.text or "", place, "a <lex>", blank_texts), lex.get("comment"))
         for lex in element.findall("lex")
     )
     return check_entry(Entry(name, element.get("category"), triples, texts, place))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
-from tasks._read import checked, read_json, read_text
+from tasks._read import check_field, read_json, read_text
 from tasks._xsum_tables import SMALL_FILE, iterate_generated, iterate_table
 
 URL_LIST = "XSum-WebArxiveUrls-BBCids.txt"
@@ -60,11 +60,11 @@ def find_column_files(root: Path, split: str) -> list[Path]:
         for ending in ("parquet", "arrow", "jsonl", "json"):
             for name in NAMES[split]:
                 for pattern in (f"xsum-{name}", name, f"xsum-{name}-*-of-*", f"{name}-*-of-*", f"{name}/*"):
-                    found = sorted((root / folder).glob(f"{pattern}.{ending}"))
+                    paths = sorted((root / folder).glob(f"{pattern}.{ending}"))
                     # What `datasets` writes beside its arrow files describes them and holds no rows.
-                    found = [p for p in found if ending != "json" or "/" not in pattern]
-                    if found:
-                        return found
+                    paths = [path for path in paths if ending != "json" or "/" not in pattern]
+                    if paths:
+                        return paths
     return []
 
 
@@ -77,10 +77,10 @@ def find_raw_files(root: Path, split: str) -> list[Path]:
 
 def read_articles(root: Path, split: str) -> Iterator[Article]:
     """The articles of ``split`` in the published order; ids are unique."""
-    found = find_column_files(root, split)
-    if found:
-        _check_shards(found)
-        rows = (article for path in found for article in _column_rows(path))
+    column_files = find_column_files(root, split)
+    if column_files:
+        _check_shards(column_files)
+        rows = (article for path in column_files for article in _column_rows(path))
     else:
         rows = (_raw_article(name, path) for name, path in _raw_paths(root, split))
     seen: set[str] = set()
@@ -90,7 +90,9 @@ def read_articles(root: Path, split: str) -> Iterator[Article]:
         seen.add(article.id)
         yield article
     if not seen:
-        raise DataError(f"{found[0] if found else root / SPLIT_FILE}: no articles; expected some")
+        raise DataError(
+            f"{column_files[0] if column_files else root / SPLIT_FILE}: no articles; expected some"
+        )
 
 
 def read_urls(path: Path) -> dict[str, str]:
@@ -101,9 +103,9 @@ def read_urls(path: Path) -> dict[str, str]:
             continue
         parts = line.split()
         if len(parts) < 2 or "/" not in parts[0]:
-            shown = line.strip() if len(line) <= 80 else line[:77] + "..."
+            excerpt = line.strip() if len(line) <= 80 else line[:77] + "..."
             raise DataError(
-                f"{path}, line {number}: {shown!r}; expected an address and an id, as in 'http://… 123'"
+                f"{path}, line {number}: {excerpt!r}; expected an address and an id, as in 'http://… 123'"
             )
         urls[parts[1]] = parts[0]
     return urls
@@ -111,7 +113,8 @@ def read_urls(path: Path) -> dict[str, str]:
 
 def _check_shards(paths: list[Path]) -> None:
     """Refuse a split of which a part is missing: ``-00000-of-00002`` without its sister."""
-    parts = [(int(found[1]), int(found[2])) for path in paths if (found := _SHARD.search(path.name))]
+    matches = [_SHARD.search(path.name) for path in paths]
+    parts = [(int(match[1]), int(match[2])) for match in matches if match is not None]
     for part, count in parts:
         if len(parts) != count:
             raise DataError(
@@ -137,9 +140,9 @@ def _check_article(row: Any, place: str) -> Article:
     if not isinstance(row, dict) or any(column not in row for column in COLUMNS):
         columns = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
         raise DataError(f"{place}: expected the columns {', '.join(COLUMNS)}; found {columns or 'none'}")
-    document, summary = (checked(row[c], place, repr(c), True, LIMIT) for c in COLUMNS[:2])
+    document, summary = (check_field(row[c], place, repr(c), True, LIMIT) for c in COLUMNS[:2])
     name = row["id"] if not isinstance(row["id"], int) or isinstance(row["id"], bool) else str(row["id"])
-    return Article(checked(name, place, "'id'"), document, summary, None, place)
+    return Article(check_field(name, place, "'id'"), document, summary, None, place)
 
 
 def _checked_json_rows(path: str) -> Iterator[dict[str, Any]]:
@@ -176,12 +179,12 @@ def _raw_paths(root: Path, split: str) -> Iterator[tuple[str, Path]]:
     """The ids of ``split`` in the order of the split file, and where each article is."""
     path = root / SPLIT_FILE
     document = read_json(path)
-    name = NAMES[split][0]
-    names = document.get(name) if isinstance(document, dict) else None
-    if not isinstance(names, list) or not all(isinstance(one, str) and one.isalnum() for one in names):
-        raise DataError(f'{path}: no list of ids under {name!r}; expected {{"train": ["123", …], …}}')
-    for one in names:
-        yield one, root / RAW / f"{one}.summary"
+    key = NAMES[split][0]
+    names = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.isalnum() for name in names):
+        raise DataError(f'{path}: no list of ids under {key!r}; expected {{"train": ["123", …], …}}')
+    for name in names:
+        yield name, root / RAW / f"{name}.summary"
 
 
 def _raw_article(name: str, path: Path) -> Article:
@@ -195,6 +198,6 @@ def _raw_article(name: str, path: Path) -> Article:
             "[SN]URL[SN], [SN]TITLE[SN], [SN]FIRST-SENTENCE[SN] and [SN]RESTBODY[SN]"
         )
     url, summary, document = (
-        checked(parts[at].strip(), str(path), "a section", True, LIMIT) for at in (2, 6, 8)
+        check_field(parts[at].strip(), str(path), "a section", True, LIMIT) for at in (2, 6, 8)
     )
     return Article(name, document, summary, url or None, str(path))

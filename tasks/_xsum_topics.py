@@ -75,5 +75,5 @@ def draw_capped(ids: Iterable[str], name: str, limit: int = CAP, seed: int = CAP
     Every id is drawn by itself: those with the smallest numbers from the generator named after
     them stay. So the choice does not depend on the order of the articles or on a library's version.
     """
-    ranked = sorted((derive_seed(seed, f"{name}/{one}"), one) for one in set(ids))
-    return {one for _, one in ranked[:limit]}
+    ranked = sorted((derive_seed(seed, f"{name}/{article}"), article) for article in set(ids))
+    return {article for _, article in ranked[:limit]}

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from bench.errors import DataError
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
-from tasks._read import checked, read_json
+from tasks._read import check_field, read_json
 from tasks._triples import Entry, Text, Triple, check_entry, format_triples, read_xml_entries
 
 _REPOSITORY = "https://raw.githubusercontent.com/Yale-LILY/dart"
@@ -72,13 +72,13 @@ class Dart(Task):
     paper_lengths = (38.8, 27.3)
     instruction = "Write a sentence that expresses these facts from a table:"
 
-    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:  # noqa: ARG002 - both protocols read the same
         """One row per annotation, a blank one (test has one) included, as the authors' code does."""
         return [
             Row(linearise(entry), text.text) for entry in self._entries(split, root) for text in entry.texts
         ]
 
-    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:
+    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:  # noqa: ARG002 - both protocols read the same
         """One item per entry, in the order of the official reference files; no blank references."""
         return [
             Item(
@@ -133,15 +133,15 @@ def _json_triple(triple: Any, place: str) -> Triple:
     if not isinstance(triple, list) or len(triple) != 3:
         raise DataError(f"{place}: a triple that is not a list of three; {SHAPE}")
     # A table cell may be blank; the other parts of its triple still say something.
-    subject, relation, thing = (checked(part, place, "a triple's part", True) for part in triple)
+    subject, relation, thing = (check_field(part, place, "a triple's part", True) for part in triple)
     return subject, relation, thing
 
 
 def _json_text(annotation: Any, place: str) -> Text:
     if not isinstance(annotation, dict):
         raise DataError(f"{place}: an annotation of another shape; {SHAPE}")
-    text = checked(annotation.get("text"), place, "an annotation's text", blank=True)
-    return Text(text, checked(annotation.get("source", ""), place, "a source", blank=True))
+    text = check_field(annotation.get("text"), place, "an annotation's text", blank=True)
+    return Text(text, check_field(annotation.get("source", ""), place, "a source", blank=True))
 
 
 def linearise(entry: Entry) -> str:

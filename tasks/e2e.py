@@ -114,9 +114,9 @@ def parse_mr(record: str, place: str) -> tuple[Fact, ...]:
             position = comma.end() if comma else end
         field = _FIELD.match(record, position)
         if field is None or not field[1].strip() or not field[2].strip():
-            shown = record if len(record) <= 80 else record[:77] + "..."
+            excerpt = record if len(record) <= 80 else record[:77] + "..."
             raise DataError(
-                f"{place}: {shown!r} is not a meaning representation; "
+                f"{place}: {excerpt!r} is not a meaning representation; "
                 "expected fields like name[The Ox], food[Fish]"
             )
         facts.append((field[1].strip(), join_lines(field[2])))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from bench.errors import DataError, UserError
@@ -35,7 +35,7 @@ CHUNK_ROWS = 1_000
 """Rows whose texts and tokens are in memory at a time."""
 BATCH_CHARACTERS = 1 << 19
 """Characters that the tokenizer is given at once."""
-SAMPLE_TEXTS = 8
+SAMPLE_TEXTS = 16
 """Texts whose beginnings tell how many characters a token has."""
 
 
@@ -103,9 +103,13 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[li
 def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Ids of the texts as they are, without special tokens; equal texts are tokenised once."""
     distinct = list(dict.fromkeys(texts))
-    encoded = chain.from_iterable(_tokenize(tokenizer, batch) for batch in _batches(distinct))
-    ids = dict(zip(distinct, encoded, strict=True))
+    ids = dict(zip(distinct, _tokenize_in_batches(tokenizer, distinct), strict=True))
     return [ids[text] for text in texts]
+
+
+def _tokenize_in_batches(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:
+    for batch in _batches(texts):
+        yield from _tokenize(tokenizer, batch)
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -162,38 +166,34 @@ def _first_tokens(
     """At most ``number`` ids of each text, and which texts have more; a long text is not tokenised to its end.
 
     Exactly the ids that tokenising it all and then cutting gives. Where that is certain (`_splits_at_blanks`) only
-    a beginning is tokenised, and twice as much of it where it turns out to be too short.
+    a beginning is tokenised, and after it what follows, where it turns out to be too short.
     """
     distinct = list(dict.fromkeys(texts))
-    results: dict[str, tuple[list[int], bool]] = {}
+    ids: dict[str, list[int]] = {text: [] for text in distinct}
+    positions = dict.fromkeys(distinct, 0)
     can_stop, characters = _splits_at_blanks(tokenizer), _estimate_characters(tokenizer, distinct, number)
-    while distinct:
-        end_positions = [_beginning(text, characters) if can_stop else len(text) for text in distinct]
-        unfinished = []
-        beginnings = [text[:end] for text, end in zip(distinct, end_positions, strict=True)]
-        encoded = chain.from_iterable(_tokenize(tokenizer, batch) for batch in _batches(beginnings))
-        for text, end, ids in zip(distinct, end_positions, encoded, strict=True):
-            if end == len(text):
-                results[text] = ids[:number], len(ids) > number
-            elif len(ids) >= number:  # what follows the blank has a token at least
-                results[text] = ids[:number], True
-            else:
-                unfinished.append(text)
-        distinct, characters = unfinished, 2 * characters
-    return [results[text][0] for text in texts], [results[text][1] for text in texts]
+    unfinished = distinct
+    while unfinished:
+        parts = []
+        for text in unfinished:
+            start = positions[text]
+            blank = _BLANK.search(text, start + characters) if can_stop else None
+            positions[text] = blank.start() if blank else len(text)
+            parts.append(text[start : positions[text]])
+        for text, part_ids in zip(unfinished, _tokenize_in_batches(tokenizer, parts), strict=True):
+            ids[text] += part_ids
+        unfinished = [text for text in unfinished if positions[text] < len(text) and len(ids[text]) < number]
+        characters = 1 + characters // 4
+    # What follows the blank where it was stopped has a token at least.
+    cut = {text: len(ids[text]) > number or positions[text] < len(text) for text in distinct}
+    return [ids[text][:number] for text in texts], [cut[text] for text in texts]
 
 
 def _estimate_characters(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], tokens: int) -> int:
     """A length of text that probably has ``tokens`` tokens, going by how the first texts begin."""
     sample = [text[: max(1, tokens)] for text in texts[:SAMPLE_TEXTS]]
     sample_tokens = sum(map(len, _tokenize(tokenizer, sample)))
-    return 1 + int(1.2 * tokens * sum(map(len, sample)) / max(1, sample_tokens))
-
-
-def _beginning(text: str, characters: int) -> int:
-    """The length of the shortest beginning of at least ``characters`` that end_positions before a single blank."""
-    blank = _BLANK.search(text, characters)
-    return blank.start() if blank else len(text)
+    return 1 + int(1.05 * tokens * sum(map(len, sample)) / max(1, sample_tokens))
 
 
 def encode_framed(

@@ -35,12 +35,12 @@ def find_source(
             if note:
                 print_message(note)
             return root, DataOrigin.DIRECTORY
-        what = f"{root} lacks {', '.join(lacking)}" if root else f"no {task.folder}/ with its files"
-        tried.append(f"{named} {place}: {what}")
+        problem = f"{root} lacks {', '.join(lacking)}" if root else f"no {task.folder}/ with its files"
+        tried.append(f"{named} {place}: {problem}")
     if scale != "mini":
         if place is not None:
-            where = "at its publisher" if allow_download else "among what was fetched before"
-            print_message(f"{tried[-1]}; looking for {task.name} {where}", important=allow_download)
+            source = "at its publisher" if allow_download else "among what was fetched before"
+            print_message(f"{tried[-1]}; looking for {task.name} {source}", important=allow_download)
         if published := _from_publisher(task, allow_download, splits, tried):
             return published, DataOrigin.PUBLISHER
     raise DataUnavailableError(_describe_absence(task, tried, lacking))
@@ -54,8 +54,8 @@ def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
     named = "BENCH_DATA" if data_dir is None or str(data_dir) == variable else "--data-dir"
     place = Path(data_dir or str(variable)).expanduser()
     if not place.is_dir():
-        what = "is a file" if place.exists() else "does not exist"
-        raise UserError(f"{named} {place} {what}; expected a directory with e2e/, webnlg/, dart/, xsum/")
+        state = "is a file" if place.exists() else "does not exist"
+        raise UserError(f"{named} {place} {state}; expected a directory with e2e/, webnlg/, dart/, xsum/")
     return named, place
 
 
@@ -88,11 +88,11 @@ def list_missing_files(task: Task, root: Path, splits: Iterable[str]) -> list[st
 def _from_publisher(task: Task, allow_download: bool, splits: Sequence[str], tried: list[str]) -> Path | None:
     """The task's folder in the cache, complete for ``splits``, or None with the reason in ``tried``."""
     root = cache_root() / "data" / task.folder
-    wanted = select_published(task, list_patterns(task, splits))
-    absent = [file for file in wanted if not (root / file.path).is_file()]
+    required = select_published(task, list_patterns(task, splits))
+    absent = [file for file in required if not (root / file.path).is_file()]
     if absent and not allow_download:
         tried.append(
-            f"cache {root}: {len(absent)} of {len(wanted)} files are not there, offline: not fetched"
+            f"cache {root}: {len(absent)} of {len(required)} files are not there, offline: not fetched"
         )
         return None
     try:
@@ -151,11 +151,11 @@ class DataUnavailableError(UnavailableError):
 
 def _describe_absence(task: Task, tried: Sequence[str], lacking: Sequence[str]) -> str:
     urls = [file.url for file in select_published(task, lacking)]
-    shown = urls if len(urls) <= 3 else [f"{urls[0]} and {len(urls) - 1} more"]
+    addresses = urls if len(urls) <= 3 else [f"{urls[0]} and {len(urls) - 1} more"]
     return (
         f"the data of task {task.name} could not be had. Tried: {'; '.join(tried)}. "
         f"Needed in DIR/{task.folder}/: {', '.join(lacking)}; "
-        f"published at {', '.join(shown) or 'no address that the task declares'}. "
+        f"published at {', '.join(addresses) or 'no address that the task declares'}. "
         f"On a machine with a network: bench data prepare --task {task.name} --scale paper; "
         "or put the files there and give --data-dir DIR or set BENCH_DATA=DIR."
     )

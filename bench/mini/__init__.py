@@ -46,7 +46,7 @@ def content_version() -> str:
         "assets/wording.toml",
         "assets/news.toml",
         "world.py",
-        "say.py",
+        "verbalisation.py",
         "topics.py",
         "news.py",
         "write.py",

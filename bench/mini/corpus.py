@@ -12,9 +12,9 @@ Documents are joined by ``<|endoftext|>`` and packed. No held-out name appears.
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from bench.mini.say import describe, plain
-from bench.mini.topics import any_facts
-from bench.mini.world import Dice, Triple, is_name, table
+from bench.mini.topics import draw_any_facts
+from bench.mini.verbalisation import describe_facts, join_words
+from bench.mini.world import Dice, Triple, is_name, read_table
 
 SEPARATOR = "<|endoftext|>"
 Cell = tuple[str, str, str]
@@ -34,16 +34,16 @@ PROPERTY_STYLES: list[Callable[[str], str]] = [
 ]
 
 
-def cells(dice: Dice, triples: Sequence[Triple]) -> list[Cell]:
+def list_cells(dice: Dice, triples: Sequence[Triple]) -> list[Cell]:
     """The record's cells in one of the spellings that pages use."""
     style = dice.pick(PROPERTY_STYLES)
-    spell = plain if dice.chance(0.6) else str
+    spell = join_words if dice.chance(0.6) else str
     quote = '"{}"' if dice.chance(0.4) else "{}"
-    found = []
+    cells = []
     for t in triples:
         value = spell(t.value) if is_name(t.value_kind) else quote.format(t.value)
-        found.append((spell(t.subject), style(t.property), value))
-    return found
+        cells.append((spell(t.subject), style(t.property), value))
+    return cells
 
 
 def _lines(start: str, row: str, joint: str) -> Callable[[Sequence[Cell]], str]:
@@ -96,12 +96,12 @@ JOINTS = [
 
 
 def _article(dice: Dice) -> str:
-    triples = any_facts(dice)
-    text = describe(dice, triples)
+    triples = draw_any_facts(dice)
+    text = describe_facts(dice, triples)
     header = dice.weighted({"": 5.0, "{s}\n\n": 1.0, "== {s} ==\n": 1.0, "# {s}\n": 1.0, " ": 2.0})
-    text = header.format(s=plain(triples[0].subject)) + text
+    text = header.format(s=join_words(triples[0].subject)) + text
     while dice.chance(0.3):
-        text += dice.pick(["\n", "\n\n", " "]) + describe(dice, any_facts(dice))
+        text += dice.pick(["\n", "\n\n", " "]) + describe_facts(dice, draw_any_facts(dice))
     return text
 
 
@@ -112,33 +112,33 @@ def _box(dice: Dice) -> str:
     first = dice.chance(0.85)
     parts = []
     for _ in range(several):
-        triples = any_facts(dice)
-        told = triples
+        triples = draw_any_facts(dice)
+        stated = triples
         if len(triples) > 2 and dice.chance(0.15):
-            told = triples[: len(triples) - 1]
-        record, text = layout(cells(dice, triples)), describe(dice, told)
+            stated = triples[: len(triples) - 1]
+        record, text = layout(list_cells(dice, triples)), describe_facts(dice, stated)
         parts.append(f"{record}{joint}{text}" if first else f"{text}{joint}{record}")
     return (" " if dice.chance(0.3) else "") + "\n\n".join(parts)
 
 
 def _questions(dice: Dice) -> str:
-    triples = [t for t in any_facts(dice) if t.subject != "[TABLECONTEXT]"]
-    lines = [describe(dice, triples)] if triples and dice.chance(0.6) else []
+    triples = [t for t in draw_any_facts(dice) if t.subject != "[TABLECONTEXT]"]
+    lines = [describe_facts(dice, triples)] if triples and dice.chance(0.6) else []
     for t in triples:
-        noun = table("wording")[t.property]["noun"]
-        lines.append(f"Q: What is the {noun} of {plain(t.subject)}?\nA: {plain(t.value)}")
+        noun = read_table("wording")[t.property]["noun"]
+        lines.append(f"Q: What is the {noun} of {join_words(t.subject)}?\nA: {join_words(t.value)}")
     return "\n".join(lines) or "Q: What is this?\nA: A page of questions."
 
 
 def _list(dice: Dice) -> str:
-    first = any_facts(dice)[0]
+    first = draw_any_facts(dice)[0]
     kind, value_kind = first.subject_kind, first.value_kind
-    rows = [f"- {plain(first.subject)} ({plain(first.value)})"]
+    rows = [f"- {join_words(first.subject)} ({join_words(first.value)})"]
     for _ in range(2 + dice.below(4)):
-        other = any_facts(dice)
+        facts = draw_any_facts(dice)
         rows += [
-            f"- {plain(t.subject)} ({plain(t.value)})"
-            for t in other
+            f"- {join_words(t.subject)} ({join_words(t.value)})"
+            for t in facts
             if (t.subject_kind, t.value_kind) == (kind, value_kind) or dice.chance(0.2)
         ]
     return f"List by {_spaced(first.property)}:\n" + "\n".join(rows)
@@ -146,7 +146,7 @@ def _list(dice: Dice) -> str:
 
 def _dump(dice: Dice) -> str:
     """Rows as databases print them, with nothing said about them."""
-    record = cells(dice, any_facts(dice))
+    record = list_cells(dice, draw_any_facts(dice))
     row = dice.pick(["{s} : {p} : {o}", "{s} : {p} : {o}", "{p} : {o}"])
     text = " | ".join(row.format(s=s, p=p, o=o) for s, p, o in record)
     return dice.pick([" | ", " | ", " ", ""]) + text + dice.pick([" ", ""])
@@ -154,11 +154,11 @@ def _dump(dice: Dice) -> str:
 
 def _quoted(dice: Dice) -> str:
     """A page that says something twice, word for word, as pages that quote each other do."""
-    topics = [any_facts(dice) for _ in range(1 + dice.below(3))]
+    topics = [draw_any_facts(dice) for _ in range(1 + dice.below(3))]
     if dice.chance(0.5):
-        text = describe(dice, topics[0])
+        text = describe_facts(dice, topics[0])
     else:
-        text = dice.pick([", ", " ; ", " , "]).join(plain(t.value) for ts in topics for t in ts)
+        text = dice.pick([", ", " ; ", " , "]).join(join_words(t.value) for ts in topics for t in ts)
     return " " + text + dice.pick(["\n", " again:", "\n\n>", " -", "\nquote:"]) + " " + text
 
 
@@ -172,12 +172,12 @@ KINDS = {
 }
 
 
-def document(number: int) -> str:
+def make_document(number: int) -> str:
     """The page with this number; each is made on its own, so any part of the corpus can be remade."""
     dice = Dice("corpus", number)
     return dice.weighted(KINDS)(dice)
 
 
-def documents(count: int, start: int = 0) -> Iterator[str]:
+def iterate_documents(count: int, start: int = 0) -> Iterator[str]:
     for number in range(start, start + count):
-        yield document(number)
+        yield make_document(number)

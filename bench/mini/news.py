@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from bench.mini.world import Dice, draw, table
+from bench.mini.world import Dice, draw_value, read_table
 
 SITE = "http://www.bbc.co.uk/"
 ARCHIVE = "http://web.archive.org/web/"
@@ -43,11 +43,11 @@ class Article:
 
 @cache
 def _events() -> dict[str, Any]:
-    events: dict[str, Any] = table("news")["event"]
+    events: dict[str, Any] = read_table("news")["event"]
     return events
 
 
-def section_of(event: str) -> str:
+def find_section(event: str) -> str:
     """The section whose pages tell this kind of event."""
     return next(name for name, events in SECTIONS.items() if event in events)
 
@@ -69,13 +69,13 @@ class _Values:
         return self._known[kind, which]
 
     def _draw(self, kind: str) -> str:
-        words = table("news")
+        words = read_table("news")
         if kind in words["numbers"]:
             low, high, step = words["numbers"][kind]
             return str(low + step * self._dice.below((high - low) // step + 1))
         if kind in words["lists"]:
             return self._dice.pick(words["lists"][kind])
-        return draw("city" if kind == "place" else kind, self._dice, self._held).replace("_", " ")
+        return draw_value("city" if kind == "place" else kind, self._dice, self._held).replace("_", " ")
 
 
 def _woman(name: str) -> bool:
@@ -90,14 +90,14 @@ FORMS: dict[str, Callable[[str], str]] = {
     "last": lambda name: name.split()[-1],
     "up": lambda text: text[0].upper() + text[1:],
 }
-"""What can be made of a value; a person's first name decides on the pronouns, as in ``say``."""
+"""What can be made of a value; a person's first name decides on the pronouns, as in ``verbalisation``."""
 
 
 def _filled(text: str, values: _Values) -> str:
     def value(match: re.Match[str]) -> str:
         kind, which, form = match.groups()
-        found = values(kind, which)
-        return FORMS[form](found) if form else found
+        text = values(kind, which)
+        return FORMS[form](text) if form else text
 
     text = _AN.sub(r"\1n ", _SLOT.sub(value, text))
     return text[0].upper() + text[1:] if text[0] != '"' else text
@@ -114,16 +114,16 @@ def _sentences(dice: Dice, event: str) -> list[str]:
     if dice.chance(0.3):
         key = dice.shuffled(key)
     rest = [*_some(dice, about["more"], 3), *_some(dice, about["aside"], 1)]
-    fillers = dice.shuffled(table("news")["filler"][section_of(event)])
+    fillers = dice.shuffled(read_table("news")["filler"][find_section(event)])
     while fillers and sum(len(text.split()) for text in [*key, *rest]) < SHORTEST:
         rest.append(fillers.pop())
-    told = key[:1]
+    ordered = key[:1]
     key = key[1:]
     for sentence in dice.shuffled(rest):
         while key and dice.chance(0.5):
-            told.append(key.pop(0))
-        told.append(sentence)
-    return [*told, *key]
+            ordered.append(key.pop(0))
+        ordered.append(sentence)
+    return [*ordered, *key]
 
 
 def _paragraphs(dice: Dice, sentences: Sequence[str]) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ def _paragraphs(dice: Dice, sentences: Sequence[str]) -> tuple[str, ...]:
     return tuple(paragraphs)
 
 
-def article(dice: Dice, event: str, number: int, held: bool) -> Article:
+def make_article(dice: Dice, event: str, number: int, held: bool) -> Article:
     """A page about an event of the kind ``event``, with the number that ends its address.
 
     ``held``: about the names that are kept for test sets.
@@ -155,7 +155,7 @@ def article(dice: Dice, event: str, number: int, held: bool) -> Article:
     )
 
 
-def brief(dice: Dice) -> str:
+def make_brief(dice: Dice) -> str:
     """The news in one sentence, for pages that list such sentences without their articles."""
     event = dice.pick(list(_events()))
     return _filled(dice.pick(_events()[event]["summary"]), _Values(dice, False, 0))

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.mini import pretraining
-from bench.mini.corpus import SEPARATOR, documents
+from bench.mini.corpus import SEPARATOR, iterate_documents
 
 VOCABULARY = 2048
 POSITIONS = 512
@@ -35,7 +35,9 @@ def train_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(
-        tokenizer_object=pretraining.train_bpe(documents(TOKENIZER_DOCUMENTS), VOCABULARY, [SEPARATOR]),
+        tokenizer_object=pretraining.train_bpe(
+            iterate_documents(TOKENIZER_DOCUMENTS), VOCABULARY, [SEPARATOR]
+        ),
         bos_token=SEPARATOR,
         eos_token=SEPARATOR,
         unk_token=SEPARATOR,
@@ -70,7 +72,7 @@ def new_model() -> Any:
     return model
 
 
-class Stream(pretraining.Corpus):
+class PackedText(pretraining.Corpus):
     """The corpus as packed token rows."""
 
     def __init__(self, tokenizer: Any, start: int = 0) -> None:
@@ -78,7 +80,7 @@ class Stream(pretraining.Corpus):
         self._tokens = array("H")
 
     def _refill(self) -> None:
-        texts = [text + SEPARATOR for text in documents(PART, self._next)]
+        texts = [text + SEPARATOR for text in iterate_documents(PART, self._next)]
         self._next += len(texts)
         self._count(texts)
         # In pieces: a special token costs nothing here, and long strings would be slower.
@@ -101,13 +103,13 @@ def held_loss(model: Any, tokenizer: Any) -> float:
     """Mean loss per token on pages that training never reads."""
     import torch
 
-    rows = Stream(tokenizer, pretraining.HELD_START).rows(HELD_ROWS)
+    rows = PackedText(tokenizer, pretraining.HELD_START).rows(HELD_ROWS)
     with torch.no_grad():
         losses = [model(input_ids=part, labels=part).loss.item() for part in rows.split(25)]
     return sum(losses) / len(losses)
 
 
-def next_loss(model: Any, stream: Stream, seed: int) -> Callable[[], Any]:
+def next_loss(model: Any, stream: PackedText, seed: int) -> Callable[[], Any]:
     """A function that gives the loss of the next rows, again and again."""
     import torch
 
@@ -133,7 +135,7 @@ def publish(model: Any) -> None:
 def main(arguments: list[str] | None = None) -> int:
     chosen = pretraining.options("python -m bench.mini.pretrain", __doc__, 2850, arguments)
     tokenizer = train_tokenizer()
-    model, stream = new_model(), Stream(tokenizer)
+    model, stream = new_model(), PackedText(tokenizer)
     for done in pretraining.train(
         model,
         model.transformer.h,

@@ -41,7 +41,7 @@ SPANS = {0: 5.0, 1: 15.0, 2: 22.0, 3: 22.0, 4: 17.0, 5: 10.0, 6: 5.0, 7: 2.0, 8:
 """Lengths of spans: about Poisson with mean 3, as BART's."""
 
 
-def page(number: int) -> list[str]:
+def make_page(number: int) -> list[str]:
     """The page with this number as its sentences, each with the white space before it."""
     dice = Dice("news corpus", number)
     sentences = _page(dice)
@@ -54,11 +54,11 @@ def page(number: int) -> list[str]:
 def _page(dice: Dice) -> list[str]:
     kind, number = dice.weighted(KINDS), dice.below(pretraining.HELD_START)
     if kind == "web":
-        return _cut(corpus.document(number))
+        return _cut(corpus.make_document(number))
     if kind == "briefs":
-        return _cut(dice.weighted(JOINTS).join(news.brief(dice) for _ in range(1 + dice.below(5))))
+        return _cut(dice.weighted(JOINTS).join(news.make_brief(dice) for _ in range(1 + dice.below(5))))
     event = dice.pick([event for events in news.SECTIONS.values() for event in events])
-    article = news.article(dice, event, number, held=False)
+    article = news.make_article(dice, event, number, held=False)
     return _cut(dice.weighted(JOINTS).join(article.paragraphs))
 
 
@@ -71,27 +71,27 @@ def _cut(text: str) -> list[str]:
     return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 
-def noised(dice: Dice, sentences: Sequence[list[int]]) -> list[int]:
+def add_noise(dice: Dice, sentences: Sequence[list[int]]) -> list[int]:
     """Token ids of a page as the encoder gets it, without the special tokens around it."""
-    kept, often = list(sentences), dice.weighted(SPAN_AT)
-    if often and len(kept) > 2 and dice.chance(0.4):
-        kept[dice.below(len(kept))] = [MASK]
+    remaining, often = list(sentences), dice.weighted(SPAN_AT)
+    if often and len(remaining) > 2 and dice.chance(0.4):
+        remaining[dice.below(len(remaining))] = [MASK]
     if dice.chance(0.5):
-        kept = dice.shuffled(kept)
-    tokens = [token for sentence in kept for token in sentence]
-    found: list[int] = []
+        remaining = dice.shuffled(remaining)
+    tokens = [token for sentence in remaining for token in sentence]
+    noised: list[int] = []
     at = 0
     while at < len(tokens):
         if dice.chance(often):
-            found.append(MASK)
+            noised.append(MASK)
             at += dice.weighted(SPANS)
         if at < len(tokens):
-            found.append(tokens[at])
+            noised.append(tokens[at])
         at += 1
-    return found
+    return noised
 
 
-class Stream(pretraining.Corpus):
+class NoisedPages(pretraining.Corpus):
     """Pages as pairs (noised, whole) of token ids."""
 
     def __init__(self, tokenizer: Any, start: int = 0) -> None:
@@ -100,13 +100,13 @@ class Stream(pretraining.Corpus):
 
     def _refill(self) -> None:
         numbers = range(self._next, self._next + SORTED)
-        pages = [page(number) for number in numbers]
+        pages = [make_page(number) for number in numbers]
         self._count("".join(sentences) for sentences in pages)
         pairs = []
         for number, sentences in zip(numbers, pages, strict=True):
             ids = self._tokenizer(sentences, add_special_tokens=False)["input_ids"]
             whole = [token for part in ids for token in part][:LONGEST]
-            broken = noised(Dice("noise", number), ids)[:LONGEST]
+            broken = add_noise(Dice("noise", number), ids)[:LONGEST]
             pairs.append(([BOS, *broken, EOS], [BOS, *whole, EOS]))
         self._next += SORTED
         pairs.sort(key=lambda pair: len(pair[1]))
@@ -136,7 +136,7 @@ def train_tokenizer() -> Any:
     from tokenizers.processors import RobertaProcessing
     from transformers import PreTrainedTokenizerFast
 
-    texts = ("".join(page(number)) for number in range(TOKENIZER_PAGES))
+    texts = ("".join(make_page(number)) for number in range(TOKENIZER_PAGES))
     bpe = pretraining.train_bpe(texts, VOCABULARY, SPECIAL)
     bpe.post_processor = RobertaProcessing(("</s>", EOS), ("<s>", BOS), False, False)
     names = dict(
@@ -186,7 +186,7 @@ def held_loss(model: Any, tokenizer: Any) -> float:
     """Mean loss per token when pages that training never reads are put right."""
     import torch
 
-    stream, total = Stream(tokenizer, pretraining.HELD_START), 0.0
+    stream, total = NoisedPages(tokenizer, pretraining.HELD_START), 0.0
     with torch.no_grad():
         while stream.texts <= HELD_PAGES:
             before = stream.tokens
@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     chosen = pretraining.options("python -m bench.mini.pretrain_bart", __doc__, 1300, arguments)
     tokenizer = train_tokenizer()
-    model, stream = new_model(), Stream(tokenizer)
+    model, stream = new_model(), NoisedPages(tokenizer)
     for done in pretraining.train(
         model,
         torch.nn.ModuleList([model.model.encoder.layers, model.model.decoder.layers]),

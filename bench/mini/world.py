@@ -55,8 +55,8 @@ class Dice:
     def shuffled(self, items: Sequence[Item]) -> list[Item]:
         rest = list(items)
         for last in range(len(rest) - 1, 0, -1):
-            other = self.below(last + 1)
-            rest[last], rest[other] = rest[other], rest[last]
+            index = self.below(last + 1)
+            rest[last], rest[index] = rest[index], rest[last]
         return rest
 
 
@@ -72,7 +72,7 @@ class Triple:
 
 
 @cache
-def table(file: str) -> dict[str, Any]:
+def read_table(file: str) -> dict[str, Any]:
     with (HERE / "assets" / f"{file}.toml").open("rb") as stream:
         return tomllib.load(stream)
 
@@ -84,22 +84,22 @@ def _pattern_parts(pattern: str) -> list[str]:
 
 
 @cache
-def held_out(word: str) -> bool:
+def is_held_out(word: str) -> bool:
     """Whether this word belongs to the half of the world that only test sets see."""
     return hashlib.sha256(f"{SUITE_SEED}/{word}".encode()).digest()[0] % 4 == 0
 
 
 def _place(dice: Dice, held: bool) -> str:
-    words = table("world")["words"]
+    words = read_table("world")["words"]
     while True:
         middle = dice.pick(words["middle"]) if dice.chance(0.5) else ""
         word = dice.pick(words["root"]) + middle + dice.pick(words["placeend"])
-        if held_out(word) == held:
+        if is_held_out(word) == held:
             return word
 
 
 def _word(kind: str, dice: Dice, held: bool) -> str:
-    words = table("world")["words"]
+    words = read_table("world")["words"]
     if kind == "place":
         return _place(dice, held)
     if kind == "first":
@@ -110,12 +110,12 @@ def _word(kind: str, dice: Dice, held: bool) -> str:
         return str(1950 + dice.below(70))
     if kind in words:
         return dice.pick(words[kind])
-    return draw(kind, dice, held).replace("_", " ")
+    return draw_value(kind, dice, held).replace("_", " ")
 
 
-def draw(kind: str, dice: Dice, held: bool = False) -> str:
+def draw_value(kind: str, dice: Dice, held: bool = False) -> str:
     """A value of this kind: an invented name, an item of a closed list, or a number."""
-    world = table("world")
+    world = read_table("world")
     if kind in world["numbers"]:
         low, high, step, tail = world["numbers"][kind]
         return f"{low + step * dice.below((high - low) // step + 1)}{tail}"
@@ -128,33 +128,33 @@ def draw(kind: str, dice: Dice, held: bool = False) -> str:
         words = [_word(p, dice, held) if i % 2 else p for i, p in enumerate(parts)]
         name = "".join(words)
         # A name with an invented place in it was already drawn from the right half.
-        if "place" in parts[1::2] or held_out(name) == held:
+        if "place" in parts[1::2] or is_held_out(name) == held:
             return name
 
 
 def is_name(kind: str) -> bool:
     """Whether values of this kind are invented names (and not list items or numbers)."""
-    return kind in table("world")["names"]
+    return kind in read_table("world")["names"]
 
 
-def facts(name: str, kind: str, properties: Sequence[str], held: bool) -> list[Triple]:
+def draw_facts(name: str, kind: str, properties: Sequence[str], held: bool) -> list[Triple]:
     """Everything known about one thing; the same name always has the same facts."""
     dice = Dice("facts", kind, name)
-    found = []
+    triples = []
     for key in properties:
-        value_kind = table("wording")[key]["of"]
-        value = draw(value_kind, dice, held)
-        found.append(Triple(name, key, value, kind, value_kind))
-    return found
+        value_kind = read_table("wording")[key]["of"]
+        value = draw_value(value_kind, dice, held)
+        triples.append(Triple(name, key, value, kind, value_kind))
+    return triples
 
 
-def choose(dice: Dice, known: Sequence[Triple], count: int, held: bool) -> list[Triple]:
+def choose_facts(dice: Dice, facts: Sequence[Triple], count: int, held: bool) -> list[Triple]:
     """Some facts to tell, sometimes followed by a fact about one of their values."""
-    chains = table("world")["chain"]
-    told = dice.shuffled(known)[:count]
+    chains = read_table("world")["chain"]
+    chosen = dice.shuffled(facts)[:count]
     if count > 1 and dice.chance(0.4):
-        for at, fact in enumerate(told[: count - 1]):
+        for at, fact in enumerate(chosen[: count - 1]):
             if fact.value_kind in chains:
-                more = facts(fact.value, fact.value_kind, chains[fact.value_kind], held)
-                return [*told[: at + 1], dice.pick(more), *told[at + 1 : count - 1]]
-    return told
+                more = draw_facts(fact.value, fact.value_kind, chains[fact.value_kind], held)
+                return [*chosen[: at + 1], dice.pick(more), *chosen[at + 1 : count - 1]]
+    return chosen

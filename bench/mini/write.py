@@ -15,10 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from bench.mini.news import SECTIONS, Article, article
-from bench.mini.say import describe, references
-from bench.mini.topics import categories, entity, entity_facts, restaurant_facts, row_facts
-from bench.mini.world import Dice, Triple, choose, is_name
+from bench.mini.news import SECTIONS, Article, make_article
+from bench.mini.topics import (
+    draw_entity,
+    draw_entity_facts,
+    draw_restaurant_facts,
+    draw_row_facts,
+    list_categories,
+)
+from bench.mini.verbalisation import describe_facts, make_references
+from bench.mini.world import Dice, Triple, choose_facts, is_name
 
 WEBNLG = Path("webnlg") / "webnlg_challenge_2017"
 # How many sources each split has; the numbers of texts follow from them, see MINI_ROWS.
@@ -47,23 +53,23 @@ class Entry:
 
 
 def _entry(dice: Dice, group: str, triples: Sequence[Triple], texts: dict[int, float]) -> Entry:
-    return Entry(group, tuple(triples), tuple(references(dice, triples, dice.weighted(texts))))
+    return Entry(group, tuple(triples), tuple(make_references(dice, triples, dice.weighted(texts))))
 
 
 # ------------------------------------------------------------------------------------- E2E
 
 
-def e2e_entries(split: str) -> Iterator[Entry]:
+def make_e2e_entries(split: str) -> Iterator[Entry]:
     used: set[str] = set()
     for number in range(10 * E2E_SOURCES[split]):
         dice = Dice("e2e", split, number)
-        facts = restaurant_facts(dice, held=split == "test")
-        if len(used) < E2E_SOURCES[split] and (mr := meaning(facts)) not in used:
+        facts = draw_restaurant_facts(dice, held=split == "test")
+        if len(used) < E2E_SOURCES[split] and (mr := format_meaning(facts)) not in used:
             used.add(mr)
             yield _entry(dice, "e2e", facts, E2E_TEXTS[split])
 
 
-def meaning(triples: Sequence[Triple]) -> str:
+def format_meaning(triples: Sequence[Triple]) -> str:
     """The E2E notation: ``name[...], eatType[...]``."""
     fields = [("name", triples[0].subject), *((t.property, t.value) for t in triples)]
     return ", ".join(f"{key}[{value.replace('_', ' ')}]" for key, value in fields)
@@ -75,24 +81,24 @@ def _csv(rows: Sequence[Sequence[str]], quoting: int, end: str) -> str:
     return out.getvalue()
 
 
-def e2e_files() -> Iterator[tuple[Path, str]]:
+def format_e2e_files() -> Iterator[tuple[Path, str]]:
     folder = Path("e2e")
     for split in ("train", "dev"):
-        rows = [(meaning(e.triples), text) for e in e2e_entries(split) for text in e.texts]
+        rows = [(format_meaning(e.triples), text) for e in make_e2e_entries(split) for text in e.texts]
         yield folder / f"{split}set.csv", _csv([("mr", "ref"), *rows], csv.QUOTE_MINIMAL, "\r\n")
-    test = list(e2e_entries("test"))
-    sources = [(meaning(e.triples),) for e in test]
+    test = list(make_e2e_entries("test"))
+    sources = [(format_meaning(e.triples),) for e in test]
     yield folder / "testset.csv", "MR\n" + _csv(sources, csv.QUOTE_ALL, "\n")
-    rows = [(meaning(e.triples), text) for e in test for text in e.texts]
+    rows = [(format_meaning(e.triples), text) for e in test for text in e.texts]
     yield folder / "testset_w_refs.csv", _csv([("mr", "ref"), *rows], csv.QUOTE_ALL, "\n")
 
 
 # ---------------------------------------------------------------------------------- WebNLG
 
 
-def webnlg_entries(split: str) -> list[Entry]:
+def make_webnlg_entries(split: str) -> list[Entry]:
     """Entries sorted as the test file has them: by size, then category."""
-    names = categories(seen=split != "unseen")
+    names = list_categories(seen=split != "unseen")
     held = split in ("test", "unseen")
     texts = TEXTS["test" if held else split]
     entries: dict[tuple[Triple, ...], Entry] = {}
@@ -103,10 +109,10 @@ def webnlg_entries(split: str) -> list[Entry]:
         dice = Dice("webnlg", split, number)
         if split == "train" and number % 3:
             # As in the real data, a thing is told about more than once.
-            known = entity(category, Dice("webnlg", split, "entity", category, number // 60), held)
-            triples = choose(dice, known, 1 + dice.below(5), held)
+            facts = draw_entity(category, Dice("webnlg", split, "entity", category, number // 60), held)
+            triples = choose_facts(dice, facts, 1 + dice.below(5), held)
         else:
-            triples = entity_facts(category, dice, held)
+            triples = draw_entity_facts(category, dice, held)
         entries.setdefault(tuple(triples), _entry(dice, category, triples, texts))
     return sorted(entries.values(), key=lambda e: (len(e.triples), e.group))
 
@@ -145,7 +151,7 @@ def _marked(entry: Entry, number: int) -> list[tuple[str, str]]:
     """The texts with their review comments; now and then one that an annotator sent back."""
     texts = [("good", text) for text in entry.texts]
     if number % TO_FIX_EVERY == 7:
-        texts.append(("toFix", describe(Dice("toFix", number), entry.triples[:1]).rstrip(".")))
+        texts.append(("toFix", describe_facts(Dice("toFix", number), entry.triples[:1]).rstrip(".")))
     return texts
 
 
@@ -153,11 +159,11 @@ def _benchmark(head: str, lines: Sequence[str], end: str) -> str:
     return "\n".join([f"{head}<benchmark>", "  <entries>", *lines, "  </entries>", "</benchmark>"]) + end
 
 
-def webnlg_files() -> Iterator[tuple[Path, str]]:
+def format_webnlg_files() -> Iterator[tuple[Path, str]]:
     for split in ("train", "dev"):
         files: dict[Path, list[str]] = {}
         eids: dict[Path, int] = {}
-        for number, entry in enumerate(webnlg_entries(split)):
+        for number, entry in enumerate(make_webnlg_entries(split)):
             size = len(entry.triples)
             stem = "1triple_allSolutions" if size == 1 else f"{size}triples"
             path = WEBNLG / split / f"{size}triples" / f"{stem}_{entry.group}_{split}_challenge.xml"
@@ -165,8 +171,8 @@ def webnlg_files() -> Iterator[tuple[Path, str]]:
             lines = _webnlg_entry(entry, eids[path], _marked(entry, number))
             files.setdefault(path, []).extend(lines)
         yield from ((path, _benchmark("", lines, "\n")) for path, lines in files.items())
-    unseen = webnlg_entries("unseen")
-    everything = sorted([*webnlg_entries("test"), *unseen], key=lambda e: len(e.triples))
+    unseen = make_webnlg_entries("unseen")
+    everything = sorted([*make_webnlg_entries("test"), *unseen], key=lambda e: len(e.triples))
     head = "<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\n"
     for name, entries, with_texts in (
         ("testdata_with_lex", everything, True),
@@ -183,17 +189,17 @@ def webnlg_files() -> Iterator[tuple[Path, str]]:
 # ------------------------------------------------------------------------------------ DART
 
 
-def dart_entries(split: str) -> Iterator[Entry]:
+def make_dart_entries(split: str) -> Iterator[Entry]:
     held = split == "test"
     for number in range(DART_SOURCES[split]):
         dice = Dice("dart", split, number)
         group = dice.weighted({"rows": 4.0, "e2e": 3.0, "webnlg": 3.0})
         if group == "e2e":
-            triples = restaurant_facts(dice, held, {2: 1.0, 3: 1.0, 4: 1.0})
+            triples = draw_restaurant_facts(dice, held, {2: 1.0, 3: 1.0, 4: 1.0})
         elif group == "webnlg":
-            triples = entity_facts(dice.pick(categories(seen=True)), dice, held)
+            triples = draw_entity_facts(dice.pick(list_categories(seen=True)), dice, held)
         else:
-            triples = row_facts(dice, held)
+            triples = draw_row_facts(dice, held)
             titled = triples[-1].property == "[TITLE]"
             group = "WikiTableQuestions_lily" if titled else "WikiSQL_decl_sents"
         yield _entry(dice, group, triples, TEXTS[split])
@@ -215,11 +221,11 @@ def _dart_cells(entry: Entry) -> list[list[str]]:
     ]
 
 
-def dart_files() -> Iterator[tuple[Path, str]]:
+def format_dart_files() -> Iterator[tuple[Path, str]]:
     folder = Path("dart")
     for split in ("train", "dev", "test"):
         pages = []
-        for entry in dart_entries(split):
+        for entry in make_dart_entries(split):
             page: dict[str, object] = {"tripleset": _dart_cells(entry)}
             if entry.group != "e2e":
                 page["subtree_was_extended"] = len(entry.triples) > 2
@@ -227,7 +233,7 @@ def dart_files() -> Iterator[tuple[Path, str]]:
             pages.append(page)
         yield folder / f"dart-v1.1.1-full-{split}.json", json.dumps(pages, indent=2)
     lines = []
-    for number, entry in enumerate(dart_entries("test"), 1):
+    for number, entry in enumerate(make_dart_entries("test"), 1):
         size = len(entry.triples)
         lines += [
             f'    <entry category="MISC" eid="Id{number}" size="{size}">',
@@ -247,26 +253,26 @@ def dart_files() -> Iterator[tuple[Path, str]]:
 # ------------------------------------------------------------------------------------ XSum
 
 
-def xsum_articles(split: str) -> Iterator[tuple[str, Article]]:
+def make_xsum_articles(split: str) -> Iterator[tuple[str, Article]]:
     """The articles of a split with their numbers, sections mixed."""
     order = Dice("xsum", split, "order")
-    wanted = [
+    planned = [
         events[at % len(events)]
         for section, events in SECTIONS.items()
         for at in range(XSUM_SOURCES[split][section])
     ]
     first = 30_000_000 + 1_000_000 * list(XSUM_SOURCES).index(split)
-    for at, event in enumerate(order.shuffled(wanted)):
+    for at, event in enumerate(order.shuffled(planned)):
         number = first + 37 * at + at % 31
-        yield str(number), article(Dice("xsum", split, number), event, number, held=split == "test")
+        yield str(number), make_article(Dice("xsum", split, number), event, number, held=split == "test")
 
 
-def xsum_files() -> Iterator[tuple[Path, str]]:
+def format_xsum_files() -> Iterator[tuple[Path, str]]:
     """JSON lines with the columns of the published parquet files, and the publisher's list of addresses."""
     folder, addresses = Path("xsum"), []
     for split in XSUM_SOURCES:
         lines = []
-        for name, page in xsum_articles(split):
+        for name, page in make_xsum_articles(split):
             row = {"document": "\n".join(page.paragraphs), "summary": page.summary, "id": name}
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
             addresses.append(f"{page.url} {name}\n")
@@ -276,7 +282,7 @@ def xsum_files() -> Iterator[tuple[Path, str]]:
 
 def write_mini(directory: Path) -> None:
     """Write the whole suite below ``directory``."""
-    for files in (e2e_files(), webnlg_files(), dart_files(), xsum_files()):
+    for files in (format_e2e_files(), format_webnlg_files(), format_dart_files(), format_xsum_files()):
         for path, text in files:
             target = directory / path
             target.parent.mkdir(parents=True, exist_ok=True)

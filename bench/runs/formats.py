@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.config.specification import RunSpec
+from bench.data.encoding import encode_framed, encode_pairs, encode_sources
 from bench.errors import UserError
 from bench.method import ENCODER_DECODER
 from bench.task import Item
@@ -73,13 +74,9 @@ class JoinedFormat:
     def encode_pairs(
         self, sources: Sequence[str], targets: Sequence[str], adapted: AdaptedModel, first_row: int = 1
     ) -> tuple[list[Pair], int]:
-        from bench.data.encoding import encode_pairs
-
         return encode_pairs(self.tokenizer, sources, targets, self.count_room(adapted), first_row)
 
     def encode_prompts(self, sources: Sequence[str]) -> list[list[int]]:
-        from bench.data.encoding import encode_sources
-
         return encode_sources(self.tokenizer, sources)
 
     @staticmethod
@@ -126,20 +123,20 @@ class FramedFormat:
         """Nothing: BART has a PAD of its own."""
 
     def encode_pairs(
-        self, sources: Sequence[str], targets: Sequence[str], adapted: AdaptedModel, first_row: int = 1
+        self,
+        sources: Sequence[str],
+        targets: Sequence[str],
+        adapted: AdaptedModel,  # noqa: ARG002 - of the other format
+        first_row: int = 1,  # noqa: ARG002 - of the other format
     ) -> tuple[list[Pair], int]:
-        from bench.data.encoding import encode_framed
-
         source_ids, source_cut = encode_framed(self.tokenizer, sources, self.spec["max_source_tokens"])
         target_ids, target_cut = encode_framed(self.tokenizer, targets, self.spec["max_target_tokens"])
         return list(zip(source_ids, target_ids, strict=True)), sum(map(operator.or_, source_cut, target_cut))
 
     def encode_prompts(self, sources: Sequence[str]) -> list[list[int]]:
-        from bench.data.encoding import encode_framed
-
         return encode_framed(self.tokenizer, sources, self.spec["max_source_tokens"])[0]
 
-    def check_room(self, prompts: Sequence[Sequence[int]], adapted: AdaptedModel) -> None:
+    def check_room(self, prompts: Sequence[Sequence[int]], adapted: AdaptedModel) -> None:  # noqa: ARG002 - of the other format
         room = adapted.positions - adapted.reserved_positions
         # The decoder reads the start token and every generated one but the last.
         for name in ("max_source_tokens", "max_target_tokens", "max_new_tokens"):
@@ -158,14 +155,13 @@ class FramedFormat:
             self.spec.protocol, self.tokenizer, {name: self.spec[name] for name in names}
         )
 
-    def decode_text(self, prompt: Sequence[int], output: Sequence[int]) -> str:
+    def decode_text(self, prompt: Sequence[int], output: Sequence[int]) -> str:  # noqa: ARG002 - of the other format
         from bench.decoding.postprocessing import make_summary_text
 
         return make_summary_text(self.spec.protocol, self.tokenizer, output)
 
     def make_references(self, item: Item) -> tuple[str, ...]:
         """The item's, or (authors' code) what is left of them as labels: cut, and decoded again."""
-        from bench.data.encoding import encode_framed
         from bench.decoding.postprocessing import make_summary_text
 
         longest = self.spec["max_reference_tokens"]

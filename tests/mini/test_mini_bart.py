@@ -6,10 +6,10 @@ import json
 import pytest
 
 from bench.mini import mini_model_dir
-from bench.mini.news import brief
-from bench.mini.pretrain_bart import EOS, MASK, PAD, SORTED, SPECIAL, noised, page
+from bench.mini.news import make_brief
+from bench.mini.pretrain_bart import EOS, MASK, PAD, SORTED, SPECIAL, add_noise, make_page
 from bench.mini.world import Dice
-from bench.mini.write import xsum_articles
+from bench.mini.write import make_xsum_articles
 
 FOLDER = mini_model_dir("mini-bart")
 RECORD = json.loads((FOLDER / "pretraining.json").read_text())
@@ -29,7 +29,7 @@ def test_record_matches_the_weights() -> None:
 def test_record_matches_the_first_pages() -> None:
     digest = hashlib.sha256()
     for number in range(SORTED):
-        digest.update("".join(page(number)).encode())
+        digest.update("".join(make_page(number)).encode())
     assert digest.hexdigest() == RECORD["first_pages_sha256"]
 
 
@@ -37,18 +37,18 @@ def test_record_matches_the_first_pages() -> None:
 def test_record_matches_the_corpus() -> None:
     digest, characters = hashlib.sha256(), 0
     for number in range(RECORD["corpus_pages"]):
-        text = "".join(page(number))
+        text = "".join(make_page(number))
         digest.update(text.encode())
         characters += len(text)
     assert (digest.hexdigest(), characters) == (RECORD["corpus_sha256"], RECORD["corpus_characters"])
 
 
 def test_no_summary_is_on_a_page_with_its_article() -> None:
-    pages = ["".join(page(number)) for number in range(3000)]
-    briefs = {brief(Dice("some", number)).split()[0] for number in range(200)}
+    pages = ["".join(make_page(number)) for number in range(3000)]
+    briefs = {make_brief(Dice("some", number)).split()[0] for number in range(200)}
     assert any(text.split()[0] in briefs for text in pages), "news in brief are among the pages"
     for split in ("train", "validation", "test"):
-        for _, article in list(xsum_articles(split))[:100]:
+        for _, article in list(make_xsum_articles(split))[:100]:
             assert not any(article.summary in text and article.paragraphs[0] in text for text in pages)
 
 
@@ -57,7 +57,7 @@ def test_noise() -> None:
     whole = [token for sentence in sentences for token in sentence]
     kept = masks = permuted = intact = 0
     for number in range(500):
-        found = noised(Dice("test noise", number), sentences)
+        found = add_noise(Dice("test noise", number), sentences)
         rest = [token for token in found if token != MASK]
         assert len(set(rest)) == len(rest) and set(rest) <= set(whole)
         kept, masks = kept + len(rest), masks + found.count(MASK)
@@ -67,7 +67,7 @@ def test_noise() -> None:
     assert 0.5 < masks / 500 < 2
     assert 150 < permuted < 300
     assert 150 < intact < 300, "a text without a mask must be nothing new"
-    assert noised(Dice("same"), sentences) == noised(Dice("same"), sentences)
+    assert add_noise(Dice("same"), sentences) == add_noise(Dice("same"), sentences)
 
 
 def test_loads_offline() -> None:

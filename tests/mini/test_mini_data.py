@@ -15,11 +15,17 @@ from pathlib import Path
 import pytest
 
 import bench.mini as mini
-from bench.mini.corpus import documents
-from bench.mini.pretrain_bart import page
-from bench.mini.topics import categories
-from bench.mini.world import Dice, held_out, is_name, table
-from bench.mini.write import dart_entries, e2e_entries, webnlg_entries, write_mini, xsum_articles
+from bench.mini.corpus import iterate_documents
+from bench.mini.pretrain_bart import make_page
+from bench.mini.topics import list_categories
+from bench.mini.world import Dice, is_held_out, is_name, read_table
+from bench.mini.write import (
+    make_dart_entries,
+    make_e2e_entries,
+    make_webnlg_entries,
+    make_xsum_articles,
+    write_mini,
+)
 from bench.runs.failures import describe_error
 from bench.system.cache_dir import cache_root
 from bench.system.files import StorageError
@@ -29,13 +35,13 @@ from bench.system.files import StorageError
 NEWS_SHA256 = "75155a88a7ed4977a28162fe1c7b6658c3e6aefb742d66aba170f35088e4a606"
 TABLES_SHA256 = "d5a905498d3ae0dc4d3aaf1f453222787ea0818f90acc43c7087765404295c93"
 PARTS = {
-    "e2e": {s: lambda s=s: e2e_entries(s) for s in ("train", "dev", "test")},
+    "e2e": {s: lambda s=s: make_e2e_entries(s) for s in ("train", "dev", "test")},
     "webnlg": {
-        "train": lambda: webnlg_entries("train"),
-        "dev": lambda: webnlg_entries("dev"),
-        "test": lambda: [*webnlg_entries("test"), *webnlg_entries("unseen")],
+        "train": lambda: make_webnlg_entries("train"),
+        "dev": lambda: make_webnlg_entries("dev"),
+        "test": lambda: [*make_webnlg_entries("test"), *make_webnlg_entries("unseen")],
     },
-    "dart": {s: lambda s=s: dart_entries(s) for s in ("train", "dev", "test")},
+    "dart": {s: lambda s=s: make_dart_entries(s) for s in ("train", "dev", "test")},
 }
 
 
@@ -132,9 +138,9 @@ def test_webnlg_test_files(suite: Path) -> None:
     assert [e.get("eid") for e in unseen] == [f"Id{n}" for n in range(1, len(unseen) + 1)]
     assert [e.findtext(".//mtriple") for e in full] == [e.findtext(".//mtriple") for e in bare]
     assert not any(e.findall("lex") for e in bare)
-    assert {e.get("category") for e in unseen} == set(categories(seen=False))
-    assert {e.get("category") for e in full} == set(table("world")["category"])
-    assert sum(e.get("category") in categories(seen=True) for e in full) * 2 == len(full)
+    assert {e.get("category") for e in unseen} == set(list_categories(seen=False))
+    assert {e.get("category") for e in full} == set(read_table("world")["category"])
+    assert sum(e.get("category") in list_categories(seen=True) for e in full) * 2 == len(full)
 
 
 def test_dart_files(suite: Path) -> None:
@@ -176,14 +182,16 @@ def test_xsum_files(suite: Path) -> None:
 def test_no_test_place_in_other_articles() -> None:
     places = {}
     for split in ("train", "validation", "test"):
-        texts = " ".join(" ".join([*a.paragraphs, a.summary]) for _, a in xsum_articles(split))
+        texts = " ".join(" ".join([*a.paragraphs, a.summary]) for _, a in make_xsum_articles(split))
         # Surnames end otherwise; they may well be shared.
         words = set(re.findall(r"\b[A-Z][a-z]{4,}\b", texts))
-        places[split] = {word for word in words if word.endswith(tuple(table("world")["words"]["placeend"]))}
+        places[split] = {
+            word for word in words if word.endswith(tuple(read_table("world")["words"]["placeend"]))
+        }
     test, other = places["test"], places["train"] | places["validation"]
     assert len(test) > 100 and len(other) > 500
     assert not test & other
-    pages = " ".join("".join(page(number)) for number in range(3000))
+    pages = " ".join("".join(make_page(number)) for number in range(3000))
     assert not test & set(re.findall(r"\b[A-Z][a-z]{4,}\b", pages))
 
 
@@ -198,7 +206,7 @@ def test_no_test_name_elsewhere() -> None:
     test = set.union(*(names_in(part["test"](), everyday) for part in PARTS.values()))
     assert len(test) > 500
     # Every run of up to four words of the first pages of the corpus.
-    words = [re.findall(r"[\w.'()]+", d.replace("_", " ")) for d in documents(4000)]
+    words = [re.findall(r"[\w.'()]+", d.replace("_", " ")) for d in iterate_documents(4000)]
     runs = {" ".join(w[i : i + n]) for w in words for n in range(1, 5) for i in range(len(w))}
     assert runs & other, "the corpus should share names with training data"
     assert not runs & test
@@ -212,11 +220,11 @@ def test_dice_are_named_and_fair() -> None:
     assert 0.7 < draws.count("x") / 4000 < 0.8
     assert "z" not in draws
     assert sorted(dice.shuffled(range(9))) == list(range(9))
-    assert {held_out(f"word {n}") for n in range(99)} == {True, False}
+    assert {is_held_out(f"word {n}") for n in range(99)} == {True, False}
 
 
 def test_every_wording_can_be_said() -> None:
-    world, wording = table("world"), table("wording")
+    world, wording = read_table("world"), read_table("wording")
     lists = [c["properties"] for part in ("category", "table") for c in world[part].values()]
     keys = {k for ks in [*lists, *world["chain"].values(), world["restaurant"]["properties"]] for k in ks}
     assert keys == {k for k in wording if "=" not in k}

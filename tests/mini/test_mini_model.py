@@ -6,7 +6,7 @@ import json
 import pytest
 
 from bench.mini import mini_model_dir
-from bench.mini.corpus import SEPARATOR, document, documents
+from bench.mini.corpus import SEPARATOR, iterate_documents, make_document
 
 RECORD = json.loads((mini_model_dir() / "pretraining.json").read_text())
 
@@ -25,7 +25,7 @@ def test_record_matches_the_weights() -> None:
 
 def test_record_matches_the_first_pages() -> None:
     digest = hashlib.sha256()
-    for text in documents(1000):
+    for text in iterate_documents(1000):
         digest.update((text + SEPARATOR).encode())
     assert digest.hexdigest() == RECORD["first_documents_sha256"]
 
@@ -34,7 +34,7 @@ def test_record_matches_the_first_pages() -> None:
 def test_record_matches_the_corpus() -> None:
     digest = hashlib.sha256()
     characters = 0
-    for text in documents(RECORD["corpus_documents"]):
+    for text in iterate_documents(RECORD["corpus_documents"]):
         digest.update((text + SEPARATOR).encode())
         characters += len(text + SEPARATOR)
     assert (digest.hexdigest(), characters) == (
@@ -44,7 +44,7 @@ def test_record_matches_the_corpus() -> None:
 
 
 def test_pages_do_not_depend_on_each_other() -> None:
-    assert list(documents(3, 40)) == [document(n) for n in (40, 41, 42)]
+    assert list(iterate_documents(3, 40)) == [make_document(n) for n in (40, 41, 42)]
 
 
 def test_loads_offline() -> None:

@@ -5,27 +5,27 @@ from collections import Counter
 
 import pytest
 
-from bench.mini.news import SECTIONS, SHORTEST, Article, article, brief, section_of
-from bench.mini.world import Dice, table
-from bench.mini.write import XSUM_SOURCES, xsum_articles
+from bench.mini.news import SECTIONS, SHORTEST, Article, find_section, make_article, make_brief
+from bench.mini.world import Dice, read_table
+from bench.mini.write import XSUM_SOURCES, make_xsum_articles
 from tasks._xsum_topics import TRAINED_NEWS, topic_of
 
 EVENTS = [event for events in SECTIONS.values() for event in events]
 
 
 def made(event: str, count: int, held: bool = False) -> list[Article]:
-    return [article(Dice("test news", event, n), event, 40_000_000 + n, held) for n in range(count)]
+    return [make_article(Dice("test news", event, n), event, 40_000_000 + n, held) for n in range(count)]
 
 
 def test_sections_and_events_are_one_list() -> None:
-    assert sorted(EVENTS) == sorted(table("news")["event"])
-    assert set(SECTIONS) == set(table("news")["filler"])
+    assert sorted(EVENTS) == sorted(read_table("news")["event"])
+    assert set(SECTIONS) == set(read_table("news")["filler"])
     assert all(set(sizes) == set(SECTIONS) for sizes in XSUM_SOURCES.values())
 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_summaries_follow_from_articles(event: str) -> None:
-    section = section_of(event)
+    section = find_section(event)
     for one in made(event, 40):
         text = " ".join(one.paragraphs)
         assert SHORTEST <= len(text.split()) <= 200
@@ -69,15 +69,15 @@ def test_sport_speaks_in_other_words() -> None:
 def test_same_name_same_article() -> None:
     assert made("crash", 3) == made("crash", 3)
     assert made("crash", 3) != made("crash", 3, held=True)
-    assert brief(Dice("a")) == brief(Dice("a"))
-    assert [number for number, _ in xsum_articles("test")][:1] == ["32000000"]
+    assert make_brief(Dice("a")) == make_brief(Dice("a"))
+    assert [number for number, _ in make_xsum_articles("test")][:1] == ["32000000"]
 
 
 def test_english_details() -> None:
     texts = " ".join(
         text for event in EVENTS for one in made(event, 60) for text in (*one.paragraphs, one.summary)
     )
-    texts += " ".join(brief(Dice("b", n)) for n in range(300))
+    texts += " ".join(make_brief(Dice("b", n)) for n in range(300))
     assert not re.findall(r"\b[Aa] (?:[aeiou](?!ne\b|ne-|ni)\w*|8\d*|11|18)\b", texts)
     assert not re.findall(r"\b[Aa]n (?:[^aeiou81\W]\w*|one\b|union)", texts)
     assert not re.findall(r"[.!?]\s+[a-z]", re.sub(r"\b[A-Z]\. ", "", texts))

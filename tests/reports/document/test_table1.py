@@ -10,6 +10,7 @@ import pytest
 from byte_tokens import byte_tokenizer
 from lines_task import Lines, lay_out
 
+import bench.data.dataset
 import bench.models.tokenizers
 from bench.cli import main
 from bench.errors import UserError
