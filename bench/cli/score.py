@@ -274,7 +274,13 @@ def rescore_stored_runs(pattern: str, runs: Path, only: Sequence[str], as_json: 
             for name, (old, new) in rescored.values.items():
                 lines.append(f"  {name}: {format_score(old)} -> {format_score(new)}")
             record = folder.done_record()
-            failed += record is not None and bool(find_exit_code(folder.run_id, record["scores"], names))
+            if record is not None:
+                # Of the typed record: what older versions wrote lacks the statuses.
+                scores = {
+                    group: {name: score.model_dump() for name, score in of_group.items()}
+                    for group, of_group in record.scores.items()
+                }
+                failed += bool(find_exit_code(folder.run_id, scores, names))
         if not as_json:
             click.echo("\n".join(lines))
     if as_json:

@@ -189,3 +189,30 @@ def test_a_score_that_cannot_be_had_here_stays_as_recorded(
     for group, scores in new["scores"].items():
         assert scores["meteor"] == old["scores"][group]["meteor"]
     assert "not computed here, so left as recorded: meteor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ter", "code"),
+    [
+        ({"value": None, "signature": None, "reason": "no weights here"}, 0),
+        ({"value": 0.5, "signature": "s", "gate": "failed: value is 1, expected 2"}, 1),
+    ],
+)
+def test_scores_of_older_versions_have_their_statuses_by_their_words(
+    ter: dict[str, object], code: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
+        raise UnavailableError("no weights here")
+
+    [path] = webnlg(store).path.joinpath("records").glob("*.json")
+    record = json.loads(path.read_text())
+    for scores in record["scores"].values():
+        if scores["ter"]["value"] is not None:  # else a group without items
+            scores["ter"] = ter
+        for score in scores.values():
+            score.pop("status", None)
+            score.pop("gate_status", None)
+    path.write_text(json.dumps(record))
+    replace_scorer(monkeypatch, "webnlg", "ter", absent)
+    assert main(["score", "--run", "webnlg", "--runs", str(store.root)]) == code
+    assert len(webnlg(store).records()) == 1
