@@ -19,7 +19,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -381,18 +381,50 @@ T = TypeVar("T", bound=Specification)
 def _validate(model: type[T], document: Mapping[str, Any]) -> T:
     content = dict(document)
     try:
-        typed = model.model_validate(legacy.upgrade_record(content))
+        typed = model.model_validate(_prepare_document(content))
     except ValidationError as error:
         raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
     object.__setattr__(typed, "_document", content)
     return typed
 
 
+def _prepare_document(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with what later versions write, and with settings that many records have made once."""
+    prepared = legacy.upgrade_record(document)
+    for table in ("options", "settings"):
+        entries = prepared.get(table)
+        if isinstance(entries, dict):
+            prepared[table] = {name: _share_entry(entry) for name, entry in entries.items()}
+    return prepared
+
+
+def _share_entry(entry: Any) -> Any:
+    """The setting as a value that equal ones share; what is not as declared is left for the record's own check."""
+    if not isinstance(entry, dict):
+        return entry
+    value, origin, layer = (entry.get(name) for name in ("value", "origin", "layer"))
+    plain = value is None or isinstance(value, str | int | float)
+    if not (
+        plain and isinstance(origin, str) and (layer is None or isinstance(layer, str)) and "value" in entry
+    ):
+        return entry
+    try:
+        return _make_entry(type(value).__name__, value, origin, layer)
+    except ValidationError:
+        return entry
+
+
+@lru_cache(maxsize=4096)
+def _make_entry(_value_type: str, value: Any, origin: str, layer: str | None) -> SettingEntry:
+    """A checked setting; the type of its value tells 1 from true."""
+    return SettingEntry.model_validate({"value": value, "origin": origin, "layer": layer})
+
+
 def make_excerpt(document: Mapping[str, Any]) -> Record:
     """The typed record of what somebody kept of a record: what only its status requires may be missing."""
     content = dict(document)
     try:
-        record = Record.model_validate(legacy.upgrade_record(content))
+        record = Record.model_validate(_prepare_document(content))
     except ValidationError as error:
         raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
     object.__setattr__(record, "_document", content)
