@@ -1,11 +1,19 @@
 """Runs on a cluster: submitted, found again, continued after what clusters do to jobs.
 
-site.py       where and with what a job runs: a TOML file, then the command line
-snapshot.py   a copy of the source, so that queued jobs do not pick up later edits
-launches.py   what was submitted, as files below RUNS/launches
-submit.py     requests -> what there is to do -> one array per resource shape, through submitit
-job.py        what a job does: one request through bench.runs.runner, stopped and continued by signals
-local.py      the same jobs as processes of this machine, a bounded number at once
-scheduler.py  what Slurm (or this machine) says about jobs
-status.py     scheduler, records and claims together: the one answer to "how is it going"
+May import everything but the reports and the command line. Start reading at ``submit.py``, then ``job.py``.
+
+site.py         where and with what a job runs: a TOML file, then the command line
+snapshot.py     a copy of the source, so that queued jobs do not pick up later edits
+launches.py     what was submitted, as typed files below RUNS/launches
+arrays.py       jobs of equal resources, put together as a scheduler takes them
+submit.py       requests -> what there is to do -> a launch, handed to its backend
+submit_lock.py  two commands at once submit no run twice
+backends/       slurm, local, debug: one file each, behind one interface
+job.py          what a job does: one run through bench.runs.runner, stopped and continued by signals
+ranks.py        what the processes of one job note about themselves
+status.py       backend, records and leases together: the one answer to "how is it going"
+rows.py         the row of a run in that answer
+post_mortem.py  the record of a job that could not write its own
+select.py       which runs a verb acts on
+control.py      cancelling, retrying, logs
 """
