@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bench import registry
 from bench.errors import UnavailableError, UnknownNameError, UserError
@@ -39,6 +39,13 @@ class ReferenceItem:
 
     references: tuple[str, ...]
     groups: tuple[str, ...] = ("all",)
+
+
+class ScoringInput(NamedTuple):
+    """What is scored: items, and an output for each in their order."""
+
+    items: Sequence[HasReferences]
+    outputs: list[str]
 
 
 def choose_metrics(task: Task, only: Iterable[str] = ()) -> list[str]:
@@ -119,11 +126,11 @@ def _score_metric(
     )
 
 
-def read_generation_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[list[ReferenceItem], list[str]]:
+def read_generation_rows(rows: Iterable[Mapping[str, Any]]) -> ScoringInput:
     """Items and outputs of a run's stored generations."""
     stored = list(rows)
     items = [ReferenceItem(tuple(row["references"]), tuple(row["groups"])) for row in stored]
-    return items, [row["output"] for row in stored]
+    return ScoringInput(items, [row["output"] for row in stored])
 
 
 def list_distrusted_scores(scores: ScoreDocuments) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from bench.data import dataset
 from bench.data.sources import DataUnavailableError
 from bench.errors import DataError, UnavailableError, UnknownNameError, UserError
-from bench.scoring.evaluation import ReferenceItem
+from bench.scoring.evaluation import ReferenceItem, ScoringInput
 from bench.system.files import read_bytes
 from bench.system.json_files import parse_json
 from bench.system.progress import print_message
@@ -98,7 +98,7 @@ def read_task_outputs(
     data_dir: Path | None,
     scale: str,
     offline: bool,
-) -> tuple[Sequence[Item], list[str]]:
+) -> ScoringInput:
     """The items of the task's own split, the first ``limit`` where given, and the outputs for them."""
     if split not in task.files:
         raise UnknownNameError(f"split of {task.name}", split, task.files, "--split")
@@ -118,10 +118,10 @@ def read_task_outputs(
     source = f"{task.name} {split} ({prepared.origin})"
     if limit is not None and limit < len(items):
         items, source = items[:limit], f"{source}, cut by --limit {limit},"
-    return items, read_predictions(predictions, len(items), source)
+    return ScoringInput(items, read_predictions(predictions, len(items), source))
 
 
-def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[ReferenceItem], list[str]]:
+def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> ScoringInput:
     """Items and outputs from JSON lines: ``hyp``, ``refs`` and, where the task has groups, ``seen`` or
     ``category``. ``DataError`` names the line and what was expected there."""
     items, outputs = [], []
@@ -146,7 +146,7 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> tuple[list[Ref
             "they count in the group all alone",
             important=True,
         )
-    return items, outputs
+    return ScoringInput(items, outputs)
 
 
 def read_hypothesis(row: dict[str, Any], location: str) -> str:
