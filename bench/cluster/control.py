@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench.cluster import status
 from bench.cluster.backends import get_backend
 from bench.cluster.launches import find_latest_jobs
 from bench.cluster.post_mortem import get_log_name, write_end
 from bench.cluster.rows import RunRow, RunState
+from bench.cluster.site import Resources
 from bench.config.request import RunRequest, read_request
 from bench.errors import FailureKind
 from bench.store.store import Store
@@ -44,7 +44,7 @@ class EarlierSubmission:
     """A run as it was submitted last: the request, and what its job had."""
 
     request: RunRequest
-    resources: Mapping[str, Any]
+    resources: Resources
     cluster: str
 
 

@@ -25,6 +25,7 @@ from bench.errors import DataError, UnknownNameError, UserError
 from bench.store import legacy
 from bench.store.store import LAUNCHES
 from bench.system import files, json_files, processes
+from bench.system.json_files import JsonObject
 from bench.system.progress import print_message
 
 LOG_END = 4000
@@ -47,17 +48,17 @@ class LaunchState(StrEnum):
     """It was interrupted or refused: some of the jobs, or all, were never handed over."""
 
 
-class _Document(BaseModel):
+class _LaunchPart(BaseModel):
     """A part of a launch record: what it does not declare is kept beside."""
 
     model_config = ConfigDict(extra="allow", protected_namespaces=())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """As the file has it: what was never set is left out."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-class JobEntry(_Document):
+class JobEntry(_LaunchPart):
     """The job of one run: what it is, what it was asked for with, and its number (``job``) once it has one."""
 
     run_id: str
@@ -77,7 +78,7 @@ class JobEntry(_Document):
     seed: int | None = None
 
 
-class ArrayEntry(_Document):
+class ArrayEntry(_LaunchPart):
     """Jobs of equal resources that are handed over together."""
 
     name: str = ""
@@ -90,7 +91,7 @@ class ArrayEntry(_Document):
     """The most jobs at once as it was asked for, where several arrays share it."""
 
 
-class SnapshotEntry(_Document):
+class SnapshotEntry(_LaunchPart):
     """The copy of the source that the jobs run (``bench.cluster.snapshot``)."""
 
     path: str = ""
@@ -98,7 +99,7 @@ class SnapshotEntry(_Document):
     code: dict[str, Any] = {}
 
 
-class LaunchDocument(_Document):
+class LaunchDocument(_LaunchPart):
     """A launch record. ``state`` is ``status`` in words, with what went wrong."""
 
     id: str

@@ -18,6 +18,7 @@ from typing import Any
 from bench.errors import DataError, FailureKind
 from bench.system import json_files, processes
 from bench.system.files import StorageError
+from bench.system.json_files import JsonObject
 
 FOLDER = "processes"
 POLL = 0.2
@@ -55,7 +56,7 @@ class JobProcesses:
                 self.get_file(self.rank), {**processes.identify_process(), "attempt": self.attempt, **more}
             )
 
-    def read(self, rank: int) -> dict[str, Any] | None:
+    def read(self, rank: int) -> JsonObject | None:
         """The note of a process in this attempt."""
         with contextlib.suppress(DataError, OSError):
             note = json_files.read_json(self.get_file(rank))
@@ -106,7 +107,7 @@ def is_gone(note: Mapping[str, Any] | None) -> bool:
     return note is not None and "ended" not in note and processes.is_running(note) is False
 
 
-def describe_kill(rank: int) -> dict[str, Any]:
+def describe_kill(rank: int) -> JsonObject:
     message = f"process {rank} of the job was killed from outside"
     return {
         "kind": FailureKind.KILLED.value,

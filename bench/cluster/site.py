@@ -14,9 +14,12 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bench.errors import DataError, UnknownNameError, UserError
+
+Resources: TypeAlias = Mapping[str, Any]
+"""Keys of a site (``KEYS``) with their values, as they hold for some jobs."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,11 @@ DEFAULT_MINUTES = 240
 class Site:
     """What was found, and where."""
 
-    values: Mapping[str, Any]
+    values: Resources
     origins: Mapping[str, str]
     shapes: tuple[tuple[Mapping[str, str], Mapping[str, Any]], ...] = ()
     """(what a run must match, the keys that it then has)."""
-    typed: Mapping[str, Any] = field(default_factory=dict)
+    typed: Resources = field(default_factory=dict)
     """What the command line says: the last word."""
     chosen: frozenset[str] = frozenset()
     """The keys that the file or the command line sets."""
@@ -86,7 +89,7 @@ class Site:
                 chosen.update(values)
         return {**chosen, **self.typed}
 
-    def resources_again(self, row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    def resources_again(self, row: Mapping[str, Any], before: Resources) -> dict[str, Any]:
         """The keys for a run that had ``before``: those, but for what the command line, or its file, says."""
         chosen = self.resources(row)
         earlier = {name: value for name, value in before.items() if name in BY_NAME}
@@ -97,7 +100,7 @@ class Site:
         return {**chosen, **earlier, **self.typed}
 
 
-def load_site(path: Path | None = None, typed: Mapping[str, Any] | None = None) -> Site:
+def load_site(path: Path | None = None, typed: Resources | None = None) -> Site:
     """The site's file, if there is one, with the command line's values last.
 
     Raises ``UserError`` for an unknown key (every valid one is listed) or a value of the wrong kind, and
@@ -252,12 +255,12 @@ NUMBERS: Mapping[str, Callable[[Any], float]] = {
 }
 
 
-def count_processes(resources: Mapping[str, Any]) -> int:
+def count_processes(resources: Resources) -> int:
     """Processes per node: as asked, or one per GPU."""
     return int(resources["processes"] or max(1, resources["gpus"]))
 
 
-def list_setup_lines(resources: Mapping[str, Any], source: Path) -> list[str]:
+def list_setup_lines(resources: Resources, source: Path) -> list[str]:
     """Shell lines before a Slurm job: the site's, then what makes it run the snapshot and nothing else."""
     import shlex
 
@@ -275,7 +278,7 @@ def make_source_environment(source: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(source), *others]), "PYTHONSAFEPATH": "1"}
 
 
-def make_executor_parameters(resources: Mapping[str, Any], name: str, limit: int) -> dict[str, Any]:
+def make_executor_parameters(resources: Resources, name: str, limit: int) -> dict[str, Any]:
     """What ``submitit.AutoExecutor.update_parameters`` is told on any backend; ``limit`` in minutes."""
     parameters: dict[str, Any] = {
         "name": name,

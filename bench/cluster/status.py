@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bench.cluster.backends import Answer, JobState, get_backend
 from bench.cluster.launches import LaunchState, SubmittedJob, find_latest_jobs
@@ -34,6 +34,7 @@ from bench.errors import FailureKind
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
+from bench.system.json_files import JsonObject
 
 CUT_SETTINGS = ("micro_split", "decode_batch")
 """Settings that say how a run's work was cut."""
@@ -46,7 +47,7 @@ class FailureGroup(NamedTuple):
     message: str
     runs: list[str]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """For ``bench status --json``."""
         return {"kind": self.kind, "count": len(self.runs), "message": self.message, "runs": self.runs}
 
@@ -87,7 +88,7 @@ class StatusReport:
             for (kind, _), rows in ordered
         ]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """For ``bench status --json``."""
         return {
             "counts": self.counts,

@@ -21,6 +21,7 @@ from bench.cluster.arrays import arrange_jobs
 from bench.cluster.backends import get_backend
 from bench.cluster.launches import Launch, LaunchDocument, LaunchState, SnapshotEntry
 from bench.cluster.rows import OPEN, RunRow, RunState
+from bench.cluster.site import Resources
 from bench.config.request import Resolver, RunRequest, SpecifiedRun
 from bench.config.run_key import get_model_name
 from bench.config.specification import ResolvedSettings
@@ -52,7 +53,7 @@ class SubmissionStep:
     """What the run is now: new, done, queued, running, failed, vanished or cancelled."""
     action: Action
     why: str
-    resources: Mapping[str, Any]
+    resources: Resources
     because: str | None = None
     cost: RunCost | None = None
     """Estimated device hours, and where that is from."""
@@ -111,7 +112,7 @@ def plan_submission(
     chosen_site: site.Site,
     retry_failed: bool = False,
     smaller: bool = True,
-    before: Sequence[Mapping[str, Any]] = (),
+    before: Sequence[Resources] = (),
     fetch: bool = True,
 ) -> SubmissionPlan:
     """What ``submit`` would do with each request. Data and backbones are looked for; nothing is written.
@@ -122,7 +123,7 @@ def plan_submission(
     """
     resolver = Resolver()
     specified: dict[str, tuple[RunRequest, SpecifiedRun]] = {}
-    had: dict[str, Mapping[str, Any]] = {}
+    had: dict[str, Resources] = {}
     wrong: list[tuple[str, str]] = []
     missing: list[tuple[str, str]] = []
     absent = []

@@ -31,6 +31,7 @@ from bench.models.catalogue import (
     find_model_kind,
     locate_model,
 )
+from bench.system.json_files import JsonObject
 from bench.task import DataOrigin, Prepared, ProtocolName, Task
 
 DEFAULT_MODEL = {
@@ -96,7 +97,7 @@ class RunRequest:
         parts += [f"{name} {value}" for name, value in shown_values.items() if name not in option_names]
         return ", ".join([*parts, f"seed {self.seed}"])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain data from which ``read_request`` makes the request again, on another machine too."""
         common = self.common
         return {

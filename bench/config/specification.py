@@ -17,7 +17,7 @@ from bench.config.settings import Setting, SettingLayer, resolve_settings
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, Method, ModelKind, Settings
 from bench.system.files import sha256_text
-from bench.system.json_files import to_canonical_json
+from bench.system.json_files import JsonObject, to_canonical_json
 from bench.task import PROTOCOLS as PROTOCOLS
 from bench.task import SCALES as SCALES
 from bench.task import ProtocolName, Task
@@ -81,7 +81,7 @@ class RunSpec:
         """A readable name ending in the first 12 digits of the specification's hash."""
         return f"{self.task}-{self.method}-{self.model}-s{self.seed}-{self.key[:12]}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Everything, with origins, for ``spec.json`` and the record."""
 
         def origins(table: Mapping[str, Setting]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from bench.models.catalogue import LocatedModel, locate_model
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
+from bench.system.json_files import JsonObject
 from bench.task import Prepared
 
 
@@ -201,7 +202,7 @@ class LocalInputs:
 # --- as plain data
 
 
-def document(plan: ExperimentPlan) -> dict[str, Any]:
+def document(plan: ExperimentPlan) -> JsonObject:
     """The plan as one JSON document: experiments, runs with every setting and its origin, totals."""
     return {
         "scale": plan.expansion.scale,
@@ -218,13 +219,13 @@ def document(plan: ExperimentPlan) -> dict[str, Any]:
     }
 
 
-def describe_experiment(name: str) -> dict[str, Any]:
+def describe_experiment(name: str) -> JsonObject:
     """What an experiment's file says of itself."""
     content = load_experiment(name)
     return {"name": name, "title": content["title"], "source": content["source"], "note": content.get("note")}
 
 
-def _as_json(run: PlannedRun) -> dict[str, Any]:
+def _as_json(run: PlannedRun) -> JsonObject:
     prescribed, estimate = run.candidate.prescribed, run.estimate
     return {
         "experiments": run.candidate.experiments,

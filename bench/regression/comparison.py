@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from bench import registry
 from bench.errors import UnknownNameError, UserError
 from bench.system import progress
-from bench.system.json_files import read_json
+from bench.system.json_files import JsonObject, read_json
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "check" / "reference.json"
 SEED = 1
@@ -301,7 +301,7 @@ def load_reference(path: Path = REFERENCE) -> dict[str, Any]:
     """The committed reference."""
     if not path.is_file():
         raise UserError(f"{path.name}: no reference values are here; `bench check --update` makes them")
-    document: dict[str, Any] = read_json(path)
+    document: JsonObject = read_json(path)
     return document
 
 

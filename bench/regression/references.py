@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.regression import comparison
-from bench.system.json_files import write_json_atomic
+from bench.system.json_files import JsonObject, write_json_atomic
 
 CIRCUMSTANCES = ("given", "packages")
 """What the reference says of how it was measured, for all cases or for one."""
@@ -17,7 +17,7 @@ CIRCUMSTANCES = ("given", "packages")
 class MeasuredReference(NamedTuple):
     """A reference document, and for each case that lacks some value a sentence that says which."""
 
-    document: dict[str, Any]
+    document: JsonObject
     incomplete: list[str]
 
 
@@ -42,7 +42,7 @@ def measure_reference(cases: Sequence[comparison.Case], processes: int) -> Measu
 
     pairs = [(case, seed) for case in cases for seed in comparison.SEEDS]
     measured = dict(zip(pairs, comparison.measure_cases(pairs, processes), strict=True))
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "seed": comparison.SEED,
         "seeds": list(comparison.SEEDS),
         "width": comparison.WIDTH,

@@ -15,6 +15,7 @@ from bench.runs.stopping import Stopping
 from bench.store.record import RunStatus
 from bench.store.run_dir import RunDir
 from bench.system import provenance
+from bench.system.json_files import JsonObject
 
 
 class Attempt:
@@ -65,7 +66,7 @@ class Attempt:
         except Interrupted as error:
             raise KeyboardInterrupt(str(error)) from error
 
-    def build_record(self, status: RunStatus, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def build_record(self, status: RunStatus, facts: Mapping[str, Any]) -> JsonObject:
         """Everything that somebody who reads the number later needs to know."""
         specified = self.specified
         return {
@@ -87,9 +88,9 @@ class Attempt:
             **facts,
         }
 
-    def describe_failure(self, error: BaseException) -> dict[str, Any]:
+    def describe_failure(self, error: BaseException) -> JsonObject:
         """What went wrong, and what a job's log says about it."""
-        facts: dict[str, Any] = dict(describe_error(error))
+        facts: JsonObject = dict(describe_error(error))
         if self.job is not None:
             facts |= self.job.cause(facts) or {}
             stopped_by = self.job.stopped_by

@@ -20,6 +20,7 @@ from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import provenance
 from bench.system.files import sha256_file
+from bench.system.json_files import JsonObject
 from bench.system.progress import print_message
 from bench.task import Task
 
@@ -58,7 +59,7 @@ class RescoredRun:
     changed: list[str]
     values: dict[str, tuple[float | None, float | None]]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """For ``bench score --run --json``."""
         values = {metric: list(pair) for metric, pair in self.values.items()}
         return {"run": self.run_id, "changed": self.changed, "values": values}
@@ -104,7 +105,7 @@ def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = 
     )
 
 
-def combine_scores(recorded: dict[str, Any], computed: dict[str, Any], only: Sequence[str]) -> dict[str, Any]:
+def combine_scores(recorded: JsonObject, computed: JsonObject, only: Sequence[str]) -> dict[str, Any]:
     """The scores to keep: what was computed now, and of the recorded ones what cannot be had or was not asked for.
 
     Raises ``UserError`` where a score that was asked for by name, or every score, is missing.
@@ -121,7 +122,7 @@ def combine_scores(recorded: dict[str, Any], computed: dict[str, Any], only: Seq
     return keep_unavailable_scores(recorded, computed)
 
 
-def keep_unavailable_scores(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def keep_unavailable_scores(old: JsonObject, new: JsonObject) -> dict[str, Any]:
     """``new``, with the old values of scores that cannot be had here: absent weights take no value away.
 
     A scorer that broke is another matter, and stands as it is.
@@ -141,14 +142,14 @@ def keep_unavailable_scores(old: dict[str, Any], new: dict[str, Any]) -> dict[st
     }
 
 
-def find_changed_scores(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def find_changed_scores(old: JsonObject, new: JsonObject) -> list[str]:
     """The metrics that differ in any group: in value, signature, reason or gate.
 
     Fields that later versions added say nothing new and are not compared.
     """
     fields = ("value", "signature", "reason", "gate")
 
-    def describe(scores: dict[str, Any], group: str, name: str) -> list[Any] | None:
+    def describe(scores: JsonObject, group: str, name: str) -> list[Any] | None:
         score = scores.get(group, {}).get(name)
         return None if score is None else [score.get(field) for field in fields]
 

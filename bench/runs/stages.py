@@ -20,7 +20,7 @@ from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
 from bench.system.devices import count_processes, get_process_rank, make_accelerator, pick_device
 from bench.system.files import sha256_text
-from bench.system.json_files import to_canonical_json
+from bench.system.json_files import JsonObject, to_canonical_json
 from bench.system.progress import print_message, track_progress
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Stages:
         every = max(1, total // 200)
         tracker: Any = None
 
-        def on_update(step: int, facts: dict[str, Any]) -> None:
+        def on_update(step: int, facts: JsonObject) -> None:
             nonlocal tracker
             if get_process_rank() > 0:
                 return

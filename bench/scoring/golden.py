@@ -21,7 +21,7 @@ from bench.errors import UnavailableError, UnknownNameError
 from bench.metric import format_signature
 from bench.scoring.score import GateStatus, GateVerdict
 from bench.system.files import sha256_text
-from bench.system.json_files import to_canonical_json
+from bench.system.json_files import JsonObject, to_canonical_json
 from bench.task import Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "metrics" / "golden"
@@ -48,7 +48,7 @@ class GoldenOutcome:
         """The status as tables show it."""
         return STATUS_WORDS.get(self.verdict.status, self.verdict.status.value)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """For ``bench score --self-test --json``."""
         return {
             "metric": self.metric,
@@ -67,11 +67,11 @@ def list_golden_tasks() -> list[str]:
 
 
 @cache
-def read_golden_outputs(task: str) -> dict[str, Any]:
+def read_golden_outputs(task: str) -> JsonObject:
     """The golden outputs of a task: ``items`` and, per metric, ``expected`` values."""
     if task not in list_golden_tasks():
         raise UnknownNameError("task with golden outputs", task, list_golden_tasks())
-    document: dict[str, Any] = json.loads((FOLDER / f"{task}.json").read_text(encoding="utf-8"))
+    document: JsonObject = json.loads((FOLDER / f"{task}.json").read_text(encoding="utf-8"))
     return document
 
 

@@ -42,6 +42,7 @@ from bench.config.settings import SettingLayer
 from bench.errors import FailureKind
 from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store import legacy
+from bench.system.json_files import JsonObject
 
 _NUMBERS = (int, float)
 FORMAT = 1  # of a record; raised when a field changes its meaning
@@ -127,7 +128,7 @@ _SPECIAL_SETTINGS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 """Settings that readers compute with: what they must be, in words and as a test."""
 
 
-class _Document(BaseModel):
+class _RecordPart(BaseModel):
     """A part of a record, immutable; it may have fields that are not declared, which only the document keeps."""
 
     # What is not declared stays in the document alone: here it would cost a dictionary per part.
@@ -142,7 +143,7 @@ class _Document(BaseModel):
 # --- parts of a record
 
 
-class SettingEntry(_Document):
+class SettingEntry(_RecordPart):
     """An option or setting with where its value comes from: ``origin`` in words, ``layer`` as a value."""
 
     value: PlainValue
@@ -155,7 +156,7 @@ class SettingEntry(_Document):
         return self.layer is SettingLayer.COMMAND_LINE
 
 
-class ScoreEntry(_Document):
+class ScoreEntry(_RecordPart):
     """One score of one group of items; ``reason`` says in words why there is no value."""
 
     value: MaybeNumber
@@ -171,14 +172,14 @@ class ScoreEntry(_Document):
         return self.gate_status is GateStatus.FAILED
 
 
-class IncomparableEntry(_Document):
+class IncomparableEntry(_RecordPart):
     """Why no number of the paper can stand beside a run's: a value to decide by, and the sentence to show."""
 
     kind: IncomparableKind
     text: Text
 
 
-class Failure(_Document):
+class Failure(_RecordPart):
     """What an attempt failed of."""
 
     kind: MaybeText = None
@@ -193,7 +194,7 @@ class Failure(_Document):
             return FailureKind.ERROR
 
 
-class TrainingReport(_Document):
+class TrainingReport(_RecordPart):
     """What training did: ``seconds`` of wall time, losses in nats."""
 
     updates: Number
@@ -203,7 +204,7 @@ class TrainingReport(_Document):
     taken_from: MaybeText = None
 
 
-class DecodingReport(_Document):
+class DecodingReport(_RecordPart):
     """What decoding did: ``seconds`` of wall time."""
 
     items: Number
@@ -211,7 +212,7 @@ class DecodingReport(_Document):
     seconds_per_item: MaybeNumber = None
 
 
-class ParameterCounts(_Document):
+class ParameterCounts(_RecordPart):
     """Numbers of parameters: trained, kept afterwards, and of the backbone."""
 
     trained: Number
@@ -219,14 +220,14 @@ class ParameterCounts(_Document):
     backbone: Number
 
 
-class Accelerator(_Document):
+class Accelerator(_RecordPart):
     """One GPU: memory in bytes."""
 
     name: Any = None
     memory_bytes: MaybeNumber = None
 
 
-class Hardware(_Document):
+class Hardware(_RecordPart):
     """The machine; all but the accelerators is for reading only."""
 
     cpu: Any = None
@@ -242,7 +243,7 @@ Scores: TypeAlias = dict[Name, dict[Name, ScoreEntry]]
 # --- the record
 
 
-class Specification(_Document, Mapping[str, Any]):
+class Specification(_RecordPart, Mapping[str, Any]):
     """What a run is (``spec.json``), as far as readers rely on it. Indexed by name it is the stored document."""
 
     task: Name
@@ -266,7 +267,7 @@ class Specification(_Document, Mapping[str, Any]):
         return self
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """The document as it is stored: plain JSON values."""
         return self._document
 
@@ -388,7 +389,7 @@ def _validate(model: type[T], document: Mapping[str, Any]) -> T:
     return typed
 
 
-def _prepare_document(document: dict[str, Any]) -> dict[str, Any]:
+def _prepare_document(document: JsonObject) -> JsonObject:
     """The document with what later versions write, and with settings that many records have made once."""
     prepared = legacy.upgrade_record(document)
     for table in ("options", "settings"):
@@ -440,7 +441,7 @@ def find_problem(document: object, run_id: str) -> str | None:
     return None
 
 
-def build_schema() -> dict[str, Any]:
+def build_schema() -> JsonObject:
     """The JSON schema of records (``docs/record.schema.json``)."""
     union: TypeAdapter[Any] = TypeAdapter(
         Annotated[DoneRecord | FailedRecord | CancelledRecord, Field(discriminator="status")]

@@ -27,8 +27,9 @@ from bench.store.record import (
     parse_record,
 )
 from bench.system import files, json_files, provenance
+from bench.system.json_files import JsonObject
 
-Document = dict[str, Any]
+Document = JsonObject
 """A JSON object as it is stored."""
 Stage = Literal["train", "decode", "score"]
 
@@ -237,7 +238,7 @@ class RunDir:
         """Whether the stage's product is there, unchanged, and made from inputs with hash ``key``."""
         return self.why_not_done(stage, key) is None
 
-    def stage_facts(self, stage: Stage, key: str) -> dict[str, Any] | None:
+    def stage_facts(self, stage: Stage, key: str) -> JsonObject | None:
         """What ``finish_stage`` was given, if the stage is done for these inputs; else None."""
         if not self.stage_done(stage, key):
             return None

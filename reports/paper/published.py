@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import results
 from bench.errors import UnknownNameError
+from bench.system.json_files import JsonObject
 
 FOLDER = Path(results.__file__ or "").parent / "paper"
 TABLES = tuple(f"table{number}" for number in range(1, 11))
@@ -197,7 +198,7 @@ def list_documents() -> tuple[str, ...]:
     return DOCUMENTS
 
 
-def read_document(name: str) -> dict[str, Any]:
+def read_document(name: str) -> JsonObject:
     """A whole document for printing, as stored; cells that others report differently have ``elsewhere``.
 
     Raises ``UserError`` for a name that is not in ``list_documents()``.
@@ -271,7 +272,7 @@ def _place(raw: Mapping[str, Any]) -> CellPlace:
 
 
 @cache
-def _read(name: str) -> dict[str, Any]:
+def _read(name: str) -> JsonObject:
     if name not in DOCUMENTS:
         raise UnknownNameError("document of the paper", name, DOCUMENTS)
     parsed: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from bench.cluster.site import Resources
 from bench.errors import FailureKind, UserError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Backend(ABC):
     # -- submitting
 
     @abstractmethod
-    def check(self, resources: Sequence[Mapping[str, Any]]) -> None:
+    def check(self, resources: Sequence[Resources]) -> None:
         """Refuse what it cannot do (``UserError``), before anything is written."""
 
     @abstractmethod
@@ -163,7 +164,7 @@ class Backend(ABC):
         return False
 
 
-def refuse_several_nodes(name: str, resources: Iterable[Mapping[str, Any]]) -> None:
+def refuse_several_nodes(name: str, resources: Iterable[Resources]) -> None:
     """For backends of one machine."""
     for keys in resources:
         if keys["nodes"] > 1:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.cluster.backends.base import Answer, Backend, refuse_several_nodes, set_variable
+from bench.cluster.site import Resources
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Debug(Backend):
     summary = "inside the command itself, one job after the other"
     in_process = True
 
-    def check(self, resources: Sequence[Mapping[str, Any]]) -> None:
+    def check(self, resources: Sequence[Resources]) -> None:
         for keys in resources:
             if (keys["processes"] or 1) > 1:
                 raise UserError(

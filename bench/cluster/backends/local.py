@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cluster import ranks, site
 from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState, refuse_several_nodes
+from bench.cluster.site import Resources
 from bench.errors import DataError, FailureKind
 from bench.system import json_files, processes, provenance
+from bench.system.json_files import JsonObject
 
 if TYPE_CHECKING:
     from bench.cluster.launches import JobEntry, Launch, SubmittedJob
@@ -40,7 +42,7 @@ class Local(Backend):
     name = "local"
     summary = "processes of this machine, a bounded number at once"
 
-    def check(self, resources: Sequence[Mapping[str, Any]]) -> None:
+    def check(self, resources: Sequence[Resources]) -> None:
         refuse_several_nodes(self.name, resources)
 
     def hand_over(self, launch: Launch, source: Path) -> None:
@@ -92,9 +94,9 @@ def get_cancel_file(launch: Launch, number: int) -> Path:
     return launch.folder / "local" / f"{number}.cancelled"
 
 
-def read_note(launch: Launch, number: int) -> dict[str, Any]:
+def read_note(launch: Launch, number: int) -> JsonObject:
     """The note of a job; ``DataError`` before it has begun."""
-    note: dict[str, Any] = json_files.read_json(get_note_file(launch, number))
+    note: JsonObject = json_files.read_json(get_note_file(launch, number))
     return note
 
 

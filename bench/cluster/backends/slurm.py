@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cluster import site
 from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState
+from bench.cluster.site import Resources
 from bench.errors import FailureKind, UserError
 from bench.store import lease
 from bench.system.files import StorageError
@@ -67,7 +68,7 @@ class Slurm(Backend):
     summary = "jobs of a Slurm cluster"
     takes_arrays = True
 
-    def check(self, resources: Sequence[Mapping[str, Any]]) -> None:
+    def check(self, resources: Sequence[Resources]) -> None:
         del resources  # Slurm says itself what it does not have
         if shutil.which("sbatch") is None or shutil.which("srun") is None:
             raise UserError(
@@ -173,7 +174,7 @@ def _find_by_name(job: SubmittedJob, answer: Answer) -> str | None:
     return None
 
 
-def make_executor_parameters(resources: Mapping[str, Any], name: str, source: Path) -> dict[str, Any]:
+def make_executor_parameters(resources: Resources, name: str, source: Path) -> dict[str, Any]:
     """What ``submitit.AutoExecutor.update_parameters`` is told for an array."""
     limit = resources["time"] or site.DEFAULT_MINUTES
     parameters = site.make_executor_parameters(resources, name, limit)
