@@ -178,7 +178,7 @@ class Stages:
             print_message("decoding: done already")
             return facts
         model = self.build(tokenizer)
-        model.load_stored(checkpoint.load_tensors(self.folder.parameters)[0])
+        model.load_stored(checkpoint.load_tensors(self.folder.parameters).tensors)
         model.to(pick_device(self.spec["device"]))
         items, sources = self.inputs.items, self.inputs.encode_prompts(tokenizer)
         text_format = self.inputs.make_format(tokenizer)

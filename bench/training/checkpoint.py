@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from bench.errors import DataError
 from bench.system.files import replace_file
+
+START_OVER = "delete it to start over"
 
 
 @dataclass
@@ -46,20 +48,23 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
         save_file(flat, temporary, metadata)
 
 
-def load_tensors(
-    path: Path, advice: str = "delete it to start over"
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; ``DataError`` where it is damaged."""
+class TensorFile(NamedTuple):
+    """The content of a safetensors file."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def load_tensors(path: Path, advice: str = START_OVER) -> TensorFile:
+    """Tensors and metadata of a safetensors file; ``DataError`` with ``advice`` where it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()  # the file itself cannot be iterated over
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+            return TensorFile({name: file.get_tensor(name) for name in names}, file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise DataError(
-            f"{path}: expected a whole safetensors file ({error}); delete it to start over"
-        ) from error
+        raise DataError(f"{path}: expected a whole safetensors file ({error}); {advice}") from error
 
 
 def save_checkpoint(
@@ -76,33 +81,39 @@ def save_checkpoint(
     save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
 
 
-def load_checkpoint(
-    path: Path, key: str
-) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict[str, Tensor], TrainingProgress]:
-    """Parameters, optimiser state by parameter index, random states and progress.
+class TrainingState(NamedTuple):
+    """What a checkpoint holds."""
 
-    Raises ``DataError`` for a damaged file or one that belongs to another specification.
+    parameters: dict[str, Tensor]
+    """The trained parameters by name."""
+    moments: dict[int, dict[str, Tensor]]
+    """The optimiser's state by the index of the parameter."""
+    random_states: dict[str, Tensor]
+    """Of torch's generators: ``cpu``, and ``cuda`` where there was one."""
+    progress: TrainingProgress
+
+
+def load_checkpoint(path: Path, key: str) -> TrainingState:
+    """The training state in a file.
+
+    Raises ``DataError`` for a damaged file or one that belongs to another specification than ``key``.
     """
     tensors, metadata = load_tensors(path)
     try:
         fields: dict[str, Any] = json.loads(metadata["progress"])
         progress = TrainingProgress(**fields)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: not a training checkpoint of this version; delete it to start over"
-        ) from error
+        raise DataError(f"{path}: not a training checkpoint of this version; {START_OVER}") from error
     if progress.key != key:
-        raise DataError(f"{path}: belongs to another specification; delete it to start over")
-    parameters: dict[str, Tensor] = {}
-    optimiser: dict[int, dict[str, Tensor]] = {}
-    random: dict[str, Tensor] = {}
+        raise DataError(f"{path}: belongs to another specification; {START_OVER}")
+    state = TrainingState({}, {}, {}, progress)
     for name, tensor in tensors.items():
-        kind, rest = name.split("/", 1)
-        if kind == "parameter":
-            parameters[rest] = tensor
-        elif kind == "optimiser":
+        section, rest = name.split("/", 1)
+        if section == "parameter":
+            state.parameters[rest] = tensor
+        elif section == "optimiser":
             index, field = rest.split("/", 1)
-            optimiser.setdefault(int(index), {})[field] = tensor
+            state.moments.setdefault(int(index), {})[field] = tensor
         else:
-            random[rest] = tensor
-    return parameters, optimiser, random, progress
+            state.random_states[rest] = tensor
+    return state

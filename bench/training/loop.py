@@ -9,13 +9,14 @@ whether the run went through or was killed and resumed at 499.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -85,6 +86,7 @@ class TrainingOutcome:
 
 
 def count_updates_per_epoch(rows: int, batch_size: int) -> int:
+    """How many batches the rows make; the last one may be short."""
     return math.ceil(rows / batch_size)
 
 
@@ -145,57 +147,74 @@ def compute_dev_loss(model: AdaptedModel, pairs: Sequence[TokenPair], batch_size
     return total / sum(len(t) for _, t in pairs)
 
 
+class MicroBatchLoss(NamedTuple):
+    """A loss still to be computed: of one micro-batch, in its share of the whole batch's."""
+
+    compute: Callable[[], Tensor]
+    number: int
+    """Of the micro-batch within its process, from 0."""
+
+
 def split_losses(
     model: torch.nn.Module, batch: Sequence[TokenPair], settings: TrainingSettings, accelerator: Accelerator
-) -> list[tuple[Callable[[], Tensor], int]]:
+) -> list[MicroBatchLoss]:
     """The batch cut into this process's micro-batches, each a delayed loss.
 
     All are divided by the whole batch's number of target tokens (mean) or examples (sum), so the
     result does not depend on how the batch is cut over micro-batches and processes.
     """
     world, rank = accelerator.num_processes, accelerator.process_index
-    own = batch[rank::world]
+    share = batch[rank::world]
     cuts = settings.accumulation * settings.micro_split
-    parts = [own[micro::cuts] for micro in range(cuts)]
-    unit = sum(len(t) for _, t in batch) if settings.objective == "mean" else len(batch)
+    parts = [share[index::cuts] for index in range(cuts)]
+    unit = sum(len(target) for _, target in batch) if settings.objective == "mean" else len(batch)
 
-    def loss_of(part: Sequence[TokenPair], weight: float) -> Callable[[], Tensor]:
-        return lambda: model([s for s, _ in part], [t for _, t in part]).sum() * weight
+    def delay_loss(part: Sequence[TokenPair], weight: float) -> Callable[[], Tensor]:
+        sources, targets = [source for source, _ in part], [target for _, target in part]
+        return lambda: model(sources, targets).sum() * weight
 
-    if not own:
+    if not share:
         # Every process must take part in the exchange of gradients, also in a short last batch.
-        return [(loss_of(batch[:1], 0.0), 0)]
+        return [MicroBatchLoss(delay_loss(batch[:1], 0.0), 0)]
     # Data-parallel training averages the gradients of the processes; the sum is wanted.
-    return [(loss_of(part, world / unit), index) for index, part in enumerate(parts) if part]
+    return [MicroBatchLoss(delay_loss(part, world / unit), index) for index, part in enumerate(parts) if part]
 
 
-def train_model(
-    adapted: AdaptedModel,
-    pairs: Sequence[TokenPair],
-    dev: Sequence[TokenPair],
-    settings: TrainingSettings,
-    seed: int,
-    key: str,
-    folder: Path,
-    accelerator: Accelerator,
-    on_update: Callable[[int, dict[str, Any]], None] = lambda step, facts: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> TrainingOutcome:
-    """Train ``adapted`` in place, continuing from ``folder/checkpoint.safetensors`` where there is one.
+class TrainingRun:
+    """One training, from its start or its last checkpoint to its end; ``train_model`` drives it.
 
-    ``stop`` is asked after every update; when it says yes the state is saved and ``Interrupted``
-    raised. ``on_update`` gets (finished updates, {"loss", "lr", …}).
+    ``model`` is trained in place and moved to the accelerator's device. ``planned`` is the number of updates.
     """
-    total = count_planned_updates(len(pairs), settings)
-    state_file, best_file = folder / STATE_FILE, folder / BEST_FILE
-    progress = checkpoint.TrainingProgress(key=key)
-    adapted.to(accelerator.device)
-    optimiser = make_optimiser(adapted, settings.lr, settings.weight_decay)
-    resumed = state_file.is_file()
-    cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        if resumed:
-            progress = restore_checkpoint(state_file, key, adapted, optimiser)
+
+    def __init__(
+        self,
+        model: AdaptedModel,
+        settings: TrainingSettings,
+        planned: int,
+        seed: int,
+        key: str,
+        folder: Path,
+        accelerator: Accelerator,
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.planned = planned
+        self.seed = seed
+        self.accelerator = accelerator
+        self.state_file, self.best_file = folder / STATE_FILE, folder / BEST_FILE
+        self.progress = checkpoint.TrainingProgress(key=key)
+        self.resumed_at: int | None = None
+        model.to(accelerator.device)
+        self.optimiser = make_optimiser(model, settings.lr, settings.weight_decay)
+
+    def begin(self) -> None:
+        """Restore the checkpoint, or let the method do what comes before training; then wrap for the device."""
+        accelerator, progress = self.accelerator, self.progress
+        if self.state_file.is_file():
+            progress = self.progress = restore_checkpoint(
+                self.state_file, progress.key, self.model, self.optimiser
+            )
+            self.resumed_at = progress.step
             if progress.processes != accelerator.num_processes:
                 print_message(
                     f"warning: {progress.processes} process(es) trained the first {progress.step} updates, "
@@ -204,71 +223,141 @@ def train_model(
                 )
         else:
             # What a method fits here it fits to the backbone as it decodes: without dropout.
-            adapted.eval()
-            torch.manual_seed(derive_seed(seed, "before-training"))
-            adapted.before_training(seed)
+            self.model.eval()
+            torch.manual_seed(derive_seed(self.seed, "before-training"))
+            self.model.before_training(self.seed)
         progress.processes = accelerator.num_processes
-        first = progress.step
-        model, prepared = accelerator.prepare(adapted, optimiser)
+        self.wrapped_model, self.wrapped_optimiser = accelerator.prepare(self.model, self.optimiser)
         if progress.scaler and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(progress.scaler)
-        adapted.train()
-        started = saved = time.monotonic()
-        spent = progress.seconds
+        self.model.train()
+        self.started = self.saved = time.monotonic()
+        self.seconds_before = progress.seconds
 
-        def save() -> None:
-            progress.seconds = spent + time.monotonic() - started
-            progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else None
-            if accelerator.is_main_process:
-                checkpoint.save_checkpoint(
-                    state_file, list_optimised_parameters(optimiser, adapted), optimiser, progress
-                )
-            accelerator.wait_for_everyone()
+    def make_update(self, pairs: Sequence[TokenPair]) -> dict[str, Any]:
+        """The next update: the batch's loss under the objective, and the learning rate."""
+        settings, step = self.settings, self.progress.step
+        batch = [pairs[i] for i in select_batch(step, len(pairs), settings.batch_size, self.seed)]
+        lr = settings.lr * compute_lr_factor(step, settings.warmup_steps, self.planned)
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        loss = run_update(
+            self.wrapped_model, self.wrapped_optimiser, batch, settings, step, self.seed, self.accelerator
+        )
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"the loss became {loss} at update {step + 1}; try a lower --lr than {settings.lr:g}"
+            )
+        self.progress.step = step + 1
+        self.progress.loss = loss
+        self.progress.target_tokens += sum(len(target) for _, target in batch)
+        return {"loss": loss, "lr": lr}
 
-        def exhausted() -> bool:
-            return settings.patience is not None and progress.looks_without_gain >= settings.patience
+    def is_evaluation_due(self) -> bool:
+        """Whether the dev loss is asked for after the last update."""
+        every = self.settings.eval_every
+        if not every:
+            return False
+        return self.progress.step % every == 0 or self.is_complete()
 
-        for step in range(first, total):
-            if exhausted():  # asked first, so that a run killed right after its last update stays as it is
+    def evaluate(self, dev: Sequence[TokenPair]) -> float:
+        """Measure the dev loss and keep the parameters if it is the best so far."""
+        progress = self.progress
+        loss = compute_dev_loss(self.model, dev, self.settings.batch_size)
+        if progress.best_loss is None or loss < progress.best_loss:
+            progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
+            if self.settings.keep == "best" and self.accelerator.is_main_process:
+                checkpoint.save_tensors(self.best_file, self.model.trained_state(), {})
+            self.accelerator.wait_for_everyone()
+        else:
+            progress.looks_without_gain += 1
+        return loss
+
+    def is_complete(self) -> bool:
+        """Whether all planned updates are made."""
+        return self.progress.step == self.planned
+
+    def is_out_of_patience(self) -> bool:
+        """Whether the dev loss has not improved for as long as the settings wait."""
+        patience = self.settings.patience
+        return patience is not None and self.progress.looks_without_gain >= patience
+
+    def save_when_due(self, stopping: bool) -> None:
+        """Save if it is time or somebody asked to stop; then raise ``Interrupted`` where updates are left."""
+        due = time.monotonic() - self.saved >= self.settings.checkpoint_seconds
+        stopping, due = combine_votes(self.accelerator, stopping, due)
+        if stopping or due:
+            self.save()
+            self.saved = time.monotonic()
+        if stopping and not self.is_complete() and not self.is_out_of_patience():
+            raise Interrupted(self.progress.step, self.planned)
+
+    def save(self) -> None:
+        """Write the checkpoint; only the first process does, and all wait for it."""
+        scaler = self.accelerator.scaler
+        self.progress.seconds = self.seconds_before + time.monotonic() - self.started
+        self.progress.scaler = scaler.state_dict() if scaler is not None else None
+        if self.accelerator.is_main_process:
+            parameters = list_optimised_parameters(self.optimiser, self.model)
+            checkpoint.save_checkpoint(self.state_file, parameters, self.optimiser, self.progress)
+        self.accelerator.wait_for_everyone()
+
+    def finish(self) -> TrainingOutcome:
+        """Put the best parameters back where the settings keep those; what is recorded of the training."""
+        progress = self.progress
+        if self.settings.keep == "best" and progress.best_step is not None:
+            self.model.load_trained(checkpoint.load_tensors(self.best_file).tensors)
+        return TrainingOutcome(
+            updates=progress.step,
+            planned_updates=self.planned,
+            seconds=progress.seconds,
+            target_tokens=progress.target_tokens,
+            final_loss=progress.loss,
+            best_dev_loss=progress.best_loss,
+            best_update=progress.best_step,
+            resumed_at=self.resumed_at,
+            processes=self.accelerator.num_processes,
+        )
+
+
+def ignore_update(_step: int, _facts: dict[str, Any]) -> None:
+    """What is done after an update where nobody asked for anything."""
+
+
+def train_model(
+    model: AdaptedModel,
+    pairs: Sequence[TokenPair],
+    dev: Sequence[TokenPair],
+    settings: TrainingSettings,
+    seed: int,
+    key: str,
+    folder: Path,
+    accelerator: Accelerator,
+    on_update: Callable[[int, dict[str, Any]], None] = ignore_update,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainingOutcome:
+    """Train ``model`` in place, continuing from ``folder/checkpoint.safetensors`` where there is one.
+
+    ``key`` names the specification: another one's checkpoint is refused with ``DataError``. ``stop`` is asked
+    after every update; when it says yes the state is saved and ``Interrupted`` raised. ``on_update`` gets
+    (finished updates, {"loss", "lr", …}). Raises ``Diverged`` when the loss is no number any more.
+    """
+    planned = count_planned_updates(len(pairs), settings)
+    training = TrainingRun(model, settings, planned, seed, key, folder, accelerator)
+    cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        training.begin()
+        for _ in range(training.progress.step, planned):
+            # Asked first, so that a run killed right after its last update stays as it is.
+            if training.is_out_of_patience():
                 break
-            batch = [pairs[i] for i in select_batch(step, len(pairs), settings.batch_size, seed)]
-            lr = settings.lr * compute_lr_factor(step, settings.warmup_steps, total)
-            for group in optimiser.param_groups:
-                group["lr"] = lr
-            loss_sum = run_update(model, prepared, batch, settings, step, seed, accelerator)
-            if not math.isfinite(loss_sum):
-                raise Diverged(
-                    f"the loss became {loss_sum} at update {step + 1}; try a lower --lr than {settings.lr:g}"
-                )
-            progress.step = step + 1
-            progress.loss = loss_sum
-            progress.target_tokens += sum(len(t) for _, t in batch)
-            facts: dict[str, Any] = {"loss": loss_sum, "lr": lr}
-            done = step + 1 == total
-            if settings.eval_every and ((step + 1) % settings.eval_every == 0 or done):
-                facts["dev_loss"] = evaluate_on_dev(adapted, dev, settings, progress, best_file, accelerator)
-            on_update(step + 1, facts)
-            due = time.monotonic() - saved >= settings.checkpoint_seconds
-            stopping, due = combine_votes(accelerator, stop(), due)
-            if stopping or due:
-                save()
-                saved = time.monotonic()
-            if stopping and not done and not exhausted():
-                raise Interrupted(step + 1, total)
-        save()
-    if settings.keep == "best" and progress.best_step is not None:
-        adapted.load_trained(checkpoint.load_tensors(best_file)[0])
-    return TrainingOutcome(
-        updates=progress.step,
-        planned_updates=total,
-        seconds=progress.seconds,
-        target_tokens=progress.target_tokens,
-        final_loss=progress.loss,
-        best_dev_loss=progress.best_loss,
-        best_update=progress.best_step,
-        resumed_at=first if resumed else None,
-        processes=accelerator.num_processes,
-    )
+            facts = training.make_update(pairs)
+            if training.is_evaluation_due():
+                facts["dev_loss"] = training.evaluate(dev)
+            on_update(training.progress.step, facts)
+            training.save_when_due(stop())
+        training.save()
+    return training.finish()
 
 
 def combine_votes(accelerator: Accelerator, *wishes: bool) -> list[bool]:
@@ -292,17 +381,13 @@ def run_update(
     optimiser.zero_grad()
     losses = split_losses(model, batch, settings, accelerator)
     value = 0.0
-    for position, (loss_of, micro) in enumerate(losses):
+    for delayed in losses:
         # The dropout of every update has its own seed, so that it does not depend on the past.
-        torch.manual_seed(derive_seed(seed, f"dropout/{step}/{micro}/{accelerator.process_index}"))
-        last = position == len(losses) - 1
-        if last:
-            loss = loss_of()
+        torch.manual_seed(derive_seed(seed, f"dropout/{step}/{delayed.number}/{accelerator.process_index}"))
+        # Processes exchange gradients once an update, with the last micro-batch.
+        with contextlib.nullcontext() if delayed is losses[-1] else accelerator.no_sync(model):
+            loss = delayed.compute()
             accelerator.backward(loss)
-        else:
-            with accelerator.no_sync(model):
-                loss = loss_of()
-                accelerator.backward(loss)
         value += loss.item() / accelerator.num_processes
     if settings.clip_norm is not None:
         accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
@@ -312,36 +397,16 @@ def run_update(
     return value
 
 
-def evaluate_on_dev(
-    model: AdaptedModel,
-    dev: Sequence[TokenPair],
-    settings: TrainingSettings,
-    progress: checkpoint.TrainingProgress,
-    best_file: Path,
-    accelerator: Accelerator,
-) -> float:
-    """Measure the dev loss and keep the parameters if it is the best so far."""
-    loss = compute_dev_loss(model, dev, settings.batch_size)
-    if progress.best_loss is None or loss < progress.best_loss:
-        progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
-        if settings.keep == "best" and accelerator.is_main_process:
-            checkpoint.save_tensors(best_file, model.trained_state(), {})
-        accelerator.wait_for_everyone()
-    else:
-        progress.looks_without_gain += 1
-    return loss
-
-
 def restore_checkpoint(
     path: Path, key: str, model: AdaptedModel, optimiser: torch.optim.Optimizer
 ) -> checkpoint.TrainingProgress:
-    """Put a checkpoint back into the model and the optimiser."""
-    parameters, moments, random, progress = checkpoint.load_checkpoint(path, key)
-    model.load_trained(parameters)
+    """Put a checkpoint back into the model, the optimiser and the random states; how far it had got."""
+    saved = checkpoint.load_checkpoint(path, key)
+    model.load_trained(saved.parameters)
     state = optimiser.state_dict()
-    state["state"] = moments
+    state["state"] = saved.moments
     optimiser.load_state_dict(state)
-    torch.set_rng_state(random["cpu"])
-    if "cuda" in random and torch.cuda.is_available():
-        torch.cuda.set_rng_state(random["cuda"])
-    return progress
+    torch.set_rng_state(saved.random_states["cpu"])
+    if "cuda" in saved.random_states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved.random_states["cuda"])
+    return saved.progress
