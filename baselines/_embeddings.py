@@ -27,6 +27,7 @@ class MlpEmbeddings(nn.Module):
                 self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, width))
 
     def forward(self) -> Tensor:
+        """The embeddings, [P, E]."""
         embeddings: Tensor = self.mlp(self.rows.weight)
         return embeddings
 
@@ -41,4 +42,5 @@ class StoredEmbeddings(nn.Module):
         self.register_buffer("values", values)
 
     def forward(self) -> Tensor:
+        """The embeddings, [P, E]."""
         return self.values

@@ -47,6 +47,7 @@ class MlpKeysValues(nn.Module):
             )
 
     def forward(self) -> Tensor:
+        """Keys and values, [L, 2, H, P, D]."""
         layers, two, heads, length, width = self.shape
         flat = self.mlp(self.rows.weight)
         return flat.view(length, layers, two, heads, width).permute(1, 2, 3, 0, 4)
@@ -61,6 +62,7 @@ class FreeKeysValues(nn.Module):
         self.values = nn.Parameter(torch.randn(self.shape, generator=make_generator(seed, f"{name}/init")))
 
     def forward(self) -> Tensor:
+        """Keys and values, [L, 2, H, P, D]."""
         return self.values
 
 
@@ -76,6 +78,7 @@ class StoredKeysValues(nn.Module):
         self.register_buffer("values", values)
 
     def forward(self) -> Tensor:
+        """Keys and values, [L, 2, H, P, D]."""
         return self.values
 
 

@@ -8,6 +8,9 @@ On BART the paper has no such row. Here it means the last two layers of the deco
 summary as GPT-2's last blocks write the text; BART has no final layer norm, each layer ends with its own.
 """
 
+# The contract hands every method all arguments; one uses those that it needs.
+# ruff: noqa: ARG002
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +25,8 @@ OURS = "our choice, as full fine-tuning; the paper has no such row for BART"
 
 
 class FtTop2(Method):
+    """The top two blocks are trained."""
+
     name = "ft-top2"
     summary = "the last two blocks (BART: of the decoder) and the final layer norm are trained"
     source = "paper §5.2; authors' code: run_language_modeling.py, option 22; on BART our own"

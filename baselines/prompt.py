@@ -4,6 +4,9 @@ The paper says that this fails for GPT-2 and BART; it is here as the lower end o
 discrete prompt < embedding-only < prefix (§7.2).
 """
 
+# The contract hands every method all arguments; one uses those that it needs.
+# ruff: noqa: ARG002
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,8 @@ RULES: Settings = {
 
 
 class Prompt(Method):
+    """Nothing is trained; an instruction stands before the source."""
+
     name = "prompt"
     summary = "an instruction in words before the source; nothing is trained"
     source = "paper §4.1, footnote 2"

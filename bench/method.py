@@ -7,6 +7,9 @@ backbone (a ``bench.models.adapted.AdaptedModel``). It has no training loop, no 
 Importing this module does not import torch: ``bench list methods`` works without it.
 """
 
+# What a method does not override looks at none of its arguments.
+# ruff: noqa: ARG002
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -75,22 +78,23 @@ class Option:
     choices: tuple[Any, ...] | None = None
     minimum: float | None = None
 
-    def parse(self, given: object, method: str) -> Any:
-        """``given`` as this option's type; ``UserError`` naming what was expected."""
+    def parse(self, text: object, method: str) -> Any:
+        """``text``, or a value typed already, as this option's type; ``UserError`` says what was expected.
+
+        ``method`` is the name of the option's method, for messages.
+        """
         try:
-            value = self.kind(given)
+            value = self.kind(text)
         except (TypeError, ValueError):
             raise UserError(
-                f"{method}[{self.name}={given}]: expected {self.kind.__name__} ({self.help})"
+                f"{method}[{self.name}={text}]: expected {self.kind.__name__} ({self.help})"
             ) from None
         if self.choices is not None and value not in self.choices:
             raise UnknownNameError(
                 f"value of {method}[{self.name}]", str(value), map(str, self.choices), self.help
             )
         if self.minimum is not None and value < self.minimum:
-            raise UserError(
-                f"{method}[{self.name}={given}]: expected at least {self.minimum:g} ({self.help})"
-            )
+            raise UserError(f"{method}[{self.name}={text}]: expected at least {self.minimum:g} ({self.help})")
         return value
 
 
@@ -188,13 +192,13 @@ class Method(ABC):
         """
         return options
 
-    def resolve_options(self, given: Mapping[str, object]) -> dict[str, Any]:
+    def resolve_options(self, chosen: Mapping[str, object]) -> dict[str, Any]:
         """All options with ``given`` parsed over the defaults; unknown names are refused."""
-        known = {option.name: option for option in self.options}
-        for name in given:
-            if name not in known:
-                raise UnknownNameError(f"option of method {self.name}", name, known, "bench list methods")
+        declared = {option.name: option for option in self.options}
+        for name in chosen:
+            if name not in declared:
+                raise UnknownNameError(f"option of method {self.name}", name, declared, "bench list methods")
         return {
-            name: option.parse(given[name], self.name) if name in given else option.default
-            for name, option in known.items()
+            name: option.parse(chosen[name], self.name) if name in chosen else option.default
+            for name, option in declared.items()
         }

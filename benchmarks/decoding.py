@@ -37,7 +37,7 @@ def main() -> None:
     rules = make_decoder_rules("plain", tokenizer, max_new_tokens=NEW_TOKENS)
     adapted = AdaptedDecoder(model)
     end = tokenizer.eos_token_id
-    wanted = {"num_beams": 5, "do_sample": False, "max_new_tokens": NEW_TOKENS, "pad_token_id": end}
+    generation = {"num_beams": 5, "do_sample": False, "max_new_tokens": NEW_TOKENS, "pad_token_id": end}
 
     def cut(tokens: list[int]) -> list[int]:
         return tokens[: tokens.index(end) + 1] if end in tokens else tokens
@@ -47,7 +47,7 @@ def main() -> None:
         width = max(len(prompt) for prompt in batch)
         ids = torch.tensor([[end] * (width - len(p)) + p for p in batch])
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in batch])
-        out = model.generate(ids, attention_mask=mask, **wanted)[:, width:].tolist()
+        out = model.generate(ids, attention_mask=mask, **generation)[:, width:].tolist()
         return [cut(tokens) for tokens in out]
 
     def one_by_one() -> list[list[int]]:
@@ -57,13 +57,17 @@ def main() -> None:
         order = sorted(prompts, key=len)
         return [out for i in range(0, len(order), 10) for out in generate(order[i : i + 10])]
 
-    def own() -> list[list[int]]:
+    def decode_in_tens() -> list[list[int]]:
         return decode_sources(adapted, prompts, rules, batch_size=10)
 
-    same = sum(a == b for a, b in zip(own(), one_by_one(), strict=True))
+    same = sum(a == b for a, b in zip(decode_in_tens(), one_by_one(), strict=True))
     print(f"{located.name}: {same} of {len(prompts)} outputs are the same as generate's")
     compare(
-        {"generate, one by one": one_by_one, "generate, batches of 10": in_tens, "ours, batches of 10": own},
+        {
+            "generate, one by one": one_by_one,
+            "generate, batches of 10": in_tens,
+            "ours, batches of 10": decode_in_tens,
+        },
         rounds=chosen.rounds,
     )
 

@@ -23,8 +23,8 @@ def compare(ways: dict[str, Callable[[], object]], rounds: int = 7, warmup: int 
     first = next(iter(ways))
     ratios = {}
     for name, times in seconds.items():
-        each = [own / base for own, base in zip(times, seconds[first], strict=True)]
-        ratios[name] = statistics.median(each)
-        spread = f"{min(each):.2f} to {max(each):.2f}"
+        relative = [seconds_here / base for seconds_here, base in zip(times, seconds[first], strict=True)]
+        ratios[name] = statistics.median(relative)
+        spread = f"{min(relative):.2f} to {max(relative):.2f}"
         print(f"  {ratios[name]:5.2f} ({spread})  {statistics.median(times) * 1000:8.1f} ms  {name}")
     return ratios

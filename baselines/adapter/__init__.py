@@ -10,6 +10,9 @@ On BART the paper has no adapters. Here every layer of encoder and decoder gets 
 the layer's output: BART normalises after the residual, so x is what its final layer norm gives.
 """
 
+# The contract hands every method all arguments; one uses those that it needs.
+# ruff: noqa: ARG002
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -56,6 +59,8 @@ def compute_bottleneck(layers: int, width: int, size: str, total: int, is_gpt2: 
 
 
 class Adapter(Method):
+    """A trained bottleneck after every block."""
+
     name = "adapter"
     summary = "a trained bottleneck after each block's feed-forward layer; the LM is frozen"
     source = "paper §5.2, footnote 5; authors' code: modeling_gpt2_adapter.py, design 1; on BART our own"

@@ -18,6 +18,9 @@ without the encoder's prefix: trained keys and values before the decoder's own, 
 where the decoder attends to it (there the order is nothing). Nothing is added to what BART computes.
 """
 
+# The contract hands every method all arguments; one uses those that it needs.
+# ruff: noqa: ARG002
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 
 class Infix(Method):
+    """Trained activations between source and target."""
+
     name = "infix"
     summary = "trained activations of P virtual tokens between source and target; the LM is frozen"
     source = "paper §7.3, Table 5; authors' code: train_control.py; on BART our own"

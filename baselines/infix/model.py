@@ -54,9 +54,9 @@ class InfixModel(AdaptedDecoder):
         _, cache = self.read(None, None, position_ids, embeds=embeds, keep=True)
         assert cache is not None
         self._add_keys_values(cache, starts)
-        ends = starts + self.reserved_positions
-        visible = (steps < ends[:, None]).long()
-        return Context(cache, visible, ends, [[source[-1]] for source in sources])
+        stops = starts + self.reserved_positions
+        visible = (steps < stops[:, None]).long()
+        return Context(cache, visible, stops, [[source[-1]] for source in sources])
 
     def _append_infix(self, ids: Sequence[int]) -> Tensor:
         """Input embeddings [len(ids) + P, E] of one source and the infix."""

@@ -40,6 +40,8 @@ MINI = "our choice for mini"
 
 
 class Prefix(Method):
+    """Trained keys and values before the source."""
+
     name = "prefix"
     summary = "keys and values of P virtual tokens before the source in every layer; the LM is frozen"
     source = "paper §4, §7.1, §7.4; authors' code: train_control.py, prefixTuning.py"

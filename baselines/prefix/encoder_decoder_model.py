@@ -52,6 +52,7 @@ class RecordedKeysValues(PrecedingKeysValues):
         self.noted: list[Tensor] = []
 
     def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Note the attention's keys and values of the first row, and give them back unchanged."""
         self.noted.append(torch.stack((keys[0], values[0])))
         return keys, values
 
@@ -78,9 +79,10 @@ class EncoderDecoderPrefixModel(AdaptedEncoderDecoder):
         )
 
     def prefixes(self) -> Prefixes:
+        """The trained keys and values of every part, [L, 2, H, P, D]."""
         # Of length 0 is none at all: then nothing differs from the untouched model.
-        found = {part: kv() for part, kv in self.keys_values.items()}
-        return Prefixes(**{part: tensor for part, tensor in found.items() if tensor.shape[-2]})
+        prefixes = {part: kv() for part, kv in self.keys_values.items()}
+        return Prefixes(**{part: tensor for part, tensor in prefixes.items() if tensor.shape[-2]})
 
     @torch.no_grad()
     def word_activations(self) -> dict[str, Tensor]:
@@ -91,20 +93,17 @@ class EncoderDecoderPrefixModel(AdaptedEncoderDecoder):
         recording = [RecordedKeysValues() for _ in self.backbone.model.encoder.layers]
         source = self.encode([self.words], None, [*recording])
         ids = torch.tensor([[self.words[-1], *self.words[:-1]]], device=self.device)
-        hidden = self._enter(self.backbone.model.decoder, ids, 0, None)
+        hidden = self.embed_inputs(self.backbone.model.decoder, ids, 0, None)
         _, cache = self.read(hidden, source, Prefixes(), keep=True)
         assert cache is not None
         return {
-            "encoder": torch.stack([one.noted[0] for one in recording]).float(),
+            "encoder": torch.stack([layer.noted[0] for layer in recording]).float(),
             "decoder": stack_cache(cache.self_attention_cache).float(),
             "cross": stack_cache(cache.cross_attention_cache).float(),
         }
 
-    def before_training(self, seed: int) -> None:
-        """Start from the activations of the initial words, where words were asked for (§7.4).
-
-        Nothing here is random, so ``seed`` is not needed.
-        """
+    def before_training(self, seed: int) -> None:  # noqa: ARG002 - nothing here is random
+        """Start from the activations of the initial words, where words were asked for (§7.4)."""
         if not self.words:
             return
         goals = self.word_activations()
@@ -129,6 +128,7 @@ class EncoderDecoderPrefixModel(AdaptedEncoderDecoder):
         return {part: kv().detach().contiguous() for part, kv in self.keys_values.items()}
 
     def load_stored(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what ``stored_state`` gave; ``KeyError`` for other names, ``ValueError`` for other shapes."""
         if set(state) != set(self.keys_values):
             raise KeyError(f"expected {sorted(self.keys_values)}, got {sorted(state)}")
         for part, kv in self.keys_values.items():

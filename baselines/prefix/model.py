@@ -66,9 +66,11 @@ class PrefixModel(AdaptedDecoder):
 
     @property
     def reserved_positions(self) -> int:
+        """P."""
         return self.keys_values.shape[-2]
 
     def prefix(self) -> Tensor | None:
+        """The trained keys and values, [L, 2, H, P, D]."""
         keys_values: Tensor = self.keys_values()
         return keys_values
 
@@ -80,7 +82,7 @@ class PrefixModel(AdaptedDecoder):
         assert cache is not None
         return stack_cache(cache).float()
 
-    def before_training(self, seed: int) -> None:
+    def before_training(self, seed: int) -> None:  # noqa: ARG002 - nothing here is random
         """Start from the activations of the initial words, where words were asked for (§7.4).
 
         Authors' code: 500 steps of Adam on the MLP, the matrix stays as it was drawn. Nothing here
@@ -108,6 +110,7 @@ class PrefixModel(AdaptedDecoder):
         return {"prefix": self.keys_values().detach().contiguous()}
 
     def load_stored(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what ``stored_state`` gave; ``KeyError`` for other names, ``ValueError`` for other shapes."""
         if set(state) != {"prefix"}:
             raise KeyError(f"expected ['prefix'], got {sorted(state)}")
         check_shape("prefix", state["prefix"], self.keys_values.shape)

@@ -67,7 +67,7 @@ class BeamRules:
         if self.eos in self.banned:
             raise UserError(f"banned={self.banned} contains the end-of-sequence token {self.eos}")
 
-    def forced(self, generated: int) -> int | None:
+    def get_forced_token(self, generated: int) -> int | None:
         """The one token that may come after ``generated`` others, or None where the model chooses."""
         if self.forced_eos and generated == self.max_new_tokens - 1:
             return self.eos
@@ -161,12 +161,12 @@ class SourceSearch:
             self.done = True
         return stay
 
-    def best(self) -> list[int]:
+    def select_best(self) -> list[int]:
         """The tokens of the best finished hypothesis; EOS is kept if it was generated."""
         # The later of two equals, as in 3.2, where a stable sort came before taking the last.
         return list(max(reversed(self.finished), key=lambda hypothesis: hypothesis.score).tokens)
 
-    def barred(self, hypothesis: Hypothesis) -> list[int]:
+    def list_barred_tokens(self, hypothesis: Hypothesis) -> list[int]:
         """Tokens that must not follow ``hypothesis`` because of its length or its n-grams."""
         rules = self.rules
         short = self._length(self.generated) < rules.min_length or self.generated < rules.min_new_tokens
@@ -196,7 +196,7 @@ class SourceSearch:
             return
         self.finished.append(Hypothesis(score, hypothesis.tokens))
         if full:
-            self.finished.remove(min(self.finished, key=lambda kept: kept.score))
+            self.finished.remove(min(self.finished, key=lambda hypothesis: hypothesis.score))
 
     def _worst(self) -> float:
         return min(hypothesis.score for hypothesis in self.finished)
@@ -239,42 +239,44 @@ def search_beams(reader: Reader[State], sources: Sequence[Tokens], rules: BeamRu
     state, logits = reader.start(sources)
     _check_limits(state, logits, rules)
     searches = [SourceSearch(rules, prompt) for prompt in state.prompts]
-    live = searches
+    active = searches
     while True:
-        candidates = _list_candidates(logits, live, rules)
+        candidates = _list_candidates(logits, active, rules)
         rows: list[int] = []
         tokens: list[int] = []
-        going = []
+        continuing = []
         first_row = 0
-        for search, own in zip(live, candidates, strict=True):
+        for search, continuations in zip(active, candidates, strict=True):
             width = len(search.open)
-            stay = search.advance(own)
+            stay = search.advance(continuations)
             if not search.done:
-                going.append(search)
+                continuing.append(search)
                 rows += [first_row + candidate.parent for candidate in stay]
                 tokens += [candidate.token for candidate in stay]
             first_row += width
-        live = going
-        if not live:
-            return [search.best() for search in searches]
+        active = continuing
+        if not active:
+            return [search.select_best() for search in searches]
         if rows != list(range(first_row)):
             state.select(torch.tensor(rows, device=logits.device))
         logits = reader.step(state, torch.tensor(tokens, device=logits.device))
 
 
-def _list_candidates(logits: Tensor, live: Sequence[SourceSearch], rules: BeamRules) -> list[list[Candidate]]:
+def _list_candidates(
+    logits: Tensor, active: Sequence[SourceSearch], rules: BeamRules
+) -> list[list[Candidate]]:
     """The 2·beams best continuations of each search. All have equally many open hypotheses.
 
     Where a token is forced, each open hypothesis has that one continuation, which costs nothing.
     """
-    forced = rules.forced(live[0].generated)  # all have generated equally many
+    forced = rules.get_forced_token(active[0].generated)  # all have generated equally many
     if forced is not None:
         return [
             [Candidate(hypothesis.score, parent, forced) for parent, hypothesis in enumerate(search.open)]
-            for search in live
+            for search in active
         ]
     vocabulary = logits.shape[1]
-    opened = [(search, hypothesis) for search in live for hypothesis in search.open]
+    opened = [(search, hypothesis) for search in active for hypothesis in search.open]
     totals = torch.log_softmax(logits, dim=-1)
     # In float32, as both libraries add them up: the same rounding means the same choices.
     scores = torch.tensor([h.score for _, h in opened], dtype=totals.dtype, device=totals.device)
@@ -282,10 +284,10 @@ def _list_candidates(logits: Tensor, live: Sequence[SourceSearch], rules: BeamRu
     if rules.banned:
         totals[:, list(rules.banned)] = -torch.inf
     for row, (search, hypothesis) in enumerate(opened):
-        barred = search.barred(hypothesis)
+        barred = search.list_barred_tokens(hypothesis)
         if barred:
             totals[row, barred] = -torch.inf
-    best = select_best_entries(totals.view(len(live), -1), 2 * rules.beams)
+    best = select_best_entries(totals.view(len(active), -1), 2 * rules.beams)
     for entries in best:
         if entries[0][0] != entries[0][0]:
             raise FloatingPointError("the model's logits are not numbers (NaN); did training diverge?")

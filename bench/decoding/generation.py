@@ -82,8 +82,8 @@ def decode_sources(
         with torch.inference_mode():
             for begin in range(0, len(order), batch_size):
                 places = order[begin : begin + batch_size]
-                found = search_beams(model, [sources[place] for place in places], rules)
-                for place, output in zip(places, found, strict=True):
+                results = search_beams(model, [sources[place] for place in places], rules)
+                for place, output in zip(places, results, strict=True):
                     outputs[place] = output
                 if progress is not None:
                     progress(begin + len(places))

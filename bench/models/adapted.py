@@ -24,10 +24,10 @@ def pad_rows(rows: Sequence[Tokens], fill: int, device: torch.device) -> Tensor:
     return torch.tensor(filled, dtype=torch.long, device=device)
 
 
-def check_shape(name: str, given: Tensor, expected: torch.Size | Sequence[int]) -> None:
+def check_shape(name: str, tensor: Tensor, expected: torch.Size | Sequence[int]) -> None:
     """Refuse a tensor of another shape: copying would stretch one of size 1 without a word."""
-    if tuple(given.shape) != tuple(expected):
-        raise ValueError(f"{name}: expected shape {tuple(expected)}, got {tuple(given.shape)}")
+    if tuple(tensor.shape) != tuple(expected):
+        raise ValueError(f"{name}: expected shape {tuple(expected)}, got {tuple(tensor.shape)}")
 
 
 class AdaptedModel(nn.Module):
@@ -46,7 +46,7 @@ class AdaptedModel(nn.Module):
         self.backbone.eval()
         self.backbone_dropout = False
         self.decode_vocab = int(backbone.config.vocab_size)
-        # What a listing should say of this build beyond parameter counts (adapter: its reduction).
+        # What listings add to the parameter counts (adapter: its reduction).
         self.facts: dict[str, object] = {}
 
     # -- what each kind of backbone does in its own way -----------------------------------------
@@ -99,10 +99,12 @@ class AdaptedModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the backbone's weights are."""
         return self.word_weight.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The type of the backbone's weights; float32 unless a run's precision says otherwise."""
         return self.word_weight.dtype
 
     def train(self, mode: bool = True) -> AdaptedModel:
@@ -118,13 +120,13 @@ class AdaptedModel(nn.Module):
 
     def load_trained(self, state: Mapping[str, Tensor]) -> None:
         """Put back what ``trained_state`` gave, in place; raises ``KeyError`` on other names."""
-        own = self.trained_state()
-        if own.keys() != state.keys():
-            raise KeyError(f"expected {sorted(own)}, got {sorted(state)}")
-        for name, tensor in own.items():
+        trained = self.trained_state()
+        if trained.keys() != state.keys():
+            raise KeyError(f"expected {sorted(trained)}, got {sorted(state)}")
+        for name, tensor in trained.items():
             check_shape(name, state[name], tensor.shape)
         with torch.no_grad():
-            for name, tensor in own.items():
+            for name, tensor in trained.items():
                 tensor.copy_(state[name])
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -138,7 +140,7 @@ class AdaptedModel(nn.Module):
         Only these meet the vocabulary, which is where most of the time of a small step goes otherwise.
         """
         logits = self.logits(torch.cat(list(picked))).float()
-        labels = torch.tensor([id for t in targets for id in t], device=self.device)
+        labels = torch.tensor([token for target in targets for token in target], device=self.device)
         losses = nn.functional.cross_entropy(logits, labels, reduction="none")
         return torch.stack([part.sum() for part in losses.split([len(t) for t in targets])])
 

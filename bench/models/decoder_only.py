@@ -50,6 +50,7 @@ class AdaptedDecoder(AdaptedModel):
 
     @property
     def positions(self) -> int:
+        """How many positions the model's table has, ``n_positions``."""
         return int(self.backbone.config.n_positions)
 
     @property
@@ -121,12 +122,12 @@ class AdaptedDecoder(AdaptedModel):
         ids = pad_rows(context.pending, 0, self.device)
         lengths = torch.tensor([len(p) for p in context.pending], device=self.device)
         steps = torch.arange(ids.shape[1], device=self.device)
-        own = (steps < lengths[:, None]).long()
+        pending = (steps < lengths[:, None]).long()
         cached = 0 if context.cache is None else context.cache.get_seq_length()
         visible = context.visible
         if visible is None:
-            visible = own.new_ones((len(sources), cached))
-        mask = torch.cat((visible, own), dim=1)
+            visible = pending.new_ones((len(sources), cached))
+        mask = torch.cat((visible, pending), dim=1)
         position_ids = self._positions(context, [len(p) for p in context.pending])
         cache = context.cache if context.cache is not None else DynamicCache()
         hidden, grown = self.read(cache, mask, position_ids, ids=ids, keep=True)

@@ -60,7 +60,8 @@ class PrecedingKeysValues:
         self.pair = pair
 
     def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        first, second = (mine.to(keys.dtype).expand(len(keys), -1, -1, -1) for mine in self.pair)
+        """Called by the attention with its own [B, H, S, D]: those and what precedes them, [B, H, P + S, D]."""
+        first, second = (half.to(keys.dtype).expand(len(keys), -1, -1, -1) for half in self.pair)
         return torch.cat((first, keys), dim=-2), torch.cat((second, values), dim=-2)
 
 
@@ -72,30 +73,30 @@ class HookState:
     beams: int = 1
 
 
-def insert_prefix(seen: HookState, layer: int, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+def insert_prefix(state: HookState, layer: int, _module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Before an encoder layer's self-attention: give it its prefix."""
-    if seen.encoder is None:
+    if state.encoder is None:
         return None
-    return args, {**kwargs, "past_key_values": seen.encoder[layer]}
+    return args, {**kwargs, "past_key_values": state.encoder[layer]}
 
 
-def fold_beams(seen: HookState, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+def fold_beams(state: HookState, _module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Before attention to the source: a source's beams, [B·beams, 1, E], as so many queries, [B, beams, E].
 
     So the keys and values of a source are there once and not once per beam.
     """
-    if seen.beams == 1:
+    if state.beams == 1:
         return None
     hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
-    folded = hidden.reshape(-1, seen.beams, hidden.shape[-1])
+    folded = hidden.reshape(-1, state.beams, hidden.shape[-1])
     if "hidden_states" in kwargs:
         return args, {**kwargs, "hidden_states": folded}
     return (folded, *args[1:]), kwargs
 
 
-def unfold_beams(seen: HookState, module: nn.Module, args: Any, output: Any) -> Any:
+def unfold_beams(state: HookState, _module: nn.Module, _args: Any, output: Any) -> Any:
     """After attention to the source: [B, beams, E] back to [B·beams, 1, E]."""
-    if seen.beams == 1:
+    if state.beams == 1:
         return None
     return (output[0].reshape(-1, 1, output[0].shape[-1]), *output[1:])
 
@@ -122,20 +123,23 @@ class AdaptedEncoderDecoder(AdaptedModel):
 
     def __init__(self, backbone: BartForConditionalGeneration) -> None:
         super().__init__(backbone)
-        self._seen = HookState()
+        self.hook_state = HookState()
         # Not closures: copying the whole model must copy what its hooks look at as well.
         for number, layer in enumerate(backbone.model.encoder.layers):
             layer.self_attn.register_forward_pre_hook(
-                partial(insert_prefix, self._seen, number), with_kwargs=True
+                partial(insert_prefix, self.hook_state, number), with_kwargs=True
             )
         for layer in backbone.model.decoder.layers:
-            layer.encoder_attn.register_forward_pre_hook(partial(fold_beams, self._seen), with_kwargs=True)
-            layer.encoder_attn.register_forward_hook(partial(unfold_beams, self._seen))
+            layer.encoder_attn.register_forward_pre_hook(
+                partial(fold_beams, self.hook_state), with_kwargs=True
+            )
+            layer.encoder_attn.register_forward_hook(partial(unfold_beams, self.hook_state))
 
     # -- what a method may change ---------------------------------------------------------------
 
     @property
     def positions(self) -> int:
+        """How many positions the table of either side has, ``max_position_embeddings``."""
         return int(self.backbone.config.max_position_embeddings)
 
     @property
@@ -158,6 +162,7 @@ class AdaptedEncoderDecoder(AdaptedModel):
     # -- shared ---------------------------------------------------------------------------------
 
     def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of the whole vocabulary [..., V], with BART's bias on them."""
         scores: Tensor = self.backbone.lm_head(hidden) + self.backbone.final_logits_bias
         return scores
 
@@ -165,25 +170,25 @@ class AdaptedEncoderDecoder(AdaptedModel):
         self,
         sources: Sequence[Tokens],
         prefix: Tensor | None,
-        before: list[PrecedingKeysValues] | None = None,
+        preceding: list[PrecedingKeysValues] | None = None,
     ) -> EncodedSources:
         """Read the sources; ``prefix`` [L, 2, H, P, D] stands before the self-attention of every layer.
 
-        ``before``: what the layers are given in its place (for looking on, see
-        ``baselines.prefix.encoder_decoder_model``).
+        ``preceding``: what the layers are given in its place, one for each (a method that records what they
+        compute passes its own).
         """
         if prefix is not None:
-            before = [PrecedingKeysValues(pair) for pair in prefix]
+            preceding = [PrecedingKeysValues(pair) for pair in prefix]
         ids = pad_rows(sources, int(self.backbone.config.pad_token_id), self.device)
         lengths = torch.tensor([len(source) for source in sources], device=self.device)
         even = len({len(source) for source in sources}) == 1
         real = None if even else torch.arange(ids.shape[1], device=self.device) < lengths[:, None]
-        own = self.source_embeddings()
-        hidden = self._enter(self.backbone.model.encoder, ids, 0, own)
-        if own is not None and real is not None:
-            real = torch.cat((real.new_ones((len(real), len(own))), real), dim=1)
+        embeddings = self.source_embeddings()
+        hidden = self.embed_inputs(self.backbone.model.encoder, ids, 0, embeddings)
+        if embeddings is not None and real is not None:
+            real = torch.cat((real.new_ones((len(real), len(embeddings))), real), dim=1)
         mask = make_attention_mask(prefix, real)
-        with self._seeing(encoder=before):
+        with self._set_hook_state(encoder=preceding):
             for layer in self.backbone.model.encoder.layers:
                 hidden = get_hidden_states(layer(hidden, mask))
         return EncodedSources(hidden, real)
@@ -194,11 +199,11 @@ class AdaptedEncoderDecoder(AdaptedModel):
         """Run the decoder's layers over its first tokens [B, T, E]: states, and the cache if ``keep``."""
         cache = None
         if keep or prefixes.decoder is not None or prefixes.cross is not None:
-            own, other = (
+            target_cache, source_cache = (
                 DynamicCache() if prefix is None else make_cache(prefix.to(self.dtype), len(hidden))
                 for prefix in (prefixes.decoder, prefixes.cross)
             )
-            cache = EncoderDecoderCache(own, other)
+            cache = EncoderDecoderCache(target_cache, source_cache)
             # A prefix is not yet the source: that is read when a layer first attends to it.
             cache.is_updated = dict.fromkeys(range(len(self.backbone.model.decoder.layers)), False)
         causal = None
@@ -224,9 +229,11 @@ class AdaptedEncoderDecoder(AdaptedModel):
         prefixes = self.prefixes()
         source = self.encode(sources, prefixes.encoder)
         ids = pad_rows([[target[-1], *target[:-1]] for target in targets], 0, self.device)
-        own = self.target_embeddings()
-        hidden, _ = self.read(self._enter(self.backbone.model.decoder, ids, 0, own), source, prefixes, False)
-        first = 0 if own is None else len(own)
+        embeddings = self.target_embeddings()
+        hidden, _ = self.read(
+            self.embed_inputs(self.backbone.model.decoder, ids, 0, embeddings), source, prefixes, False
+        )
+        first = 0 if embeddings is None else len(embeddings)
         picked = [hidden[i, first : first + len(target)] for i, target in enumerate(targets)]
         return self.target_losses(picked, targets)
 
@@ -237,7 +244,7 @@ class AdaptedEncoderDecoder(AdaptedModel):
         source = self.encode(sources, prefixes.encoder)
         begin = int(self.backbone.config.decoder_start_token_id)
         ids = torch.full((len(sources), 1), begin, device=self.device)
-        hidden = self._enter(self.backbone.model.decoder, ids, 0, self.target_embeddings())
+        hidden = self.embed_inputs(self.backbone.model.decoder, ids, 0, self.target_embeddings())
         read = hidden.shape[1]
         hidden, cache = self.read(hidden, source, prefixes, keep=True)
         assert cache is not None
@@ -253,8 +260,8 @@ class AdaptedEncoderDecoder(AdaptedModel):
     @torch.no_grad()
     def step(self, state: EncoderDecoderState, tokens: Tensor) -> Tensor:
         """Read one more token per hypothesis ([rows]) and return the logits [rows, V] of the next."""
-        hidden = self._enter(self.backbone.model.decoder, tokens[:, None], state.position, None)
-        with self._seeing(beams=state.beams):
+        hidden = self.embed_inputs(self.backbone.model.decoder, tokens[:, None], state.position, None)
+        with self._set_hook_state(beams=state.beams):
             for layer in self.backbone.model.decoder.layers:
                 # The source is in the cache; that something is given says that there is one.
                 hidden = get_hidden_states(
@@ -266,20 +273,25 @@ class AdaptedEncoderDecoder(AdaptedModel):
         return self._logits(hidden[:, -1])
 
     @contextlib.contextmanager
-    def _seeing(self, **what: Any) -> Iterator[None]:
-        """Let the hooks see something for as long as the block runs."""
-        before = dict(vars(self._seen))
-        vars(self._seen).update(what)
+    def _set_hook_state(
+        self, encoder: list[PrecedingKeysValues] | None = None, beams: int = 1
+    ) -> Iterator[None]:
+        """What the hooks look at, for as long as the block runs."""
+        self.hook_state.encoder, self.hook_state.beams = encoder, beams
         try:
             yield
         finally:
-            vars(self._seen).update(before)
+            self.hook_state.encoder, self.hook_state.beams = None, 1
 
-    def _enter(self, side: Any, ids: Tensor, first: int, own: Tensor | None) -> Tensor:
-        """What the first layer of a side reads: ``own`` [P, E], then the words; positions from ``first``."""
+    def embed_inputs(self, side: Any, ids: Tensor, first: int, embeddings: Tensor | None) -> Tensor:
+        """What the first layer of a side reads, [B, P + S, E], at the positions from ``first``.
+
+        ``side``: the backbone's encoder or decoder. ``embeddings`` [P, E] come before the words ``ids`` [B, S].
+        Raises ``UserError`` where the position table is too short.
+        """
         embeds = side.embed_tokens(ids)
-        if own is not None:
-            embeds = torch.cat((own.to(embeds.dtype).expand(len(ids), -1, -1), embeds), dim=1)
+        if embeddings is not None:
+            embeds = torch.cat((embeddings.to(embeds.dtype).expand(len(ids), -1, -1), embeds), dim=1)
         needed = first + embeds.shape[1]
         if needed > self.positions:
             raise UserError(

@@ -40,6 +40,7 @@ class GrowingLayer(DynamicLayer):
         self.keys, self.values = keys, values
 
     def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Append new keys and values [rows, H, S, D]; all that are held by now."""
         used = self.keys.shape[-2]
         grown = used + keys.shape[-2]
         if grown > self.buffers[0].shape[-2]:
@@ -53,6 +54,7 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep (repeat, reorder) the rows with these ``indices``, whole."""
         used = self.keys.shape[-2]
         self.buffers = [buffer.index_select(0, indices) for buffer in self.buffers]
         self.keys, self.values = (buffer[..., :used, :] for buffer in self.buffers)
@@ -117,27 +119,27 @@ class EncoderDecoderState:
     beams: int = 1
 
     def __post_init__(self) -> None:
-        own = self.cache.self_attention_cache
-        self.shared = own.get_seq_length()  # equal in all hypotheses of a source
-        own.layers = [GrowingLayer(layer.keys, layer.values) for layer in own.layers]
+        target = self.cache.self_attention_cache
+        self.shared = target.get_seq_length()  # equal in all hypotheses of a source
+        target.layers = [GrowingLayer(layer.keys, layer.values) for layer in target.layers]
 
     def select(self, rows: Tensor) -> None:
         """Keep (repeat, reorder) the hypotheses with these indices."""
-        own, source = self.cache.self_attention_cache, self.cache.cross_attention_cache
+        target, source = self.cache.self_attention_cache, self.cache.cross_attention_cache
         sources = rows // self.beams
-        kept, widths = torch.unique_consecutive(sources, return_counts=True)
+        selected, widths = torch.unique_consecutive(sources, return_counts=True)
         if len(set(widths.tolist())) == 1:
             beams = int(widths[0])
         else:  # of one source more hypotheses than of another: each gets the source for itself
-            kept, beams = sources, 1
-        same = torch.equal(kept, torch.arange(len(source.layers[0].keys), device=rows.device))
+            selected, beams = sources, 1
+        same = torch.equal(selected, torch.arange(len(source.layers[0].keys), device=rows.device))
         if same and beams == self.beams:
             # The usual step of a beam search: hypotheses only change places within their source.
-            for layer in own.layers:
+            for layer in target.layers:
                 layer.reorder_from(self.shared, rows)
             return
-        own.batch_select_indices(rows)
+        target.batch_select_indices(rows)
         if not same:
-            source.batch_select_indices(kept)
-            self.mask = None if self.mask is None else self.mask[kept]
+            source.batch_select_indices(selected)
+            self.mask = None if self.mask is None else self.mask[selected]
         self.beams = beams

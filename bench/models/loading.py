@@ -52,9 +52,9 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer beside the weights. GPT-2's end-of-text token serves as BOS and EOS (authors' code)."""
     from transformers import AutoTokenizer
 
-    there = {file.name for file in path.iterdir()} if path.is_dir() else set()
+    names = {file.name for file in path.iterdir()} if path.is_dir() else set()
     # Checked here because the library makes an empty tokenizer when it finds no files.
-    if "tokenizer.json" not in there and not {"vocab.json", "merges.txt"} <= there:
+    if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
         raise DataError(
             f"{path}: no tokenizer; expected tokenizer.json, or vocab.json and merges.txt, beside the weights"
         )
@@ -94,11 +94,11 @@ def load_backbone(located: LocatedModel, dtype: str = "float32") -> Any:
         raise DataError(f"{located.path}: the weights cannot be read ({error})") from error
     missing = sorted(set(report["missing_keys"]) - {*TIED, "final_logits_bias"})  # the bias is then 0
     mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
-    for what, names in (("lacks", missing), ("has another shape for", mismatched)):
+    for problem, names in (("lacks", missing), ("has another shape for", mismatched)):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise DataError(
-                f"{located.path}: the checkpoint {what} {names[0]}{more}; expected the weights of its config.json"
+                f"{located.path}: the checkpoint {problem} {names[0]}{more}; expected the weights of its config.json"
             )
     return loaded.eval()
 
@@ -113,11 +113,11 @@ def check_vocabulary(backbone: Any, tokenizer: PreTrainedTokenizerBase, path: Pa
     if not backbone.config.is_encoder_decoder:
         return
     for name, theirs in (("bos", "bos"), ("eos", "eos"), ("pad", "pad"), ("eos", "decoder_start")):
-        wanted = getattr(backbone.config, f"{theirs}_token_id")
-        if getattr(tokenizer, f"{name}_token_id") != wanted:
+        expected = getattr(backbone.config, f"{theirs}_token_id")
+        if getattr(tokenizer, f"{name}_token_id") != expected:
             raise DataError(
                 f"{path}: the tokenizer's {name} token is {getattr(tokenizer, f'{name}_token_id')} and the "
-                f"model's {theirs}_token_id is {wanted}; expected BART's <s>, </s> and <pad>, where decoding "
+                f"model's {theirs}_token_id is {expected}; expected BART's <s>, </s> and <pad>, where decoding "
                 "starts from </s>"
             )
 

@@ -56,7 +56,9 @@ def test_the_encoders_prefix_changes_its_states_and_nothing_else() -> None:
         ids = torch.tensor([[BOS, *target[:2]] for target in TARGETS])
         for source in (theirs, ours):
             read = [
-                model.read(model._enter(model.backbone.model.decoder, ids, 0, None), source, given, False)[0]
+                model.read(
+                    model.embed_inputs(model.backbone.model.decoder, ids, 0, None), source, given, False
+                )[0]
                 for model, given in ((adapted, adapted.prefixes()), (plain, Prefixes()))
             ]
             assert torch.equal(*read)

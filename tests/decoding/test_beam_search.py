@@ -247,7 +247,7 @@ def test_the_last_step_under_early_stopping(protocol: Any, expected: list[int]) 
         [Candidate(-1.0, 0, 4), Candidate(-2.0, 0, EOS), Candidate(-3.0, 0, 6), Candidate(-4.0, 0, 7)]
     )
     assert search.done
-    assert search.best() == expected
+    assert search.select_best() == expected
 
 
 @pytest.mark.parametrize(

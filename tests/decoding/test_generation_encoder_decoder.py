@@ -119,13 +119,13 @@ def test_scores_are_teacher_forced_log_probabilities(protocol: Any, monkeypatch:
     """A beam's score is what the loss sums for the same sequence, less what was forced, which is free."""
     adapted = prefixed(model(6))
     scores: list[float] = []
-    best = SourceSearch.best
+    select_best = SourceSearch.select_best
 
     def noting(search: SourceSearch) -> list[int]:
         scores.append(max(hypothesis.score for hypothesis in search.finished))
-        return best(search)
+        return select_best(search)
 
-    monkeypatch.setattr(SourceSearch, "best", noting)
+    monkeypatch.setattr(SourceSearch, "select_best", noting)
     sources = sorted(some_sources(5, 8), key=len, reverse=True)  # the order in which they are decoded
     first = BOS if protocol == "plain" else None
     rules = BeamRules(

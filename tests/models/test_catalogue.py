@@ -98,7 +98,7 @@ def test_the_origin_is_a_value_beside_what_records_say(
     assert (directory.kind, directory.text) == (ModelOriginKind.DIRECTORY, "directory tiny")
     assert not shipped.is_published_model and not directory.is_published_model
     monkeypatch.delenv("BENCH_MODELS", raising=False)
-    monkeypatch.setattr(catalogue, "fetch_snapshot", lambda pinned, allow_download: checkpoint)
+    monkeypatch.setattr(catalogue, "fetch_snapshot", lambda _pinned, _allow_download: checkpoint)
     hub, entry = locate_model("gpt2-medium").origin, MODELS["gpt2-medium"]
     assert (hub.kind, hub.text) == (ModelOriginKind.HUB, f"hub {entry.hub}@{entry.revision}")
     assert hub.is_published_model

@@ -131,7 +131,7 @@ def test_copy_is_independent_while_it_reads() -> None:
     state.select(torch.tensor([0, 0, 1, 1, 2, 2]))
     tokens = torch.tensor([5, 6] * 3)
     before = twin.step(copy.deepcopy(state), tokens)
-    adapted._seen.beams = 3  # as if the original were in the middle of a step
+    adapted.hook_state.beams = 3  # as if the original were in the middle of a step
     assert torch.equal(twin.step(state, tokens), before)
 
 

@@ -177,7 +177,7 @@ def test_interrupted_and_resumed_ends_bit_for_bit_the_same(
             resumed,
             tmp_path / "resumed",
             settings(),
-            on_update=lambda step, facts: seen.append(step),
+            on_update=lambda step, _: seen.append(step),
             stop=lambda: len(seen) == stop_after,
         )
     fresh = build(method, on=on)
@@ -196,7 +196,7 @@ def test_target_tokens_are_counted_over_all_attempts(tmp_path: Path) -> None:
             build(),
             tmp_path,
             settings(),
-            on_update=lambda step, facts: seen.append(step),
+            on_update=lambda step, _: seen.append(step),
             stop=lambda: len(seen) == 3,
         )
     report = go(build(), tmp_path, settings())
@@ -279,7 +279,7 @@ def test_bf16_trains_close_to_fp32(method: str, on: Any, tmp_path: Path) -> None
             "key",
             tmp_path / precision,
             accelerator,
-            on_update=lambda step, facts, kept=kept: kept.append(facts["loss"]),
+            on_update=lambda _, facts, kept=kept: kept.append(facts["loss"]),
         )
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
@@ -289,7 +289,7 @@ def test_words_are_fitted_without_dropout(tmp_path: Path) -> None:
     states = []
     for name in ("a", "b"):
         model = build("prefix", dropout=True)
-        model.before_training = lambda seed, one=model: states.append(one.backbone.training)
+        model.before_training = lambda _, one=model: states.append(one.backbone.training)
         torch.manual_seed(len(states))
         go(model, tmp_path / name, settings(max_steps=1))
     assert states == [False, False]
@@ -308,7 +308,7 @@ def test_loss_falls(tmp_path: Path) -> None:
         build("ft-full"),
         tmp_path,
         settings(epochs=20),
-        on_update=lambda step, facts: losses.append(facts["loss"]),
+        on_update=lambda _, facts: losses.append(facts["loss"]),
     )
     assert losses[0] == pytest.approx(math.log(VOCABULARY), abs=0.5)
     assert losses[-1] < losses[0] - 1
