@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench.config.request import CommonOptions, expand_requests, specify_run
-from bench.data import subsets
+from bench.data import encoding, subsets
 from bench.data.dataset import load_rows
-from bench.errors import UserError
+from bench.errors import DataError, UserError
 from bench.runs.inputs import Inputs
 
 
@@ -63,3 +64,25 @@ def test_more_than_there_is_is_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(UserError, match=message):
         inputs(tiny_model, **given)
+
+
+def test_tokens_do_not_depend_on_how_many_rows_are_encoded_at_a_time(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer
+
+    low = inputs(tiny_model, train_subset=30)
+    tokenizer = AutoTokenizer.from_pretrained(str(tiny_model))
+    room = SimpleNamespace(positions=200, reserved_positions=2)
+    whole = low.encode_rows(tokenizer, room, low.iterate_train_rows(), tmp_path)  # type: ignore[arg-type]  # all it reads
+    monkeypatch.setattr(encoding, "CHUNK_ROWS", 7)
+    chunks = low.encode_rows(tokenizer, room, low.iterate_train_rows(), tmp_path)  # type: ignore[arg-type]  # the same
+    assert list(whole) == list(chunks) and len(whole) == 30
+    assert whole.truncated == chunks.truncated > 0
+    room.positions = 60
+    with pytest.raises(DataError, match=r"row \d+: its source has \d+ tokens") as first:
+        low.encode_rows(tokenizer, room, low.iterate_train_rows(), tmp_path)  # type: ignore[arg-type]  # the same
+    monkeypatch.setattr(encoding, "CHUNK_ROWS", 1)
+    with pytest.raises(DataError) as again:
+        low.encode_rows(tokenizer, room, low.iterate_train_rows(), tmp_path)  # type: ignore[arg-type]  # the same
+    assert str(again.value) == str(first.value), "rows are numbered from the first of the split"
