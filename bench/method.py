@@ -38,6 +38,22 @@ Tokenizer: TypeAlias = "PreTrainedTokenizerBase | None"
 TABLE6 = "paper Table 6"
 
 
+class OriginSource(StrEnum):
+    """Who decided a value, by the beginning of its origin."""
+
+    TABLE6 = TABLE6
+    PAPER = "paper"
+    AUTHORS_CODE = "authors' code"
+    LIBRARY = "library default"
+    OURS = "our choice"
+    OTHER = "other"
+
+
+def find_origin_source(origin: str) -> OriginSource:
+    """Who decided a value. An origin begins with who: "paper Table 6", "authors' code: …", "our choice for mini"."""
+    return next((source for source in OriginSource if origin.startswith(source.value)), OriginSource.OTHER)
+
+
 class ModelKind(StrEnum):
     """How a backbone reads: source and target as one sequence (GPT-2), or each on its own side (BART)."""
 
@@ -169,7 +185,7 @@ class Method(ABC):
             return merged
         note = "; GPT-2 medium's, the paper gives none for large"
         return {
-            name: (value, origin + note if origin.startswith(TABLE6) else origin)
+            name: (value, origin + note if find_origin_source(origin) is OriginSource.TABLE6 else origin)
             for name, (value, origin) in merged.items()
         }
 

@@ -59,16 +59,14 @@ TEXTS_OF_OTHERS = {
     ("bench.cluster.backends.slurm", "reason == 'None'"),
     ("bench.cluster.backends.slurm", "'held' in reason.lower()"),
     ("bench.cluster.ranks", "'connection' in str(error.get('message', '')).lower()"),
+    ("bench.method", "origin.startswith(source.value)"),
     ("bench.runs.failures", "'out of memory' in str(error).lower()"),
     ("bench.runs.failures", "f'(os error {code})' in str(error)"),
 }
-"""Decisions on what Slurm, torch and the operating system write, who give nothing else: (module, expression)."""
+"""Decisions on what Slurm, torch, the operating system and the authors of methods write: (module, expression)."""
 DECISIONS_ON_TEXT = {
     ("bench.config.request", "self.model.origin == 'BENCH_MODELS'"),
     ("bench.config.request", "self.model.origin.startswith('hub ')"),
-    ("bench.experiments.planning", "origin.removeprefix(format_origin(prescribed.experiment, ''))"),
-    ("bench.method", "origin.startswith(TABLE6)"),
-    ("reports.document.paper_tables", "entry.origin.startswith(OPEN)"),
 }
 """Decisions on texts of ours that are left. To be emptied, never added to."""
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from bench.errors import UnknownNameError, UserError
-from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
+from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind, OriginSource, find_origin_source
 
 
 class SettingLayer(StrEnum):
@@ -44,6 +44,11 @@ class Setting:
     def typed(self) -> bool:
         """Whether it was typed on the command line."""
         return self.layer is SettingLayer.COMMAND_LINE
+
+    @property
+    def source(self) -> OriginSource:
+        """Who decided the value."""
+        return find_origin_source(self.origin)
 
     def to_json(self) -> dict[str, Any]:
         """As records have it."""

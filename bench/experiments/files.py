@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class PrescribedRun:
     settings: Mapping[str, Entry]
     varied: tuple[str, ...]
     """The settings that are dimensions of its grid."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Of each option and setting: why the file has it so, without the experiment's name."""
 
     @property
     def selector(self) -> str:
@@ -160,6 +162,7 @@ def list_prescribed_runs(name: str, scale: str) -> tuple[PrescribedRun, ...]:
 def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Iterator[PrescribedRun]:
     methods = [selection for text in grid["methods"] for selection in parse_selector(text)]
     combinations = list(_settings(name, grid["settings"]))
+    why = {key: entry["origin"] for key, entry in grid["settings"].items()}
     varied = tuple(n for n, entry in grid["settings"].items() if "values" in entry and "per" not in entry)
     for task, model, (method, options), settings, seed in itertools.product(
         grid["tasks"], grid["models"], methods, combinations, grid["seeds"]
@@ -167,7 +170,10 @@ def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Ite
         prescribed_options: dict[str, Entry] = {
             key: (value, format_origin(name, source)) for key, value in options.items()
         }
-        yield PrescribedRun(name, scale, task, method, prescribed_options, model, seed, settings, varied)
+        reasons = {**dict.fromkeys(options, source), **why}
+        yield PrescribedRun(
+            name, scale, task, method, prescribed_options, model, seed, settings, varied, reasons
+        )
 
 
 def _settings(name: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Entry]]:

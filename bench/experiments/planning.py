@@ -21,7 +21,7 @@ from bench.data.dataset import find_data
 from bench.errors import DataError, UserError
 from bench.experiments.cost_model import ROUGH, RunCost, RunHistory
 from bench.experiments.expansion import Expansion, ExperimentRun
-from bench.experiments.files import format_origin, load_experiment
+from bench.experiments.files import load_experiment
 from bench.models.catalogue import LocatedModel, locate_model
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
@@ -267,8 +267,8 @@ def list_prescribed_values(runs: Sequence[PlannedRun]) -> list[PrescribedValues]
     table: dict[tuple[str, str], PrescribedValues] = {}
     for run in runs:
         prescribed = run.candidate.prescribed
-        for name, (value, origin) in {**prescribed.options, **prescribed.settings}.items():
-            words = origin.removeprefix(format_origin(prescribed.experiment, ""))
+        for name, (value, _) in {**prescribed.options, **prescribed.settings}.items():
+            words = prescribed.reasons[name]
             entry = table.setdefault((name, words), PrescribedValues(name, [], words))
             if value not in entry.values:
                 entry.values.append(value)

@@ -40,6 +40,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from bench.config.comparability import IncomparableKind
 from bench.config.settings import SettingLayer
 from bench.errors import FailureKind
+from bench.method import OriginSource, find_origin_source
 from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store import legacy
 from bench.system.json_files import JsonObject
@@ -154,6 +155,11 @@ class SettingEntry(_RecordPart):
     def typed(self) -> bool:
         """Whether it was typed on the command line."""
         return self.layer is SettingLayer.COMMAND_LINE
+
+    @property
+    def source(self) -> OriginSource:
+        """Who decided the value."""
+        return find_origin_source(self.origin)
 
 
 class ScoreEntry(_RecordPart):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import NamedTuple
 
+from bench.method import OriginSource
 from bench.store.record import Record
 from reports.document.schema import (
     CellView,
@@ -27,8 +28,6 @@ from reports.records.matching import resolve_defaults, sort_items
 from reports.records.values import measure_value
 from reports.stats.intervals import IntervalOver, Summary
 
-OPEN = ("our choice",)
-"""How the origin of a setting begins that neither the paper nor the authors' code decides."""
 MINOR = frozenset({"eval_every", "patience", "train_subset", "train_share", "dev_subset", "test_subset"})
 MINOR |= {"train_split", "test_split", "data_seed", "limit", "checkpoint_seconds", "device", "decode_batch"}
 """Settings of which "our choice" only says that they are not used, or that changes no result."""
@@ -148,7 +147,7 @@ def list_choices(record: Record) -> tuple[str, ...]:
     return tuple(
         f"{name} = {entry.value} ({entry.origin})"
         for name, entry in {**record.settings, **record.options}.items()
-        if entry.origin.startswith(OPEN) and name not in MINOR and entry.value is not None
+        if entry.source is OriginSource.OURS and name not in MINOR and entry.value is not None
     )
 
 
