@@ -64,10 +64,7 @@ TEXTS_OF_OTHERS = {
     ("bench.runs.failures", "f'(os error {code})' in str(error)"),
 }
 """Decisions on what Slurm, torch, the operating system and the authors of methods write: (module, expression)."""
-DECISIONS_ON_TEXT = {
-    ("bench.config.request", "self.model.origin == 'BENCH_MODELS'"),
-    ("bench.config.request", "self.model.origin.startswith('hub ')"),
-}
+DECISIONS_ON_TEXT: set[tuple[str, str]] = set()
 """Decisions on texts of ours that are left. To be emptied, never added to."""
 
 

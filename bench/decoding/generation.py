@@ -71,22 +71,22 @@ def decode_sources(
     """
     if batch_size < 1:
         raise UserError(f"batch_size={batch_size}: expected at least 1")
-    empty = [place for place, source in enumerate(sources) if not source]
+    empty = [index for index, source in enumerate(sources) if not source]
     if empty:
         raise UserError(f"input {empty[0]} has no tokens; expected at least its special token")
-    order = sorted(range(len(sources)), key=lambda place: -len(sources[place]))
+    order = sorted(range(len(sources)), key=lambda index: -len(sources[index]))
     outputs: list[list[int]] = [[] for _ in sources]
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             for begin in range(0, len(order), batch_size):
-                places = order[begin : begin + batch_size]
-                results = search_beams(model, [sources[place] for place in places], rules)
-                for place, output in zip(places, results, strict=True):
-                    outputs[place] = output
+                indices = order[begin : begin + batch_size]
+                results = search_beams(model, [sources[index] for index in indices], rules)
+                for index, output in zip(indices, results, strict=True):
+                    outputs[index] = output
                 if progress is not None:
-                    progress(begin + len(places))
+                    progress(begin + len(indices))
     finally:
         model.train(was_training)
     return outputs

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
 from bench.models.catalogue import MODELS
 from bench.store.run_dir import RunDir
 from bench.system.files import explain_storage_error
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def export_to_peft(run: RunDir, out: Path) -> list[Path]:
@@ -36,23 +40,8 @@ def export_to_peft(run: RunDir, out: Path) -> list[Path]:
             f"The tensors themselves are in {run.parameters}"
         )
     prefix = tensors["prefix"]
-    layers, _, heads, length, width = prefix.shape
-    rows = prefix.permute(3, 0, 1, 2, 4).reshape(length, layers * 2 * heads * width).contiguous()
-    entry = MODELS.get(record["model"])
-    config: dict[str, Any] = {
-        "peft_type": "PREFIX_TUNING",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": (entry.hub if entry and entry.hub else record["model"]),
-        "revision": entry.revision if entry else None,
-        "inference_mode": True,
-        "num_virtual_tokens": length,
-        "token_dim": heads * width,
-        "num_transformer_submodules": 1,
-        "num_attention_heads": heads,
-        "num_layers": layers,
-        "encoder_hidden_size": heads * width,
-        "prefix_projection": False,
-    }
+    config = make_peft_config(record["model"], prefix.shape)
+    rows = flatten_prefix(prefix)
     draft = out.with_name(out.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -65,3 +54,29 @@ def export_to_peft(run: RunDir, out: Path) -> list[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return sorted(out.iterdir())
+
+
+def flatten_prefix(prefix: Tensor) -> Tensor:
+    """[L, 2, H, P, D] as PEFT's [P, L·2·H·D]."""
+    layers, two, heads, length, width = prefix.shape
+    return prefix.permute(3, 0, 1, 2, 4).reshape(length, layers * two * heads * width).contiguous()
+
+
+def make_peft_config(model: str, shape: Sequence[int]) -> dict[str, Any]:
+    """``adapter_config.json`` for a prefix of ``shape`` [L, 2, H, P, D] on a backbone."""
+    layers, _, heads, length, width = shape
+    entry = MODELS.get(model)
+    return {
+        "peft_type": "PREFIX_TUNING",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": (entry.hub if entry and entry.hub else model),
+        "revision": entry.revision if entry else None,
+        "inference_mode": True,
+        "num_virtual_tokens": length,
+        "token_dim": heads * width,
+        "num_transformer_submodules": 1,
+        "num_attention_heads": heads,
+        "num_layers": layers,
+        "encoder_hidden_size": heads * width,
+        "prefix_projection": False,
+    }
