@@ -322,7 +322,7 @@ def requeue_signal() -> signal.Signals:
 def catch_signals(context: JobContext) -> Iterator[None]:
     """Signals count from the first moment on, also while the run is still looking for its data."""
 
-    def ask(number: int, frame: object) -> None:
+    def ask(number: int, _frame: object) -> None:
         if context.stopped_by is None:
             context.stopped_by = signal.Signals(number)
             raise KeyboardInterrupt

@@ -8,7 +8,7 @@ the experiment, the protocol, the command line; the winner's origin is recorded 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -255,22 +255,15 @@ def resolve_settings(
     Raises ``UserError`` for a name that is not in the table or not for this kind, or a bad value.
     """
     applicable = {definition.name for definition in DEFINITIONS if kind in definition.kinds}
+    check_applicable(typed, applicable, kind)
     resolved = {
         definition.name: Setting(definition.default, definition.origin)
         for definition in DEFINITIONS
         if definition.name in applicable
     }
-    decided = [(SettingLayer.MODEL_KIND, KIND[kind]), *layers]
-    if protocol == "plain":
-        plain = {name: entry for name, entry in PLAIN.items() if name in applicable}
-        decided.append((SettingLayer.PROTOCOL, plain))
-    for name in typed:
-        if name in DEFINITIONS_BY_NAME and name not in applicable:
-            raise UserError(
-                f"--{name.replace('_', '-')} is for {' and '.join(DEFINITIONS_BY_NAME[name].kinds)} models; "
-                f"this run's is {kind}"
-            )
-    for layer, entries in decided:
+    plain = {name: entry for name, entry in PLAIN.items() if name in applicable}
+    protocol_layer = [(SettingLayer.PROTOCOL, plain)] if protocol == "plain" else []
+    for layer, entries in [(SettingLayer.MODEL_KIND, KIND[kind]), *layers, *protocol_layer]:
         for name, (value, origin) in entries.items():
             if name not in applicable:
                 raise UnknownNameError(
@@ -280,6 +273,25 @@ def resolve_settings(
     for name, value in parse_typed_settings(typed).items():
         resolved[name] = Setting(value, COMMAND_LINE, SettingLayer.COMMAND_LINE)
     values = {name: setting.value for name, setting in resolved.items()}
+    check_combination(values)
+    check_draws(values)
+    if values["data_seed"] is None and any(values[name] is not None for name in DRAWS):
+        resolved["data_seed"] = Setting(0, OURS)
+    return resolved
+
+
+def check_applicable(typed: Mapping[str, object], applicable: Container[str], kind: ModelKind) -> None:
+    """Refuse settings that were typed for another kind of model."""
+    for name in typed:
+        if name in DEFINITIONS_BY_NAME and name not in applicable:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for {' and '.join(DEFINITIONS_BY_NAME[name].kinds)} models; "
+                f"this run's is {kind}"
+            )
+
+
+def check_combination(values: Mapping[str, Any]) -> None:
+    """Refuse settings that contradict each other."""
     if values["eval_every"] is not None and values["train_split"] == "dev":
         raise UserError("--eval-every watches the dev split; it is the training split here")
     if values["eval_every"] is None and (values["patience"] is not None or values["keep"] == "best"):
@@ -290,10 +302,6 @@ def resolve_settings(
             f"--min-new-tokens {shortest} with --max-new-tokens {values['max_new_tokens']}: no output could "
             f"end before it is cut; expected --max-new-tokens {shortest} or more"
         )
-    check_draws(values)
-    if values["data_seed"] is None and any(values[name] is not None for name in DRAWS):
-        resolved["data_seed"] = Setting(0, OURS)
-    return resolved
 
 
 def check_draws(values: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ class JobContext:
     """Signals that ask to stop, besides Ctrl-C and SIGTERM."""
     log_tail: Callable[[], str] = lambda: ""
     """The end of the job's log, for the record of a failure."""
-    cause: Callable[[Mapping[str, Any]], Mapping[str, Any] | None] = lambda described: None
+    cause: Callable[[Mapping[str, Any]], Mapping[str, Any] | None] = lambda _described: None
     """What another process of the job failed of, where that is behind an error that was ``described`` here."""
     stopped_by: signal.Signals | None = None
     """The first signal that asked to stop."""

@@ -49,7 +49,7 @@ class Stopping:
             for number, handler in old.items():
                 signal.signal(number, handler)
 
-    def ask(self, number: int, frame: object) -> None:
+    def ask(self, number: int, _frame: object) -> None:
         """The handler of these signals."""
         job = self.job
         asked_before, self.asked = self.asked, True

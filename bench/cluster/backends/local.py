@@ -71,6 +71,7 @@ class Local(Backend):
 
     def get_log_name(self, job: SubmittedJob, number: str | None) -> str:
         """submitit takes the process's number."""
+        del number
         with contextlib.suppress(DataError):
             return str(read_note(job.launch, job.number)["pid"])
         return str(job.entry.job)
@@ -195,7 +196,7 @@ def start_job(launch: Launch, number: int, entry: JobEntry, slot: int) -> Any:
     if gpus := resources["gpus"]:  # jobs beside each other use different ones
         executor.update_parameters(local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)))
     job = executor.submit(make_job(entry, launch))
-    process: Any = job._process
+    process: Any = job._process  # noqa: SLF001 - submitit says it nowhere else
     note = {**processes.identify_process(process.pid), "began": provenance.format_current_time()}
     json_files.write_json_atomic(get_note_file(launch, number), note)
     return process
