@@ -28,7 +28,7 @@ CANCELLED, DONE = {least("cancelled")!r}, {least()!r}
     + """
 import os, random, sys
 from bench.store import Store
-from bench.store.lease import Busy
+from bench.store.lease import LeaseHeldError
 root, me, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 draw = random.Random(seed)
 acknowledged = os.open(f"{root}/../{me}.acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -45,7 +45,7 @@ for serial in range(1_000_000):
                 run.write_generations({"id": str(i), "output": text} for i in range(5))
                 run.finish_stage("decode", f"{me}-{serial}")
                 path = run.write_record(DONE | {"text": text})
-        except Busy:
+        except LeaseHeldError:
             continue
     os.write(acknowledged, f"{path} {me}-{seed}-{serial} {len(text)}\\n".encode())
 """

@@ -41,7 +41,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FetchLog:
         return target
 
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(sources, "fetch", fetch)
+    monkeypatch.setattr(sources, "download_file", fetch)
     return asked
 
 
@@ -154,7 +154,7 @@ def test_a_failed_download_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **options: object) -> Path:
         raise UnavailableError("https://lines.example/train.txt could not be fetched: no route")
 
-    monkeypatch.setattr(sources, "fetch", fail)
+    monkeypatch.setattr(sources, "download_file", fail)
     with pytest.raises(UnavailableError, match=r"Tried: .*; publisher: https.* no route. Needed"):
         prepare(TASK, scale="paper")
 
