@@ -90,7 +90,7 @@ def best_shift(
     return best
 
 
-def shifted(
+def shifted(  # noqa: C901 - tercom's search, restated in one piece
     words: list[str], reference: Sequence[str], path: str, length: int, limits: Limits
 ) -> list[list[str]]:
     """The words after each shift of ``length`` words that the alignment asks for, in the order they are tried."""

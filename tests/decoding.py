@@ -17,7 +17,7 @@ Logits = Callable[[Sequence[int]], Tensor]
 """What a model says of the next token, [V], after all tokens so far."""
 
 
-def slow_original(logits: Logits, prompt: Sequence[int], rules: BeamRules) -> list[int]:
+def slow_original(logits: Logits, prompt: Sequence[int], rules: BeamRules) -> list[int]:  # noqa: C901 - as it was there
     """The search of transformers 3.2, restated: one input, whole sequences, nothing cached.
 
     Where the end is forced, the logits of all other tokens are barred before the softmax, so that it costs

@@ -80,13 +80,25 @@ def read_recorded_tail(runs: Path, row: RunRow) -> str:
     return str(error.get("log_tail") or error.get("traceback") or "") if isinstance(error, dict) else ""
 
 
+def has_ended(runs: Path, run_id: str) -> bool:
+    """Whether a run's job has: a record may be there while the job still writes its last lines."""
+    if status.collect_status(runs, only=[run_id]).open:
+        return False
+    job = find_latest_jobs(runs).get(run_id)
+    if job is None:
+        return True
+    answers = status.query_backends({run_id: job})
+    state = answers.get_answer(job).states.get(answers.get_number(run_id, job) or "")
+    return state is None or not state.running
+
+
 def read_log(
     runs: Path, row: RunRow, process: int, follow: bool, lines: int | None, every: float = 1.0
 ) -> Iterator[str]:
     """The log in pieces; ``follow`` goes on, through requeues, until the job has ended."""
     position: int | None = None
     while True:
-        ended = not follow or status.collect_status(runs, only=[row.run_id]).open == 0
+        ended = not follow or has_ended(runs, row.run_id)
         path = find_log(runs, row, process)
         if path is not None:
             with path.open("rb") as file:

@@ -34,7 +34,7 @@ MAX_BYTES = 1 << 30
 CHUNK = 1 << 18
 
 
-def _ignore_progress(size: int) -> None:  # noqa: ARG001 - what `moved` is called with
+def _ignore_progress(size: int) -> None:
     """For callers who show none."""
 
 

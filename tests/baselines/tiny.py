@@ -23,7 +23,7 @@ POSITIONS = 96
 class Letters:
     """A tokenizer of one token per letter, for methods that start from words."""
 
-    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:  # noqa: ARG002 - as tokenizers have it
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         return [ord(letter) % (VOCAB - 1) for letter in text]
 
 

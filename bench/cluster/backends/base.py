@@ -47,7 +47,7 @@ class JobState:
     signal: int | None = None
     restarts: int = 0
     end: str | None = None
-    """When it ended, as ``provenance.now`` writes times, where the scheduler says it."""
+    """When it ended, as ``provenance.format_current_time`` writes times, where the scheduler says it."""
     phase: JobPhase = JobPhase.ENDED
     failure: FailureKind | None = None
     """What the scheduler ended it for; None where the program ended by itself."""

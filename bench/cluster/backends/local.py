@@ -227,7 +227,12 @@ def _read_state(launch: Launch, number: int, supervised: bool) -> JobState | Non
         return JobState("PENDING", "waits for a place", phase=JobPhase.WAITING) if supervised else None
     if "ended" in note:
         return JobState("FAILED", signal=signal.SIGKILL) if note.get("killed") else JobState("COMPLETED")
-    if processes.is_running(note) or ranks.list_running_workers(launch.folder, str(note["pid"])):
+    # A supervisor is about to note how a process ended that is gone by now; without one nobody will.
+    if (
+        supervised
+        or processes.is_running(note)
+        or ranks.list_running_workers(launch.folder, str(note["pid"]))
+    ):
         return JobState("RUNNING", node=os.uname().nodename, phase=JobPhase.RUNNING)
     return None
 
