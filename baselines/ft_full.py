@@ -8,9 +8,6 @@ On BART: the two extrapolation splits are in Table 6. Full XSUM was not run by t
 that of Lewis et al. 2020), so its settings are ours: those of the splits.
 """
 
-# The contract hands every method all arguments; one uses those that it needs.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar

@@ -8,9 +8,6 @@ On BART the paper has no such row. Here it means the last two layers of the deco
 summary as GPT-2's last blocks write the text; BART has no final layer norm, each layer ends with its own.
 """
 
-# The contract hands every method all arguments; one uses those that it needs.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar

@@ -4,9 +4,6 @@ The paper says that this fails for GPT-2 and BART; it is here as the lower end o
 discrete prompt < embedding-only < prefix (§7.2).
 """
 
-# The contract hands every method all arguments; one uses those that it needs.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -7,9 +7,6 @@ backbone (a ``bench.models.adapted.AdaptedModel``). It has no training loop, no 
 Importing this module does not import torch: ``bench list methods`` works without it.
 """
 
-# What a method does not override looks at none of its arguments.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

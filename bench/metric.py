@@ -90,7 +90,7 @@ class Metric(ABC):
         Raises ``bench.errors.UnavailableError`` where something that it needs cannot be had.
         """
 
-    def for_task(self, task: str) -> Metric | None:  # noqa: ARG002 - for those that override it
+    def for_task(self, task: str) -> Metric | None:
         """This metric as the task of that name has it computed; None where it means nothing for that task."""
         return self
 

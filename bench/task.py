@@ -169,7 +169,7 @@ class Task(ABC):
             return _make_dataset(self.iterate_rows(split, root, protocol), DatasetView.PAIRS)
         return _make_dataset(self.iterate_items(split, root, protocol), DatasetView.ITEMS)
 
-    def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:  # noqa: ARG002 - for tasks that have groups
+    def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:
         """The groups, besides ``all``, of an item of ``category``; ``place`` is for error messages."""
         return ()
 

@@ -168,7 +168,7 @@ class Extrapolation(XSumTask):
             return [] if _url_list(root) else [URL_LIST]
         return [] if find_raw_files(root, source) else list(self.files[split])
 
-    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[Article, Topic]]:  # noqa: ARG002 - both leave out the same
+    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[Article, Topic]]:
         """The articles of the split's side, never empty ones: that belongs to how the splits were made."""
         chosen = self._choose_ids(split, root)
         for article, topic in self._with_topics(split, root):

@@ -72,13 +72,13 @@ class Dart(Task):
     paper_lengths = (38.8, 27.3)
     instruction = "Write a sentence that expresses these facts from a table:"
 
-    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:  # noqa: ARG002 - both protocols read the same
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """One row per annotation, a blank one (test has one) included, as the authors' code does."""
         return [
             Row(linearise(entry), text.text) for entry in self._entries(split, root) for text in entry.texts
         ]
 
-    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:  # noqa: ARG002 - both protocols read the same
+    def items(self, split: str, root: Path, protocol: ProtocolName) -> list[Item]:
         """One item per entry, in the order of the official reference files; no blank references."""
         return [
             Item(

@@ -72,7 +72,7 @@ class WebNLG(Task):
     paper_lengths = (49.6, 30.7)
     instruction = "Write a text that expresses these facts:"
 
-    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:  # noqa: ARG002 - both protocols read the same
+    def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """One row per text, ``good`` ones only in train and dev; the same in both protocols."""
         return [
             Row(linearise(entry), text.text)

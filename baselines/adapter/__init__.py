@@ -10,9 +10,6 @@ On BART the paper has no adapters. Here every layer of encoder and decoder gets 
 the layer's output: BART normalises after the residual, so x is what its final layer norm gives.
 """
 
-# The contract hands every method all arguments; one uses those that it needs.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar

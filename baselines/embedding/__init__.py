@@ -12,9 +12,6 @@ trained vectors are read by the encoder before the source and P others by the de
 each side's at its positions 0..P-1, as inputs like any other.
 """
 
-# The contract hands every method all arguments; one uses those that it needs.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar

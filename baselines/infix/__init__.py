@@ -18,9 +18,6 @@ without the encoder's prefix: trained keys and values before the decoder's own, 
 where the decoder attends to it (there the order is nothing). Nothing is added to what BART computes.
 """
 
-# The contract hands every method all arguments; one uses those that it needs.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar

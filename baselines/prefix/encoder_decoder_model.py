@@ -102,7 +102,7 @@ class EncoderDecoderPrefixModel(AdaptedEncoderDecoder):
             "cross": stack_cache(cache.cross_attention_cache).float(),
         }
 
-    def before_training(self, seed: int) -> None:  # noqa: ARG002 - nothing here is random
+    def before_training(self, seed: int) -> None:
         """Start from the activations of the initial words, where words were asked for (§7.4)."""
         if not self.words:
             return

@@ -82,7 +82,7 @@ class PrefixModel(AdaptedDecoder):
         assert cache is not None
         return stack_cache(cache).float()
 
-    def before_training(self, seed: int) -> None:  # noqa: ARG002 - nothing here is random
+    def before_training(self, seed: int) -> None:
         """Start from the activations of the initial words, where words were asked for (§7.4).
 
         Authors' code: 500 steps of Adam on the MLP, the matrix stays as it was drawn. Nothing here
