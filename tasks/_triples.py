@@ -23,7 +23,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TripleEntry:
     """Some triples and the texts that say them; ``place`` says where it stands, for messages."""
 
     id: str
@@ -50,7 +50,7 @@ def _short(text: str | None) -> str:
     return quoted if len(quoted) <= 80 else quoted[:77] + "...'"
 
 
-def read_xml_entries(path: Path, blank_texts: bool = False) -> Iterator[Entry]:
+def read_xml_entries(path: Path, blank_texts: bool = False) -> Iterator[TripleEntry]:
     """The entries of a ``<benchmark>`` file. ``blank_texts`` allows empty texts beside others."""
     taken: set[str] = set()
     for number, element in enumerate(read_xml(path, "entry"), start=1):
@@ -61,7 +61,7 @@ def read_xml_entries(path: Path, blank_texts: bool = False) -> Iterator[Entry]:
         yield entry
 
 
-def _xml_entry(element: Element, place: str, blank_texts: bool) -> Entry:
+def _xml_entry(element: Element, place: str, blank_texts: bool) -> TripleEntry:
     name = element.get("eid")
     if not name:
         raise DataError(f'{place}: no eid; expected an attribute like eid="Id1"')
@@ -73,10 +73,10 @@ def _xml_entry(element: Element, place: str, blank_texts: bool) -> Entry:
         Text(check_field(lex.text or "", place, "a <lex>", blank_texts), lex.get("comment"))
         for lex in element.findall("lex")
     )
-    return check_entry(Entry(name, element.get("category"), triples, texts, place))
+    return check_entry(TripleEntry(name, element.get("category"), triples, texts, place))
 
 
-def check_entry(entry: Entry) -> Entry:
+def check_entry(entry: TripleEntry) -> TripleEntry:
     """``entry`` if it has triples and at least one text that says something."""
     if not entry.triples:
         raise DataError(f"{entry.place}: no triples; expected at least one")

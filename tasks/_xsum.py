@@ -20,7 +20,14 @@ from typing import ClassVar
 from bench.errors import DataError
 from bench.system.progress import print_message
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
-from tasks._xsum_files import URL_LIST, Article, find_column_files, find_raw_files, read_articles, read_urls
+from tasks._xsum_files import (
+    URL_LIST,
+    NewsArticle,
+    find_column_files,
+    find_raw_files,
+    read_articles,
+    read_urls,
+)
 from tasks._xsum_topics import Side, Topic, draw_capped, format_topic, topic_of
 
 _HUB = (
@@ -112,7 +119,7 @@ class XSumTask(Task):
         """The pinned files, if ``split`` is there in no layout."""
         return [] if self.found(split, root) else list(self.files[split])
 
-    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[Article, Topic]]:
+    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[NewsArticle, Topic]]:
         """The articles of ``split``, read as they are asked for."""
         articles_with_topics = self._with_topics(split, root)
         if protocol == "plain":
@@ -129,7 +136,7 @@ class XSumTask(Task):
                 empty += 1
         _report_empty(self.name, split, present, empty, place)
 
-    def _with_topics(self, split: str, root: Path) -> Iterator[tuple[Article, Topic]]:
+    def _with_topics(self, split: str, root: Path) -> Iterator[tuple[NewsArticle, Topic]]:
         """Every published article; without a known address its topic is empty."""
         addresses = _url_list(root)
         urls = read_urls(addresses) if addresses else {}
@@ -168,7 +175,7 @@ class Extrapolation(XSumTask):
             return [] if _url_list(root) else [URL_LIST]
         return [] if find_raw_files(root, source) else list(self.files[split])
 
-    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[Article, Topic]]:
+    def _select(self, split: str, root: Path, protocol: ProtocolName) -> Iterator[tuple[NewsArticle, Topic]]:
         """The articles of the split's side, never empty ones: that belongs to how the splits were made."""
         chosen = self._choose_ids(split, root)
         for article, topic in self._with_topics(split, root):

@@ -41,7 +41,7 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
 
 
 @dataclass(frozen=True)
-class Article:
+class NewsArticle:
     """One article as published. ``url``: only where the file itself has it. ``place``: for messages."""
 
     id: str
@@ -75,7 +75,7 @@ def find_raw_files(root: Path, split: str) -> list[Path]:
     return [root / SPLIT_FILE, *(path for _, path in _raw_paths(root, split) if path.is_file())]
 
 
-def read_articles(root: Path, split: str) -> Iterator[Article]:
+def read_articles(root: Path, split: str) -> Iterator[NewsArticle]:
     """The articles of ``split`` in the published order; ids are unique."""
     column_files = find_column_files(root, split)
     if column_files:
@@ -123,26 +123,26 @@ def _check_shards(paths: list[Path]) -> None:
             )
 
 
-def _column_rows(path: Path) -> Iterator[Article]:
+def _column_rows(path: Path) -> Iterator[NewsArticle]:
     if path.suffix not in (".jsonl", ".json"):
         rows = enumerate(iterate_table(path, COLUMNS), start=1)
         yield from (_check_article(row, f"{path}, row {number}") for number, row in rows)
     elif path.is_file() and path.stat().st_size > SMALL_FILE:
         for row in iterate_generated(path, _checked_json_rows):
-            yield Article(row["id"], row["document"], row["summary"], None, f"{path}, line {row['line']}")
+            yield NewsArticle(row["id"], row["document"], row["summary"], None, f"{path}, line {row['line']}")
     else:
         for number, row in _json_rows(path):
             yield _check_article(row, f"{path}, line {number}")
 
 
-def _check_article(row: Any, place: str) -> Article:
+def _check_article(row: Any, place: str) -> NewsArticle:
     """The article in one row of columns; ``place``: for messages."""
     if not isinstance(row, dict) or any(column not in row for column in COLUMNS):
         columns = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
         raise DataError(f"{place}: expected the columns {', '.join(COLUMNS)}; found {columns or 'none'}")
     document, summary = (check_field(row[c], place, repr(c), True, LIMIT) for c in COLUMNS[:2])
     name = row["id"] if not isinstance(row["id"], int) or isinstance(row["id"], bool) else str(row["id"])
-    return Article(check_field(name, place, "'id'"), document, summary, None, place)
+    return NewsArticle(check_field(name, place, "'id'"), document, summary, None, place)
 
 
 def _checked_json_rows(path: str) -> Iterator[dict[str, Any]]:
@@ -187,7 +187,7 @@ def _raw_paths(root: Path, split: str) -> Iterator[tuple[str, Path]]:
         yield name, root / RAW / f"{name}.summary"
 
 
-def _raw_article(name: str, path: Path) -> Article:
+def _raw_article(name: str, path: Path) -> NewsArticle:
     """``[SN]URL[SN]…[SN]TITLE[SN]…[SN]FIRST-SENTENCE[SN]…[SN]RESTBODY[SN]…`` without the lines around it."""
     lines = re.split("\r\n|\r|\n", read_text(path))
     lines = [line for line in lines if line.strip() and line not in REMOVED]
@@ -200,4 +200,4 @@ def _raw_article(name: str, path: Path) -> Article:
     url, summary, document = (
         check_field(parts[at].strip(), str(path), "a section", True, LIMIT) for at in (2, 6, 8)
     )
-    return Article(name, document, summary, url or None, str(path))
+    return NewsArticle(name, document, summary, url or None, str(path))

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from bench.errors import DataError
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._read import check_field, read_json
-from tasks._triples import Entry, Text, Triple, check_entry, format_triples, read_xml_entries
+from tasks._triples import Text, Triple, TripleEntry, check_entry, format_triples, read_xml_entries
 
 _REPOSITORY = "https://raw.githubusercontent.com/Yale-LILY/dart"
 _2020 = f"{_REPOSITORY}/88559db76e5acb6a84e160f483b47d979e8e1220/data/v1.1.1"
@@ -91,7 +91,7 @@ class Dart(Task):
             for entry in self._entries(split, root)
         ]
 
-    def _entries(self, split: str, root: Path) -> Iterator[Entry]:
+    def _entries(self, split: str, root: Path) -> Iterator[TripleEntry]:
         (pattern,) = self.files[split]
         path = root / pattern
         if path.suffix == ".json":
@@ -99,10 +99,10 @@ class Dart(Task):
             return
         for entry in read_xml_entries(path, blank_texts=True):
             # The file calls every category MISC; which corpus a text comes from says more.
-            yield Entry(entry.id, entry.texts[0].comment, entry.triples, entry.texts, entry.place)
+            yield TripleEntry(entry.id, entry.texts[0].comment, entry.triples, entry.texts, entry.place)
 
 
-def json_entries(path: Path) -> Iterator[Entry]:
+def json_entries(path: Path) -> Iterator[TripleEntry]:
     """The entries of a DART JSON file."""
     document = read_json(path)
     if not isinstance(document, list) or not document:
@@ -111,7 +111,7 @@ def json_entries(path: Path) -> Iterator[Entry]:
         yield _json_entry(entry, f"Id{number}", f"{path}, entry {number}")
 
 
-def _json_entry(entry: Any, name: str, place: str) -> Entry:
+def _json_entry(entry: Any, name: str, place: str) -> TripleEntry:
     if not isinstance(entry, dict):
         raise DataError(f"{place}: {SHAPE}")
     triples, annotations = entry.get("tripleset"), entry.get("annotations")
@@ -119,7 +119,7 @@ def _json_entry(entry: Any, name: str, place: str) -> Entry:
         raise DataError(f"{place}: {SHAPE}")
     texts = tuple(_json_text(annotation, place) for annotation in annotations)
     return check_entry(
-        Entry(
+        TripleEntry(
             name,
             texts[0].comment if texts else None,
             tuple(_json_triple(triple, place) for triple in triples),
@@ -144,6 +144,6 @@ def _json_text(annotation: Any, place: str) -> Text:
     return Text(text, check_field(annotation.get("source", ""), place, "a source", blank=True))
 
 
-def linearise(entry: Entry) -> str:
+def linearise(entry: TripleEntry) -> str:
     """The triples as one line, relations in lower case, `` | `` between triples."""
     return " | ".join(format_triples([(s, relation.lower(), o) for s, relation, o in entry.triples]))

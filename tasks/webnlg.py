@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from bench.errors import DataError, UnknownNameError
 from bench.task import Item, ProtocolName, Row, RowCount, Task, TaskKind
-from tasks._triples import Entry, format_triples, read_xml_entries
+from tasks._triples import TripleEntry, format_triples, read_xml_entries
 from tasks._webnlg_files import list_published_files
 
 SEEN = (
@@ -98,17 +98,17 @@ class WebNLG(Task):
     def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:
         return (group_of(category, place),)
 
-    def _entries(self, split: str, root: Path) -> Iterator[Entry]:
+    def _entries(self, split: str, root: Path) -> Iterator[TripleEntry]:
         """All entries of a split. Ids repeat from file to file, so there they carry its name."""
         for pattern in self.files[split]:
             for path in sorted(root.glob(pattern)):
                 for entry in read_xml_entries(path):
                     group_of(entry.category, entry.place)
                     name = entry.id if split == "test" else f"{path.stem}/{entry.id}"
-                    yield Entry(name, entry.category, entry.triples, entry.texts, entry.place)
+                    yield TripleEntry(name, entry.category, entry.triples, entry.texts, entry.place)
 
 
-def linearise(entry: Entry, separated: bool = True) -> str:
+def linearise(entry: TripleEntry, separated: bool = True) -> str:
     """The triples as one line; ``separated`` puts `` | `` before each of them."""
     separator = " | " if separated else ""
     return "".join(separator + part for part in format_triples(entry.triples))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.config.request import CommonOptions, Resolver, RunRequest
-    from bench.experiments.expansion import RunSelection
+    from bench.experiments.expansion import ExperimentSelection
 
 MINI_NOTE = (
     "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
@@ -167,9 +167,11 @@ def print_plans(requests: Iterable[RunRequest], as_json: bool) -> None:
         print_plan(plan.spec, plan.command)
 
 
-def selection(tasks: str | None, methods: str | None, model: str | None, seeds: str | None) -> RunSelection:
+def selection(
+    tasks: str | None, methods: str | None, model: str | None, seeds: str | None
+) -> ExperimentSelection:
     """The typed selectors for runs of an experiment."""
-    from bench.experiments.expansion import RunSelection
+    from bench.experiments.expansion import ExperimentSelection
     from bench.models.catalogue import MODELS, is_model_path
 
     for name in (model or "").split(","):
@@ -179,11 +181,11 @@ def selection(tasks: str | None, methods: str | None, model: str | None, seeds: 
                 f"of one, put it into DIR/NAME, NAME one of {', '.join(MODELS)}, and set BENCH_MODELS=DIR; or "
                 "name no experiment: bench run --method METHOD --task TASK --model DIRECTORY"
             )
-    return RunSelection(tasks, methods, model, seeds)
+    return ExperimentSelection(tasks, methods, model, seeds)
 
 
 def expand_experiment_requests(
-    names: tuple[str, ...], chosen: RunSelection, common: CommonOptions
+    names: tuple[str, ...], chosen: ExperimentSelection, common: CommonOptions
 ) -> tuple[list[RunRequest], list[dict[str, str]]]:
     """The requests of experiments, and the runs that are not available here, which are also reported."""
     from bench.experiments.expansion import expand_experiments

@@ -20,7 +20,7 @@ GAP = 2
 """Blanks between two columns."""
 
 
-class Alignment(StrEnum):
+class CellAlignment(StrEnum):
     LEFT = "left"
     RIGHT = "right"
 
@@ -32,7 +32,7 @@ class Column(NamedTuple):
     """
 
     title: str
-    alignment: Alignment | None = None
+    alignment: CellAlignment | None = None
 
 
 def print_table(columns: Sequence[Column | str], rows: Sequence[Sequence[object]]) -> None:
@@ -59,24 +59,24 @@ def escape_controls(text: str) -> str:
     )
 
 
-def _find_alignment(column: Column | str, cells: Sequence[object]) -> Alignment:
+def _find_alignment(column: Column | str, cells: Sequence[object]) -> CellAlignment:
     if isinstance(column, Column) and column.alignment is not None:
         return column.alignment
     numeric = all(isinstance(cell, int | float) or cell in ("", "-") for cell in cells)
-    return Alignment.RIGHT if numeric else Alignment.LEFT
+    return CellAlignment.RIGHT if numeric else CellAlignment.LEFT
 
 
-def _print_plain(header: list[str], alignments: list[Alignment], cells: list[list[str]]) -> None:
+def _print_plain(header: list[str], alignments: list[CellAlignment], cells: list[list[str]]) -> None:
     widths = [max(len(row[index]) for row in [header, *cells]) for index in range(len(header))]
     for row in [header, *cells]:
         padded = [
-            cell.rjust(width) if alignment is Alignment.RIGHT else cell.ljust(width)
+            cell.rjust(width) if alignment is CellAlignment.RIGHT else cell.ljust(width)
             for cell, width, alignment in zip(row, widths, alignments, strict=True)
         ]
         click.echo((" " * GAP).join(padded).rstrip())
 
 
-def _print_fitted(header: list[str], alignments: list[Alignment], cells: list[list[str]]) -> None:
+def _print_fitted(header: list[str], alignments: list[CellAlignment], cells: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

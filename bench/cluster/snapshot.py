@@ -38,7 +38,7 @@ def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     files.remove_leftovers(place.parent)
     if (place / provenance.SNAPSHOT_FILE).is_file():
         return facts
-    make_directory(place.parent)
+    make_store_directory(place.parent)
     temporary = files.make_temporary_name(place)
     try:
         for name in names:
@@ -61,7 +61,7 @@ def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     return facts
 
 
-def make_directory(folder: Path) -> None:
+def make_store_directory(folder: Path) -> None:
     """Create a folder of the store; whatever prevents it is ``StorageError``: the store is the user's choice."""
     try:
         files.make_directory(folder)

@@ -165,31 +165,31 @@ def plan_submission(
     return SubmissionPlan(steps, wrong, missing, seen, sum_costs(costs, history.gpu or asks_gpu))
 
 
-class Decision(NamedTuple):
+class SubmissionDecision(NamedTuple):
     """Whether to submit a run, and why (not)."""
 
     action: Action
     why: str
 
 
-def decide_action(row: RunRow | None, retry_failed: bool) -> Decision:
+def decide_action(row: RunRow | None, retry_failed: bool) -> SubmissionDecision:
     """Whether to submit a run in that state, and why (not)."""
     if row is None:
-        return Decision(Action.SUBMIT, NEW)
+        return SubmissionDecision(Action.SUBMIT, NEW)
     if row.kind == FailureKind.NOT_SUBMITTED:
-        return Decision(Action.SUBMIT, f"{NEW}: it was never handed to the scheduler")
+        return SubmissionDecision(Action.SUBMIT, f"{NEW}: it was never handed to the scheduler")
     if row.state in (RunState.FAILED, RunState.VANISHED):
         why = f"{row.state} ({row.kind})" if row.kind else row.state.value
         if retry_failed:
-            return Decision(Action.SUBMIT, f"again: {why}")
-        return Decision(Action.SKIP, f"{why}; --retry-failed tries again")
+            return SubmissionDecision(Action.SUBMIT, f"again: {why}")
+        return SubmissionDecision(Action.SKIP, f"{why}; --retry-failed tries again")
     if row.state is RunState.DONE:
-        return Decision(Action.SKIP, row.state.value)
+        return SubmissionDecision(Action.SKIP, row.state.value)
     if row.state in OPEN:
-        return Decision(Action.SKIP, f"{row.state} as {row.job}" if row.job else row.state.value)
+        return SubmissionDecision(Action.SKIP, f"{row.state} as {row.job}" if row.job else row.state.value)
     if row.state is RunState.UNKNOWN:
-        return Decision(Action.SKIP, "its scheduler does not answer")
-    return Decision(Action.SUBMIT, f"goes on: {row.state}")
+        return SubmissionDecision(Action.SKIP, "its scheduler does not answer")
+    return SubmissionDecision(Action.SUBMIT, f"goes on: {row.state}")
 
 
 def cut_work(request: RunRequest, needed: SpecifiedRun, row: RunRow) -> tuple[RunRequest, str | None]:
@@ -317,6 +317,6 @@ def start_launch(
     )
     document.set_status(LaunchState.SUBMITTING)
     launch = Launch(runs, document)
-    snapshot.make_directory(launch.folder)
+    snapshot.make_store_directory(launch.folder)
     launch.write()
     return launch

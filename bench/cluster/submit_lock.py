@@ -21,7 +21,7 @@ HOLDS = 20.0
 def hold_submit_lock(runs: Path) -> Iterator[None]:
     """One submission at a time reads what was submitted and adds its own, or two would take the same runs."""
     folder = runs / LAUNCHES / "submitting"
-    snapshot.make_directory(folder)
+    snapshot.make_store_directory(folder)
     until = time.monotonic() + 3 * HOLDS
     while True:
         try:

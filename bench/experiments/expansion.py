@@ -28,8 +28,8 @@ from bench.models.catalogue import MODELS
 __all__ = [
     "Expansion",
     "ExperimentRun",
+    "ExperimentSelection",
     "PrescribedRun",
-    "RunSelection",
     "expand_experiments",
     "list_experiments",
     "select_runs",
@@ -37,7 +37,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class RunSelection:
+class ExperimentSelection:
     """Which runs of an experiment, as typed on the command line; None: all."""
 
     tasks: str | None = None
@@ -92,7 +92,7 @@ class Expansion:
 def expand_experiments(
     experiments: str | Sequence[str],
     scale: str,
-    chosen: RunSelection | None = None,
+    chosen: ExperimentSelection | None = None,
     common: CommonOptions | None = None,
 ) -> Expansion:
     """The runs of ``experiments`` (names, or ``all``) at a scale, narrowed by ``chosen``, with its seeds if any.
@@ -108,7 +108,7 @@ def expand_experiments(
             raise UnknownNameError("experiment", name, [*list_experiments(), "all"], "bench list experiments")
     base = replace(common or CommonOptions(), scale=scale, model=None)
     check_common_options(base)
-    chosen = chosen or RunSelection()
+    chosen = chosen or ExperimentSelection()
     pieces = [
         (name, run)
         for name in asked
@@ -171,7 +171,9 @@ def _why(error: UserError, prescribed: PrescribedRun) -> str:
     return str(error)
 
 
-def select_runs(runs: Sequence[ExperimentRun], chosen: RunSelection, source: str) -> list[ExperimentRun]:
+def select_runs(
+    runs: Sequence[ExperimentRun], chosen: ExperimentSelection, source: str
+) -> list[ExperimentRun]:
     """The runs that fit every selector; ``UserError`` where a selector, or all together, fit none."""
     if not runs:
         return []

@@ -100,7 +100,7 @@ class Stages:
         if facts is not None:
             print_message(f"training: taken from {facts['training']['taken_from']}, which trained the same")
         else:
-            facts = {"training": self.fit(tokenizer, model), "parameters": count_parameters(model)}
+            facts = {"training": self.fit(tokenizer, model), "parameters": describe_parameters(model)}
             checkpoint.save_tensors(self.folder.parameters, model.stored_state(), {"run": self.spec.run_id})
         self.folder.finish_stage("train", key, facts)
         return TrainingProduct(facts["training"], facts["parameters"])
@@ -230,7 +230,7 @@ class Stages:
         return scores
 
 
-def count_parameters(model: AdaptedModel) -> dict[str, int]:
+def describe_parameters(model: AdaptedModel) -> dict[str, int]:
     """Parameters trained, kept afterwards, and of the backbone."""
     return {
         "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.cli import tables
-from bench.cli.tables import Alignment, Column, print_table
+from bench.cli.tables import CellAlignment, Column, print_table
 
 ROWS = [["prefix", 250880, "-"], ["ft-full with a rather long summary of what it trains", 1, ""]]
 
@@ -50,7 +50,9 @@ def test_in_a_pipe_every_row_is_a_line_of_aligned_cells(capsys: pytest.CaptureFi
 
 
 def test_a_column_may_say_its_side(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table([Column("seed", Alignment.LEFT), Column("when", Alignment.RIGHT)], [[1, "a"], [10, "bc"]])
+    print_table(
+        [Column("seed", CellAlignment.LEFT), Column("when", CellAlignment.RIGHT)], [[1, "a"], [10, "bc"]]
+    )
     assert capsys.readouterr().out == "seed  when\n1        a\n10      bc\n"
 
 

@@ -16,7 +16,7 @@ from bench.cli import main
 from bench.cluster import launches, site
 from bench.config.request import CommonOptions, read_request, specify_run
 from bench.data.sources import find_mini_root
-from bench.experiments.expansion import RunSelection, expand_experiments
+from bench.experiments.expansion import ExperimentSelection, expand_experiments
 from bench.runs import stages
 from bench.store.store import Store
 from tests.cluster.conftest import Bench
@@ -206,7 +206,7 @@ def test_an_experiments_runs_are_submitted_as_they_are_run(bench: Bench) -> None
     plan = bench("submit", "table5", "--method", "infix[length=10],prefix", "--dry-run")
     assert plan["submit"] == 2
     expansion = expand_experiments(
-        "table5", "mini", RunSelection(methods="infix[length=10]"), CommonOptions(runs=bench.runs)
+        "table5", "mini", ExperimentSelection(methods="infix[length=10]"), CommonOptions(runs=bench.runs)
     )
     [request] = expansion.requests
     again = read_request(json.loads(json.dumps(request.to_json())))

@@ -22,7 +22,7 @@ from bench.data.encoding import (
 from bench.errors import DataError
 from bench.mini import mini_model_dir
 from bench.models.loading import load_tokenizer
-from tasks._triples import Entry
+from tasks._triples import TripleEntry
 from tasks.webnlg import linearise
 
 END = "<|endoftext|>"
@@ -116,7 +116,7 @@ def test_pairs(bytewise: Any) -> None:
 
 
 def test_gpt2_sees_what_the_authors_trained_on(gpt2: Any) -> None:
-    entry = Entry("Id1", "Food", (("Pie", "country", "Kymria"),), (), "here")
+    entry = TripleEntry("Id1", "Food", (("Pie", "country", "Kymria"),), (), "here")
     source = encode_source(gpt2, linearise(entry))
     tokens = gpt2.convert_ids_to_tokens(source)
     assert tokens[:3] == ["Ġ", "Ġ|", "ĠPie"]

@@ -18,7 +18,7 @@ from bench.config import run_key
 from bench.config.request import CommonOptions, RunRequest, SpecifiedRun, build_specified_run, specify_run
 from bench.errors import DataError, UserError
 from bench.experiments import files
-from bench.experiments.expansion import Expansion, RunSelection, expand_experiments
+from bench.experiments.expansion import Expansion, ExperimentSelection, expand_experiments
 from bench.models.catalogue import FROM_BENCH_MODELS, LocatedModel, find_model_kind
 from bench.task import Prepared
 
@@ -151,7 +151,7 @@ def requests_of(expansion: Expansion, **fields: Any) -> list[RunRequest]:
 
 
 def test_low_data_settings_win_over_table_6_and_lose_to_the_user() -> None:
-    chosen = RunSelection(
+    chosen = ExperimentSelection(
         tasks="e2e", methods="prefix", seeds="9", settings={"train_subset": 500, "data_seed": 4}
     )
     [run] = expand_experiments("figure3", "paper", chosen).runs
@@ -178,10 +178,14 @@ def test_a_run_that_several_experiments_need_is_one() -> None:
     assert {run.prescribed.selector for run in shared} == {"prefix"}
     # Another wording of the same run: length 10 is DART's in Table 6.
     lengths = expand_experiments(
-        ["table2", "figure4"], "paper", RunSelection(tasks="dart", models="gpt2-medium", methods="prefix")
+        ["table2", "figure4"],
+        "paper",
+        ExperimentSelection(tasks="dart", models="gpt2-medium", methods="prefix"),
     )
     assert len(lengths.runs) == 5 * 3
-    words = expand_experiments(["figure3", "figure5"], "paper", RunSelection(tasks="e2e", methods="prefix"))
+    words = expand_experiments(
+        ["figure3", "figure5"], "paper", ExperimentSelection(tasks="e2e", methods="prefix")
+    )
     assert len(words.runs) == 40 + 90 - 10
     assert expand_experiments(["figure5", "figure8"], "paper").duplicates == 90
 
@@ -194,19 +198,19 @@ def test_all_is_every_experiment_and_names_are_taken_once() -> None:
 @pytest.mark.parametrize(
     ("name", "chosen", "expected"),
     [
-        ("table5", RunSelection(methods="embedding"), 3),
-        ("table5", RunSelection(methods="embedding[length=1,20],infix[length=10]"), 3),
-        ("table5", RunSelection(methods="prefix[length=5]"), 1),  # by what it resolves to
-        ("table2", RunSelection(tasks="e2e,dart", methods="adapter[size=3%]"), 2),
-        ("table2", RunSelection(methods="prefix", tasks="webnlg"), 1),
-        ("figure6", RunSelection(settings={"train_share": "0.1"}), 2),
+        ("table5", ExperimentSelection(methods="embedding"), 3),
+        ("table5", ExperimentSelection(methods="embedding[length=1,20],infix[length=10]"), 3),
+        ("table5", ExperimentSelection(methods="prefix[length=5]"), 1),  # by what it resolves to
+        ("table2", ExperimentSelection(tasks="e2e,dart", methods="adapter[size=3%]"), 2),
+        ("table2", ExperimentSelection(methods="prefix", tasks="webnlg"), 1),
+        ("figure6", ExperimentSelection(settings={"train_share": "0.1"}), 2),
     ],
 )
-def test_selectors_narrow(name: str, chosen: RunSelection, expected: int) -> None:
+def test_selectors_narrow(name: str, chosen: ExperimentSelection, expected: int) -> None:
     scale = "paper" if chosen.methods == "prefix[length=5]" else "mini"
     seeds = "101" if scale == "paper" else None
     runs = expand_experiments(
-        name, scale, RunSelection(chosen.tasks, chosen.methods, chosen.models, seeds, chosen.settings)
+        name, scale, ExperimentSelection(chosen.tasks, chosen.methods, chosen.models, seeds, chosen.settings)
     ).runs
     assert len(runs) == expected
 
@@ -214,28 +218,44 @@ def test_selectors_narrow(name: str, chosen: RunSelection, expected: int) -> Non
 @pytest.mark.parametrize(
     ("name", "chosen", "message"),
     [
-        ("tabel5", RunSelection(), r"unknown experiment 'tabel5'; did you mean 'table5'"),
-        ("table5", RunSelection(tasks="dart"), r"unknown task of table5 'dart'.* Valid: e2e"),
-        ("table5", RunSelection(methods="prefx"), r"unknown method of table5 'prefx'; did you mean 'prefix'"),
+        ("tabel5", ExperimentSelection(), r"unknown experiment 'tabel5'; did you mean 'table5'"),
+        ("table5", ExperimentSelection(tasks="dart"), r"unknown task of table5 'dart'.* Valid: e2e"),
         (
             "table5",
-            RunSelection(methods="embedding[length=7]"),
+            ExperimentSelection(methods="prefx"),
+            r"unknown method of table5 'prefx'; did you mean 'prefix'",
+        ),
+        (
+            "table5",
+            ExperimentSelection(methods="embedding[length=7]"),
             r"has embedding\[length=1\], embedding\[length=10\]",
         ),
-        ("table5", RunSelection(methods="embedding[lenth=1]"), r"did you mean 'length'"),
-        ("table5", RunSelection(models="gpt2-medium"), r"unknown model of table5 'gpt2-medium'.*mini-gpt2"),
-        ("table5", RunSelection(seeds="x"), r"whole numbers"),
-        ("figure3", RunSelection(settings={"train_subset": 70}), r"--train-subset 70: figure3 has 50, 200"),
+        ("table5", ExperimentSelection(methods="embedding[lenth=1]"), r"did you mean 'length'"),
+        (
+            "table5",
+            ExperimentSelection(models="gpt2-medium"),
+            r"unknown model of table5 'gpt2-medium'.*mini-gpt2",
+        ),
+        ("table5", ExperimentSelection(seeds="x"), r"whole numbers"),
         (
             "figure3",
-            RunSelection(tasks="e2e", settings={"train_subset": "many"}),
+            ExperimentSelection(settings={"train_subset": 70}),
+            r"--train-subset 70: figure3 has 50, 200",
+        ),
+        (
+            "figure3",
+            ExperimentSelection(tasks="e2e", settings={"train_subset": "many"}),
             r"--train-subset many: expected int",
         ),
-        (["table4", "table5"], RunSelection(tasks="xsum-within-news", methods="infix"), r"no run fits all"),
+        (
+            ["table4", "table5"],
+            ExperimentSelection(tasks="xsum-within-news", methods="infix"),
+            r"no run fits all",
+        ),
     ],
 )
 def test_a_selector_that_fits_nothing_says_what_there_is(
-    name: Any, chosen: RunSelection, message: str
+    name: Any, chosen: ExperimentSelection, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         expand_experiments(name, "mini", chosen)
@@ -244,12 +264,14 @@ def test_a_selector_that_fits_nothing_says_what_there_is(
 def test_seeds_that_are_typed_extend_an_experiment() -> None:
     own, more = (
         expand_experiments("table5", "mini"),
-        expand_experiments("table5", "mini", RunSelection(seeds="101,7,8")),
+        expand_experiments("table5", "mini", ExperimentSelection(seeds="101,7,8")),
     )
     assert len(more.runs) == 3 * len(own.runs)
     assert {run.key for run in own.runs} <= {run.key for run in more.runs}
     # Subsets and seeds of low-data runs stay apart: each subset has every seed.
-    few = expand_experiments("figure3", "paper", RunSelection(tasks="e2e", methods="ft-full", seeds="7"))
+    few = expand_experiments(
+        "figure3", "paper", ExperimentSelection(tasks="e2e", methods="ft-full", seeds="7")
+    )
     asked = [
         (run.prescribed.settings["train_subset"][0], run.prescribed.settings["data_seed"][0])
         for run in few.runs
@@ -262,7 +284,7 @@ def test_settings_that_vary_narrow_and_others_override() -> None:
     one = expand_experiments(
         "figure3",
         "mini",
-        RunSelection(tasks="e2e"),
+        ExperimentSelection(tasks="e2e"),
         CommonOptions(given={"train_subset": "50", "max_steps": 3}),
     )
     assert len(one.runs) == 4
@@ -291,7 +313,7 @@ def asked_again(command: str) -> Expansion:
     flags = ("methods", "tasks", "model", "scale", "protocol", "seeds", "runs", "data_dir", "offline")
     known = (*flags, "experiments", "any_row_count", "dry_run", "as_json")
     given = {name: value for name, value in typed.items() if name not in known and value is not None}
-    chosen = RunSelection(typed["tasks"], typed["methods"], typed["model"], typed["seeds"])
+    chosen = ExperimentSelection(typed["tasks"], typed["methods"], typed["model"], typed["seeds"])
     common = CommonOptions(protocol=typed["protocol"], given=given)
     return expand_experiments(typed["experiments"], typed["scale"], chosen, common)
 
@@ -318,7 +340,7 @@ def test_the_recorded_command_of_every_run() -> None:
 
 def test_the_command_keeps_what_was_typed() -> None:
     common = CommonOptions(protocol="plain", given={"epochs": 1, "decode_batch": 4})
-    [run] = expand_experiments("table5", "mini", RunSelection(methods="infix[length=1]"), common).runs
+    [run] = expand_experiments("table5", "mini", ExperimentSelection(methods="infix[length=1]"), common).runs
     assert run.request is not None
     command = pretend(run.request).command
     assert command.startswith("bench run table5 --method 'infix[length=1]' --task e2e --model mini-gpt2")
@@ -343,7 +365,7 @@ def test_a_run_of_an_experiment_is_comparable_and_an_overridden_one_is_not(
         return Prepared(task, tmp_path, "directory", "d" * 64)
 
     monkeypatch.setattr("bench.config.request.prepare", found)
-    chosen = RunSelection(
+    chosen = ExperimentSelection(
         tasks="e2e", methods="prefix", seeds="9", settings={"train_subset": 50, "data_seed": 0}
     )
     [request] = expand_experiments("figure3", "paper", chosen).requests
@@ -357,7 +379,7 @@ def test_a_run_of_an_experiment_is_comparable_and_an_overridden_one_is_not(
     [request] = expand_experiments(
         "figure3",
         "mini",
-        RunSelection(tasks="e2e", methods="prefix", settings={"train_subset": 50, "data_seed": 0}),
+        ExperimentSelection(tasks="e2e", methods="prefix", settings={"train_subset": 50, "data_seed": 0}),
     ).requests
     assert "scale mini" in specify_run(request).not_comparable
 

@@ -12,7 +12,7 @@ from least_record import least
 from bench.cli import main
 from bench.config.request import CommonOptions, build_specified_run
 from bench.experiments.cost_model import STARTING, RunHistory, RunSize, compute_run_size, format_duration
-from bench.experiments.expansion import ExperimentRun, RunSelection, expand_experiments
+from bench.experiments.expansion import ExperimentRun, ExperimentSelection, expand_experiments
 from bench.experiments.planning import plan_runs
 from bench.models.catalogue import FROM_BENCH_MODELS, LocatedModel, find_model_kind
 from bench.store.record import RunStatus, make_record
@@ -21,7 +21,9 @@ from bench.system.json_files import write_json_atomic
 from bench.task import Prepared
 
 
-def candidate(name: str, scale: str, chosen: RunSelection | None = None, **given: Any) -> ExperimentRun:
+def candidate(
+    name: str, scale: str, chosen: ExperimentSelection | None = None, **given: Any
+) -> ExperimentRun:
     [one] = expand_experiments(name, scale, chosen, CommonOptions(given=given)).runs
     return one
 
@@ -47,7 +49,7 @@ def leave(store: Store, one: ExperimentRun, status: str | None = "done", **facts
     return str(spec["run_id"])
 
 
-MEDIUM = RunSelection(tasks="e2e", models="gpt2-medium", seeds="101")
+MEDIUM = ExperimentSelection(tasks="e2e", models="gpt2-medium", seeds="101")
 
 
 def test_states_come_from_the_store_without_data_or_weights(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_states_come_from_the_store_without_data_or_weights(tmp_path: Path) -> N
 
 def test_a_run_at_work_is_running(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    one = candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", "101"))
+    one = candidate("table2", "paper", ExperimentSelection("e2e", "prefix", "gpt2-medium", "101"))
     with store.run(leave(store, one, None)).claim():
         assert plan_runs(expand_experiments("table2", "paper", MEDIUM), store).count()["running"] == 1
     assert plan_runs(expand_experiments("table2", "paper", MEDIUM), store).count()["running"] == 0
@@ -83,7 +85,7 @@ def test_a_run_at_work_is_running(tmp_path: Path) -> None:
 
 def test_a_run_that_failed_after_it_was_done_is_done(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    one = candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", "101"))
+    one = candidate("table2", "paper", ExperimentSelection("e2e", "prefix", "gpt2-medium", "101"))
     leave(store, one)
     leave(store, one, "failed", error={"kind": "error", "message": "x"})
     assert plan_runs(expand_experiments("table2", "paper", MEDIUM), store).count()["done"] == 1
@@ -91,7 +93,7 @@ def test_a_run_that_failed_after_it_was_done_is_done(tmp_path: Path) -> None:
 
 def test_another_setting_is_another_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    chosen = RunSelection("e2e", "prefix", "gpt2-medium", "101")
+    chosen = ExperimentSelection("e2e", "prefix", "gpt2-medium", "101")
     leave(store, candidate("table2", "paper", chosen))
     assert plan_runs(expand_experiments("table2", "paper", chosen), store).count()["done"] == 1
     for given in ({"lr": 1e-3}, {"limit": 5}):
@@ -103,7 +105,7 @@ def test_another_setting_is_another_run(tmp_path: Path) -> None:
 
 def test_where_everything_is_here_a_run_is_known_by_its_name(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    chosen = RunSelection(methods="infix[length=1]")
+    chosen = ExperimentSelection(methods="infix[length=1]")
     leave(store, candidate("table5", "mini", chosen))  # the same request, on other data and weights
     [run] = plan_runs(expand_experiments("table5", "mini", chosen), store).runs
     assert run.state == "to do"
@@ -117,31 +119,48 @@ def test_where_everything_is_here_a_run_is_known_by_its_name(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "chosen", "given", "expected"),
     [
-        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {}, RunSize(5 * 42_061, 630)),
-        ("table2", RunSelection("webnlg", "ft-full", "gpt2-medium", "101"), {}, RunSize(10 * 18_025, 1862)),
-        ("table2", RunSelection("e2e", "prefix", "gpt2-medium", "101"), {"limit": 8}, RunSize(5 * 8, 8)),
+        ("table2", ExperimentSelection("e2e", "prefix", "gpt2-medium", "101"), {}, RunSize(5 * 42_061, 630)),
+        (
+            "table2",
+            ExperimentSelection("webnlg", "ft-full", "gpt2-medium", "101"),
+            {},
+            RunSize(10 * 18_025, 1862),
+        ),
+        (
+            "table2",
+            ExperimentSelection("e2e", "prefix", "gpt2-medium", "101"),
+            {"limit": 8},
+            RunSize(5 * 8, 8),
+        ),
         (
             "figure3",
-            RunSelection("e2e", "prefix", None, "9", {"train_subset": 50, "data_seed": 0}),
+            ExperimentSelection("e2e", "prefix", None, "9", {"train_subset": 50, "data_seed": 0}),
             {},
             RunSize(2000, 547),
         ),
         (
             "figure3",
-            RunSelection("e2e", "ft-full", None, "9", {"train_subset": 500, "data_seed": 0}),
+            ExperimentSelection("e2e", "ft-full", None, "9", {"train_subset": 500, "data_seed": 0}),
             {},
             RunSize(4000, 547),
         ),
         (
             "figure6",
-            RunSelection("e2e", "prefix", None, None, {"train_share": 0.1, "data_seed": 0}),
+            ExperimentSelection("e2e", "prefix", None, None, {"train_share": 0.1, "data_seed": 0}),
             {},
             RunSize(21_030, 630),
         ),
-        ("efficiency", RunSelection(methods="prefix", settings={"batch_size": 1}), {}, RunSize(100, 20)),
+        (
+            "efficiency",
+            ExperimentSelection(methods="prefix", settings={"batch_size": 1}),
+            {},
+            RunSize(100, 20),
+        ),
     ],
 )
-def test_how_much_a_run_has_to_do(name: str, chosen: RunSelection, given: Any, expected: RunSize) -> None:
+def test_how_much_a_run_has_to_do(
+    name: str, chosen: ExperimentSelection, given: Any, expected: RunSize
+) -> None:
     one = candidate(name, "paper", chosen, **given)
     assert one.request is not None
     assert one.resolved is not None
@@ -171,10 +190,11 @@ def estimate(history: RunHistory, one: ExperimentRun) -> Any:
 
 def test_estimates_rest_on_the_best_there_is() -> None:
     first, second = (
-        candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", s)) for s in ("22", "9")
+        candidate("table2", "paper", ExperimentSelection("e2e", "prefix", "gpt2-medium", s))
+        for s in ("22", "9")
     )
-    wanted = candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", "101"))
-    other = candidate("table2", "paper", RunSelection("webnlg", "prefix", "gpt2-medium", "101"))
+    wanted = candidate("table2", "paper", ExperimentSelection("e2e", "prefix", "gpt2-medium", "101"))
+    other = candidate("table2", "paper", ExperimentSelection("webnlg", "prefix", "gpt2-medium", "101"))
     rough = estimate(history(), wanted)
     assert rough.basis == "rough"
     # §5.3: 0.2 hours per epoch of 22K examples, here 5 epochs of twice as many, shorter ones.
@@ -194,11 +214,11 @@ def test_estimates_rest_on_the_best_there_is() -> None:
 def test_a_few_updates_say_nothing_of_many() -> None:
     """The first update and the start cost what they cost once, however often they are seen."""
     chosen = (
-        candidate("table2", "paper", RunSelection("e2e", "prefix", "gpt2-medium", s))
+        candidate("table2", "paper", ExperimentSelection("e2e", "prefix", "gpt2-medium", s))
         for s in ("22", "9", "101")
     )
     long, short, tiny = ({**spec_of(one), "status": "done"} for one in chosen)
-    wanted = candidate("table2", "paper", RunSelection("webnlg", "prefix", "gpt2-medium", "101"))
+    wanted = candidate("table2", "paper", ExperimentSelection("webnlg", "prefix", "gpt2-medium", "101"))
     long |= took(1000, 42_061, 1000.0, 630, 63.0)
     tiny |= took(2, 20, 60.0, 5, 60.0)
     usual = estimate(history(long), wanted)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bench.cli import main
 from bench.cli.listing import list_runs
-from bench.experiments.expansion import RunSelection, expand_experiments
+from bench.experiments.expansion import ExperimentSelection, expand_experiments
 from bench.experiments.planning import plan_runs
 from bench.store.record import FORMAT, STATUSES, find_problem
 from bench.store.store import Store
@@ -88,7 +88,7 @@ def read_by_all(store: Store) -> tuple[int, int]:
     rows = list_runs(store.root)
     assert len([row for row in rows if row["status"] in STATUSES]) == len(records)
     for scale in ("paper", "mini"):
-        plan_runs(expand_experiments("figure3", scale, RunSelection(tasks="e2e")), store)
+        plan_runs(expand_experiments("figure3", scale, ExperimentSelection(tasks="e2e")), store)
     return len(records), damaged
 
 
