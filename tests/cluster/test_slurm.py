@@ -124,9 +124,13 @@ def epochs_for(seconds: float, bench: Bench, tmp_path: Path) -> str:
 
 
 def test_a_time_limit_is_no_end(bench: Bench, tmp_path: Path) -> None:
-    """One minute, and a run that needs longer: signal, checkpoint, requeue, and on."""
-    long = ["--limit", "40", "--epochs", epochs_for(60, bench, tmp_path), "--checkpoint-seconds", "5"]
-    launch = bench.submit(*SLURM, *long, "--time", "1", "--signal-before", "30")
+    """One minute, and a run that needs longer: signal, checkpoint, requeue, and on.
+
+    Slurm sends the signal up to half a minute earlier than asked for: 10 seconds before the limit are 20 to 50
+    after the start, by when a job is ready for it.
+    """
+    long = ["--limit", "40", "--epochs", epochs_for(100, bench, tmp_path), "--checkpoint-seconds", "5"]
+    launch = bench.submit(*SLURM, *long, "--time", "1", "--signal-before", "10")
     rows = bench.wait(all_ended, lambda: hurry(launch))
     assert {row.state for row in rows.values()} == {"done"}, rows
     [run] = Store(bench.runs).runs()
@@ -137,7 +141,7 @@ def test_a_time_limit_is_no_end(bench: Bench, tmp_path: Path) -> None:
 
 def test_a_time_out_that_may_not_go_on_is_recorded_as_one(bench: Bench) -> None:
     long = ["--limit", "40", "--epochs", "3000"]
-    bench.submit(*SLURM, *long, "--time", "1", "--max-requeues", "0", "--signal-before", "30")
+    bench.submit(*SLURM, *long, "--time", "1", "--max-requeues", "0", "--signal-before", "10")
     [row] = bench.wait(all_ended).values()
     assert (row.state, row.kind) == ("failed", "time-out")
     record = Store(bench.runs).run(row.run_id).latest_record()
