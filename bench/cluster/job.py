@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.cluster.launches import JobEntry, Launch, read_launch
-from bench.cluster.ranks import JobProcesses
+from bench.cluster.ranks import JobProcesses, ProcessEnd
 from bench.config.comparability import UNFINISHED
 from bench.errors import FailureKind
 from bench.runs.job_context import JobContext
@@ -88,18 +88,18 @@ class Job:
         except KeyboardInterrupt:
             if backend.in_process:
                 raise
-            processes.end("stopped")
+            processes.end(ProcessEnd.STOPPED)
             return self.stop(context, requeue, processes)
         except lease.LeaseHeldError as busy:
             return self.leave(busy, launch, processes)
         except BaseException as error:
             described = describe_failure(error, context)
-            processes.end("failed", described)
+            processes.end(ProcessEnd.FAILED, described)
             code = self.fail(error, context, launch, processes.rank, described)
             if backend.in_process:  # in the process of whoever submits: its other jobs continue
                 return {"run_id": self.run_id, "status": "failed", "error": str(error)}
             raise SystemExit(code) from error
-        processes.end("done")
+        processes.end(ProcessEnd.DONE)
         return {"run_id": self.run_id, "status": "done" if record is not None else "took part"}
 
     def _make_context(self, environment: Any, launch: Launch, number: str) -> tuple[JobContext, JobProcesses]:
@@ -204,7 +204,7 @@ class Job:
         from bench.system.files import StorageError
 
         print(f"bench: left to another process, which makes this run: {busy}", file=sys.stderr, flush=True)
-        processes.end("left")
+        processes.end(ProcessEnd.LEFT)
         with contextlib.suppress(StorageError):
             launch.note_end(processes.job)
         if processes.count > 1:  # the others wait for this one; srun ends them where one returns so

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from bench.system.json_files import JsonObject
 
 FOLDER = "processes"
 POLL = 0.2
+
+
+class ProcessEnd(StrEnum):
+    """How a process of a job said that it ends."""
+
+    DONE = "done"
+    LEFT = "left"
+    """Another process makes the run."""
+    STOPPED = "stopped"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,8 @@ class JobProcesses:
     def begin(self) -> None:
         self._write({})
 
-    def end(self, outcome: str, error: Mapping[str, Any] | None = None) -> None:
-        """``outcome``: done, left, stopped or failed. The first counts: what follows are consequences."""
+    def end(self, outcome: ProcessEnd, error: Mapping[str, Any] | None = None) -> None:
+        """Note how this process ends. The first note counts: what follows are consequences."""
         if "ended" not in (self.read(self.rank) or {}):
             self._write({"ended": outcome, **({"error": dict(error)} if error else {})})
 
@@ -78,7 +89,7 @@ class JobProcesses:
             for rank, note in notes.items():
                 if (
                     note
-                    and note.get("ended") == "failed"
+                    and note.get("ended") == ProcessEnd.FAILED
                     and note.get("error", {}).get("kind") != FailureKind.ERROR
                 ):
                     return {**note["error"], "process": rank}

@@ -382,10 +382,10 @@ def make_specification(document: Mapping[str, Any]) -> Specification:
     return _validate(Specification, document)
 
 
-T = TypeVar("T", bound=Specification)
+D = TypeVar("D", bound=Specification)
 
 
-def _validate(model: type[T], document: Mapping[str, Any]) -> T:
+def _validate(model: type[D], document: Mapping[str, Any]) -> D:
     content = dict(document)
     try:
         typed = model.model_validate(_prepare_document(content))
@@ -429,13 +429,7 @@ def _make_entry(_value_type: str, value: Any, origin: str, layer: str | None) ->
 
 def make_excerpt(document: Mapping[str, Any]) -> Record:
     """The typed record of what somebody kept of a record: what only its status requires may be missing."""
-    content = dict(document)
-    try:
-        record = Record.model_validate(_prepare_document(content))
-    except ValidationError as error:
-        raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
-    object.__setattr__(record, "_document", content)
-    return record
+    return _validate(Record, document)
 
 
 def find_problem(document: object, run_id: str) -> str | None:

@@ -46,15 +46,15 @@ def begun_elsewhere(tmp_path: Path) -> None:
 
 def test_the_failure_of_another_process_is_found(tmp_path: Path) -> None:
     first, second = of_two(tmp_path)
-    second.end("failed", OOM)
-    second.end("done")  # the first word counts
+    second.end(ranks.ProcessEnd.FAILED, OOM)
+    second.end(ranks.ProcessEnd.DONE)  # the first word counts
     assert first.find_cause(5) == {**OOM, "process": 1}
     assert JobProcesses(tmp_path, "17", 0, 2, attempt=1).find_cause(0) is None  # of the attempt before
 
 
 def test_a_lost_connection_explains_nothing(tmp_path: Path) -> None:
     first, second = of_two(tmp_path)
-    second.end("failed", {"kind": "error", "message": str(LOST)})
+    second.end(ranks.ProcessEnd.FAILED, {"kind": "error", "message": str(LOST)})
     assert first.find_cause(5) is None
 
 
@@ -71,14 +71,14 @@ def test_one_that_still_works_is_no_cause_unless_all_should_have_stopped(tmp_pat
     first, second = of_two(tmp_path)
     assert first.find_cause(0) is None
     assert (first.find_cause(0, silence_is_death=True) or {})["kind"] == "killed"
-    second.end("stopped")
+    second.end(ranks.ProcessEnd.STOPPED)
     assert first.find_cause(0, silence_is_death=True) is None
     assert not ranks.was_killed(tmp_path, "17x")
 
 
 def test_the_record_of_the_run_has_the_cause(tmp_path: Path, tiny_model: Path) -> None:
     first, second = of_two(tmp_path)
-    second.end("failed", OOM)
+    second.end(ranks.ProcessEnd.FAILED, OOM)
     [request] = expand_requests("prompt", "webnlg", "1", CommonOptions(model=str(tiny_model), runs=tmp_path))
     specified = specify_run(request)
     context = JobContext({}, cause=jobs.make_cause_finder(first))
@@ -140,7 +140,7 @@ def test_srun_ends_the_rest_where_one_was_killed(as_job: Any) -> None:
 def test_out_of_memory_in_another_process_is_the_exit_code(as_job: Any) -> None:
     second = JobProcesses(as_job.launch.folder, "17", 1, 2)
     second.begin()
-    second.end("failed", OOM)
+    second.end(ranks.ProcessEnd.FAILED, OOM)
 
     def run(*_: Any) -> None:
         raise LOST

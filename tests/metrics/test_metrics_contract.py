@@ -204,6 +204,7 @@ def test_a_tasks_own_scorer_comes_before_the_general_one() -> None:
     class Own(Lines):
         name = "own"
         metrics = ("bleu",)
+        # The contract declares it a ClassVar.
         scorers = {"bleu": FunctionMetric(lambda hypotheses, references: MetricResult(1.5, {"own": None}))}  # noqa: RUF012
 
     scores = score_outputs(Own(), [Item("1", "s", ("a",))], ["a"])["all"]
@@ -223,7 +224,7 @@ def test_a_metric_may_do_without_references() -> None:
     class Lengths(Lines):
         name = "lengths"
         metrics = ("length", "bleu")
-        scorers = {"length": Length}  # noqa: RUF012
+        scorers = {"length": Length}  # noqa: RUF012 - declared a ClassVar by the contract
 
     scores = score_outputs(Lengths(), [Item("1", "s", ())], ["a"])["all"]
     assert scores["length"].value == 7.0

@@ -6,9 +6,7 @@ same number by the same code. ``BENCH_JAVA=1`` has the official program do it in
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
@@ -19,6 +17,7 @@ from bench.metrics.meteor.counts import Counts, count_matches, sum_counts
 from bench.metrics.meteor.java import run_meteor_jar
 from bench.metrics.meteor.matching import EXACT, Lexicon, Match, Sentence
 from bench.metrics.meteor.text import tokenize_text
+from bench.system.garbage import pause_garbage_collection
 
 MAX_REFERENCES = 3
 """WebNLG and DART: the official scripts use the first three references."""
@@ -116,6 +115,7 @@ def score_without_java(
     """
     words = resources.read_words()
     texts = dict.fromkeys([*hypotheses, *(text for refs in references for text in refs)])
+    # No cycles come of it, and the collector would walk millions of small tuples.
     with pause_garbage_collection():
         read = {text: tokenize_text(text, words.abbreviations) for text in texts}
         lexicon = Lexicon(read.values(), words)
@@ -126,18 +126,6 @@ def score_without_java(
                 find_best_counts(lexicon, hypothesis, [lexicon.sentences[read[ref]] for ref in refs])
             )
     return sum_counts(counts).score(), [pair.score() for pair in counts]
-
-
-@contextlib.contextmanager
-def pause_garbage_collection() -> Iterator[None]:
-    """Without the cycle collector: there are no cycles, and it would walk millions of small tuples."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def find_best_counts(lexicon: Lexicon, hypothesis: Sentence, references: Sequence[Sentence]) -> Counts:
