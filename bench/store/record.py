@@ -15,27 +15,21 @@ Records of older versions lack what was added since; ``bench.store.legacy`` fill
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainValidator,
     PrivateAttr,
-    Strict,
-    StringConstraints,
     TypeAdapter,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from bench.config.comparability import IncomparableKind
 from bench.config.settings import SettingLayer
@@ -43,12 +37,22 @@ from bench.errors import FailureKind
 from bench.method import OriginSource, find_origin_source
 from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store import legacy
+from bench.store.fields import (
+    Count,
+    MaybeNumber,
+    MaybeText,
+    Name,
+    Number,
+    PlainValue,
+    Text,
+    Whole,
+    abbreviate_json,
+    describe_problem,
+    is_whole,
+)
 from bench.system.json_files import JsonObject
 
-_NUMBERS = (int, float)
 FORMAT = 1  # of a record; raised when a field changes its meaning
-LARGEST = 1e18
-"""No time, size, count or score comes near it, and its square is still a number."""
 
 
 class RunStatus(StrEnum):
@@ -66,61 +70,6 @@ class RecordError(ValueError):
     """A document that cannot be taken for the record of an attempt: says the place and what was expected."""
 
 
-# --- single values
-
-
-def abbreviate_json(value: object) -> str:
-    """A value as the file has it, cut where it is long."""
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-def is_whole(value: object) -> bool:
-    """Whether it is a whole number; JSON's ``true`` is none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a number that can be computed with: finite, and its square too."""
-    return isinstance(value, _NUMBERS) and not isinstance(value, bool) and -LARGEST < value < LARGEST
-
-
-def is_plain(value: object) -> bool:
-    """Whether it can be the value of a setting: text, any number that a float can hold, yes or no, or nothing."""
-    if isinstance(value, _NUMBERS):
-        return isinstance(value, bool) or -sys.float_info.max <= value <= sys.float_info.max
-    return value is None or isinstance(value, str)
-
-
-def _require(expected: str, fits: Callable[[Any], bool], json_type: Any) -> PlainValidator:
-    """A validator that takes what ``fits`` as it is; ``expected`` says in words what that is."""
-
-    def validate(value: Any) -> Any:
-        if not fits(value):
-            raise PydanticCustomError("expected", "{expected}", {"expected": expected})
-        return value
-
-    return PlainValidator(validate, json_schema_input_type=json_type)
-
-
-def _optional(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or fits(value)
-
-
-_NUMBER = f"a number below {LARGEST:g}"
-Name = Annotated[str, StringConstraints(strict=True, pattern=""), WithJsonSchema({"type": "string"})]
-"""Text that can be printed. A pattern is matched in UTF-8, which half a character, that JSON can spell, is not."""
-Text = Annotated[str, Strict()]
-MaybeText = Text | None
-Number = Annotated[float, _require(_NUMBER, is_number, float)]
-MaybeNumber = Annotated[float | None, _require(_NUMBER, _optional(is_number), float | None)]
-Whole = Annotated[int, _require("a whole number", is_whole, int)]
-Count = Annotated[
-    int, _require("a whole number from 1", lambda value: is_whole(value) and value > 0, int), Field(ge=1)
-]
-PlainValue = Annotated[
-    Any, _require("text, a number, true, false or null", is_plain, str | float | bool | None)
-]
 Names: TypeAlias = dict[Name, Any]
 _SPECIAL_SETTINGS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "batch_size": ("a whole number from 1", lambda value: is_whole(value) and value > 0),
@@ -390,7 +339,7 @@ def _validate(model: type[D], document: Mapping[str, Any]) -> D:
     try:
         typed = model.model_validate(_prepare_document(content))
     except ValidationError as error:
-        raise RecordError(_describe_problem(error.errors(include_url=False)[0])) from None
+        raise RecordError(describe_problem(error.errors(include_url=False)[0])) from None
     object.__setattr__(typed, "_document", content)
     return typed
 
@@ -432,15 +381,6 @@ def make_excerpt(document: Mapping[str, Any]) -> Record:
     return _validate(Record, document)
 
 
-def find_problem(document: object, run_id: str) -> str | None:
-    """Why ``document`` cannot be taken for a record of the run ``run_id``; None if it can."""
-    try:
-        parse_record(document, run_id)
-    except RecordError as error:
-        return str(error)
-    return None
-
-
 def build_schema() -> JsonObject:
     """The JSON schema of records (``docs/record.schema.json``)."""
     union: TypeAdapter[Any] = TypeAdapter(
@@ -453,39 +393,3 @@ def build_schema() -> JsonObject:
         "description": "RUNS/<run_id>/records/0001.json, one per attempt. Fields that are not listed may be there.",
         **schema,
     }
-
-
-# --- what is wrong, in words
-
-
-@cache
-def _expectations() -> dict[str, str]:
-    """pydantic's kinds of errors -> what was expected, in our words."""
-    return {
-        "dict_type": "names with values",
-        "model_type": "fields with values",
-        "model_attributes_type": "fields with values",
-        "list_type": "a list",
-        "string_type": "text",
-        "string_unicode": "text",
-    }
-
-
-def _describe_problem(error: ErrorDetails) -> str:
-    """``its scores.all.bleu is 55.0, expected fields with values`` of pydantic's account of an error."""
-    context = error.get("ctx") or {}
-    place = [str(part) for part in context.get("loc") or error["loc"]]
-    value = context.get("input", error["input"])
-    if error["type"] in ("missing", "lacks"):
-        name = context.get("name") or place.pop()
-        return f"{_describe_place(place)} has no {name}"
-    if place and place[-1] == "[key]":
-        name = json.dumps(value)
-        return f"{_describe_place(place[:-2])} has the name {name}, expected text"
-    expected = context.get("expected") if error["type"] == "expected" else None
-    expected = expected or _expectations().get(error["type"]) or error["msg"]
-    return f"{_describe_place(place)} is {abbreviate_json(value)}, expected {expected}"
-
-
-def _describe_place(place: list[str]) -> str:
-    return f"its {'.'.join(place)}" if place else "it"

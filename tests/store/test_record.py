@@ -17,7 +17,7 @@ from bench.cli import main
 from bench.cli.listing import list_runs
 from bench.experiments.expansion import ExperimentSelection, expand_experiments
 from bench.experiments.planning import plan_runs
-from bench.store.record import FORMAT, STATUSES, find_problem
+from bench.store.record import FORMAT, STATUSES, RecordError, parse_record
 from bench.store.store import Store
 from reports.document.builder import build_report
 from reports.render import output_files
@@ -47,6 +47,15 @@ TEMPLATES = [
     whole(kind="out-of-memory", method="ft-full"),
     whole(kind="cancelled"),
 ]
+
+
+def find_problem(document: object, run_id: str) -> str | None:
+    """Why the document is no record of the run; None if it is one."""
+    try:
+        parse_record(document, run_id)
+    except RecordError as error:
+        return str(error)
+    return None
 
 
 def places(value: Any, here: Place = ()) -> Iterator[Place]:
