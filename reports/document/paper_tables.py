@@ -83,6 +83,9 @@ class TableBuilder:
             reason=judgement.reason,
             gap=judgement.gap,
             difference=judgement.difference,
+            detectable=judgement.detectable,
+            detectable_text="" if judgement.detectable is None else format_number(judgement.detectable, cell),
+            seeds_needed=judgement.seeds_needed,
             lineage=self._build_lineage(cell, evidence),
         )
 

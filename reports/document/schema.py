@@ -79,6 +79,12 @@ class CellView(PaperNumber, LinkTarget):
     gap: Gap | None = None
     """Why there is no number of ours to compare; None where there is."""
     difference: float | None = None
+    detectable: float | None = None
+    """The smallest true difference from the paper that this evidence would have found; printed unit."""
+    detectable_text: str = ""
+    """The same as the paper writes numbers of this cell; empty without."""
+    seeds_needed: int | None = None
+    """Seeds with which a difference that matters would have been found; None where it is, or none suffice."""
     lineage: Lineage = field(default_factory=Lineage)
 
 

@@ -9,7 +9,7 @@ With our runs' mean m over n seeds and the paper's value p, in this order:
   cancelled) are counted here and nowhere else: a run that failed says nothing about the paper.
 - **reproduced**: |m - p| is at most the metric's tolerance (``RULES``), or p lies in our 95 % interval
   between seeds, if that is narrow enough to mean something (``WIDEST``).
-- **within noise**: further off, but no further than one more run with another seed could be from the
+- **consistent**: further off, but no further than one more run with another seed could be from the
   mean of ours (the paper's numbers look like single runs): t · s · √(1 + 1/n), where s pools our spread
   with the metric's usual one, as if the latter had been seen in ``PRIOR`` + 1 runs. So one seed alone can
   be judged, by the usual spread, and two seeds that happen to agree do not make the noise vanish.
@@ -37,7 +37,8 @@ class Verdict(StrEnum):
     """What our runs say of a cell of the paper; the rules are at the head of this file."""
 
     REPRODUCED = "reproduced"
-    WITHIN_NOISE = "within noise"
+    CONSISTENT = "consistent"
+    INCONCLUSIVE = "inconclusive"
     ABOVE = "above"
     BELOW = "below"
     NOT_RUN = "not run"
@@ -152,6 +153,10 @@ class Judgement:
     """Ours less the paper's; to the nearer end where the paper's is a range, 0 inside."""
     tolerance: float | None = None
     noise: float | None = None
+    detectable: float | None = None
+    """The smallest true difference from the paper that this evidence would have found."""
+    seeds_needed: int | None = None
+    """Seeds with which it would have found a difference that matters; None where it does, or none suffice."""
 
     @property
     def label(self) -> str:
@@ -245,7 +250,7 @@ def describe_failures(evidence: CellEvidence) -> str:
 
 
 def compare_with_paper(cell: Cell, summary: Summary, evidence: CellEvidence) -> Judgement:
-    """Reproduced, within noise, above or below; for a range read off a figure only whether it is left."""
+    """Reproduced, consistent, above or below; for a range read off a figure only whether it is left."""
     rule = RULES[cell.metric]
     tolerance = compute_tolerance(cell, rule)
     noise = compute_noise(cell, rule, summary)
@@ -272,7 +277,7 @@ def compare_with_paper(cell: Cell, summary: Summary, evidence: CellEvidence) -> 
         how = f"within {format_short(tolerance)} of" if reach <= tolerance else "with an interval that holds"
         verdict, text = Verdict.REPRODUCED, f"{ours}: {how} {paper}"
     elif reach <= noise:
-        verdict = Verdict.WITHIN_NOISE
+        verdict = Verdict.CONSISTENT
         text = (
             f"{ours}: {format_short(reach)} from {paper}, which another seed can make ({format_short(noise)})"
         )

@@ -26,7 +26,7 @@ NAMES = ("table", "section", "row", "column", "task", "group", "metric", "model"
 """Fields of a cell that say which number it is."""
 COLUMNS: tuple[str, ...] = (*NAMES, "scale")
 COLUMNS += ("printed", "paper", "paper_low", "paper_high", "ours", "low", "high", "interval", "n", "runs")
-COLUMNS += ("difference", "verdict", "reason", "signature", "run_ids")
+COLUMNS += ("difference", "detectable", "seeds_needed", "verdict", "reason", "signature", "run_ids")
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _HALVES = re.compile(r"[\ud800-\udfff]")
 """Half characters, as in the name of a file in another encoding: no file of text can hold them."""
@@ -94,7 +94,7 @@ def make_paper_row(cell: CellView) -> tuple[object, ...]:
     """A number of the paper with ours."""
     names = (getattr(cell, name) for name in NAMES)
     paper = ("paper", cell.printed, cell.value, cell.low, cell.high)
-    judged = (cell.difference, cell.verdict, cell.reason)
+    judged = (cell.difference, cell.detectable, cell.seeds_needed, cell.verdict, cell.reason)
     return (*names, *paper, *list_ours(cell.ours), *judged, *list_lineage(cell.lineage))
 
 
@@ -104,7 +104,7 @@ def make_mini_row(
     """A number at scale mini, which has none of the paper beside it."""
     names = (table.id, section.label, row.label, column, None, None, None, None, None, "mini")
     no_paper = (None, None, None, None)
-    verdict = (None, "not comparable", "mini")
+    verdict = (None, None, None, "not comparable", "mini")
     return (*names, *no_paper, *list_ours(cell.ours), *verdict, *list_lineage(cell.lineage))
 
 

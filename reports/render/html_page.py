@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from reports.document.paper_tables import shorten_columns
 from reports.document.schema import CellView, ExampleOutput, MiniView, Report
-from reports.render.symbols import MEANINGS, find_symbol, format_heading
+from reports.render.symbols import DETECTABLE_MEANING, MEANINGS, find_symbol, format_heading
 from reports.render.templates import make_html_environment
 
 ASSETS = Path(__file__).parent / "assets"
@@ -98,6 +98,7 @@ def html_environment() -> Environment:
     """The page's templates with their filters, compiled once."""
     environment = make_html_environment()
     environment.globals["max_listed_runs"] = MAX_LISTED_RUNS
+    environment.globals["detectable_meaning"] = DETECTABLE_MEANING
     environment.filters |= {
         "anchor": anchor_id,
         "css_class": css_class,

@@ -19,7 +19,7 @@ from jinja2 import Environment
 from reports.document import gaps
 from reports.document.paper_tables import shorten_columns
 from reports.document.schema import ExampleOutput, MiniView, Report, TableBlock, TableRow, TableSection
-from reports.render.symbols import format_heading
+from reports.render.symbols import DETECTABLE_MEANING, format_heading
 from reports.render.templates import make_latex_environment
 
 SPECIAL: Mapping[str, str] = {
@@ -125,6 +125,7 @@ def latex_environment() -> Environment:
     """The document's templates with their filters, compiled once."""
     environment = make_latex_environment(escape_latex)
     environment.keep_trailing_newline = True
+    environment.globals["detectable_meaning"] = DETECTABLE_MEANING
     environment.globals["max_listed_runs"] = MAX_LISTED_RUNS
     environment.filters |= {
         "fact_marks": fact_marks,

@@ -26,7 +26,7 @@ from reports.document.schema import (
 )
 from reports.judgement.verdicts import Verdict
 from reports.paper.deviations import Deviation
-from reports.render.symbols import MEANINGS, find_symbol, format_heading
+from reports.render.symbols import DETECTABLE_MEANING, MEANINGS, find_symbol, format_heading
 
 _BACKSLASHED = re.compile(r"[\\`*_\[\]{>|~]|^#|#(?=#*$)|^[-+](?=[-+\s]|$)")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
@@ -87,6 +87,7 @@ def format_overview(report: Report) -> str:
         for verdict, number in overview.verdicts.items()
     ]
     parts.append(format_grid(("", "verdict", "results", "meaning"), verdicts))
+    parts.append(f"Δ in a cell is {DETECTABLE_MEANING}.")
     if report.claims:
         outcomes = [
             (outcome, str(number), str(overview.claims_on_paper[outcome]))
@@ -156,7 +157,7 @@ def format_block(block: TableBlock, only_paper: bool) -> str:
 
 
 def format_cell(cell: CellView | MiniView | None, only_paper: bool) -> str:
-    """``70.3 / 69.8 ± 0.4 ✓``: the paper's, ours, the verdict."""
+    """``70.3 / 69.8 ± 0.4 ✓ (Δ 1.2)``: the paper's, ours, the verdict, the detectable difference."""
     if cell is None:
         return ""
     if isinstance(cell, MiniView):
@@ -164,7 +165,8 @@ def format_cell(cell: CellView | MiniView | None, only_paper: bool) -> str:
     if only_paper or cell.verdict is None:
         return escape_text(cell.paper_text)
     ours = escape_text(cell.ours.text) + " " if cell.ours else ""
-    return f"{escape_text(cell.paper_text)} / {ours}{find_symbol(cell.verdict)}"
+    detectable = f" (Δ {escape_text(cell.detectable_text)})" if cell.detectable_text else ""
+    return f"{escape_text(cell.paper_text)} / {ours}{find_symbol(cell.verdict)}{detectable}"
 
 
 def format_claims(claims: Sequence[ClaimView], paper_only: bool) -> str:

@@ -9,7 +9,8 @@ from reports.judgement.verdicts import Verdict
 
 SYMBOLS: Mapping[str, str] = {
     Verdict.REPRODUCED: "✓",
-    Verdict.WITHIN_NOISE: "≈",
+    Verdict.CONSISTENT: "≈",
+    Verdict.INCONCLUSIVE: "?",
     Verdict.ABOVE: "▲",
     Verdict.BELOW: "▼",
     Verdict.NOT_RUN: "○",
@@ -20,13 +21,19 @@ SYMBOLS: Mapping[str, str] = {
     ClaimOutcome.NOT_RUN: "○",
 }
 MEANINGS: Mapping[str, str] = {
-    Verdict.REPRODUCED: "the paper's number came out",
-    Verdict.WITHIN_NOISE: "further off, but another seed can make that",
-    Verdict.ABOVE: "above the paper by more than seeds explain",
-    Verdict.BELOW: "below the paper by more than seeds explain",
+    Verdict.REPRODUCED: "the paper's number came out: ours is within the tolerance, with its interval",
+    Verdict.CONSISTENT: "not proven equal, but a difference that matters would have shown",
+    Verdict.INCONCLUSIVE: "a difference that matters could not have shown: more seeds are needed",
+    Verdict.ABOVE: "above the paper by more than its rounding and seeds explain",
+    Verdict.BELOW: "below the paper by more than its rounding and seeds explain",
     Verdict.NOT_RUN: "no run of it is done; failures are counted here",
     Verdict.NOT_COMPARABLE: "there is nothing that could stand beside the paper's number",
 }
+
+DETECTABLE_MEANING = (
+    "the smallest true difference from the paper's number that this evidence would have found"
+)
+"""Of what stands behind Δ in a cell."""
 
 
 def find_symbol(verdict: str | None) -> str:

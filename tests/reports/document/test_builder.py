@@ -125,7 +125,8 @@ def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
     )
     place = ["id", "table", "section", "row", "column", "task", "group", "metric", "model", "method"]
     printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
-    ours = ["ours", "verdict", "label", "reason", "gap", "difference", "lineage"]
+    ours = ["ours", "verdict", "label", "reason", "gap", "difference"]
+    ours += ["detectable", "detectable_text", "seeds_needed", "lineage"]
     assert list(asdict(cell)) == [*place, *printed, *ours]
 
 

@@ -24,7 +24,7 @@ from reports.records.index import CellEvidence, RunIndex, collect_evidence
 from reports.stats.intervals import ONE_SEED
 
 CELL = webnlg_prefix()  # 55.0
-ORDER = {Verdict.REPRODUCED: 0, Verdict.WITHIN_NOISE: 1, Verdict.ABOVE: 2, Verdict.BELOW: 2}
+ORDER = {Verdict.REPRODUCED: 0, Verdict.CONSISTENT: 1, Verdict.ABOVE: 2, Verdict.BELOW: 2}
 
 
 def of(values: list[float], where: published.Cell = CELL) -> Judgement:
@@ -42,19 +42,19 @@ def on(records: list[dict[str, Any]], where: published.Cell = CELL, scale: str =
     [
         ([55.2, 54.9, 55.4], Verdict.REPRODUCED),
         ([55.54], Verdict.REPRODUCED),  # half a point and the rounding of 55.0
-        ([55.6], Verdict.WITHIN_NOISE),
-        ([53.5], Verdict.WITHIN_NOISE),
+        ([55.6], Verdict.CONSISTENT),
+        ([53.5], Verdict.CONSISTENT),
         ([52.5], Verdict.BELOW),
         ([57.5], Verdict.ABOVE),
         (
             [54.2, 54.25, 54.3],
-            Verdict.WITHIN_NOISE,
+            Verdict.CONSISTENT,
         ),  # three seeds that happen to agree do not make the noise vanish
         (
             [55.2, 56.3, 55.0, 56.1, 55.5],
             Verdict.REPRODUCED,
         ),  # further off, but the interval holds 55.0 ...
-        ([61.0, 52.0], Verdict.WITHIN_NOISE),  # ... but not one that would hold anything
+        ([61.0, 52.0], Verdict.CONSISTENT),  # ... but not one that would hold anything
         ([52.4, 52.5, 52.3, 52.4, 52.5], Verdict.BELOW),
         ([58.4, 58.5, 58.3, 58.4, 58.5], Verdict.ABOVE),
     ],
