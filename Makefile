@@ -7,11 +7,12 @@ PIP_FLAGS ?= -c constraints.txt
 # Tests side by side, one thread each: `logical` is one per core; `make tests WORKERS=0` runs them in this process.
 WORKERS ?= logical
 
-.PHONY: help demo test lint types tests slurm format benchmarks clean
+.PHONY: help demo test lint types tests slurm mutants format benchmarks clean
 help:
 	@echo "make demo        set up, then train, decode and score prefix-tuning on mini-WebNLG"
 	@echo "make test        set up, then lint, types and all tests that need no accelerator"
 	@echo "make slurm       the tests on a real Slurm (tests/cluster/slurm_up.sh starts one)"
+	@echo "make mutants     plant small faults one at a time and count those that bench check catches"
 	@echo "make format      rewrite the code in the house style"
 	@echo "make benchmarks  speed and memory beside what else one would use"
 	@echo "make clean       remove the virtual environment and caches"
@@ -49,6 +50,9 @@ tests: $(VENV)/.installed-dev
 
 slurm: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slurm tests/cluster
+
+mutants: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutants.plant $(FAULTS)
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --select I --fix .

@@ -1,0 +1,37 @@
+"""The faults of `make mutants` can be planted."""
+
+import pytest
+
+from tests.mutants.plant import ROOT, Fault, FaultResult, Outcome, format_table, read_faults
+
+FAULTS = read_faults()
+
+
+def test_there_are_enough_faults_of_different_names() -> None:
+    assert len(FAULTS) >= 30
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_fits_the_source(fault: Fault) -> None:
+    text = (ROOT / fault.file).read_text(encoding="utf-8")
+    assert text.count(fault.find) == 1
+    changed = text.replace(fault.find, fault.replace)
+    assert changed != text
+    compile(changed, fault.file, "exec")
+
+
+def test_a_fault_that_fits_nowhere_is_refused(tmp_path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\nx = 1\n")
+    with pytest.raises(ValueError, match="expected 1"):
+        Fault("twice", "", "a.py", "x = 1", "x = 2", "").plant(tmp_path)
+    assert (tmp_path / "a.py").read_text() == "x = 1\nx = 1\n"
+
+
+def test_the_table_counts_what_was_caught() -> None:
+    caught = FaultResult("a", "one | two", Outcome.CAUGHT, "e2e prefix", ("e2e prefix: bleu",) * 5, 1.0)
+    missed = FaultResult("b", "", Outcome.MISSED, "all", (), 1.0)
+    table = format_table([caught, missed])
+    assert "1 of 2 planted faults" in table
+    assert "one \\| two" in table
+    assert "2 more" in table
