@@ -29,6 +29,7 @@ def take_snapshot(runs: Path, root: Path = provenance.ROOT) -> dict[str, Any]:
     """
     names = list_source_files(root)
     code = provenance.describe_code(root) or {"source_sha256": provenance.hash_source(root)}
+    code["deciding_sha256"] = provenance.hash_deciding_source(root)
     digest = hashlib.sha256()
     for name in names:
         digest.update(os.fsencode(name) + b"\0" + files.sha256_file(root / name).encode() + b"\n")

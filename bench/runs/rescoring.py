@@ -92,7 +92,7 @@ def rescore_run(folder: RunDir, task: Task | None = None, only: Sequence[str] = 
             seconds = {**record["seconds"], "score": round(time.monotonic() - clock, 3)}
             account = {
                 "started": started,
-                "code": provenance.describe_code() or {"source_sha256": provenance.hash_source()},
+                "code": provenance.identify_code(),
                 "packages": provenance.list_package_versions(),
                 "replaces_attempt": record.attempt,
                 **({"metrics": list(only)} if only else {}),

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.config.request import SpecifiedRun
 from bench.config.specification import RunSpec
+from bench.errors import UserError
 from bench.runs.inputs import Inputs
 from bench.runs.shared_training import compute_training_key, reuse_training
 from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
 from bench.system.devices import count_processes, get_process_rank, make_accelerator, pick_device
+from bench.system.execution import describe_change, list_distinct, measure_conditions
 from bench.system.files import sha256_text
 from bench.system.json_files import JsonObject, to_canonical_json
 from bench.system.progress import print_message, track_progress
@@ -71,6 +73,8 @@ class Stages:
         self.beat = beat
         self.inputs = Inputs(specified)
         self.training_key = compute_training_key(specified)
+        self.conditions: list[JsonObject | None] = []
+        """Under which the parts of this run were computed, oldest first; None where nobody noted them."""
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> AdaptedModel:
         """The backbone with the method's parts, as the protocol wants it, untrained."""
@@ -92,6 +96,7 @@ class Stages:
         key = self.training_key
         if (facts := self.folder.stage_facts("train", key)) is not None:
             print_message("training: done already")
+            self._note_training_conditions(facts)
             return TrainingProduct(facts["training"], facts["parameters"])
         model = self.build(tokenizer)
         self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), model)
@@ -103,6 +108,7 @@ class Stages:
             facts = {"training": self.fit(tokenizer, model), "parameters": describe_parameters(model)}
             checkpoint.save_tensors(self.folder.parameters, model.stored_state(), {"run": self.spec.run_id})
         self.folder.finish_stage("train", key, facts)
+        self._note_training_conditions(facts)
         return TrainingProduct(facts["training"], facts["parameters"])
 
     def fit(self, tokenizer: PreTrainedTokenizerBase, model: AdaptedModel) -> dict[str, Any] | None:
@@ -176,7 +182,9 @@ class Stages:
         key = compute_decoding_key(self.spec, self.folder)
         if (facts := self.folder.stage_facts("decode", key)) is not None:
             print_message("decoding: done already")
+            self.conditions.append(facts.get("conditions"))
             return facts
+        conditions = self._begin_decoding()
         model = self.build(tokenizer)
         model.load_stored(checkpoint.load_tensors(self.folder.parameters).tensors)
         model.to(pick_device(self.spec["device"]))
@@ -212,9 +220,36 @@ class Stages:
             "generated_tokens": sum(len(tokens) for tokens in outputs),
             "seconds": round(seconds, 3),
             "seconds_per_item": round(seconds / max(1, len(items)), 4),
+            "conditions": conditions,
         }
         self.folder.finish_stage("decode", key, facts)
         return facts
+
+    def _note_training_conditions(self, facts: JsonObject) -> None:
+        """Keep under which conditions the parameters came about: here, in an earlier attempt or in another run."""
+        if facts["training"] is not None:
+            self.conditions += facts["training"].get("conditions", [None])
+
+    def _begin_decoding(self) -> JsonObject | None:
+        """The conditions of decoding; a line where the training's were others."""
+        current = measure_conditions(pick_device(self.spec["device"]).type)
+        conditions = None if current is None else current.to_json()
+        if self.conditions and self.conditions[-1] != conditions:
+            print_message(describe_change(self.conditions[-1], current, "decoding"), important=True)
+        self.conditions.append(conditions)
+        return conditions
+
+    def describe_execution(self) -> JsonObject | None:
+        """What the record says of the conditions: of the last part, and of earlier ones where they differ."""
+        conditions = self.conditions
+        if not conditions:  # it failed before anything was finished
+            with contextlib.suppress(UserError):
+                current = measure_conditions(pick_device(self.spec["device"]).type)
+                conditions = [] if current is None else [current.to_json()]
+        if not conditions or conditions[-1] is None:
+            return None
+        earlier = list_distinct(part for part in conditions if part != conditions[-1])
+        return {**conditions[-1], "continued_under": earlier}
 
     def score(self) -> dict[str, Any]:
         """Score what is stored in generations.jsonl."""

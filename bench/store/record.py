@@ -190,6 +190,27 @@ class Hardware(_RecordPart):
     accelerators: list[Accelerator] = []
 
 
+class ConditionsEntry(_RecordPart):
+    """Under which conditions numbers were computed (``bench.system.execution``): equal ones give equal bytes."""
+
+    threads: Count
+    matmul_precision: Text
+    processes: Count
+    deterministic: bool
+    device: Text
+    cpu_capability: MaybeText = None
+    accelerator: MaybeText = None
+    variables: dict[Name, Text] = {}
+
+
+class ExecutionFacts(ConditionsEntry):
+    """Under which conditions the last part of a run was computed, and those of earlier parts where they differ."""
+
+    continued_under: list[ConditionsEntry | None] = []
+    """Of earlier parts (training before it was continued, a training of another run), oldest first; null where a
+    part's conditions were not noted. Only a run where this is empty can be repeated byte for byte."""
+
+
 Options: TypeAlias = dict[Name, SettingEntry]
 Scores: TypeAlias = dict[Name, dict[Name, ScoreEntry]]
 """Group of items (``all``, ``seen``, …) -> metric -> score."""
@@ -252,6 +273,7 @@ class Record(Specification):
     hardware: Hardware | None = None
     peak_memory_bytes: dict[Name, MaybeNumber] = {}
     code: Names | None = None
+    execution: ExecutionFacts | None = None
     job: Names | None = None
     error: Failure | None = None
     seconds: dict[Name, Number] = {}

@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,51 @@ def hash_source(root: Path = ROOT) -> str:
     """Fingerprint of the Python files that can move a score, for copies that git does not track."""
     paths = [path for part in SCORING_PACKAGES for path in (root / part).rglob("*.py")]
     return _content_sha256(root, sorted(path.relative_to(root).as_posix() for path in paths))
+
+
+DECIDING = (
+    *(
+        f"bench/{folder}"
+        for folder in (
+            "config",
+            "data",
+            "models",
+            "training",
+            "decoding",
+            "metrics",
+            "scoring",
+            "mini",
+            "runs",
+        )
+    ),
+    *("bench/task.py", "bench/method.py", "bench/metric.py", "bench/registry.py"),
+    *("bench/system/rng.py", "bench/system/devices.py", "bench/system/execution.py"),
+    *("tasks", "baselines"),
+)
+"""The files and folders whose code decides a number: not the command line, the cluster, the store, the reports."""
+
+
+def hash_deciding_source(root: Path = ROOT) -> str:
+    """Fingerprint of the Python files at ``root`` that decide a number."""
+    paths = [path for part in DECIDING for path in [root / part, *(root / part).rglob("*.py")]]
+    names = {path.relative_to(root).as_posix() for path in paths if path.is_file()}
+    return _content_sha256(root, sorted(names))
+
+
+@lru_cache(maxsize=1)
+def hash_running_source() -> str:
+    """``hash_deciding_source`` of what this process runs: taken once, whatever is edited meanwhile."""
+    return hash_deciding_source(ROOT)
+
+
+def identify_code() -> dict[str, Any]:
+    """What a record says of the code that runs: its state in git, or a fingerprint outside git.
+
+    ``deciding_sha256`` tells versions apart that may give other numbers: two commits that differ in the reports
+    have the same.
+    """
+    state = describe_code() or {"source_sha256": hash_source()}
+    return {**state, "deciding_sha256": hash_running_source()}
 
 
 def _content_sha256(root: Path, names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ in one step: a run killed at any instant finds the last whole checkpoint.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bench.errors import DataError
 from bench.system.files import replace_file
+from bench.system.json_files import JsonObject
 
 START_OVER = "delete it to start over"
 
@@ -37,6 +38,8 @@ class TrainingProgress:
     looks_without_gain: int = 0
     scaler: dict[str, float] | None = None
     """State of the fp16 loss scaler."""
+    conditions: list[JsonObject | None] = field(default_factory=list)
+    """Under which the updates were made (``bench.system.execution``), oldest first; None where nobody noted them."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -101,7 +104,7 @@ def load_checkpoint(path: Path, key: str) -> TrainingState:
     tensors, metadata = load_tensors(path)
     try:
         fields: dict[str, Any] = json.loads(metadata["progress"])
-        progress = TrainingProgress(**fields)
+        progress = TrainingProgress(**{"conditions": [None], **fields})
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a training checkpoint of this version; {START_OVER}") from error
     if progress.key != key:

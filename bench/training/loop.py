@@ -23,6 +23,8 @@ from torch import Tensor
 
 from bench.errors import UserError
 from bench.models.adapted import AdaptedModel
+from bench.system.execution import ExecutionConditions, describe_change, measure_conditions
+from bench.system.json_files import JsonObject
 from bench.system.progress import print_message
 from bench.system.rng import derive_seed, draw_permutation
 from bench.training import checkpoint
@@ -83,6 +85,8 @@ class TrainingOutcome:
     best_update: int | None
     resumed_at: int | None
     processes: int
+    conditions: list[JsonObject | None]
+    """Under which the updates were made (``bench.system.execution``), oldest first; None where nobody noted them."""
 
 
 def count_updates_per_epoch(rows: int, batch_size: int) -> int:
@@ -215,18 +219,14 @@ class TrainingRun:
                 self.state_file, progress.key, self.model, self.optimiser
             )
             self.resumed_at = progress.step
-            if progress.processes != accelerator.num_processes:
-                print_message(
-                    f"warning: {progress.processes} process(es) trained the first {progress.step} updates, "
-                    f"{accelerator.num_processes} go on: dropout differs from an uninterrupted run",
-                    important=True,
-                )
         else:
             # What a method fits here it fits to the backbone as it decodes: without dropout.
             self.model.eval()
             torch.manual_seed(derive_seed(self.seed, "before-training"))
             self.model.before_training(self.seed)
         progress.processes = accelerator.num_processes
+        current = measure_conditions(accelerator.device.type)
+        progress.conditions = append_conditions(progress.conditions, current)
         self.wrapped_model, self.wrapped_optimiser = accelerator.prepare(self.model, self.optimiser)
         if progress.scaler and accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(progress.scaler)
@@ -317,7 +317,20 @@ class TrainingRun:
             best_update=progress.best_step,
             resumed_at=self.resumed_at,
             processes=self.accelerator.num_processes,
+            conditions=progress.conditions,
         )
+
+
+def append_conditions(
+    earlier: list[JsonObject | None], current: ExecutionConditions | None
+) -> list[JsonObject | None]:
+    """``earlier`` and what goes on now; a change is printed: the bytes differ from an uninterrupted training's."""
+    conditions = None if current is None else current.to_json()
+    if earlier and earlier[-1] == conditions:
+        return earlier
+    if earlier:
+        print_message(describe_change(earlier[-1], current, "training"), important=True)
+    return [*earlier, conditions]
 
 
 def ignore_update(_step: int, _facts: dict[str, Any]) -> None:

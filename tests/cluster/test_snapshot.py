@@ -79,11 +79,13 @@ def test_a_snapshot_says_what_it_is_a_copy_of(checkout: Path, tmp_path: Path) ->
     state = provenance.describe_code(Path(taken["path"]))
     code = provenance.describe_code(checkout)
     assert code is not None
-    assert state == {**code, "snapshot": taken["snapshot"]}
+    deciding = provenance.hash_deciding_source(checkout)
+    assert deciding == provenance.hash_deciding_source(Path(taken["path"]))
+    assert state == {**code, "deciding_sha256": deciding, "snapshot": taken["snapshot"]}
 
 
 def test_outside_git_the_sources_have_a_fingerprint(checkout: Path, tmp_path: Path) -> None:
     shutil.rmtree(checkout / ".git")
     taken = snapshot.take_snapshot(tmp_path / "runs", checkout)
-    assert set(taken["code"]) == {"source_sha256"}
+    assert set(taken["code"]) == {"source_sha256", "deciding_sha256"}
     assert not (Path(taken["path"]) / "changes.diff").exists()

@@ -85,6 +85,26 @@ def test_changes_and_new_methods_are_told_apart(checkout: Path) -> None:
     fingerprint("README.md", "baselines/mïne new.py", "bench/system/provenance.py")
 
 
+def test_only_what_decides_numbers_is_fingerprinted_for_that(tmp_path: Path) -> None:
+    def write(name: str, text: str) -> str:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        return provenance.hash_deciding_source(tmp_path)
+
+    before = write("bench/training/loop.py", "lr = 1")
+    for name in ("bench/cli/run.py", "reports/x.py", "bench/store/x.py", "bench/metrics/notes.md"):
+        assert write(name, "x") == before
+    changed = [before]
+    for name in ("bench/training/loop.py", "tasks/e2e.py", "bench/metrics/ter/x.py", "bench/method.py"):
+        changed.append(write(name, "lr = 0.6"))
+    assert len(set(changed)) == len(changed)
+
+
+def test_every_deciding_folder_is_there() -> None:
+    assert [name for name in provenance.DECIDING if not (provenance.ROOT / name).exists()] == []
+    assert provenance.identify_code()["deciding_sha256"] == provenance.hash_deciding_source()
+
+
 @needs_git
 def test_a_touched_file_is_not_a_change(checkout: Path) -> None:
     os.utime(checkout / "README.md", (1, 1))

@@ -189,6 +189,35 @@ def test_interrupted_and_resumed_ends_bit_for_bit_the_same(
         assert torch.equal(tensor, fresh.trained_state()[name]), name
 
 
+def stop_after(steps: int, folder: Path, chosen: TrainingSettings, **more: Any) -> None:
+    """Train in ``folder`` and stop after that many updates, with a checkpoint."""
+    seen: list[int] = []
+    with pytest.raises(Interrupted):
+        go(
+            build(),
+            folder,
+            chosen,
+            on_update=lambda step, _: seen.append(step),
+            stop=lambda: len(seen) == steps,
+            **more,
+        )
+
+
+def test_a_training_continued_with_other_threads_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    stop_after(2, tmp_path, settings())
+    try:
+        torch.set_num_threads(threads + 1)
+        stop_after(2, tmp_path, settings())
+    finally:
+        torch.set_num_threads(threads)
+    report = go(build(), tmp_path, settings())
+    assert [part["threads"] for part in report.conditions] == [threads, threads + 1, threads]
+    assert capsys.readouterr().err.count("training goes on under other conditions (threads") == 2
+
+
 def test_target_tokens_are_counted_over_all_attempts(tmp_path: Path) -> None:
     seen: list[int] = []
     with pytest.raises(Interrupted):

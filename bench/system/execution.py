@@ -1,0 +1,129 @@
+"""Under which conditions numbers are computed: what may change the last digits of a result and is no setting.
+
+A sum of floats depends on the order of its parts, and that order on the number of threads and processes, on the
+processor's instructions and on the path that a matrix product takes. Two runs with the same specification have the
+same bytes only under equal conditions; records keep them (``bench.store.record.ExecutionFacts``), so that runs
+under others can be told apart.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from bench.system.devices import count_processes
+from bench.system.json_files import JsonObject
+
+VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DYNAMIC",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "TORCH_BLAS_PREFER_CUBLASLT",
+    "TORCH_BLAS_PREFER_HIPBLASLT",
+)
+"""What torch and its libraries read to choose how they compute, besides what torch itself can be asked for."""
+
+
+@dataclass(frozen=True)
+class ExecutionConditions:
+    """What decides the bytes of a result beside its specification, its data and the versions of packages."""
+
+    threads: int
+    """Of one operation on the CPU (``torch.get_num_threads``)."""
+    matmul_precision: str
+    """Of float32 matrix products: highest, high (TensorFloat-32 or the like) or medium (bfloat16)."""
+    processes: int
+    """That share a training."""
+    deterministic: bool
+    """Whether torch was told to use deterministic algorithms only."""
+    device: str
+    """cpu, cuda or mps."""
+    cpu_capability: str | None = None
+    """The widest instructions that torch uses: DEFAULT, AVX2, AVX512; None where torch does not say."""
+    accelerator: str | None = None
+    """The GPU's name; None on a CPU."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Those of ``VARIABLES`` that are set."""
+
+    def to_json(self) -> JsonObject:
+        """As records and notes have it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: object) -> ExecutionConditions | None:
+        """What ``to_json`` made; None where it is something else, as in what older versions wrote."""
+        if not isinstance(document, dict):
+            return None
+        names = {each.name for each in fields(cls)}
+        try:
+            return cls(**{name: value for name, value in document.items() if name in names})
+        except TypeError:
+            return None
+
+    def list_differences(self, earlier: ExecutionConditions) -> list[str]:
+        """The fields in which both differ, ``threads 1, then 2``."""
+        return [
+            f"{name.replace('_', ' ')} {_format(old)}, then {_format(new)}"
+            for name, new in self.to_json().items()
+            if (old := earlier.to_json()[name]) != new
+        ]
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={text}" for name, text in value.items()) or "none"
+    return "none" if value is None else str(value)
+
+
+def measure_conditions(device: str) -> ExecutionConditions | None:
+    """Those of this process on ``device`` (cpu, cuda, mps); None where torch is not loaded: that takes seconds."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    accelerator = None
+    if device == "cuda" and torch.cuda.is_available():
+        accelerator = str(torch.cuda.get_device_name())
+    return ExecutionConditions(
+        threads=torch.get_num_threads(),
+        matmul_precision=torch.get_float32_matmul_precision(),
+        processes=count_processes(),
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        device=device,
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        accelerator=accelerator,
+        variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
+    )
+
+
+def describe_change(earlier: object, current: ExecutionConditions | None, stage: str) -> str:
+    """One line for whoever continues a run under other conditions than ``earlier`` (as ``to_json`` made them)."""
+    before = ExecutionConditions.from_json(earlier)
+    if before is None or current is None:
+        changes = "those of before were not noted"
+    else:
+        changes = "; ".join(current.list_differences(before))
+    return (
+        f"{stage} goes on under other conditions ({changes}): "
+        "the same seed may give other bytes, and the record says so"
+    )
+
+
+def list_distinct(conditions: Iterable[JsonObject | None]) -> list[JsonObject | None]:
+    """Each once, in the order of their first appearance; None stands for conditions that nobody noted."""
+    distinct: list[JsonObject | None] = []
+    for entry in conditions:
+        if entry not in distinct:
+            distinct.append(entry)
+    return distinct
