@@ -15,9 +15,6 @@ from bench.models.catalogue import MODELS, LocatedModel, locate_model, read_mode
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
-TIED = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
-"""Weights that are the word embedding under another name."""
-
 
 def load_model_config(model: str) -> Any:
     """The architecture of a named model or directory, without weights and without a network."""
@@ -92,7 +89,8 @@ def load_backbone(located: LocatedModel, dtype: str = "float32") -> Any:
         )
     except (OSError, SafetensorError) as error:
         raise DataError(f"{located.path}: the weights cannot be read ({error})") from error
-    missing = sorted(set(report["missing_keys"]) - {*TIED, "final_logits_bias"})  # the bias is then 0
+    absent = set(report["missing_keys"]) - {"final_logits_bias"}  # the bias is then 0
+    missing = sorted(name for name in absent if not is_tied(loaded, name))
     mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
     for problem, names in (("lacks", missing), ("has another shape for", mismatched)):
         if names:
@@ -122,21 +120,37 @@ def check_vocabulary(backbone: Any, tokenizer: PreTrainedTokenizerBase, path: Pa
             )
 
 
+def is_tied(backbone: Any, name: str) -> bool:
+    """Whether a parameter is the word embedding under another name, as GPT-2's output head is by default."""
+    words = backbone.get_input_embeddings().weight
+    return any(
+        parameter is words and other == name
+        for other, parameter in backbone.named_parameters(remove_duplicate=False)
+    )
+
+
 def add_pad_row(backbone: GPT2LMHeadModel, seed: int) -> None:
-    """Grow the tied embedding by the PAD row that the authors' code trains with, drawn from N(0, 0.02).
+    """Grow the word embedding by the PAD row that the authors' code trains with, drawn from N(0, 0.02).
 
     It takes part in the training softmax and is never decoded (paper facts: training over 50,258
-    rows, decoding over 50,257).
+    rows, decoding over 50,257). An output head of the checkpoint's own, which is not the word embedding, stays
+    and grows by a row of its own.
     """
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from bench.system.rng import make_generator
 
-    old = backbone.transformer.wte.weight.data
-    row = torch.randn(1, old.shape[1], generator=make_generator(seed, "pad-row")) * 0.02
-    grown = torch.cat((old, row.to(old)))
-    backbone.transformer.wte = nn.Embedding.from_pretrained(grown, freeze=False)
-    backbone.lm_head = nn.Linear(grown.shape[1], grown.shape[0], bias=False, device="meta")
-    backbone.lm_head.weight = backbone.transformer.wte.weight
-    backbone.config.vocab_size = grown.shape[0]
+    def append_row(weight: Tensor) -> Tensor:
+        row = torch.randn(1, weight.shape[1], generator=generator) * 0.02
+        return torch.cat((weight.data, row.to(weight)))
+
+    generator = make_generator(seed, "pad-row")
+    tied = is_tied(backbone, "lm_head.weight")
+    head = backbone.lm_head.weight
+    words = nn.Embedding.from_pretrained(append_row(backbone.transformer.wte.weight), freeze=False)
+    backbone.transformer.wte = words
+    rows, width = words.weight.shape
+    backbone.lm_head = nn.Linear(width, rows, bias=False, device="meta")
+    backbone.lm_head.weight = words.weight if tied else nn.Parameter(append_row(head))
+    backbone.config.vocab_size = rows

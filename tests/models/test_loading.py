@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from transformers import BartConfig, BartForConditionalGeneration, BartModel, GPT2Config, GPT2LMHeadModel
 
 from bench.errors import DataError
+from bench.models.adapted import AdaptedModel
+from bench.models.architecture import make_plain_model
 from bench.models.catalogue import find_model_kind, locate_model
 from bench.models.loading import (
     add_pad_row,
@@ -22,6 +24,8 @@ from bench.models.loading import (
     load_model_config,
     load_tokenizer,
 )
+from bench.models.parameter_count import count_parameters
+from bench.registry import get_method
 
 
 @pytest.fixture
@@ -101,6 +105,86 @@ def test_pad_row_is_seeded_tied_and_leaves_the_rest(checkpoint: Path) -> None:
     assert not torch.equal(first.lm_head.weight[20], second.lm_head.weight[20])
 
 
+def untie(checkpoint: Path, head: torch.Tensor | None) -> None:
+    """Give a checkpoint an output head of its own, or say that it has one where it has none."""
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}))
+    more = {} if head is None else {"lm_head.weight": head}
+    rewrite(checkpoint, lambda state: {**{n: t for n, t in state.items() if n != "lm_head.weight"}, **more})
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_head_of_its_own_is_kept_under_the_pad_row(checkpoint: Path, seed: int) -> None:
+    torch.manual_seed(3)
+    head = torch.randn(20, 8)
+    untie(checkpoint, head)
+    library = GPT2LMHeadModel.from_pretrained(checkpoint).eval()
+    ours = load_backbone(locate_model(str(checkpoint)))
+    words = ours.transformer.wte.weight.clone()
+    add_pad_row(ours, seed)
+    ids = torch.tensor([[1, 2, 3]])
+    assert torch.equal(ours(ids).logits[..., :20], library(ids).logits)
+    assert torch.equal(ours.lm_head.weight[:20], head) and torch.equal(
+        ours.transformer.wte.weight[:20], words
+    )
+    assert not torch.equal(ours.lm_head.weight[20], ours.transformer.wte.weight[20])
+    assert ours.lm_head.weight.shape == ours.transformer.wte.weight.shape == (21, 8)
+    assert 0.005 < float(ours.lm_head.weight[20].detach().std()) < 0.05
+
+
+def test_the_embeddings_row_is_the_same_with_either_head(checkpoint: Path) -> None:
+    tied = load_backbone(locate_model(str(checkpoint)))
+    add_pad_row(tied, seed=5)
+    untie(checkpoint, torch.zeros(20, 8))
+    untied = load_backbone(locate_model(str(checkpoint)))
+    add_pad_row(untied, seed=5)
+    assert torch.equal(tied.transformer.wte.weight, untied.transformer.wte.weight)
+
+
+def test_a_head_of_its_own_that_is_missing_is_not_filled_with_a_random_one(checkpoint: Path) -> None:
+    untie(checkpoint, None)
+    with pytest.raises(DataError, match=r"lacks lm_head\.weight"):
+        load_backbone(locate_model(str(checkpoint)))
+
+
+@pytest.mark.parametrize("method", ["ft-full", "ft-top2", "prefix", "adapter", "embedding"])
+def test_every_method_reads_and_stores_a_head_of_its_own(checkpoint: Path, method: str) -> None:
+    head = torch.flip(load_file(checkpoint / "model.safetensors")["transformer.wte.weight"], [0]).contiguous()
+    untie(checkpoint, head)
+
+    def build() -> AdaptedModel:
+        backbone = load_backbone(locate_model(str(checkpoint)))
+        vocabulary = backbone.config.vocab_size
+        add_pad_row(backbone, seed=5)
+        chosen = get_method(method)
+        model = chosen.build(backbone, None, chosen.resolve_options({}), seed=1)
+        model.decode_vocab = vocabulary
+        return model
+
+    model = build()
+    assert torch.equal(model.backbone.lm_head.weight[:20], head)
+    names = {name for name in model.stored_state() if "lm_head" in name or "wte" in name}
+    assert len(names) == (2 if method == "ft-full" else 0)
+    if method == "ft-full":
+        with torch.no_grad():
+            model.backbone.lm_head.weight += 1
+            model.backbone.transformer.wte.weight -= 1
+    _, expected = model.start([[1, 2]])
+    again = build()
+    again.load_stored({name: tensor.clone() for name, tensor in model.stored_state().items()})
+    assert torch.equal(again.start([[1, 2]])[1], expected)
+    assert expected.shape == (1, 20)
+
+
+def test_a_head_of_its_own_is_counted() -> None:
+    sizes = {"n_layer": 1, "n_embd": 8, "n_head": 2, "n_positions": 16, "vocab_size": 20}
+    method = get_method("ft-full")
+    tied = count_parameters(method, GPT2Config(**sizes), {})
+    untied = count_parameters(method, GPT2Config(**sizes, tie_word_embeddings=False), {})
+    for name in ("total", "trainable", "stored"):
+        assert untied[name] - tied[name] == 20 * 8, name
+
+
 # -- encoder-decoders ---------------------------------------------------------------------------
 
 
@@ -125,6 +209,27 @@ def test_the_hubs_layout_of_bart_is_read(tmp_path: Path) -> None:
     own = loaded.model.state_dict()
     assert all(torch.equal(own[name], tensor.float()) for name, tensor in state.items())
     assert sum(p.numel() for p in loaded.parameters()) == sum(p.numel() for p in base.parameters())
+
+
+def test_a_barts_own_head_and_bias_are_read_as_the_library_does(tmp_path: Path) -> None:
+    folder = tmp_path / "bart"
+    torch.manual_seed(0)
+    config = BartConfig(**{**small_bart().to_dict(), "tie_word_embeddings": False})
+    saved = BartForConditionalGeneration(config)
+    with torch.no_grad():
+        saved.final_logits_bias += torch.arange(20.0)
+    saved.save_pretrained(folder)
+    library = BartForConditionalGeneration.from_pretrained(folder).eval()
+    ours = load_backbone(locate_model(str(folder)))
+    assert ours.lm_head.weight is not ours.model.shared.weight
+    adapted = make_plain_model(ours)
+    adapted.eval()
+    source = torch.tensor([[0, 5, 6, 2]])
+    expected = library(input_ids=source, decoder_input_ids=torch.tensor([[2]])).logits[:, -1]
+    torch.testing.assert_close(adapted.start([source[0].tolist()])[1], expected)
+    rewrite(folder, lambda state: {n: t for n, t in state.items() if n != "lm_head.weight"})
+    with pytest.raises(DataError, match=r"lacks lm_head\.weight"):
+        load_backbone(locate_model(str(folder)))
 
 
 def test_a_bart_with_missing_weights_is_refused(tmp_path: Path) -> None:
