@@ -150,12 +150,16 @@ class Failure(_RecordPart):
 
 
 class TrainingReport(_RecordPart):
-    """What training did: ``seconds`` of wall time, losses in nats."""
+    """What training did: ``seconds`` of wall time, losses in nats.
+
+    ``last_epoch_loss``: per target token, over the last whole epoch; records of older versions lack it.
+    """
 
     updates: Number
     rows: Number
     seconds: Number
     processes: Number = 1
+    last_epoch_loss: MaybeNumber = None
     taken_from: MaybeText = None
 
 

@@ -40,6 +40,11 @@ class TrainingProgress:
     """State of the fp16 loss scaler."""
     conditions: list[JsonObject | None] = field(default_factory=list)
     """Under which the updates were made (``bench.system.execution``), oldest first; None where nobody noted them."""
+    epoch_nats: float = 0.0
+    """Summed loss of the target tokens of this epoch so far, and their number."""
+    epoch_tokens: int = 0
+    last_epoch_loss: float | None = None
+    """Of the last whole epoch, per target token."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

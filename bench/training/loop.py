@@ -74,7 +74,11 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What a finished training leaves for the record. ``seconds`` over all attempts, checkpoints included."""
+    """What a finished training leaves for the record. ``seconds`` over all attempts, checkpoints included.
+
+    ``last_epoch_loss``: mean training loss per target token, in nats, over the last whole epoch, each row once
+    as it was trained on; over all updates where there was no whole epoch. ``final_loss`` is of one batch.
+    """
 
     updates: int
     planned_updates: int
@@ -87,6 +91,7 @@ class TrainingOutcome:
     processes: int
     conditions: list[JsonObject | None]
     """Under which the updates were made (``bench.system.execution``), oldest first; None where nobody noted them."""
+    last_epoch_loss: float | None = None
 
 
 def count_updates_per_epoch(rows: int, batch_size: int) -> int:
@@ -159,6 +164,11 @@ class MicroBatchLoss(NamedTuple):
     """Of the micro-batch within its process, from 0."""
 
 
+def count_loss_unit(batch: Sequence[TokenPair], objective: str) -> int:
+    """What the summed loss of a batch is divided by: its target tokens (``mean``) or its examples (``sum``)."""
+    return sum(len(target) for _, target in batch) if objective == "mean" else len(batch)
+
+
 def split_losses(
     model: torch.nn.Module, batch: Sequence[TokenPair], settings: TrainingSettings, accelerator: Accelerator
 ) -> list[MicroBatchLoss]:
@@ -171,7 +181,7 @@ def split_losses(
     share = batch[rank::world]
     cuts = settings.accumulation * settings.micro_split
     parts = [share[index::cuts] for index in range(cuts)]
-    unit = sum(len(target) for _, target in batch) if settings.objective == "mean" else len(batch)
+    unit = count_loss_unit(batch, settings.objective)
 
     def delay_loss(part: Sequence[TokenPair], weight: float) -> Callable[[], Tensor]:
         sources, targets = [source for source, _ in part], [target for _, target in part]
@@ -251,7 +261,19 @@ class TrainingRun:
         self.progress.step = step + 1
         self.progress.loss = loss
         self.progress.target_tokens += sum(len(target) for _, target in batch)
+        self.add_to_epoch(loss, batch, count_updates_per_epoch(len(pairs), settings.batch_size))
         return {"loss": loss, "lr": lr}
+
+    def add_to_epoch(self, loss: float, batch: Sequence[TokenPair], updates_per_epoch: int) -> None:
+        """The update just made, in the epoch's training loss; ``loss`` under the objective."""
+        progress = self.progress
+        if (progress.step - 1) % updates_per_epoch == 0:
+            progress.epoch_nats, progress.epoch_tokens = 0.0, 0
+        tokens = sum(len(target) for _, target in batch)
+        progress.epoch_nats += loss * count_loss_unit(batch, self.settings.objective)
+        progress.epoch_tokens += tokens
+        if progress.step % updates_per_epoch == 0:
+            progress.last_epoch_loss = progress.epoch_nats / progress.epoch_tokens
 
     def is_evaluation_due(self) -> bool:
         """Whether the dev loss is asked for after the last update."""
@@ -318,7 +340,15 @@ class TrainingRun:
             resumed_at=self.resumed_at,
             processes=self.accelerator.num_processes,
             conditions=progress.conditions,
+            last_epoch_loss=self.compute_last_epoch_loss(),
         )
+
+    def compute_last_epoch_loss(self) -> float | None:
+        """Of the last whole epoch; of what there is where none is whole; None without an update."""
+        progress = self.progress
+        if progress.last_epoch_loss is None and progress.epoch_tokens:
+            return progress.epoch_nats / progress.epoch_tokens
+        return progress.last_epoch_loss
 
 
 def append_conditions(

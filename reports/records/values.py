@@ -101,6 +101,15 @@ def compute_epoch_hours(record: Record) -> MeasuredValue:
     return MeasuredValue(hours, machine=describe_machine(record))
 
 
+def read_training_loss(record: Record) -> MeasuredValue:
+    """Training loss per target token, in nats, over the last whole epoch."""
+    if record.training is None:
+        if "training" not in record:
+            raise UnstatedError("training")
+        return MeasuredValue(None, "nothing is trained")
+    return MeasuredValue(float(_require(record.training.last_epoch_loss)))
+
+
 def compute_memory_share(record: Record) -> MeasuredValue:
     """The most memory held, as a share of the accelerator's; the paper's are for batch size 1."""
     if record.training is not None and record.training.taken_from:
@@ -143,6 +152,7 @@ WORK_METRICS: Mapping[str, Callable[[Record], MeasuredValue]] = {
     "stored_share": compute_stored_share,
     "epoch_hours": compute_epoch_hours,
     "memory_share": compute_memory_share,
+    "training_loss": read_training_loss,
     "decode_seconds": read_decode_seconds,
 }
 """Numbers that are not scores of outputs."""

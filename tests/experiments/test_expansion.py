@@ -82,7 +82,7 @@ def test_a_file_says_where_it_comes_from_and_expands_at_both_scales(name: str) -
         ("figure6", {"train_share": 0.1}, 2 * 3),
         ("figure7", {}, 160),
         ("figure8", {}, 90),
-        ("efficiency", {"batch_size": 1}, 2),
+        ("efficiency", {"batch_size": 1}, 6),
     ],
 )
 def test_how_many_runs_stand_behind_it(name: str, fields: dict[str, Any], expected: int) -> None:

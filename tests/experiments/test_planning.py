@@ -152,7 +152,7 @@ def test_where_everything_is_here_a_run_is_known_by_its_name(tmp_path: Path) -> 
         ),
         (
             "efficiency",
-            ExperimentSelection(methods="prefix", settings={"batch_size": 1}),
+            ExperimentSelection(methods="prefix", seeds="101", settings={"batch_size": 1}),
             {},
             RunSize(100, 20),
         ),

@@ -25,6 +25,7 @@ from bench.training.loop import (
     Interrupted,
     TokenPair,
     TrainingSettings,
+    compute_dev_loss,
     compute_lr_factor,
     count_planned_updates,
     make_optimiser,
@@ -170,7 +171,7 @@ def test_interrupted_and_resumed_ends_bit_for_bit_the_same(
     method: str, stop_after: int, on: Any, tmp_path: Path
 ) -> None:
     through, resumed = build(method, on=on), build(method, on=on)
-    go(through, tmp_path / "through", settings())
+    whole = go(through, tmp_path / "through", settings())
     seen = []
     with pytest.raises(Interrupted, match=f"after update {stop_after} of 10"):
         go(
@@ -184,6 +185,7 @@ def test_interrupted_and_resumed_ends_bit_for_bit_the_same(
     torch.manual_seed(999)  # the state of the global generator must not matter
     report = go(fresh, tmp_path / "resumed", settings())
     assert report.resumed_at == stop_after
+    assert report.last_epoch_loss == whole.last_epoch_loss
     assert report.updates == 10
     for name, tensor in through.trained_state().items():
         assert torch.equal(tensor, fresh.trained_state()[name]), name
@@ -230,6 +232,20 @@ def test_target_tokens_are_counted_over_all_attempts(tmp_path: Path) -> None:
         )
     report = go(build(), tmp_path, settings())
     assert report.target_tokens == 2 * sum(len(t) for _, t in pairs())
+
+
+@pytest.mark.parametrize("objective", ["mean", "sum"])
+def test_the_training_loss_of_the_last_epoch_is_per_token_of_each_row_once(
+    objective: str, tmp_path: Path
+) -> None:
+    """With a learning rate of 0 it is the loss of the untrained model, whichever the objective and the cuts."""
+    rows, model = pairs(), build(dropout=False)
+    made = settings(objective=objective, lr=0.0, accumulation=2)
+    outcome = go(model, tmp_path / "a", made)
+    assert outcome.last_epoch_loss == pytest.approx(compute_dev_loss(model, rows, 5), rel=1e-5)
+    # Stopped in the middle of an epoch: what there is of it, not the loss of the last batch.
+    short = go(build(dropout=False), tmp_path / "b", settings(lr=0.0, max_steps=3))
+    assert short.last_epoch_loss is not None and short.last_epoch_loss != short.final_loss
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
