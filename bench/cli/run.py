@@ -40,6 +40,7 @@ Examples:
   bench run table5                                  an experiment; bench list experiments
   bench run table5 --method 'embedding,infix[length=1]'   some of its runs
   bench run --method 'prefix[length=1,5,10],ft-full' --task e2e,dart --seed 1,2,3
+  bench run --method prefix --task webnlg --lr 1e-3,2e-3 --epochs 2,4     four runs
   BENCH_DATA=DIR bench run --method prefix --task webnlg --limit 50
   bench run --method prefix --task e2e --scale paper --model gpt2-medium --seed 101""",
 )
@@ -63,6 +64,7 @@ def command(
 
     With EXPERIMENT the runs behind a table or figure of the paper; --task, --method, --model, --seed and the
     settings that the experiment varies narrow them, other settings change them. Without, --method and --task.
+    Every setting that makes another run takes a list, which stands for a run of each value.
     """
     common = common_of(values, bool(experiments))
     unavailable: list[dict[str, str]] = []

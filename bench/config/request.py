@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench import registry
 from bench.config.comparability import Incomparable, IncomparableKind
-from bench.config.settings import DEFINITIONS_BY_NAME, parse_typed_settings
+from bench.config.setting_lists import expand_typed_settings, list_varied_settings, parse_elements
+from bench.config.settings import DEFINITIONS_BY_NAME, format_value
 from bench.config.specification import (
     PROTOCOLS,
     SCALES,
@@ -53,6 +54,7 @@ class CommonOptions:
     offline: bool = False
     strict: bool = True
     given: Mapping[str, object] = field(default_factory=dict)
+    """Settings that were typed; a command's may be lists (``bench.config.setting_lists``), a request's are not."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class RunRequest:
     experiment: str | None = None
     selecting: tuple[str, ...] = ()
     """Names in ``preset`` that tell this run from the others of its experiment."""
+    listed: tuple[str, ...] = ()
+    """Typed settings that tell this run from the others of its command: they were typed as lists."""
 
     @property
     def model(self) -> str:
@@ -91,6 +95,7 @@ class RunRequest:
 
     def describe(self) -> str:
         shown_values = {name: self.preset[name][0] for name in self.selecting} | dict(self.options)
+        shown_values |= {name: format_value(self.common.given[name]) for name in self.listed}
         option_names = {option.name for option in self.method.options}
         inside = ",".join(f"{name}={value}" for name, value in shown_values.items() if name in option_names)
         parts = [f"{self.method.name}{f'[{inside}]' if inside else ''} on {self.task.name}"]
@@ -116,6 +121,7 @@ class RunRequest:
             "preset": {name: list(entry) for name, entry in self.preset.items()},
             "experiment": self.experiment,
             "selecting": list(self.selecting),
+            "listed": list(self.listed),
         }
 
 
@@ -141,6 +147,7 @@ def read_request(data: Mapping[str, Any]) -> RunRequest:
         preset={name: (value, origin) for name, (value, origin) in data["preset"].items()},
         experiment=data["experiment"],
         selecting=tuple(data["selecting"]),
+        listed=tuple(data.get("listed", ())),
     )
 
 
@@ -195,16 +202,29 @@ class SpecifiedRun:
 
 
 def expand_requests(methods: str, tasks: str, seeds: str, common: CommonOptions) -> list[RunRequest]:
-    """The product of the lists; every name is checked before anything runs."""
+    """The product of the lists, those of ``common.given`` too, each run once; every name is checked first."""
     check_common_options(common)
-    chosen_tasks = [registry.get_task(name.strip()) for name in tasks.split(",")]
-    chosen = [(registry.get_method(name), options) for name, options in registry.parse_selector(methods)]
-    for method, options in chosen:
-        method.resolve_options(options)
+    chosen_tasks = parse_elements("--task", tasks, registry.get_task, "--task e2e,webnlg")
+    chosen = list_selections(methods)
+    combinations = expand_typed_settings(common.given)
+    listed = list_varied_settings(combinations)
     return [
-        RunRequest(task, method, options, seed, common)
-        for task, (method, options), seed in itertools.product(chosen_tasks, chosen, parse_seeds(seeds))
+        RunRequest(task, method, options, seed, replace(common, given=given), listed=listed)
+        for task, (method, options), given, seed in itertools.product(
+            chosen_tasks, chosen, combinations, parse_seeds(seeds)
+        )
     ]
+
+
+def list_selections(methods: str) -> list[tuple[Method, dict[str, str]]]:
+    """The methods and options that a selector stands for; those that come to the same once."""
+    distinct: dict[str, tuple[Method, dict[str, str]]] = {}
+    for name, options in registry.parse_selector(methods):
+        method = registry.get_method(name)
+        resolved = method.resolve_options(options)
+        # What was typed counts as well: a typed default is on record as typed.
+        distinct.setdefault(repr((name, resolved, sorted(options))), (method, options))
+    return list(distinct.values())
 
 
 def check_common_options(common: CommonOptions) -> None:
@@ -217,15 +237,20 @@ def check_common_options(common: CommonOptions) -> None:
         raise UserError(
             f"--data-dir {common.data_dir}: no such directory; expected one with e2e/, webnlg/, dart/ or xsum/"
         )
-    parse_typed_settings(common.given)
+    expand_typed_settings(common.given)
 
 
 def parse_seeds(text: str) -> list[int]:
-    """``1,2,3`` as numbers."""
-    try:
-        return [int(one) for one in text.split(",")]
-    except ValueError:
-        raise UserError(f"--seed {text}: expected whole numbers separated by commas") from None
+    """``1,2,3`` as numbers, each once."""
+
+    def parse(element: str) -> int:
+        try:
+            return int(element)
+        except ValueError:
+            place = "" if element == text else f", in the list {text}"
+            raise UserError(f"--seed {element}: expected whole numbers separated by commas{place}") from None
+
+    return parse_elements("--seed", text, parse, "--seed 101,22,9")
 
 
 def check_model_fits_task(task: Task, model: str) -> None:

@@ -73,10 +73,12 @@ class SettingDefinition:
     optional: bool = False
     identity: bool = True
     kinds: tuple[ModelKind, ...] = (DECODER_ONLY, ENCODER_DECODER)
+    later: bool = False
+    """Added when there were runs already: at its default it is left out of a run's name, which stays what it was."""
 
     def parse(self, given: object) -> Any:
         """``given`` converted and checked; ``UserError`` names the flag and what it expects."""
-        flag = "--" + self.name.replace("_", "-")
+        flag = format_flag(self.name)
         if given is None or (self.optional and given == "none"):
             if self.optional:
                 return None
@@ -100,13 +102,18 @@ class SettingDefinition:
         return value
 
 
+def format_flag(name: str) -> str:
+    """A setting's flag on the command line: ``--max-steps`` of ``max_steps``."""
+    return "--" + name.replace("_", "-")
+
+
 def format_value(value: object) -> str:
     """A value as one types it on the command line."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return str(value).replace(",", "\\,")  # a bare comma makes a list
 
 
 COMMAND_LINE = "command line"
@@ -285,7 +292,7 @@ def check_applicable(typed: Mapping[str, object], applicable: Container[str], ki
     for name in typed:
         if name in DEFINITIONS_BY_NAME and name not in applicable:
             raise UserError(
-                f"--{name.replace('_', '-')} is for {' and '.join(DEFINITIONS_BY_NAME[name].kinds)} models; "
+                f"{format_flag(name)} is for {' and '.join(DEFINITIONS_BY_NAME[name].kinds)} models; "
                 f"this run's is {kind}"
             )
 
@@ -316,7 +323,7 @@ def check_draws(values: Mapping[str, Any]) -> None:
     if values["dev_subset"] is not None and values["eval_every"] is None:
         raise UserError("--dev-subset needs --eval-every N: without it the dev split is not read")
     if values["data_seed"] is not None and all(values[name] is None for name in DRAWS):
-        flags = ", ".join("--" + name.replace("_", "-") for name in DRAWS)
+        flags = ", ".join(format_flag(name) for name in DRAWS)
         raise UserError(
             f"--data-seed {values['data_seed']}: nothing is drawn; expected one of {flags} with it"
         )

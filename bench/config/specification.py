@@ -67,7 +67,7 @@ class RunSpec:
             "settings": {
                 name: setting.value
                 for name, setting in self.settings.items()
-                if is_part_of_identity(name, self.trains)
+                if is_part_of_identity(name, self.trains) and not is_silent(name, setting.value)
             },
         }
 
@@ -130,7 +130,7 @@ class RunSpec:
         words += ["--scale", self.scale, "--protocol", self.protocol, "--seed", str(self.seed)]
         for name, setting in self.settings.items():
             if is_typed(name, setting) and known.DEFINITIONS_BY_NAME[name].identity:
-                words += ["--" + name.replace("_", "-"), known.format_value(setting.value)]
+                words += [known.format_flag(name), known.format_value(setting.value)]
         if data_dir is not None:
             words += ["--data-dir", data_dir]
         return shlex.join(words)
@@ -140,6 +140,12 @@ def is_part_of_identity(name: str, trains: bool) -> bool:
     """Whether another value of a setting makes another run; none of the training does where nothing trains."""
     definition = known.DEFINITIONS_BY_NAME[name]
     return definition.identity and (trains or definition.stage != "train")
+
+
+def is_silent(name: str, value: object) -> bool:
+    """Whether a run does not mention a setting: it came later and has the value that all runs had before."""
+    definition = known.DEFINITIONS_BY_NAME.get(name)
+    return definition is not None and definition.later and value == definition.default
 
 
 def select_training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

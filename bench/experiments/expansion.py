@@ -12,6 +12,7 @@ file and ``figure3.toml`` for one with subsets; ``bench.experiments.files`` says
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +20,13 @@ from typing import Any
 from bench import registry
 from bench.config import run_key
 from bench.config.request import CommonOptions, RunRequest, check_common_options, parse_seeds
-from bench.config.settings import DEFINITIONS_BY_NAME, format_value, parse_typed_settings
+from bench.config.setting_lists import (
+    expand_typed_settings,
+    list_varied_settings,
+    parse_elements,
+    parse_setting_values,
+)
+from bench.config.settings import DEFINITIONS_BY_NAME, format_flag, format_value
 from bench.config.specification import ResolvedSettings
 from bench.errors import UnknownNameError, UserError
 from bench.experiments.files import PrescribedRun, has_experiment, list_experiments, list_prescribed_runs
@@ -46,7 +53,7 @@ class ExperimentSelection:
     seeds: str | None = None
     """These in place of the experiment's own: more of them extend it."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """Values of settings that the experiment varies: ``{"train_subset": 50}``."""
+    """Values of settings that the experiment varies, lists as typed: ``{"train_subset": "50,100"}``."""
 
 
 @dataclass
@@ -116,12 +123,13 @@ def expand_experiments(
     ]
     varied = {name for _, run in pieces for name in run.varied}
     narrowing = {name: value for name, value in base.given.items() if name in varied}
-    base = replace(base, given={n: v for n, v in base.given.items() if n not in narrowing})
+    combinations = expand_typed_settings({n: v for n, v in base.given.items() if n not in narrowing})
+    listed = list_varied_settings(combinations)
     chosen = replace(chosen, settings={**chosen.settings, **narrowing})
 
     runs: dict[str, ExperimentRun] = {}
-    for name, run in pieces:
-        candidate = request_run(run, base)
+    for (name, run), given in itertools.product(pieces, combinations):
+        candidate = request_run(run, replace(base, given=given), listed)
         entry = runs.setdefault(candidate.key, candidate)
         entry.copies += 1
         if name not in entry.experiments:
@@ -140,7 +148,9 @@ def replace_seeds(runs: Sequence[PrescribedRun], typed_seeds: str | None) -> lis
     return [replace(run, seed=seed) for run in distinct.values() for seed in seeds]
 
 
-def request_run(prescribed: PrescribedRun, base: CommonOptions) -> ExperimentRun:
+def request_run(
+    prescribed: PrescribedRun, base: CommonOptions, listed: tuple[str, ...] = ()
+) -> ExperimentRun:
     """The request for a prescribed run; where its task, method or model is unknown, the reason."""
     try:
         registry.get_task(prescribed.task)
@@ -155,6 +165,7 @@ def request_run(prescribed: PrescribedRun, base: CommonOptions) -> ExperimentRun
             preset={**prescribed.options, **prescribed.settings},
             experiment=prescribed.experiment,
             selecting=(*prescribed.options, *prescribed.varied),
+            listed=listed,
         )
         replace(request, common=replace(request.common, given={})).resolve(prescribed.model)
     except UserError as error:
@@ -183,25 +194,38 @@ def select_runs(
         ("model", chosen.models, [run.prescribed.model for run in runs]),
     ):
         if text is not None:
-            picked = [word.strip() for word in text.split(",")]
+            picked = parse_elements(f"--{attribute}", text, str, f"--{attribute} {','.join(values[:2])}")
             for word in picked:
                 if word not in values:
                     raise UnknownNameError(f"{attribute} of {source}", word, set(values))
             selected = [run for run in selected if getattr(run.prescribed, attribute) in picked]
     if chosen.methods is not None:
         selected = _by_method(runs, selected, chosen.methods, source)
-    for name, value in parse_typed_settings(chosen.settings).items():
-        have = {_value(run, name) for run in runs}
-        if value not in have:
-            listing = ", ".join(
-                sorted((format_value(varied) for varied in have - {None}), key=lambda s: (len(s), s))
-            )
-            flag = "--" + name.replace("_", "-")
-            raise UserError(f"{flag} {format_value(value)}: {source} has {listing}; expected one of them")
-        selected = [run for run in selected if _value(run, name) == value]
+    for name, typed in chosen.settings.items():
+        values = _parse_present_values(runs, name, typed, source)
+        selected = [run for run in selected if _value(run, name) in values]
     if not selected:
         raise UserError(f"{source}: no run fits all of these selectors; see bench plan")
     return selected
+
+
+def _parse_present_values(runs: Sequence[ExperimentRun], name: str, typed: object, source: str) -> list[Any]:
+    """The typed values of a setting, each of which must be that of one of ``runs``."""
+    values = parse_setting_values(DEFINITIONS_BY_NAME[name], typed)
+    have = {_value(run, name) for run in runs}
+    for value in values:
+        if value not in have:
+            raise UserError(
+                f"{format_flag(name)} {format_value(value)}: {source} has {_list_values(have)}; "
+                "expected one of them"
+            )
+    return values
+
+
+def _list_values(values: Iterable[object]) -> str:
+    """Values of a setting as one types them, in a fixed order."""
+    texts = (format_value(value) for value in values if value is not None)
+    return ", ".join(sorted(texts, key=lambda text: (len(text), text)))
 
 
 def _by_method(
