@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.errors import UnknownNameError
 from bench.system.garbage import pause_garbage_collection
-from reports.document import examples, overview, paper_figures, paper_tables, run_list
+from reports.document import examples, headline, overview, paper_figures, paper_tables, run_list
 from reports.document.examples import Generations
 from reports.document.schema import Report, ReportTable
 from reports.paper import deviations, published
@@ -42,18 +42,22 @@ def build_report(
     ledger = deviations.read_deviations()
     tables = paper_tables.TableBuilder(index, counted or {}, ledger, paper_only)
     made_tables = tuple(tables.build_table(name) for name in names if name in published.WITH_CELLS)
+    rows = headline.mark_repeated(made_tables)
     claims = run_list.build_claims(index, counted or {}, paper_only) if "claims" in names else ()
     listed = None if everything else {run_id for table in made_tables for run_id in list_run_ids(table)}
     return Report(
         names=names,
         paper_only=paper_only,
-        overview=overview.build_overview(index, names, made_tables, claims, damaged, plan and not paper_only),
+        overview=overview.build_overview(
+            index, names, made_tables, rows, claims, damaged, plan and not paper_only
+        ),
         tables=made_tables,
+        rows=rows,
         figures=tuple(
             paper_figures.build_figure(index, name, paper_only) for name in names if name in published.FIGURES
         ),
         claims=claims,
-        examples=() if paper_only else examples.build_examples(index, names, generations),
+        examples=examples.build_examples(index, names, generations, paper_only),
         deviations=tuple(ledger),
         runs=run_list.list_runs(index, listed),
     )

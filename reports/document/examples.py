@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from bench.errors import DataError
 from reports.document import fact_check
 from reports.document.schema import Example, ExampleGroup, ExampleOutput
+from reports.document.systems import Measure, System, list_systems, make_measure, spell_system
 from reports.paper import published
 from reports.records.index import RunIndex, collect_evidence
+from reports.records.runs import Run
 
 Item = Mapping[str, Any]
 """A stored generation with the facts, references and groups of its item."""
@@ -76,30 +78,41 @@ class ItemReader:
 
 
 def build_examples(
-    index: RunIndex, names: Sequence[str], generations: Generations | None
+    index: RunIndex, names: Sequence[str], generations: Generations | None, paper_only: bool = False
 ) -> tuple[ExampleGroup, ...]:
     """The paper's examples, and beside them mini's where mini runs exist."""
     reader = ItemReader(generations)
     groups: list[ExampleGroup] = []
     for name in names:
         if name in SOURCES:
-            groups.append(build_paper_examples(index, name, reader))
+            groups.append(build_paper_examples(index, name, reader, paper_only))
             mini = build_mini_examples(index, name, reader)
             groups += [mini] if mini is not None else []
     return tuple(groups)
 
 
-def build_paper_examples(index: RunIndex, name: str, reader: ItemReader) -> ExampleGroup:
+def build_paper_examples(index: RunIndex, name: str, reader: ItemReader, paper_only: bool) -> ExampleGroup:
     """The items that the paper shows, with our outputs at the paper's scale or gaps."""
     source = published.read_table(name)
     examples = []
     for raw in source.examples:
-        ours = [find_our_output(index, name, raw, printed, reader) for printed in raw["outputs"]]
+        if paper_only:
+            ours = [show_printed(raw, printed) for printed in raw["outputs"]]
+        else:
+            ours = [find_our_output(index, name, raw, printed, reader) for printed in raw["outputs"]]
+            ours += list_outputs_of_others(index, name, raw, reader)
         item = next((output.item for output in ours if output.item), None)
         label = str(raw.get("label") or f"{raw['task']}, {raw['item']}")
         outputs = tuple(output.output for output in ours)
         examples.append(
-            Example(label, str(raw["item"]), str(raw.get("group", "all")), list_facts(item), outputs)
+            Example(
+                label,
+                str(raw["item"]),
+                str(raw.get("group", "all")),
+                list_facts(item),
+                outputs,
+                int(raw["facts"]),
+            )
         )
     notes = (*source.notes, fact_check.NOTE) if name == "table10" else (fact_check.NOTE,)
     return ExampleGroup(name, source.title, source.source, "paper", notes, tuple(examples))
@@ -110,6 +123,33 @@ class OurOutput(NamedTuple):
 
     output: ExampleOutput
     item: Item | None = None
+
+
+def show_printed(raw: Mapping[str, Any], printed: Mapping[str, Any]) -> OurOutput:
+    """The paper's output alone, where nothing of ours was asked for."""
+    gap = "nothing of ours was asked for"
+    return OurOutput(
+        ExampleOutput(str(printed["row"]), None, None, gap, paper=describe_printed(raw, printed))
+    )
+
+
+def list_outputs_of_others(
+    index: RunIndex, name: str, raw: Mapping[str, Any], reader: ItemReader
+) -> list[OurOutput]:
+    """What methods that the paper does not have made of the item."""
+    outputs = []
+    task, split = str(raw["task"]), raw["split"]
+    cells = [cell for cell in select_cells_by_size(SOURCES[name].table, task) if cell.split == split]
+    for system in list_systems(index, "paper", {task}, ()):
+        for cell in cells:
+            measure = make_measure(cell)
+            run = find_first_run(index, system, measure, "paper")
+            item = reader.read(run.run_id).by_id.get(str(raw["item"])) if run is not None else None
+            if run is not None and item is not None:
+                named = spell_system(system.name_with_share(index, "paper", [measure]), with_model=True)
+                label = f"Not the paper's: {named}{spell_size(cell.settings)}, seed {run.seed}"
+                outputs.append(OurOutput(make_output(label, run.run_id, item), item))
+    return outputs
 
 
 def find_our_output(
@@ -182,6 +222,7 @@ def build_mini_examples(index: RunIndex, name: str, reader: ItemReader) -> Examp
             source.mini_group,
             list_facts(first[key]),
             tuple(make_output(system.label, system.run_id, system.items[key]) for system in systems),
+            len(list_facts(first[key])),
         )
         for key in in_group[: source.mini_count]
     ]
@@ -192,23 +233,36 @@ def build_mini_examples(index: RunIndex, name: str, reader: ItemReader) -> Examp
 
 
 def list_mini_systems(index: RunIndex, source: ExampleSource, reader: ItemReader) -> list[MiniSystem]:
-    """The systems of which a mini run has left items; by size of the training set where the paper has several."""
+    """The systems of which a mini run has left items, under their own names; by size of the training set too."""
     systems = []
-    for label, method in SYSTEMS:
-        for cell in select_mini_cells(source.table, source.mini_task, method):
-            evidence = collect_evidence(index, cell, "mini")
-            stored = reader.read(evidence.runs[0].run_id) if evidence.runs else StoredItems({}, "not run")
-            if not stored.problem:
-                size = f" ({cell.settings['train_size']})" if cell.settings else ""
-                systems.append(MiniSystem(f"{label}{size}", evidence.runs[0].run_id, stored.by_id))
+    cells = select_cells_by_size(source.table, source.mini_task)
+    methods = {method for _, method in SYSTEMS}
+    for system in list_systems(index, "mini", {source.mini_task}, methods):
+        for cell in cells:
+            measure = make_measure(cell)
+            run = find_first_run(index, system, measure, "mini")
+            stored = reader.read(run.run_id) if run is not None else StoredItems({}, "not run")
+            if run is not None and not stored.problem:
+                name = spell_system(system.name_with_share(index, "mini", [measure]), with_model=True)
+                systems.append(MiniSystem(f"{name}{spell_size(cell.settings)}", run.run_id, stored.by_id))
     return systems
 
 
-def select_mini_cells(table: str, task: str, method: str) -> list[published.Cell]:
-    """The cells whose mini runs give examples: one per method, or one per size."""
+def find_first_run(index: RunIndex, system: System, measure: Measure, scale: str) -> Run | None:
+    """The run of the lowest seed that the system has there."""
+    evidence = system.collect(index, scale, measure)
+    return evidence.runs[0] if evidence is not None and evidence.runs else None
+
+
+def select_cells_by_size(table: str, task: str) -> list[published.Cell]:
+    """A cell for each size of the training set, which says what a run must be to give examples."""
     by_size: dict[Any, published.Cell] = {}
     for cell in published.read_cells(table):
-        same = (cell.task, cell.method, cell.metric, cell.group) == (task, method, "bleu", "all")
-        if same and cell.model == "gpt2-medium":
+        if (cell.task, cell.metric, cell.group, cell.model) == (task, "bleu", "all", "gpt2-medium"):
             by_size.setdefault(cell.settings.get("train_size"), cell)
     return list(by_size.values())
+
+
+def spell_size(settings: Mapping[str, Any]) -> str:
+    """`` (50)`` for a training set of 50 examples; empty for all of it."""
+    return f" ({settings['train_size']})" if "train_size" in settings else ""

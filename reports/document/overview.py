@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.store.record import RunStatus
-from reports.document.schema import ClaimView, ExperimentProgress, Overview, ReportTable
+from bench.store.record import Record, RunStatus
+from reports.document.headline import count_rows
+from reports.document.run_list import format_method
+from reports.document.schema import ClaimView, ExperimentProgress, JudgedRow, LatestRun, Overview, ReportTable
 from reports.judgement.claims import count_outcomes
+from reports.judgement.row_verdicts import MAIN_METRICS
 from reports.judgement.verdicts import Verdict
 from reports.records.index import RunIndex
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_LATEST = 8
+MAX_SCORES = 5
 SCALES = ("paper", "mini")
 REQUEST_COLUMNS = ["task", "method", "model", "scale", "seed"]
 """What is cheap to compare of a run."""
@@ -24,6 +29,7 @@ def build_overview(
     index: RunIndex,
     names: Sequence[str],
     tables: Sequence[ReportTable],
+    rows: Sequence[JudgedRow],
     claims: Sequence[ClaimView],
     damaged: Sequence[str],
     plan: bool,
@@ -33,6 +39,8 @@ def build_overview(
     for table in tables:
         verdicts.update(table.verdicts)
     return Overview(
+        latest=list_latest(index),
+        headline=count_rows(rows),
         records=index.attempts,
         runs={
             RunStatus(status): int(count) for status, count in index.table.groupby("status").size().items()
@@ -43,6 +51,38 @@ def build_overview(
         claims=count_outcomes(claim.records.outcome for claim in claims),
         claims_on_paper=count_outcomes(claim.on_paper.outcome for claim in claims),
     )
+
+
+def list_latest(index: RunIndex) -> tuple[LatestRun, ...]:
+    """The runs that were done last, with the scores of all their items."""
+    done = [
+        (run, profile) for profile in index.profiles for run in profile.runs if run.status is RunStatus.DONE
+    ]
+    done.sort(key=lambda pair: (pair[0].ended, pair[0].run_id), reverse=True)
+    return tuple(
+        LatestRun(
+            run_id=run.run_id,
+            task=profile.task,
+            method=format_method(profile),
+            model=profile.model,
+            scale=profile.scale,
+            seed=run.seed,
+            ended=run.ended,
+            scores=select_scores(run.record),
+            not_comparable=profile.reason_texts,
+        )
+        for run, profile in done[:MAX_LATEST]
+    )
+
+
+def select_scores(record: Record) -> dict[str, float]:
+    """The first scores of all items that have a value, the task's main metric first."""
+    values = {
+        name: score.value for name, score in record.scores.get("all", {}).items() if score.value is not None
+    }
+    main = MAIN_METRICS.get(record.task)
+    order = sorted(values, key=lambda name: name != main)
+    return {name: values[name] for name in order[:MAX_SCORES]}
 
 
 def count_progress(index: RunIndex, names: Sequence[str]) -> tuple[ExperimentProgress, ...]:

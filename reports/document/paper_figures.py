@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.document.schema import Curve, CurvePoint, FigurePanel, ReportFigure
+from reports.document.systems import list_systems, make_measure, spell_system
+from reports.document.unpaired_rows import list_positions
 from reports.judgement.verdicts import GapKind, find_evidence_gap
 from reports.paper import published
+from reports.paper.published import Cell
 from reports.records.index import CellEvidence, RunIndex, collect_curve
 from reports.records.matching import CONDITIONS
 from reports.stats.intervals import summarise
@@ -29,10 +32,8 @@ def build_panel(index: RunIndex, name: str, raw: Mapping[str, Any], paper_only: 
             values = cell.settings if raw["x"] in CONDITIONS else cell.options
             reading[values[raw["x"]]] = (cell.low, cell.high)
 
-    def build_curves(scale: str) -> tuple[Curve, ...]:
-        series = () if paper_only else raw["series"]
-        return tuple(build_curve(index, name, raw, system, scale) for system in series)
-
+    own = () if paper_only else tuple(build_curve(index, name, raw, system) for system in raw["series"])
+    of_others = () if paper_only else build_unpaired_curves(index, name, raw, "paper")
     return FigurePanel(
         id=raw["id"],
         task=raw["task"],
@@ -43,14 +44,12 @@ def build_panel(index: RunIndex, name: str, raw: Mapping[str, Any], paper_only: 
         ticks=tuple(raw["y_ticks"]),
         reading=tuple((x, *reading[x]) for x in x_values if x in reading),
         better=raw["better"],
-        series=build_curves("paper"),
-        mini=build_curves("mini"),
+        series=(*own, *of_others),
+        mini=() if paper_only else build_unpaired_curves(index, name, raw, "mini"),
     )
 
 
-def build_curve(
-    index: RunIndex, name: str, raw: Mapping[str, Any], system: Mapping[str, Any], scale: str
-) -> Curve:
+def build_curve(index: RunIndex, name: str, raw: Mapping[str, Any], system: Mapping[str, Any]) -> Curve:
     """The paper's x values, each a point or a gap, and whatever else was run in between."""
     selector = {
         "table": name,
@@ -63,13 +62,45 @@ def build_curve(
         "metric": raw["metric"],
         "split": raw["split"],
     }
-    evidence = collect_curve(index, selector, raw["x"], scale)
-    values = list(raw["x_values"]) if scale == "paper" else []
+    evidence = collect_curve(index, selector, raw["x"])
+    values = list(raw["x_values"])
     values += [x for x in evidence if x not in values]
     if all(isinstance(x, int | float) for x in values):
         values.sort()
     points = [build_point(x, evidence.get(x), float(raw["factor"])) for x in values]
     return Curve(str(system["row"]), str(system["method"]), tuple(points))
+
+
+def build_unpaired_curves(
+    index: RunIndex, name: str, raw: Mapping[str, Any], scale: str
+) -> tuple[Curve, ...]:
+    """The curves of systems that the paper does not draw: methods of others, and all at scale mini.
+
+    Each is called by its own name (``reports.document.systems``), whatever the paper's legend has.
+    """
+    x, prototype = str(raw["x"]), find_prototype(name, raw)
+    methods = {str(series["method"]) for series in raw["series"]} if scale == "mini" else set()
+    positions = list_positions(index, raw, scale)
+    measures = [make_measure(prototype, x, position) for position in positions]
+    curves = []
+    for system in list_systems(index, scale, {str(raw["task"])}, methods, x):
+        if scale == "paper" and system.model != raw["model"]:
+            continue
+        evidence = [system.collect(index, scale, measure) for measure in measures]
+        points = tuple(
+            build_point(position, runs, float(raw["factor"]))
+            for position, runs in zip(positions, evidence, strict=True)
+            if runs is not None and runs.replicates
+        )
+        if points:
+            named = system.name_with_share(index, scale, measures)
+            curves.append(Curve(spell_system(named, with_model=True), system.method, points, named))
+    return tuple(curves)
+
+
+def find_prototype(name: str, raw: Mapping[str, Any]) -> Cell:
+    """A cell of the panel, which says what all of them measure."""
+    return next(cell for cell in published.read_cells(name) if cell.section == raw["id"])
 
 
 def build_point(x: float | str, evidence: CellEvidence | None, factor: float) -> CurvePoint:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import NamedTuple
 
 from bench.method import OriginSource
 from bench.store.record import Record
+from reports.document.headline import judge_rows
 from reports.document.schema import (
     CellView,
     Lineage,
-    MiniView,
     OurNumber,
     ReportTable,
     RunValue,
     TableBlock,
     TableRow,
     TableSection,
+    UnpairedView,
 )
-from reports.judgement.verdicts import count_verdicts, judge_cell, summarise_cell
+from reports.document.systems import Measure
+from reports.document.unpaired_rows import UnpairedRows
+from reports.judgement.row_verdicts import list_accepted
+from reports.judgement.verdicts import Verdict, count_verdicts, find_evidence_gap, judge_cell, summarise_cell
 from reports.paper import published
 from reports.paper.deviations import Deviation, list_touching
 from reports.paper.published import Cell, PaperNumber
@@ -44,24 +48,27 @@ class TableBuilder:
     def build_table(self, name: str) -> ReportTable:
         """The table, or the numbers behind a figure."""
         source = published.read_table(name)
-        views = {cell.place: self._build_cell(cell, number) for number, cell in enumerate(source.cells, 1)}
-        minis = {} if self._paper_only else self._build_mini_cells(source.cells)
+        views = {
+            cell.place: self._build_cell(cell, number, source.cells)
+            for number, cell in enumerate(source.cells, 1)
+        }
         verdicts = [view.verdict for view in views.values() if is_result(view)]
+        blocks = build_blocks(source.cells, lambda cell: views[cell.place])
+        unpaired = UnpairedRows(self._index, source, self._build_unpaired_cell)
         return ReportTable(
             id=name,
             title=source.title,
             source=source.source,
             caption=source.caption,
             notes=source.notes,
-            blocks=build_blocks(source.cells, lambda cell: views[cell.place]),
+            blocks=blocks if self._paper_only else unpaired.extend_blocks(blocks),
             facts=source.facts,
             verdicts={} if self._paper_only else count_verdicts(verdicts),
-            mini=build_blocks(
-                [cell for cell in source.cells if cell.place in minis], lambda cell: minis[cell.place]
-            ),
+            mini=() if self._paper_only else unpaired.build_mini_blocks(),
+            rows=judge_rows(source.cells, views),
         )
 
-    def _build_cell(self, cell: Cell, number: int) -> CellView:
+    def _build_cell(self, cell: Cell, number: int, cells: Sequence[Cell]) -> CellView:
         view = CellView(
             id=f"{cell.table}-{number}",
             **{field.name: getattr(cell, field.name) for field in fields(PaperNumber)},
@@ -83,6 +90,7 @@ class TableBuilder:
             reason=judgement.reason,
             gap=judgement.gap,
             difference=judgement.difference,
+            also_accepts=list_accepted(cell, evidence, cells),
             detectable=judgement.detectable,
             detectable_text="" if judgement.detectable is None else format_number(judgement.detectable, cell),
             seeds_needed=judgement.seeds_needed,
@@ -95,18 +103,25 @@ class TableBuilder:
             return self._counted.get((str(cell.task), cell.metric), CellEvidence("paper"))
         return collect_evidence(self._index, cell)
 
-    def _build_mini_cells(self, cells: Iterable[Cell]) -> dict[published.CellPlace, MiniView]:
-        """What there is at scale mini, by the place of the cell that it resembles."""
-        views: dict[published.CellPlace, MiniView] = {}
-        for number, cell in enumerate(cells, 1):
-            if cell.kind in ("setting", "statistic") or cell.method is None:
-                continue
-            evidence = collect_evidence(self._index, cell, "mini")
-            summary = summarise_cell(cell, evidence)
-            if summary is not None:
-                ours, lineage = build_our_number(cell, summary), self._build_lineage(cell, evidence)
-                views[cell.place] = MiniView(f"mini-{cell.table}-{number}", ours, lineage)
-        return views
+    def _build_unpaired_cell(self, measure: Measure, evidence: CellEvidence, anchor: str) -> UnpairedView:
+        """A number of a system that has no row in the paper, or why there is none."""
+        cell, mini = measure.cell, evidence.scale == "mini"
+        summary = summarise_cell(cell, evidence)
+        if summary is None:
+            gap = find_evidence_gap(evidence)
+            label = f"{gap.kind.verdict} ({gap.text})" if gap.text else str(gap.kind.verdict)
+        else:
+            label = f"{Verdict.NOT_COMPARABLE} (mini)" if mini else "not the paper's"
+        return UnpairedView(
+            id=anchor,
+            scale=evidence.scale,
+            task=measure.task,
+            group=measure.group,
+            metric=measure.metric,
+            ours=build_our_number(cell, summary) if summary is not None else None,
+            label=label,
+            lineage=self._build_lineage(cell, evidence),
+        )
 
     def _build_lineage(self, cell: Cell, evidence: CellEvidence) -> Lineage:
         """What stands behind a number."""
@@ -217,9 +232,7 @@ class _BlockLayout(NamedTuple):
     sections: list[_SectionCells]
 
 
-def build_blocks(
-    cells: Sequence[Cell], view: Callable[[Cell], CellView | MiniView]
-) -> tuple[TableBlock, ...]:
+def build_blocks(cells: Sequence[Cell], view: Callable[[Cell], CellView]) -> tuple[TableBlock, ...]:
     """Consecutive sections share a block where the columns of either are among the other's."""
     return tuple(
         TableBlock(
@@ -252,7 +265,7 @@ def _lay_out_blocks(cells: Sequence[Cell]) -> list[_BlockLayout]:
 
 
 def build_rows(
-    cells: Sequence[Cell], columns: Sequence[str], view: Callable[[Cell], CellView | MiniView]
+    cells: Sequence[Cell], columns: Sequence[str], view: Callable[[Cell], CellView]
 ) -> tuple[TableRow, ...]:
     """A section's rows in the paper's order, with a place for every column."""
     by_row: dict[str, dict[str, Cell]] = {}

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from bench.store.record import RunStatus
 from reports.judgement.claims import ClaimOutcome
+from reports.judgement.row_verdicts import AcceptedNumber
 from reports.judgement.verdicts import Gap, GapKind, Verdict
 from reports.paper.deviations import Deviation
 from reports.paper.published import OtherAccount, PaperNumber
@@ -79,6 +80,8 @@ class CellView(PaperNumber, LinkTarget):
     gap: Gap | None = None
     """Why there is no number of ours to compare; None where there is."""
     difference: float | None = None
+    also_accepts: tuple[AcceptedNumber, ...] = ()
+    """Numbers of other systems in this column that the same evidence would accept: it does not tell them apart."""
     detectable: float | None = None
     """The smallest true difference from the paper that this evidence would have found; printed unit."""
     detectable_text: str = ""
@@ -89,19 +92,41 @@ class CellView(PaperNumber, LinkTarget):
 
 
 @dataclass(frozen=True)
-class MiniView(LinkTarget):
-    """A number at scale mini: it has no number of the paper beside it, and no place in its cells."""
+class UnpairedView(LinkTarget):
+    """A number of ours that has none of the paper beside it: at scale mini, or of a method that the paper lacks."""
 
-    ours: OurNumber
+    scale: str
+    task: str
+    group: str
+    metric: str
+    ours: OurNumber | None
+    label: str
+    """What it is, or why there is no number: ``not the paper's``, ``not run (1 failed: time-out)``."""
     lineage: Lineage
 
 
 @dataclass(frozen=True)
+class SystemName:
+    """A system that is not a row of the paper, as it is called wherever it stands."""
+
+    model: str
+    method: str
+    options: Mapping[str, Any]
+    """Those that tell it from others."""
+    stored_shares: tuple[float, ...]
+    """Stored parameters as shares of the backbone's, as its runs measured them: one, or more where tasks differ."""
+    scale: str
+    in_paper: bool
+    """Whether the paper has this method (on other models or by other options)."""
+
+
+@dataclass(frozen=True)
 class TableRow:
-    """A line of a table; None where the paper has no cell."""
+    """A line of a table; None where the paper has no cell. ``system``: of a line that is not the paper's."""
 
     label: str
-    cells: tuple[CellView | MiniView | None, ...]
+    cells: tuple[CellView | UnpairedView | None, ...]
+    system: SystemName | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +147,55 @@ class TableBlock:
 
 
 @dataclass(frozen=True)
+class JudgedRow:
+    """A system on a task, judged by the task's main metric; the other metrics of the same outputs beside it."""
+
+    table: str
+    section: str | None
+    row: str
+    task: str
+    metric: str
+    split: str
+    model: str | None
+    method: str
+    options: Mapping[str, Any]
+    cell_id: str
+    """Of the main metric's cell."""
+    paper_text: str
+    ours_text: str
+    verdict: Verdict
+    label: str
+    agreeing: int
+    """Other metrics that point the same way as the main one."""
+    conflicting: int
+    """Other metrics that point another way."""
+    judged_others: int
+    """Other metrics whose verdict says something about the paper's number."""
+    others: Mapping[Verdict, int]
+    also_accepts: tuple[AcceptedNumber, ...]
+    telling: bool | None
+    """Whether the evidence excludes every other system's number in the column; None without evidence."""
+    repeats: str | None = None
+    """The table that has this row already."""
+    counted: bool = False
+    """Whether it is in the headline: on a test set, and in no table before."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The rows that count, by verdict; figures, which print no numbers, and settings have none."""
+
+    rows: int
+    verdicts: Mapping[Verdict, int]
+    telling: int
+    """Of the rows that are reproduced: those whose evidence excludes every other system's number."""
+    conflicting: int
+    """Rows of which some other metric points another way."""
+    dev: Mapping[Verdict, int]
+    """The same systems on development sets, not counted again."""
+
+
+@dataclass(frozen=True)
 class ReportTable:
     """A table, or a figure's numbers, with ours beside."""
 
@@ -136,6 +210,7 @@ class ReportTable:
     verdicts: Mapping[Verdict, int]
     """Of its results; settings and cited numbers without a method here are not counted."""
     mini: tuple[TableBlock, ...] = ()
+    rows: tuple[JudgedRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,11 +229,12 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """What a figure draws of one system at one scale."""
+    """What a figure draws of one system at one scale. ``system``: of a curve that the paper does not draw."""
 
     label: str
     method: str
     points: tuple[CurvePoint, ...]
+    system: SystemName | None = None
 
 
 @dataclass(frozen=True)
@@ -251,8 +327,10 @@ class Example:
     item: str
     group: str
     facts: tuple[tuple[str, ...], ...]
+    """Empty where no run has left the item."""
     outputs: tuple[ExampleOutput, ...]
-    """``facts`` are empty where no run has left the item."""
+    fact_count: int = 0
+    """How many facts the item has, as the paper prints it."""
 
 
 @dataclass(frozen=True)
@@ -305,8 +383,27 @@ class ExperimentProgress:
 
 
 @dataclass(frozen=True)
+class LatestRun:
+    """A run that ended lately, with its first scores in our units."""
+
+    run_id: str
+    task: str
+    method: str
+    model: str
+    scale: str
+    seed: int
+    ended: str
+    scores: Mapping[str, float]
+    not_comparable: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Overview:
     """How far everything is."""
+
+    latest: tuple[LatestRun, ...]
+    """The runs that were done last, the latest first."""
+    headline: Headline
 
     records: int
     runs: Mapping[str, int]
@@ -314,6 +411,7 @@ class Overview:
     damaged: tuple[str, ...]
     progress: tuple[ExperimentProgress, ...]
     verdicts: Mapping[Verdict, int]
+    """Of all cells, which are not independent of one another."""
     claims: Mapping[ClaimOutcome, int]
     claims_on_paper: Mapping[ClaimOutcome, int]
 
@@ -326,6 +424,7 @@ class Report:
     paper_only: bool
     overview: Overview
     tables: tuple[ReportTable, ...]
+    rows: tuple[JudgedRow, ...]
     figures: tuple[ReportFigure, ...]
     claims: tuple[ClaimView, ...]
     examples: tuple[ExampleGroup, ...]

@@ -11,22 +11,35 @@ import io
 import re
 from collections.abc import Sequence
 
+from reports.document import headline
 from reports.document.schema import (
     CellView,
     Lineage,
-    MiniView,
     OurNumber,
     Report,
     ReportTable,
     TableRow,
     TableSection,
+    UnpairedView,
 )
 
 NAMES = ("table", "section", "row", "column", "task", "group", "metric", "model", "method")
 """Fields of a cell that say which number it is."""
 COLUMNS: tuple[str, ...] = (*NAMES, "scale")
 COLUMNS += ("printed", "paper", "paper_low", "paper_high", "ours", "low", "high", "interval", "n", "runs")
-COLUMNS += ("difference", "detectable", "seeds_needed", "verdict", "reason", "signature", "run_ids")
+COLUMNS += (
+    "difference",
+    "detectable",
+    "seeds_needed",
+    "verdict",
+    "reason",
+    "also_accepts",
+    "signature",
+    "run_ids",
+)
+ROW_NAMES: tuple[str, ...] = ("table", "section", "row", "task", "metric", "split", "counted", "repeats")
+ROW_NAMES += ("paper", "ours", "verdict")
+EXAMPLE_NAMES = ("place", "scale", "item", "group", "label", "facts", "system", "run")
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _HALVES = re.compile(r"[\ud800-\udfff]")
 """Half characters, as in the name of a file in another encoding: no file of text can hold them."""
@@ -57,6 +70,38 @@ def render_csv(report: Report) -> str:
     return format_lines([COLUMNS, *(row for table in report.tables for row in list_rows(table))])
 
 
+def render_rows(report: Report) -> str:
+    """One line per row of the paper (a system on a task), judged by its main metric."""
+    head = [*ROW_NAMES, "agreeing", "conflicting", "judged_others", "telling", "also_accepts"]
+    body = [
+        (
+            *(row.table, row.section, row.row, row.task, row.metric, row.split, row.counted, row.repeats),
+            *(row.paper_text, row.ours_text, row.verdict, row.agreeing, row.conflicting, row.judged_others),
+            row.telling,
+            headline.spell_accepted(row.also_accepts, row.section),
+        )
+        for row in report.rows
+    ]
+    return format_lines([head, *body])
+
+
+def render_examples(report: Report) -> str:
+    """One line per output of an item that the paper shows."""
+    head = [*EXAMPLE_NAMES, "output", "gap", "missing", "false", "paper_output"]
+    body = [
+        (
+            *(group.id, group.scale, example.item, example.group, example.label),
+            "; ".join(" | ".join(fact) for fact in example.facts) or example.fact_count,
+            *(output.label, output.run_id, output.text, output.gap),
+            *("; ".join(output.missing), "; ".join(output.false), output.paper),
+        )
+        for group in report.examples
+        for example in group.examples
+        for output in example.outputs
+    ]
+    return format_lines([head, *body])
+
+
 def render_claims(report: Report) -> str:
     """One line per claim."""
     head = ("claim", "sentence", "source", "records", "explanation", "mini", "paper", "paper_explanation")
@@ -77,7 +122,7 @@ def render_claims(report: Report) -> str:
 
 
 def list_rows(table: ReportTable) -> list[tuple[object, ...]]:
-    """A table's cells, then what there is at scale mini in lines of its own."""
+    """A table's cells, those of others among them, then what there is at scale mini in lines of its own."""
     rows: list[tuple[object, ...]] = []
     for block in (*table.blocks, *table.mini):
         for section in block.sections:
@@ -86,7 +131,7 @@ def list_rows(table: ReportTable) -> list[tuple[object, ...]]:
                     if isinstance(cell, CellView):
                         rows.append(make_paper_row(cell))
                     elif cell is not None:
-                        rows.append(make_mini_row(table, section, row, column, cell))
+                        rows.append(make_unpaired_row(table, section, row, column, cell))
     return rows
 
 
@@ -95,16 +140,19 @@ def make_paper_row(cell: CellView) -> tuple[object, ...]:
     names = (getattr(cell, name) for name in NAMES)
     paper = ("paper", cell.printed, cell.value, cell.low, cell.high)
     judged = (cell.difference, cell.detectable, cell.seeds_needed, cell.verdict, cell.reason)
-    return (*names, *paper, *list_ours(cell.ours), *judged, *list_lineage(cell.lineage))
+    accepted = headline.spell_accepted(cell.also_accepts, cell.section)
+    return (*names, *paper, *list_ours(cell.ours), *judged, accepted, *list_lineage(cell.lineage))
 
 
-def make_mini_row(
-    table: ReportTable, section: TableSection, row: TableRow, column: str, cell: MiniView
+def make_unpaired_row(
+    table: ReportTable, section: TableSection, row: TableRow, column: str, cell: UnpairedView
 ) -> tuple[object, ...]:
-    """A number at scale mini, which has none of the paper beside it."""
-    names = (table.id, section.label, row.label, column, None, None, None, None, None, "mini")
+    """A number that has none of the paper beside it."""
+    model, method = (row.system.model, row.system.method) if row.system is not None else (None, None)
+    measure = (cell.task, cell.group, cell.metric, model, method)
+    names = (table.id, section.label, row.label, column, *measure, cell.scale)
     no_paper = (None, None, None, None)
-    verdict = (None, None, None, "not comparable", "mini")
+    verdict = (None, None, None, cell.label, None, None)
     return (*names, *no_paper, *list_ours(cell.ours), *verdict, *list_lineage(cell.lineage))
 
 

@@ -18,9 +18,17 @@ from typing import NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
+from reports.document import headline
 from reports.document.paper_tables import shorten_columns
-from reports.document.schema import CellView, ExampleOutput, MiniView, Report
-from reports.render.symbols import DETECTABLE_MEANING, MEANINGS, find_symbol, format_heading
+from reports.document.schema import CellView, ExampleOutput, Report, UnpairedView
+from reports.render.symbols import (
+    DETECTABLE_MEANING,
+    MEANINGS,
+    NOT_TELLING,
+    NOT_TELLING_MEANING,
+    find_symbol,
+    format_heading,
+)
 from reports.render.templates import make_html_environment
 
 ASSETS = Path(__file__).parent / "assets"
@@ -98,18 +106,24 @@ def html_environment() -> Environment:
     """The page's templates with their filters, compiled once."""
     environment = make_html_environment()
     environment.globals["max_listed_runs"] = MAX_LISTED_RUNS
+    environment.globals["not_telling"] = NOT_TELLING
+    environment.globals["not_telling_meaning"] = NOT_TELLING_MEANING
     environment.globals["detectable_meaning"] = DETECTABLE_MEANING
     environment.filters |= {
         "anchor": anchor_id,
+        "accepted": headline.spell_accepted,
         "css_class": css_class,
+        "headline": headline.spell_headline,
         "heading": format_heading,
         "marked_pieces": marked_pieces,
+        "row_name": headline.spell_row,
+        "row_others": headline.spell_others,
         "row_heading": lambda table_id: ROW_HEADINGS.get(table_id, "System"),
         "short_columns": shorten_columns,
         "sort_keys": sort_keys,
         "symbol": find_symbol,
     }
-    environment.tests["at_mini"] = lambda cell: isinstance(cell, MiniView)
+    environment.tests["unpaired"] = lambda cell: isinstance(cell, UnpairedView)
     return environment
 
 
@@ -160,10 +174,10 @@ def css_class(verdict: str | None) -> str:
     return re.sub(r"[^a-z]+", "-", (verdict or "none").lower())
 
 
-def sort_keys(cell: CellView | MiniView) -> SortKeys:
-    """What a cell sorts by; at scale mini our number stands for the paper's, so that either way sorts."""
+def sort_keys(cell: CellView | UnpairedView) -> SortKeys:
+    """What a cell sorts by; where the paper has no number ours stands for it, so that either way sorts."""
     ours = cell.ours.mean if cell.ours else None
-    if isinstance(cell, MiniView):
+    if isinstance(cell, UnpairedView):
         return SortKeys(_sort_key(ours), _sort_key(ours), "")
     paper = cell.low if cell.value is None else cell.value
     return SortKeys(_sort_key(paper), _sort_key(ours), _sort_key(cell.difference))

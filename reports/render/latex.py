@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from jinja2 import Environment
 
-from reports.document import gaps
+from reports.document import gaps, headline
 from reports.document.paper_tables import shorten_columns
-from reports.document.schema import ExampleOutput, MiniView, Report, TableBlock, TableRow, TableSection
-from reports.render.symbols import DETECTABLE_MEANING, format_heading
+from reports.document.schema import ExampleOutput, Report, TableBlock, TableRow, TableSection, UnpairedView
+from reports.render.symbols import DETECTABLE_MEANING, NOT_TELLING_MEANING, format_heading
 from reports.render.templates import make_latex_environment
 
 SPECIAL: Mapping[str, str] = {
@@ -125,16 +125,21 @@ def latex_environment() -> Environment:
     """The document's templates with their filters, compiled once."""
     environment = make_latex_environment(escape_latex)
     environment.keep_trailing_newline = True
+    environment.globals["not_telling_meaning"] = NOT_TELLING_MEANING
     environment.globals["detectable_meaning"] = DETECTABLE_MEANING
     environment.globals["max_listed_runs"] = MAX_LISTED_RUNS
     environment.filters |= {
+        "accepted": headline.spell_accepted,
         "fact_marks": fact_marks,
+        "headline": headline.spell_headline,
+        "row_name": headline.spell_row,
+        "row_others": headline.spell_others,
         "gaps": gaps.collect_gaps,
         "has_ours": has_ours,
         "heading": format_heading,
         "table_parts": table_parts,
     }
-    environment.tests["at_mini"] = lambda cell: isinstance(cell, MiniView)
+    environment.tests["unpaired"] = lambda cell: isinstance(cell, UnpairedView)
     return environment
 
 
@@ -195,7 +200,8 @@ def _number_columns(groups: Sequence[tuple[str, int]]) -> tuple[ColumnGroup, ...
 def has_ours(row: TableRow) -> bool:
     """Whether a row has anything to say below the paper's numbers."""
     return any(
-        cell is not None and (isinstance(cell, MiniView) or cell.verdict is not None) for cell in row.cells
+        cell is not None and (isinstance(cell, UnpairedView) or cell.verdict is not None)
+        for cell in row.cells
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from reports.document import gaps
+from reports.document import gaps, headline
 from reports.document.schema import (
     CellView,
     ClaimView,
@@ -18,15 +18,23 @@ from reports.document.schema import (
     ExampleOutput,
     ExperimentProgress,
     Finding,
-    MiniView,
+    LatestRun,
     Report,
     ReportTable,
     RunView,
     TableBlock,
+    UnpairedView,
 )
 from reports.judgement.verdicts import Verdict
 from reports.paper.deviations import Deviation
-from reports.render.symbols import DETECTABLE_MEANING, MEANINGS, find_symbol, format_heading
+from reports.render.symbols import (
+    DETECTABLE_MEANING,
+    MEANINGS,
+    NOT_TELLING,
+    NOT_TELLING_MEANING,
+    find_symbol,
+    format_heading,
+)
 
 _BACKSLASHED = re.compile(r"[\\`*_\[\]{>|~]|^#|#(?=#*$)|^[-+](?=[-+\s]|$)")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
@@ -76,17 +84,20 @@ def render_markdown(report: Report, drawings: Mapping[str, str] | None = None) -
 
 
 def format_overview(report: Report) -> str:
-    """Runs, verdicts, claims, and how far the experiments are."""
+    """The latest scores, the rows that came out, runs, claims, and how far the experiments are."""
     overview = report.overview
+    parts = [format_latest(overview.latest), format_rows(report)]
     counts = ", ".join(f"{number} {status}" for status, number in overview.runs.items()) or "none yet"
-    parts = [f"## Overview\n\nRuns: {escape_text(counts)}."]
+    parts.append(f"## Overview\n\nRuns: {escape_text(counts)}.")
     if overview.damaged:
         parts.append(f"{len(overview.damaged)} records cannot be read.")
     verdicts = [
-        (find_symbol(verdict), verdict, str(number), MEANINGS[verdict])
+        (find_symbol(verdict), str(verdict), str(number), MEANINGS[verdict])
         for verdict, number in overview.verdicts.items()
     ]
-    parts.append(format_grid(("", "verdict", "results", "meaning"), verdicts))
+    parts.append("All cells, which are not independent of one another:")
+    verdicts.append((NOT_TELLING, "not telling", "", NOT_TELLING_MEANING))
+    parts.append(format_grid(("", "verdict", "cells", "meaning"), verdicts))
     parts.append(f"Δ in a cell is {DETECTABLE_MEANING}.")
     if report.claims:
         outcomes = [
@@ -96,6 +107,45 @@ def format_overview(report: Report) -> str:
         parts.append(format_grid(("claims", "on our records", "on the paper's own numbers"), outcomes))
     if overview.progress:
         parts.append(format_progress(overview.progress))
+    return "\n\n".join(parts)
+
+
+def format_latest(latest: Sequence[LatestRun]) -> str:
+    """The runs that ended last, with their scores."""
+    if not latest:
+        return "## Latest scores\n\nNo run is done yet."
+    rows = [
+        (
+            escape_text(run.task),
+            escape_text(f"{run.method} on {run.model}"),
+            escape_text(run.scale),
+            str(run.seed),
+            escape_text(", ".join(f"{name} {value:.4g}" for name, value in run.scores.items())),
+            escape_text(run.ended[:16]),
+        )
+        for run in latest
+    ]
+    return "## Latest scores\n\n" + format_grid(("task", "system", "scale", "seed", "scores", "ended"), rows)
+
+
+def format_rows(report: Report) -> str:
+    """The headline, and every row that there is evidence on."""
+    parts = [f"## Rows of the paper\n\n{escape_text(headline.spell_headline(report.overview.headline))}"]
+    rows = [
+        (
+            escape_text(headline.spell_row(row)),
+            escape_text(f"{row.task} {row.metric}"),
+            f"{escape_text(row.paper_text)} / {escape_text(row.ours_text)}",
+            f"{find_symbol(row.verdict)} {row.verdict}",
+            escape_text(headline.spell_others(row)),
+            escape_text(headline.spell_accepted(row.also_accepts, row.section) or "yes"),
+        )
+        for row in report.rows
+        if row.telling is not None
+    ]
+    if rows:
+        head = ("row", "main metric", "paper / ours", "verdict", "other metrics", "told apart from others")
+        parts.append(format_grid(head, rows))
     return "\n\n".join(parts)
 
 
@@ -135,7 +185,7 @@ def format_table(table: ReportTable, report: Report, drawings: Mapping[str, str]
         ]
         parts.append("Why there is no number of ours to compare:\n\n" + "\n".join(lines))
     if table.mini:
-        parts.append("### The same at scale mini: not comparable with the paper")
+        parts.append("### Scale mini: systems of its own, not comparable with the paper")
         parts += [format_block(block, True) for block in table.mini]
     if table.notes:
         parts.append("\n".join(f"- {escape_text(note)}" for note in table.notes))
@@ -156,17 +206,20 @@ def format_block(block: TableBlock, only_paper: bool) -> str:
     return format_grid(head, rows)
 
 
-def format_cell(cell: CellView | MiniView | None, only_paper: bool) -> str:
+def format_cell(cell: CellView | UnpairedView | None, only_paper: bool) -> str:
     """``70.3 / 69.8 ± 0.4 ✓ (Δ 1.2)``: the paper's, ours, the verdict, the detectable difference."""
     if cell is None:
         return ""
-    if isinstance(cell, MiniView):
+    if isinstance(cell, UnpairedView):
+        if cell.ours is None:
+            return f"{find_symbol(Verdict.NOT_RUN)} {escape_text(cell.label)}"
         return f"{escape_text(cell.ours.text)} (n = {cell.ours.n})"
     if only_paper or cell.verdict is None:
         return escape_text(cell.paper_text)
     ours = escape_text(cell.ours.text) + " " if cell.ours else ""
+    telling = f" {NOT_TELLING}" if cell.also_accepts else ""
     detectable = f" (Δ {escape_text(cell.detectable_text)})" if cell.detectable_text else ""
-    return f"{escape_text(cell.paper_text)} / {ours}{find_symbol(cell.verdict)}{detectable}"
+    return f"{escape_text(cell.paper_text)} / {ours}{find_symbol(cell.verdict)}{detectable}{telling}"
 
 
 def format_claims(claims: Sequence[ClaimView], paper_only: bool) -> str:
@@ -190,7 +243,7 @@ def format_examples(group: ExampleGroup) -> str:
     parts = [f"## Examples: {escape_text(group.title)}"]
     for example in group.examples:
         label, item = escape_text(example.label), escape_text(example.item)
-        parts.append(f"### {label} ({item}, {escape_text(example.group)})")
+        parts.append(f"### {label} ({item}, {escape_text(example.group)}, {example.fact_count} facts)")
         if example.facts:
             parts.append("\n".join(f"- {escape_text(' | '.join(fact))}" for fact in example.facts))
         head = ("system", "output", "missing", "false", "the paper's output")

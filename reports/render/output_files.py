@@ -31,8 +31,8 @@ def render_text(report: Report, form: str) -> str:
     if form == "json":
         return json_files.to_json(report.to_json(), indent=2) + "\n"
     if form == "csv":
-        parts = [csv_table.render_csv(report)] if report.tables else []
-        return "\r\n".join([*parts, *([csv_table.render_claims(report)] if report.claims else [])])
+        cells = [csv_table.render_csv(report)] if report.tables else []
+        return "\r\n".join([*cells, *render_csv_parts(report).values()])
     renderers = {
         "md": markdown.render_markdown,
         "tex": latex.render_latex,
@@ -63,13 +63,23 @@ def render_files(report: Report, form: str) -> dict[str, bytes]:
 
 
 def render_csv_files(report: Report) -> dict[str, bytes]:
-    """A file for each table that has cells, and the claims."""
+    """A file for each table that has cells, and for what is no cell."""
     files = {
         f"{table.id}.csv": csv_table.format_lines([csv_table.COLUMNS, *csv_table.list_rows(table)]).encode()
         for table in report.tables
         if table.blocks
     }
-    return files | ({"claims.csv": csv_table.render_claims(report).encode()} if report.claims else {})
+    return files | {f"{name}.csv": text.encode() for name, text in render_csv_parts(report).items()}
+
+
+def render_csv_parts(report: Report) -> dict[str, str]:
+    """What is no cell of a table, by name, as far as there is any."""
+    renderers = {
+        "rows": (csv_table.render_rows, report.rows),
+        "examples": (csv_table.render_examples, report.examples),
+        "claims": (csv_table.render_claims, report.claims),
+    }
+    return {name: render(report) for name, (render, entries) in renderers.items() if entries}
 
 
 def draw_figures(report: Report) -> FigureFiles:

@@ -18,7 +18,7 @@ class CurveStyle(NamedTuple):
 
     colour: str
     marker: str
-    dashes: str
+    dashes: str | tuple[int, tuple[int, ...]]
 
 
 STYLES = {
@@ -27,7 +27,13 @@ STYLES = {
 }
 """By method."""
 RIGHT_AXIS_STYLE = CurveStyle("#009E73", "^", "-.")
-OTHER_STYLE = CurveStyle("#CC79A7", "D", ":")
+OTHER_STYLES = (
+    CurveStyle("#CC79A7", "D", ":"),
+    CurveStyle("#E69F00", "v", (0, (5, 1, 1, 1, 1, 1))),
+    CurveStyle("#56B4E9", "P", (0, (1, 2))),
+    CurveStyle("#7A5C00", "X", (0, (6, 2))),
+)
+"""Of systems that the paper does not draw, one after the other."""
 INK, BACKGROUND = "#1a1a1b", "#fefefd"
 """Unusual on purpose: a page replaces them by its own colours (``reports.render.plots.inline_svg``)."""
 BAND = "#8c8c8c"
@@ -81,11 +87,9 @@ def draw_panel(
     if scale == "paper" and panel.reading and side != 1:
         handles[BAND_LABEL] = draw_band(axes, panel, positions)
     drawn = False
-    for curve in select_curves(panel, scale):
-        style = STYLES.get(curve.method, OTHER_STYLE) if side != 1 else RIGHT_AXIS_STYLE
-        label = curve.label + (f" ({panel.title})" if side is not None else "")
-        label = keep_drawable(("mini: " if scale == "mini" else "ours: ") + label)
-        drawn |= draw_curve(axes, curve, positions, style, label, handles)
+    for curve, style in style_curves(select_curves(panel, scale), side):
+        label = describe_curve(curve) + (f" ({panel.title})" if side is not None else "")
+        drawn |= draw_curve(axes, curve, positions, style, keep_drawable(label), handles)
     axes.set_ylabel(keep_drawable(panel.title) + (" (lower is better)" if panel.better == "lower" else ""))
     if scale == "paper" and panel.ticks:
         scale_vertical_axis(axes, panel)
@@ -95,6 +99,31 @@ def draw_panel(
         height = 0.5 if side is None else 0.62 - 0.24 * side
         write_gap(axes, panel.title, select_curves(panel, scale), height)
     axes.spines["right"].set_visible(side == 1)
+
+
+def style_curves(curves: Sequence[Curve], side: int | None) -> list[tuple[Curve, CurveStyle]]:
+    """Each curve with how it is drawn: the paper's methods always the same, of others one after the other."""
+    styled, others = [], 0
+    taken: set[str] = set()
+    for curve in curves:
+        if side == 1 and curve.system is None:
+            style = RIGHT_AXIS_STYLE
+        elif curve.method in STYLES and curve.method not in taken and side != 1:
+            style = STYLES[curve.method]
+            taken.add(curve.method)
+        else:
+            style = OTHER_STYLES[(others + (side or 0)) % len(OTHER_STYLES)]
+            others += 1
+        styled.append((curve, style))
+    return styled
+
+
+def describe_curve(curve: Curve) -> str:
+    """What the legend calls it: never by a name of the paper where it is not the paper's."""
+    if curve.system is None:
+        return f"ours: {curve.label}"
+    scale = "mini" if curve.system.scale == "mini" else "not the paper's"
+    return f"{scale}: {curve.label}"
 
 
 def draw_band(axes: Axes, panel: FigurePanel, positions: XPositions) -> Any:

@@ -36,6 +36,8 @@ TWO_AXES = ("figure4",)
 """Figures that draw the two scores of a task over one another, on a left and a right axis."""
 COLUMNS = {"figure3": 2, "figure4": 2, "figure5": 1, "figure6": 2, "figure7": 3, "figure8": 2}
 TASKS = {"e2e": "E2E", "webnlg": "WebNLG", "dart": "DART", "xsum": "XSUM"}
+MAX_SHORT_LABEL = 32
+"""Letters of a legend's label of which three stand in a line."""
 MAX_WORD_LETTERS = 24
 """Letters of a word on the horizontal axis."""
 X_LABELS = {
@@ -113,9 +115,10 @@ def compose_figure(figure: ReportFigure, scale: str) -> Canvas:
         for side, panel in enumerate(panels):
             panel_axes = axes if side == 0 else axes.twinx()
             draw_panel(panel_axes, panel, scale, positions, side if len(panels) > 1 else None, handles)
-        label_axes(axes, panels, positions)
+        label_axes(axes, panels, positions, scale)
     handles |= {name: handles.pop(name) for name in (BAND_LABEL, GAP_LABEL) if name in handles}  # last
-    canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
+    columns = 3 if all(len(label) <= MAX_SHORT_LABEL for label in handles) else 1
+    canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, frameon=False)
     return canvas
 
 
@@ -133,10 +136,11 @@ def shorten_word(x: float | str) -> str:
     return text if len(text) <= MAX_WORD_LETTERS else text[: MAX_WORD_LETTERS - 1] + "…"
 
 
-def label_axes(axes: Axes, panels: Sequence[FigurePanel], positions: XPositions) -> None:
+def label_axes(axes: Axes, panels: Sequence[FigurePanel], positions: XPositions, scale: str) -> None:
     """Title and horizontal axis."""
     panel = panels[0]
-    title = f"{TASKS.get(panel.task, panel.task)}: {' and '.join(panel.title for panel in panels)}"
+    task = TASKS.get(panel.task, panel.task) if scale == "paper" else f"scale mini, {panel.task}"
+    title = f"{task}: {' and '.join(panel.title for panel in panels)}"
     axes.set_title(keep_drawable(title), fontsize=9, loc="left")
     axes.set_xlabel(X_LABELS.get(panel.x, panel.x))
     if positions.has_words:

@@ -34,6 +34,9 @@ DETECTABLE_MEANING = (
     "the smallest true difference from the paper's number that this evidence would have found"
 )
 """Of what stands behind Δ in a cell."""
+NOT_TELLING = "⇄"
+"""Beside a verdict whose evidence does not tell the cell from another system's."""
+NOT_TELLING_MEANING = "the same evidence would accept another system's number of this column, too"
 
 
 def find_symbol(verdict: str | None) -> str:

@@ -115,6 +115,55 @@ def seeds(values: list[float], **changes: Any) -> list[dict[str, Any]]:
     return [record(seed=number, bleu=value, **changes) for number, value in enumerate(values, 1)]
 
 
+System = tuple[str | None, str]
+"""(section, row) of a table of the paper."""
+
+
+def of_printed(
+    system: System,
+    numbers: System | None = None,
+    table: str = "table2",
+    bleu: float = 0.0,
+    spread: float = 0.15,
+) -> list[dict[str, Any]]:
+    """Three seeds of ``system`` on each of its tasks with the numbers that the paper prints for ``numbers``.
+
+    ``bleu`` is added to every BLEU; ``spread``: of BLEU between seeds, other metrics in proportion.
+    """
+    made = []
+    cells = [c for c in published.read_cells(table) if (c.section, c.row) == system]
+    printed = {
+        (c.task, c.group, c.metric): c.ours
+        for c in published.read_cells(table)
+        if (c.section, c.row) == (numbers or system)
+    }
+    for task in dict.fromkeys(c.task for c in cells):
+        first = next(c for c in cells if c.task == task)
+        for seed in (1, 2, 3):
+            values: dict[str, dict[str, Any]] = {}
+            for c in cells:
+                if c.task == task:
+                    value = printed[task, c.group, c.metric] * (1 + (seed - 2) * spread / 60)
+                    value += bleu if c.metric == "bleu" else 0.0
+                    values.setdefault(c.group, {}).update(scores({c.metric: value})["all"])
+            model = first.model or "gpt2-medium"
+            made.append(
+                record(first.method, task, seed, None, options=first.options, model=model, scores=values)
+            )
+    return made
+
+
+def of_others(
+    method: str = "lora", options: Mapping[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """A run of a method that neither the paper nor this project has: a plug-in's, which may be gone today."""
+    made = record(**changes)
+    chosen = {"rank": 4} if options is None else options
+    made |= {"method": method, "options": origins(chosen, "command line")}
+    made["run_id"] = made["run_id"].replace("prefix", method)
+    return made
+
+
 def cell(table: str = "table2", **fields: Any) -> published.Cell:
     """The one cell of the paper that the selector picks."""
     cells = published.find_cells({"table": table, **fields})

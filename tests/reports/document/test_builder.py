@@ -11,7 +11,7 @@ from made_up import failed, record
 
 from bench.errors import DataError, UserError
 from reports.document import builder
-from reports.document.schema import CellView, MiniView, ReportTable
+from reports.document.schema import CellView, ReportTable, UnpairedView
 from reports.paper import published
 
 
@@ -72,7 +72,7 @@ def test_mini_never_stands_in_a_cell_of_the_paper() -> None:
     table = only_mini.find_table("table2")
     assert all(cell.ours is None for cell in cells(table))
     beside = [c for b in table.mini for s in b.sections for r in s.rows for c in r.cells if c]
-    assert beside and all(isinstance(cell, MiniView) for cell in beside)
+    assert beside and all(isinstance(cell, UnpairedView) for cell in beside)
 
 
 def test_nothing_run_is_a_report_too() -> None:
@@ -101,7 +101,9 @@ def test_progress_counts_an_experiments_own_runs() -> None:
 
 def test_paper_only_has_nothing_of_ours() -> None:
     paper = builder.build_report(records(), ["table2", "figure3", "claims"], paper_only=True)
-    assert paper.runs == () and paper.examples == ()
+    assert paper.runs == () and paper.rows == ()
+    outputs = [output for group in paper.examples for example in group.examples for output in example.outputs]
+    assert outputs and all(output.text is None and output.paper for output in outputs)
     assert all(cell.verdict is None and cell.ours is None for cell in cells(paper.find_table("table2")))
     assert all(claim.on_paper.outcome and not claim.records.outcome for claim in paper.claims)
 
@@ -126,7 +128,7 @@ def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
     place = ["id", "table", "section", "row", "column", "task", "group", "metric", "model", "method"]
     printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
     ours = ["ours", "verdict", "label", "reason", "gap", "difference"]
-    ours += ["detectable", "detectable_text", "seeds_needed", "lineage"]
+    ours += ["also_accepts", "detectable", "detectable_text", "seeds_needed", "lineage"]
     assert list(asdict(cell)) == [*place, *printed, *ours]
 
 
