@@ -14,7 +14,7 @@ from bench.runs.stages import Stages
 from bench.runs.stopping import Stopping
 from bench.store.record import RunStatus
 from bench.store.run_dir import RunDir
-from bench.system import provenance
+from bench.system import damage, provenance
 from bench.system.json_files import JsonObject
 
 
@@ -82,6 +82,7 @@ class Attempt:
             "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
             "code": provenance.identify_code(),
             "execution": self.stages.describe_execution(),
+            "damaged_files": damage.read_damage_notes(self.stages.folder.path),
             "packages": provenance.list_package_versions(),
             "hardware": provenance.describe_hardware(),
             "peak_memory_bytes": provenance.measure_peak_memory(),

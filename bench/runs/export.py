@@ -32,6 +32,7 @@ def export_to_peft(run: RunDir, out: Path) -> list[Path]:
         raise UserError(
             f"{run.run_id} was trained by {record['method']}; PEFT has a counterpart for 'prefix' only"
         )
+    run.check_product("train")
     tensors = load_tensors(run.parameters, "issue the run's command again to make it anew").tensors
     if "prefix" not in tensors:
         raise UserError(

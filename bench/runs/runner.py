@@ -128,7 +128,7 @@ def write_failure_record(folder: RunDir, record: Mapping[str, Any]) -> None:
 
 def discard_checkpoints(folder: RunDir) -> None:
     """The training state is of no use any more once the run is done; it can be large."""
-    from bench.training.loop import BEST_FILE
+    from bench.training.loop import BEST_FILE, NEXT_BEST_FILE, STATE_FILE
 
-    folder.checkpoint.unlink(missing_ok=True)
-    (folder.path / BEST_FILE).unlink(missing_ok=True)
+    for name in (STATE_FILE, BEST_FILE, NEXT_BEST_FILE):
+        (folder.path / name).unlink(missing_ok=True)

@@ -17,8 +17,9 @@ from bench.config.specification import RunSpec, select_training_settings
 from bench.data import dataset
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
-from bench.system.files import replace_file, sha256_text
+from bench.system.files import replace_file, sha256_file, sha256_text
 from bench.system.json_files import to_canonical_json, write_jsonl_atomic
+from bench.system.progress import print_message
 
 
 def compute_training_key(specified: SpecifiedRun) -> str:
@@ -47,10 +48,19 @@ def reuse_training(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | 
         if not same_name or candidate.run_id == folder.run_id:
             continue
         facts = candidate.stage_facts("train", key)
-        if facts is None or facts["training"] is None:  # nothing was trained: building it is as quick
+        if facts is None:
+            if candidate.is_product_damaged("train", key):
+                print_message(
+                    f"{candidate.run_id} trained the same, but its parameters are damaged: not taken"
+                )
+            continue
+        if facts["training"] is None:  # nothing was trained: building it is as quick
             continue
         with replace_file(folder.parameters) as temporary:
             link_or_copy(candidate.parameters, temporary)
+        if sha256_file(folder.parameters) != candidate.product_sha256("train"):  # damaged on the way
+            folder.parameters.unlink()
+            continue
         write_jsonl_atomic(folder.log, candidate.read_log())
         training = {**facts["training"], "taken_from": facts["training"]["taken_from"] or candidate.run_id}
         return {**facts, "training": training}

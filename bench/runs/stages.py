@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from bench.runs.shared_training import compute_training_key, reuse_training
 from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
 from bench.system.devices import count_processes, get_process_rank, make_accelerator, pick_device
-from bench.system.execution import describe_change, list_distinct, measure_conditions
+from bench.system.execution import ExecutionConditions, describe_change, list_distinct, measure_conditions
 from bench.system.files import sha256_text
 from bench.system.json_files import JsonObject, to_canonical_json
 from bench.system.progress import print_message, track_progress
@@ -98,6 +98,7 @@ class Stages:
             print_message("training: done already")
             self._note_training_conditions(facts)
             return TrainingProduct(facts["training"], facts["parameters"])
+        self.folder.put_damaged_aside("train", key)
         model = self.build(tokenizer)
         self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), model)
         # The processes of a launch of many must all do the same, and only the first one sees the folder.
@@ -184,6 +185,7 @@ class Stages:
             print_message("decoding: done already")
             self.conditions.append(facts.get("conditions"))
             return facts
+        self.folder.put_damaged_aside("decode", key)
         conditions = self._begin_decoding()
         model = self.build(tokenizer)
         model.load_stored(checkpoint.load_tensors(self.folder.parameters).tensors)
@@ -241,15 +243,10 @@ class Stages:
 
     def describe_execution(self) -> JsonObject | None:
         """What the record says of the conditions: of the last part, and of earlier ones where they differ."""
-        conditions = self.conditions
-        if not conditions:  # it failed before anything was finished
-            with contextlib.suppress(UserError):
-                current = measure_conditions(pick_device(self.spec["device"]).type)
-                conditions = [] if current is None else [current.to_json()]
-        if not conditions or conditions[-1] is None:
-            return None
-        earlier = list_distinct(part for part in conditions if part != conditions[-1])
-        return {**conditions[-1], "continued_under": earlier}
+        with contextlib.suppress(UserError):
+            current = measure_conditions(pick_device(self.spec["device"]).type)
+            return combine_conditions(self.conditions, current)
+        return None
 
     def score(self) -> dict[str, Any]:
         """Score what is stored in generations.jsonl."""
@@ -263,6 +260,25 @@ class Stages:
         self.folder.write_scores(scores)
         self.folder.finish_stage("score", str(self.folder.product_sha256("decode")))
         return scores
+
+
+def combine_conditions(
+    parts: Sequence[JsonObject | None], current: ExecutionConditions | None
+) -> JsonObject | None:
+    """``execution`` of a record: the conditions of the last part, or of now where none was finished.
+
+    ``continued_under``: those of the parts that differ from it, or whose code or packages are not those of
+    ``current``, which the record has. None where the last part's conditions were not noted.
+    """
+    if current is None:
+        return None
+    now = current.to_json()
+    last = parts[-1] if parts else now
+    if last is None:
+        return None
+    of_record = {name: now[name] for name in ("deciding_sha256", "packages")}
+    earlier = list_distinct(part for part in parts if part != {**last, **of_record})
+    return {**{name: last[name] for name in last if name not in of_record}, "continued_under": earlier}
 
 
 def describe_parameters(model: AdaptedModel) -> dict[str, int]:

@@ -207,12 +207,28 @@ class ConditionsEntry(_RecordPart):
     variables: dict[Name, Text] = {}
 
 
+class EarlierConditions(ConditionsEntry):
+    """Those of an earlier part of a run, with the code and the packages of that time."""
+
+    deciding_sha256: MaybeText = None
+    packages: dict[Name, Text] = {}
+
+
 class ExecutionFacts(ConditionsEntry):
     """Under which conditions the last part of a run was computed, and those of earlier parts where they differ."""
 
-    continued_under: list[ConditionsEntry | None] = []
+    continued_under: list[EarlierConditions | None] = []
     """Of earlier parts (training before it was continued, a training of another run), oldest first; null where a
     part's conditions were not noted. Only a run where this is empty can be repeated byte for byte."""
+
+
+class DamagedFileEntry(_RecordPart):
+    """A file of the run that was not as it was left: put aside as ``kept_as``, and made anew."""
+
+    file: Text
+    kept_as: Text
+    problem: Text
+    noticed: MaybeText = None
 
 
 Options: TypeAlias = dict[Name, SettingEntry]
@@ -278,6 +294,7 @@ class Record(Specification):
     peak_memory_bytes: dict[Name, MaybeNumber] = {}
     code: Names | None = None
     execution: ExecutionFacts | None = None
+    damaged_files: list[DamagedFileEntry] = []
     job: Names | None = None
     error: Failure | None = None
     seconds: dict[Name, Number] = {}

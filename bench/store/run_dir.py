@@ -26,7 +26,7 @@ from bench.store.record import (
     make_specification,
     parse_record,
 )
-from bench.system import files, json_files, provenance
+from bench.system import damage, files, json_files, provenance
 from bench.system.json_files import JsonObject
 
 Document = JsonObject
@@ -38,6 +38,8 @@ PRODUCTS: dict[Stage, str] = {
     "decode": "generations.jsonl",
     "score": "scores.json",
 }
+
+NOT_AS_LEFT = "is not the file that the stage left"
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
 
@@ -213,6 +215,7 @@ class RunDir:
         note: Document = {"stage": stage, "key": key, "product": product.name, "sha256": fingerprint}
         note |= {"bytes": product.stat().st_size, "recorded": provenance.format_current_time()}
         note["facts"] = dict(facts or {})
+        note["checksum"] = files.sha256_text(json_files.to_canonical_json(note))
         json_files.write_json_atomic(self._note(stage), note)
         return fingerprint
 
@@ -222,17 +225,43 @@ class RunDir:
         if not self._note(stage).exists():
             return "not finished yet"
         try:
-            note = _mapping(self._note(stage))
+            note = self._read_note(stage)
         except DataError as error:
             return str(error)
         if note.get("key") != key:
             return "its inputs have changed since"
         if not product.is_file():
             return f"{product.name} is missing"
+        return None if self._is_as_noted(product, note) else f"{product.name} {NOT_AS_LEFT}"
+
+    @staticmethod
+    def _is_as_noted(product: Path, note: Document) -> bool:
         # The size first: it saves reading a large file that is known to differ.
-        if product.stat().st_size != note.get("bytes") or files.sha256_file(product) != note.get("sha256"):
-            return f"{product.name} is not the file that the stage left"
-        return None
+        return product.stat().st_size == note.get("bytes") and files.sha256_file(product) == note.get(
+            "sha256"
+        )
+
+    def is_product_damaged(self, stage: Stage, key: str) -> bool:
+        """Whether the stage was finished for these inputs and its product is there, and not what it left."""
+        product = self.path / PRODUCTS[stage]
+        try:
+            note = self._read_note(stage)
+        except DataError:
+            return False
+        return note.get("key") == key and product.is_file() and not self._is_as_noted(product, note)
+
+    def put_damaged_aside(self, stage: Stage, key: str) -> None:
+        """Put the stage's product aside where it is not what the stage left: it is not to be used."""
+        if self.is_product_damaged(stage, key):
+            damage.put_aside(self.path / PRODUCTS[stage], NOT_AS_LEFT, "it is made anew")
+
+    def check_product(self, stage: Stage) -> None:
+        """``DataError`` where the stage's product is not what it left, or was never finished."""
+        product = self.path / PRODUCTS[stage]
+        note = self._read_note(stage)
+        if not product.is_file() or not self._is_as_noted(product, note):
+            advice = "issue the run's command again to make it anew"
+            raise damage.DamagedFileError(product, NOT_AS_LEFT, advice)
 
     def stage_done(self, stage: Stage, key: str) -> bool:
         """Whether the stage's product is there, unchanged, and made from inputs with hash ``key``."""
@@ -242,14 +271,23 @@ class RunDir:
         """What ``finish_stage`` was given, if the stage is done for these inputs; else None."""
         if not self.stage_done(stage, key):
             return None
-        return dict(_mapping(self._note(stage))["facts"])
+        return dict(self._read_note(stage)["facts"])
 
     def product_sha256(self, stage: Stage) -> str | None:
         """Fingerprint of the stage's product as the stage left it; None before that."""
         try:
-            return str(_mapping(self._note(stage))["sha256"])
+            return str(self._read_note(stage)["sha256"])
         except (DataError, KeyError):
             return None
+
+    def _read_note(self, stage: Stage) -> Document:
+        """The note of a finished stage; ``DataError`` where it is missing or damaged. Older ones have no checksum."""
+        path = self._note(stage)
+        note = _mapping(path)
+        checksum = note.pop("checksum", None)
+        if checksum is not None and checksum != files.sha256_text(json_files.to_canonical_json(note)):
+            raise DataError(f"{path} is damaged: its content does not have its checksum")
+        return note
 
     def _note(self, stage: Stage) -> Path:
         return self.path / "stages" / f"{stage}.json"

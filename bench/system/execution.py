@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from bench.system import provenance
 from bench.system.devices import count_processes
 from bench.system.json_files import JsonObject
 
@@ -34,6 +35,8 @@ VARIABLES = (
     "TORCH_BLAS_PREFER_HIPBLASLT",
 )
 """What torch and its libraries read to choose how they compute, besides what torch itself can be asked for."""
+PACKAGES = ("accelerate", "numpy", "tokenizers", "torch", "transformers")
+"""Whose versions training and decoding depend on."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class ExecutionConditions:
     """The GPU's name; None on a CPU."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Those of ``VARIABLES`` that are set."""
+    deciding_sha256: str | None = None
+    """Of the code that decides numbers (``bench.system.provenance``)."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Versions of ``PACKAGES``."""
 
     def to_json(self) -> JsonObject:
         """As records and notes have it."""
@@ -82,6 +89,8 @@ class ExecutionConditions:
 
 
 def _format(value: Any) -> str:
+    if isinstance(value, str) and len(value) == 64:
+        return value[:12]
     if isinstance(value, Mapping):
         return " ".join(f"{name}={text}" for name, text in value.items()) or "none"
     return "none" if value is None else str(value)
@@ -104,6 +113,8 @@ def measure_conditions(device: str) -> ExecutionConditions | None:
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         accelerator=accelerator,
         variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
+        deciding_sha256=provenance.hash_running_source(),
+        packages=provenance.list_package_versions(PACKAGES),
     )
 
 

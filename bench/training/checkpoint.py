@@ -2,47 +2,56 @@
 
 It holds the trained parameters, the optimiser's moments, the position in the data and the random
 states; the schedule is a function of the position. One file, because a directory cannot be replaced
-in one step: a run killed at any instant finds the last whole checkpoint.
+in one step: a run killed at any instant finds the last whole checkpoint. A checksum over all of it tells a file
+that was damaged since: one flipped bit in a moment of the optimiser would end as other parameters, without a word.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
 from bench.errors import DataError
+from bench.system.damage import DamagedFileError
 from bench.system.files import replace_file
-from bench.system.json_files import JsonObject
+from bench.system.json_files import JsonObject, to_canonical_json
 
 START_OVER = "delete it to start over"
+PROGRESS, CHECKSUM = "progress", "checksum"
+Whole = Annotated[int, Field(ge=0)]
 
 
 @dataclass
 class TrainingProgress:
     """Where a training stands. ``step`` counts finished updates; the data position follows from it."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+
     key: str
     """Hash of the specification that it belongs to; another one's checkpoint is refused."""
-    step: int = 0
-    processes: int = 1
-    seconds: float = 0.0
-    target_tokens: int = 0
+    step: Whole = 0
+    processes: Annotated[int, Field(ge=1)] = 1
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    target_tokens: Whole = 0
     loss: float | None = None
     best_loss: float | None = None
-    best_step: int | None = None
-    looks_without_gain: int = 0
+    best_step: Whole | None = None
+    looks_without_gain: Whole = 0
     scaler: dict[str, float] | None = None
     """State of the fp16 loss scaler."""
     conditions: list[JsonObject | None] = field(default_factory=list)
     """Under which the updates were made (``bench.system.execution``), oldest first; None where nobody noted them."""
     epoch_nats: float = 0.0
     """Summed loss of the target tokens of this epoch so far, and their number."""
-    epoch_tokens: int = 0
+    epoch_tokens: Whole = 0
     last_epoch_loss: float | None = None
     """Of the last whole epoch, per target token."""
 
@@ -72,7 +81,51 @@ def load_tensors(path: Path, advice: str = START_OVER) -> TensorFile:
             names = file.keys()  # the file itself cannot be iterated over
             return TensorFile({name: file.get_tensor(name) for name in names}, file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: expected a whole safetensors file ({error}); {advice}") from error
+        problem = f"expected a whole safetensors file ({error})"
+        raise DataError(f"{path}: {problem}; {advice}", problem) from error
+
+
+def compute_checksum(tensors: Mapping[str, Tensor], document: JsonObject) -> str:
+    """SHA-256 over a document and over the names, types, shapes and values of tensors on the CPU."""
+    layout = [[name, str(tensor.dtype), list(tensor.shape)] for name, tensor in sorted(tensors.items())]
+    digest = hashlib.sha256(to_canonical_json([document, layout]).encode())
+    for _, tensor in sorted(tensors.items()):
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_checked(path: Path, tensors: Mapping[str, Tensor], document: JsonObject) -> None:
+    """Write tensors and what is known of them, with a checksum over both; atomically."""
+    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One entry of metadata: of several the library keeps no order, and equal content would give unequal files.
+    checked = {**document, CHECKSUM: compute_checksum(flat, document)}
+    save_tensors(path, flat, {PROGRESS: json.dumps(checked)})
+
+
+class CheckedFile(NamedTuple):
+    """The content of a file of ``save_checked``, as it was written."""
+
+    tensors: dict[str, Tensor]
+    document: JsonObject
+
+
+def load_checked(path: Path) -> CheckedFile:
+    """What ``save_checked`` wrote; ``DamagedFileError`` where the file holds anything else."""
+    try:
+        tensors, metadata = load_tensors(path)
+    except DataError as error:
+        raise DamagedFileError(path, error.problem or str(error), START_OVER) from error
+    try:
+        document = json.loads(metadata[PROGRESS])
+        checksum = document.pop(CHECKSUM, None)
+        intact = checksum == compute_checksum(tensors, document)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(path, "it does not say what it holds", START_OVER) from error
+    if checksum is None:
+        raise DamagedFileError(path, "it has no checksum, as those of earlier versions", START_OVER)
+    if not intact:
+        raise DamagedFileError(path, "its content does not have its checksum", START_OVER)
+    return CheckedFile(tensors, document)
 
 
 def save_checkpoint(
@@ -86,7 +139,7 @@ def save_checkpoint(
     tensors["random/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
-    save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
+    save_checked(path, tensors, asdict(progress))
 
 
 class TrainingState(NamedTuple):
@@ -104,24 +157,64 @@ class TrainingState(NamedTuple):
 def load_checkpoint(path: Path, key: str) -> TrainingState:
     """The training state in a file.
 
-    Raises ``DataError`` for a damaged file or one that belongs to another specification than ``key``.
+    Raises ``DamagedFileError`` for a file that is not as it was written or says what cannot be, and ``DataError``
+    for one that belongs to another specification than ``key``.
     """
-    tensors, metadata = load_tensors(path)
+    tensors, document = load_checked(path)
     try:
-        fields: dict[str, Any] = json.loads(metadata["progress"])
-        progress = TrainingProgress(**{"conditions": [None], **fields})
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not a training checkpoint of this version; {START_OVER}") from error
+        progress: TrainingProgress = TypeAdapter(TrainingProgress).validate_json(json.dumps(document))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise DamagedFileError(
+            path, f"its {place} is {fault['input']!r:.60}: {fault['msg']}", START_OVER
+        ) from error
     if progress.key != key:
         raise DataError(f"{path}: belongs to another specification; {START_OVER}")
     state = TrainingState({}, {}, {}, progress)
-    for name, tensor in tensors.items():
-        section, rest = name.split("/", 1)
-        if section == "parameter":
-            state.parameters[rest] = tensor
-        elif section == "optimiser":
-            index, field = rest.split("/", 1)
-            state.moments.setdefault(int(index), {})[field] = tensor
-        else:
-            state.random_states[rest] = tensor
+    try:
+        for name, tensor in tensors.items():
+            section, rest = name.split("/", 1)
+            if section == "parameter":
+                state.parameters[rest] = tensor
+            elif section == "optimiser":
+                index, field_name = rest.split("/", 1)
+                state.moments.setdefault(int(index), {})[field_name] = tensor
+            else:
+                state.random_states[rest] = tensor
+    except ValueError as error:
+        raise DamagedFileError(path, f"it holds a tensor named {name!r:.60}", START_OVER) from error
     return state
+
+
+def check_state(path: Path, state: TrainingState, parameters: Mapping[str, Tensor], planned: int) -> None:
+    """``DamagedFileError`` where a state is not of a training of ``parameters`` over ``planned`` updates.
+
+    ``parameters`` in the order in which the optimiser holds them.
+    """
+
+    def refuse(problem: str) -> None:
+        raise DamagedFileError(path, problem, START_OVER)
+
+    progress, shapes = state.progress, {name: tensor.shape for name, tensor in parameters.items()}
+    if progress.step > planned:
+        refuse(f"its step is {progress.step} and the training has {planned} updates")
+    if (progress.best_step is None) != (progress.best_loss is None) or (
+        progress.best_step or 0
+    ) > progress.step:
+        refuse(
+            f"its best step is {progress.best_step} with a loss of {progress.best_loss} at step {progress.step}"
+        )
+    if {name: tensor.shape for name, tensor in state.parameters.items()} != shapes:
+        refuse("its parameters are not those that are trained")
+    if "cpu" not in state.random_states:
+        refuse("it has no random state")
+    if progress.step and not state.moments:
+        refuse("it has no state of the optimiser")
+    expected = dict(enumerate(shapes.values()))
+    for index, moments in state.moments.items():
+        wrong = [
+            name for name, tensor in moments.items() if name != "step" and tensor.shape != expected.get(index)
+        ]
+        if wrong or index not in expected or moments.keys() != next(iter(state.moments.values())).keys():
+            refuse(f"its state of the optimiser does not fit parameter {index}")

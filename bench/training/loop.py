@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bench.errors import UserError
+from bench.errors import DataError, UserError
 from bench.models.adapted import AdaptedModel
+from bench.system.damage import DamagedFileError, put_aside
 from bench.system.execution import ExecutionConditions, describe_change, measure_conditions
+from bench.system.files import StorageError
 from bench.system.json_files import JsonObject
 from bench.system.progress import print_message
 from bench.system.rng import derive_seed, draw_permutation
@@ -32,7 +34,7 @@ from bench.training import checkpoint
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-STATE_FILE, BEST_FILE = "checkpoint.safetensors", "best.safetensors"
+STATE_FILE, BEST_FILE, NEXT_BEST_FILE = "checkpoint.safetensors", "best.safetensors", "best-next.safetensors"
 TokenPair = tuple[list[int], list[int]]
 """Token ids of a source and of its target, as ``bench.data.encoding`` makes them."""
 
@@ -216,6 +218,9 @@ class TrainingRun:
         self.seed = seed
         self.accelerator = accelerator
         self.state_file, self.best_file = folder / STATE_FILE, folder / BEST_FILE
+        self.next_best_file = folder / NEXT_BEST_FILE
+        """The best parameters since the last checkpoint, which still refers to those in ``best_file``."""
+        self.has_next_best = False
         self.progress = checkpoint.TrainingProgress(key=key)
         self.resumed_at: int | None = None
         model.to(accelerator.device)
@@ -224,10 +229,9 @@ class TrainingRun:
     def begin(self) -> None:
         """Restore the checkpoint, or let the method do what comes before training; then wrap for the device."""
         accelerator, progress = self.accelerator, self.progress
-        if self.state_file.is_file():
-            progress = self.progress = restore_checkpoint(
-                self.state_file, progress.key, self.model, self.optimiser
-            )
+        if (state := self.find_state()) is not None:
+            restore_state(state, self.model, self.optimiser)
+            progress = self.progress = state.progress
             self.resumed_at = progress.step
         else:
             # What a method fits here it fits to the backbone as it decodes: without dropout.
@@ -243,6 +247,62 @@ class TrainingRun:
         self.model.train()
         self.started = self.saved = time.monotonic()
         self.seconds_before = progress.seconds
+
+    def find_state(self) -> checkpoint.TrainingState | None:
+        """The last checkpoint, checked; None where there is none, or where it was damaged and is put aside by now.
+
+        The first process decides, and the others find what it left.
+        """
+        state, failure = None, None
+        with self.accelerator.main_process_first():
+            try:
+                state = self.read_state()
+            except DamagedFileError as error:
+                if not self.accelerator.is_main_process:
+                    raise
+                self.discard_damaged(error)
+            except DataError as error:  # raised below: here the others wait
+                failure = error
+        if failure is not None:
+            raise failure
+        return state
+
+    def read_state(self) -> checkpoint.TrainingState | None:
+        """The last checkpoint; raises ``DamagedFileError`` where it or the best parameters are not as written."""
+        if not self.state_file.is_file():
+            return None
+        state = checkpoint.load_checkpoint(self.state_file, self.progress.key)
+        trained = list_optimised_parameters(self.optimiser, self.model)
+        checkpoint.check_state(self.state_file, state, trained, self.planned)
+        if self.settings.keep == "best" and state.progress.best_step is not None:
+            self.choose_best(state.progress)
+        return state
+
+    def choose_best(self, progress: checkpoint.TrainingProgress) -> None:
+        """Make ``best_file`` the best parameters that a checkpoint refers to: a kill can leave later ones beside."""
+        if self.next_best_file.is_file():
+            with contextlib.suppress(DamagedFileError):
+                self.load_best(self.next_best_file, progress)
+                self.next_best_file.replace(self.best_file)
+        self.load_best(self.best_file, progress)
+
+    def load_best(self, path: Path, progress: checkpoint.TrainingProgress) -> dict[str, Tensor]:
+        """The best parameters in a file; ``DamagedFileError`` where it holds others than ``progress`` refers to."""
+        tensors, document = checkpoint.load_checked(path)
+        if document != {"key": progress.key, "step": progress.best_step}:
+            problem = f"it is not of update {progress.best_step}, the best one"
+            raise DamagedFileError(path, problem, checkpoint.START_OVER)
+        return tensors
+
+    def discard_damaged(self, error: DamagedFileError) -> None:
+        """Put a damaged file aside. A checkpoint whose best parameters are lost is of no use either."""
+        if error.path.exists():
+            put_aside(error.path, str(error.problem), "the training starts over from its beginning")
+        else:
+            print_message(
+                f"{error.path} is missing; the training starts over from its beginning", important=True
+            )
+        self.state_file.unlink(missing_ok=True)
 
     def make_update(self, pairs: Sequence[TokenPair]) -> dict[str, Any]:
         """The next update: the batch's loss under the objective, and the learning rate."""
@@ -286,10 +346,19 @@ class TrainingRun:
         """Measure the dev loss and keep the parameters if it is the best so far."""
         progress = self.progress
         loss = compute_dev_loss(self.model, dev, self.settings.batch_size)
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"the dev loss became {loss} at update {progress.step}; try a lower --lr than {self.settings.lr:g}"
+            )
         if progress.best_loss is None or loss < progress.best_loss:
             progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
             if self.settings.keep == "best" and self.accelerator.is_main_process:
-                checkpoint.save_tensors(self.best_file, self.model.trained_state(), {})
+                checkpoint.save_checked(
+                    self.next_best_file,
+                    self.model.trained_state(),
+                    {"key": progress.key, "step": progress.step},
+                )
+            self.has_next_best = self.settings.keep == "best"
             self.accelerator.wait_for_everyone()
         else:
             progress.looks_without_gain += 1
@@ -322,13 +391,23 @@ class TrainingRun:
         if self.accelerator.is_main_process:
             parameters = list_optimised_parameters(self.optimiser, self.model)
             checkpoint.save_checkpoint(self.state_file, parameters, self.optimiser, self.progress)
+            if self.has_next_best:
+                self.next_best_file.replace(self.best_file)
+        self.has_next_best = False
         self.accelerator.wait_for_everyone()
 
     def finish(self) -> TrainingOutcome:
         """Put the best parameters back where the settings keep those; what is recorded of the training."""
         progress = self.progress
         if self.settings.keep == "best" and progress.best_step is not None:
-            self.model.load_trained(checkpoint.load_tensors(self.best_file).tensors)
+            try:
+                self.model.load_trained(self.load_best(self.best_file, progress))
+            except DamagedFileError as error:
+                if self.accelerator.is_main_process:
+                    self.discard_damaged(error)
+                raise StorageError(
+                    f"{error.path} is damaged; issue the same command again to train anew"
+                ) from error
         return TrainingOutcome(
             updates=progress.step,
             planned_updates=self.planned,
@@ -381,7 +460,8 @@ def train_model(
 ) -> TrainingOutcome:
     """Train ``model`` in place, continuing from ``folder/checkpoint.safetensors`` where there is one.
 
-    ``key`` names the specification: another one's checkpoint is refused with ``DataError``. ``stop`` is asked
+    ``key`` names the specification: another one's checkpoint is refused with ``DataError``; a damaged one is put
+    aside (``bench.system.damage``) and the training starts over. ``stop`` is asked
     after every update; when it says yes the state is saved and ``Interrupted`` raised. ``on_update`` gets
     (finished updates, {"loss", "lr", …}). Raises ``Diverged`` when the loss is no number any more.
     """
@@ -440,16 +520,14 @@ def run_update(
     return value
 
 
-def restore_checkpoint(
-    path: Path, key: str, model: AdaptedModel, optimiser: torch.optim.Optimizer
-) -> checkpoint.TrainingProgress:
-    """Put a checkpoint back into the model, the optimiser and the random states; how far it had got."""
-    saved = checkpoint.load_checkpoint(path, key)
-    model.load_trained(saved.parameters)
-    state = optimiser.state_dict()
-    state["state"] = saved.moments
-    optimiser.load_state_dict(state)
-    torch.set_rng_state(saved.random_states["cpu"])
-    if "cuda" in saved.random_states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved.random_states["cuda"])
-    return saved.progress
+def restore_state(
+    state: checkpoint.TrainingState, model: AdaptedModel, optimiser: torch.optim.Optimizer
+) -> None:
+    """Put a checkpoint back into the model, the optimiser and the random states."""
+    model.load_trained(state.parameters)
+    current = optimiser.state_dict()
+    current["state"] = state.moments
+    optimiser.load_state_dict(current)
+    torch.set_rng_state(state.random_states["cpu"])
+    if "cuda" in state.random_states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state.random_states["cuda"])

@@ -195,6 +195,49 @@ def test_a_lost_product_of_a_finished_run_is_made_again(
     assert file.read_bytes() == before
 
 
+def flip(path: Path, share: float) -> None:
+    """Flip one bit of a file, at that share of its length."""
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+@pytest.mark.parametrize("product", ["parameters", "generations"])
+def test_a_damaged_product_is_put_aside_and_made_again(
+    product: str, share: float, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner.run(request(tmp_path, tiny_model))
+    file = getattr(folder_of(tmp_path), product)
+    before = file.read_bytes()
+    flip(file, share)
+    record = runner.run(request(tmp_path, tiny_model))
+    assert file.read_bytes() == before
+    [damaged] = record.damaged_files
+    assert (damaged.file, damaged.kept_as) == (file.name, f"{file.name}.damaged-1")
+    assert file.with_name(damaged.kept_as).read_bytes() != before
+    assert f"put aside as {damaged.kept_as}" in capsys.readouterr().err
+
+
+def test_decoding_never_uses_parameters_that_were_damaged_after_training(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no luck")
+
+    expected = runner.run(request(tmp_path / "through", tiny_model))
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.decoding.generation.decode_sources", broken)
+        with pytest.raises(RuntimeError, match="no luck"):
+            runner.run(request(tmp_path, tiny_model))
+    folder = folder_of(tmp_path)
+    flip(folder.parameters, 0.9)
+    record = runner.run(request(tmp_path, tiny_model))
+    assert [damaged.file for damaged in record.damaged_files] == ["parameters.safetensors"]
+    assert record["scores"] == expected["scores"]
+    assert folder.parameters.read_bytes() == folder_of(tmp_path / "through").parameters.read_bytes()
+
+
 def test_the_command_of_the_record_asks_for_the_same_run(tmp_path: Path, tiny_model: Path) -> None:
     record = runner.run(request(tmp_path, tiny_model, clip_norm=1, warmup_steps=0))
     assert main(shlex.split(record["command"])[1:]) == 0

@@ -162,7 +162,9 @@ def test_damaged_or_unfinished_parameters_are_not_taken(
     first.parameters.write_bytes(first.parameters.read_bytes()[:-1] + b"?")
     other = done(runner.run(request(runs, tiny_model, test_split="dev")))
     assert other["training"]["taken_from"] is None
-    assert "taken from" not in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "taken from" not in printed
+    assert f"{first.run_id} trained the same, but its parameters are damaged: not taken" in printed
 
 
 def test_nothing_is_taken_in_a_launch_of_many(

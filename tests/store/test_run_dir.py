@@ -103,6 +103,19 @@ def test_the_log_of_a_resumed_run_is_that_of_an_undisturbed_one(runs: Store) -> 
     assert [line["step"] for line in run.read_log()] == list(range(7))
 
 
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.6, 0.8, 0.95])
+def test_a_damaged_note_is_no_note(runs: Store, share: float) -> None:
+    run = runs.run(RUN)
+    run.write_scores({"bleu": 1.0})
+    run.finish_stage("score", "key", {"training": {"updates": 1234, "loss": 0.125}})
+    facts = run.stage_facts("score", "key")
+    note = run.path / "stages" / "score.json"
+    content = bytearray(note.read_bytes())
+    content[int(share * len(content))] ^= 1
+    note.write_bytes(content)
+    assert run.stage_facts("score", "key") in (None, facts)
+
+
 def test_a_stage_is_done_only_with_its_product_and_its_inputs(runs: Store) -> None:
     run = runs.run(RUN)
     assert run.why_not_done("score", "key") == "not finished yet"

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from bench.store.record import ConditionsEntry
+from bench.store.record import EarlierConditions
 from bench.system import execution
 from bench.system.execution import ExecutionConditions
 
@@ -62,4 +62,4 @@ def test_what_was_noted_comes_back_and_nothing_else_does() -> None:
 
 def test_records_have_every_condition() -> None:
     names = {field.name for field in dataclasses.fields(ExecutionConditions)}
-    assert names == set(ConditionsEntry.model_fields)
+    assert names == set(EarlierConditions.model_fields)

@@ -19,6 +19,7 @@ from transformers import (
 from bench.errors import DataError
 from bench.models.adapted import AdaptedModel
 from bench.registry import get_method
+from bench.system.damage import read_damage_notes
 from bench.system.devices import make_accelerator
 from bench.training.loop import (
     Diverged,
@@ -255,12 +256,85 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         train_model(build(), pairs(), [], settings(max_steps=2), 7, "other", tmp_path, accelerator)
 
 
-def test_a_torn_checkpoint_is_a_clear_error(tmp_path: Path) -> None:
-    go(build(), tmp_path, settings(max_steps=2))
-    file = tmp_path / "checkpoint.safetensors"
-    file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(DataError, match="delete it to start over"):
-        go(build(), tmp_path, settings(max_steps=2))
+def flip(path: Path, share: float) -> None:
+    """Flip one bit of a file, at that share of its length."""
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, None])
+def test_a_damaged_checkpoint_is_put_aside_and_training_starts_over(
+    share: float | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    through = build()
+    go(through, tmp_path / "through", settings())
+    stop_after(3, tmp_path / "damaged", settings())
+    file = tmp_path / "damaged" / "checkpoint.safetensors"
+    if share is None:
+        file.write_bytes(file.read_bytes()[:-10])
+    else:
+        flip(file, share)
+    fresh = build()
+    report = go(fresh, tmp_path / "damaged", settings())
+    assert report.resumed_at is None and report.updates == 10
+    assert file.with_name("checkpoint.safetensors.damaged-1").is_file()
+    assert [note["file"] for note in read_damage_notes(tmp_path / "damaged")] == [file.name]
+    assert capsys.readouterr().err.count("put aside as checkpoint.safetensors.damaged-1") == 1
+    for name, tensor in through.trained_state().items():
+        assert torch.equal(tensor, fresh.trained_state()[name]), name
+
+
+WATCHING: dict[str, Any] = {"epochs": 4, "lr": 0.05, "keep": "best", "eval_every": 2}
+
+
+def test_damaged_best_parameters_are_trained_again(tmp_path: Path) -> None:
+    chosen = settings(**WATCHING)
+    through = build()
+    expected = go(through, tmp_path / "through", chosen, dev=pairs(6))
+    stop_after(3, tmp_path / "damaged", chosen, dev=pairs(6))
+    best = tmp_path / "damaged" / "best.safetensors"
+    flip(best, 0.8)
+    fresh = build()
+    report = go(fresh, tmp_path / "damaged", chosen, dev=pairs(6))
+    assert (report.resumed_at, report.best_update) == (None, expected.best_update)
+    assert best.with_name("best.safetensors.damaged-1").is_file()
+    for name, tensor in through.trained_state().items():
+        assert torch.equal(tensor, fresh.trained_state()[name]), name
+
+
+def test_lost_best_parameters_are_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = settings(**WATCHING)
+    stop_after(3, tmp_path, chosen, dev=pairs(6))
+    (tmp_path / "best.safetensors").unlink()
+    assert go(build(), tmp_path, chosen, dev=pairs(6)).resumed_at is None
+    assert "best.safetensors is missing; the training starts over" in capsys.readouterr().err
+
+
+def test_the_best_parameters_are_those_that_the_checkpoint_refers_to(tmp_path: Path) -> None:
+    """Killed after better parameters were kept and before the next checkpoint: the older ones are still there."""
+    chosen = settings(**WATCHING)
+    stop_after(3, tmp_path, chosen, dev=pairs(6))
+    kept = (tmp_path / "best.safetensors").read_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(step: int, _: dict[str, Any]) -> None:
+        if step == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        go(build(), tmp_path, chosen, dev=pairs(6), on_update=kill)
+    assert (tmp_path / "best-next.safetensors").is_file()
+    assert (tmp_path / "best.safetensors").read_bytes() == kept
+    fresh, through = build(), build()
+    report = go(fresh, tmp_path, chosen, dev=pairs(6))
+    (tmp_path / "through").mkdir()
+    go(through, tmp_path / "through", chosen, dev=pairs(6))
+    assert report.resumed_at == 3
+    for name, tensor in through.trained_state().items():
+        assert torch.equal(tensor, fresh.trained_state()[name]), name
 
 
 def test_best_keeps_the_parameters_of_the_lowest_dev_loss(tmp_path: Path) -> None:
