@@ -17,7 +17,7 @@ from bench.errors import UnknownNameError, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "runs")
+KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "disputes", "runs")
 TABLE_FORMATS = ("csv", "parquet", "md")
 """Of the table of runs (``bench.store.Store.frame``)."""
 READ_COLUMNS = ("run_id", "status", "comparable", "parameters.stored", "seconds.all_attempts", "ended")
@@ -30,6 +30,7 @@ READ_COLUMNS = ("run_id", "status", "comparable", "parameters.stored", "seconds.
 Examples:
   bench list tasks
   bench list methods --model gpt2-medium      trained and stored parameters, the paper's share beside
+  bench list disputes                         where accounts of the paper disagree, and what stands
   bench list runs --json
   bench list runs --format csv > runs.csv     a row per run: options, settings, every score, times
   bench list runs --out runs.parquet          the same for pandas.read_parquet""",
@@ -53,7 +54,7 @@ Examples:
 def command(
     kind: str, model: str | None, table_format: str | None, out: Path | None, runs: Path, as_json: bool
 ) -> None:
-    """List tasks, methods, models, experiments, metrics, claims or runs."""
+    """List tasks, methods, models, experiments, metrics, claims, disputes or runs."""
     if kind not in KINDS:
         raise UnknownNameError("list", kind, KINDS)
     if table_format is not None or out is not None:
@@ -83,6 +84,7 @@ def list_rows(kind: str, model: str | None, runs: Path) -> list[dict[str, Any]]:
         "experiments": list_available_experiments,
         "metrics": list_metrics,
         "claims": list_claims,
+        "disputes": list_disputes,
     }
     return listings[kind]()
 
@@ -170,6 +172,8 @@ def format_value(value: object, name: str = "") -> object:
         return f"{value:,}"
     if isinstance(value, float) and name.startswith("share"):
         return f"{100 * value:.3g}%"
+    if name == "accounts" and isinstance(value, list):
+        return "; ".join(f"{account['source']}: {account['says']}" for account in value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {inner}" for key, inner in value.items())
     if isinstance(value, list | tuple):
@@ -292,6 +296,29 @@ def list_claims() -> list[dict[str, Any]]:
     return [
         {"name": claim.id, "source": claim.source, "sentence": claim.sentence}
         for claim in published.read_claims()
+    ]
+
+
+def list_disputes() -> list[dict[str, Any]]:
+    """Where accounts of the paper disagree, and what stands."""
+    from reports.paper import published
+
+    return [
+        {
+            "name": dispute.id,
+            "kind": dispute.kind,
+            "topic": dispute.topic,
+            "paper": dispute.paper,
+            "source": dispute.source,
+            "accounts": [
+                {"source": account.source, "says": account.printed or account.says}
+                for account in dispute.accounts
+            ],
+            "standing": dispute.standing,
+            "tables": list(dispute.tables),
+            "claims": list(dispute.claims),
+        }
+        for dispute in published.read_disputes()
     ]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,10 @@ from reports import FORMATS
 
 if TYPE_CHECKING:
     from reports.document.schema import Report
+
+
+MAX_PRINTED = 5
+"""Of the latest scores, on the terminal; the report itself has more."""
 
 
 @click.command(
@@ -67,11 +72,37 @@ def command(
         return
     paths = output_files.write_files(out or Path("report"), output_files.render_files(report, form))
     if as_json:
-        verdicts, claims = report.overview.verdicts, report.overview.claims
-        print_json({"files": [str(path) for path in paths], "verdicts": verdicts, "claims": claims})
+        print_json(summarise_report(report, paths))
     else:
         more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
         click.echo(f"{paths[-1]}{more}")
+        if not paper_only:
+            print_summary(report)
+
+
+def summarise_report(report: Report, paths: Sequence[Path]) -> dict[str, Any]:
+    """What `--json` prints of a report that is written to files."""
+    overview = report.overview
+    return {
+        "files": [str(path) for path in paths],
+        "latest": [asdict(run) for run in overview.latest],
+        "rows": asdict(overview.headline),
+        "verdicts": overview.verdicts,
+        "claims": overview.claims,
+    }
+
+
+def print_summary(report: Report) -> None:
+    """The latest scores and the headline, as the page begins with them."""
+    from bench.cli.tables import escape_controls
+    from reports.document.headline import spell_headline
+
+    for run in report.overview.latest[:MAX_PRINTED]:
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in run.scores.items()) or "no score"
+        system = f"{run.task}, {run.method} on {run.model}, {run.scale}, seed {run.seed}"
+        click.echo(escape_controls(f"latest: {system}: {scores}"))
+    if report.overview.headline.rows:
+        click.echo(spell_headline(report.overview.headline))
 
 
 def print_paper(names: Sequence[str]) -> None:

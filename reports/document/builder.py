@@ -7,14 +7,14 @@ time of its making, no host and no path in it: the same records give the same do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import UnknownNameError
 from bench.system.garbage import pause_garbage_collection
 from reports.document import examples, headline, overview, paper_figures, paper_tables, run_list
 from reports.document.examples import Generations
-from reports.document.schema import Report, ReportTable
+from reports.document.schema import DisputeView, Report, ReportTable
 from reports.paper import deviations, published
 from reports.records.index import CountedStatistics, RunIndex
 
@@ -58,6 +58,7 @@ def build_report(
         ),
         claims=claims,
         examples=examples.build_examples(index, names, generations, paper_only),
+        disputes=select_disputes(names, everything),
         deviations=tuple(ledger),
         runs=run_list.list_runs(index, listed),
     )
@@ -70,6 +71,25 @@ def select_names(names: Sequence[str]) -> tuple[str, ...]:
         if name not in (*valid, "all"):
             raise UnknownNameError("table or figure", name, (*valid, "all"))
     return tuple(name for name in valid if name in names or "all" in names or not names)
+
+
+def select_disputes(names: Collection[str], everything: bool) -> tuple[DisputeView, ...]:
+    """The disputes that touch the tables, figures or claims among ``names``, or all of them."""
+    return tuple(
+        DisputeView(
+            dispute.id,
+            dispute.kind,
+            dispute.topic,
+            dispute.paper,
+            dispute.source,
+            dispute.accounts,
+            dispute.standing,
+            tuple(name for name in dispute.tables if name in names),
+            dispute.claims if "claims" in names else (),
+        )
+        for dispute in published.read_disputes()
+        if everything or set(dispute.tables) & set(names) or (dispute.claims and "claims" in names)
+    )
 
 
 def list_run_ids(table: ReportTable) -> set[str]:

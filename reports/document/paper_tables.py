@@ -75,6 +75,7 @@ class TableBuilder:
             paper_text=format_printed(cell),
             note=cell.note,
             elsewhere=published.list_accounts(cell),
+            disputes=published.list_disputes(cell),
         )
         if self._paper_only:
             return view

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from bench.store.record import Record, RunStatus
 from reports.document.schema import ClaimView, Finding, FindingNumber, RunView
 from reports.judgement.claims import ClaimEvaluation, check_claims
+from reports.paper import published
 from reports.records.index import CountedStatistics, RunIndex
 from reports.records.runs import Profile, Run, find_failure_kind
 from reports.records.values import describe_hardware
@@ -31,6 +32,7 @@ def build_claims(index: RunIndex, counted: CountedStatistics, paper_only: bool) 
             records=NOT_ASKED if paper_only else build_finding(checked.records),
             mini=NOT_ASKED if paper_only else build_finding(checked.mini),
             on_paper=build_finding(checked.on_paper),
+            disputes=tuple(d.id for d in published.read_disputes() if checked.claim.id in d.claims),
         )
         for checked in check_claims(index, counted=counted)
     )

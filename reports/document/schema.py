@@ -15,7 +15,7 @@ from reports.judgement.claims import ClaimOutcome
 from reports.judgement.row_verdicts import AcceptedNumber
 from reports.judgement.verdicts import Gap, GapKind, Verdict
 from reports.paper.deviations import Deviation
-from reports.paper.published import OtherAccount, PaperNumber
+from reports.paper.published import DisputeAccount, OtherAccount, PaperNumber
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ class CellView(PaperNumber, LinkTarget):
     note: str | None
     elsewhere: tuple[OtherAccount, ...] = ()
     """What other accounts print here."""
+    disputes: tuple[str, ...] = ()
+    """The names of the disputes that touch it."""
     ours: OurNumber | None = None
     verdict: Verdict | None = None
     label: str = ""
@@ -301,6 +303,7 @@ class ClaimView:
     records: Finding
     mini: Finding
     on_paper: Finding
+    disputes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -417,6 +420,21 @@ class Overview:
 
 
 @dataclass(frozen=True)
+class DisputeView:
+    """A matter on which accounts of the paper disagree (``reports.paper.published.Dispute``)."""
+
+    id: str
+    kind: str
+    topic: str
+    paper: str
+    source: str
+    accounts: tuple[DisputeAccount, ...]
+    standing: str
+    tables: tuple[str, ...]
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """``names``: the tables and figures asked for, in the paper's order."""
 
@@ -428,6 +446,8 @@ class Report:
     figures: tuple[ReportFigure, ...]
     claims: tuple[ClaimView, ...]
     examples: tuple[ExampleGroup, ...]
+    disputes: tuple[DisputeView, ...]
+    """Of all tables and claims that were asked for; all of them where everything was."""
     deviations: tuple[Deviation, ...]
     runs: tuple[RunView, ...]
 

@@ -147,6 +147,51 @@ class OtherAccount:
 
 
 @dataclass(frozen=True)
+class DisputeAccount:
+    """What another source says of the matter: in words, or as a number of a cell."""
+
+    source: str
+    says: str
+    printed: str | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """A matter on which accounts of the paper's work disagree, and what stands."""
+
+    id: str
+    kind: Literal["secondary", "internal", "code"]
+    """``secondary``: a summary contradicts the paper; ``internal``: the paper contradicts itself or its data;
+    ``code``: the authors' code differs from the text."""
+    topic: str
+    paper: str
+    source: str
+    """Where in the paper."""
+    cell: Selector | None
+    """The number that is disputed, where it is a single one."""
+    accounts: tuple[DisputeAccount, ...]
+    concerns: tuple[Selector, ...]
+    """What else of the paper it touches; ``settings`` do not matter here."""
+    claims: tuple[str, ...]
+    standing: str
+
+    def touches(self, cell: Cell) -> bool:
+        """Whether the cell is disputed by it."""
+        selectors = self.concerns if self.cell is None else (self.cell, *self.concerns)
+        return any(cell.matches({**selector, "settings": cell.settings}) for selector in selectors)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables and figures that it touches, in the paper's order."""
+        selectors = self.concerns if self.cell is None else (self.cell, *self.concerns)
+        named = {
+            name for s in selectors for name in ([s["table"]] if isinstance(s["table"], str) else s["table"])
+        }
+        return tuple(name for name in WITH_CELLS if name in named)
+
+
+@dataclass(frozen=True)
 class Claim:
     """A sentence of the paper as a check.
 
@@ -246,6 +291,37 @@ def find_cells(selector: Selector) -> tuple[Cell, ...]:
 def read_claims() -> tuple[Claim, ...]:
     """All claims."""
     return tuple(Claim(**{**raw, "needs": tuple(raw["needs"])}) for raw in _read("claims")["claims"])
+
+
+@cache
+def read_disputes() -> tuple[Dispute, ...]:
+    """All matters on which accounts disagree."""
+    return tuple(
+        Dispute(
+            **{
+                **raw,
+                "accounts": tuple(DisputeAccount(**account) for account in raw["accounts"]),
+                "concerns": tuple(raw["concerns"]),
+                "claims": tuple(raw["claims"]),
+            }
+        )
+        for raw in _read("disputed")["entries"]
+    )
+
+
+@cache
+def _disputes_by_cell() -> dict[CellPlace, tuple[str, ...]]:
+    disputes = read_disputes()
+    return {
+        cell.place: tuple(dispute.id for dispute in disputes if dispute.touches(cell))
+        for name in WITH_CELLS
+        for cell in read_cells(name)
+    }
+
+
+def list_disputes(cell: Cell) -> tuple[str, ...]:
+    """The names of the disputes that touch the cell."""
+    return _disputes_by_cell()[cell.place]
 
 
 def list_accounts(cell: Cell) -> tuple[OtherAccount, ...]:

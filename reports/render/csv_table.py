@@ -102,6 +102,22 @@ def render_examples(report: Report) -> str:
     return format_lines([head, *body])
 
 
+def render_disputes(report: Report) -> str:
+    """One line per account that disagrees with the paper."""
+    head = [*("dispute", "kind", "topic", "paper", "source"), *("account", "says", "printed", "standing")]
+    body = [
+        (
+            *(dispute.id, dispute.kind, dispute.topic, dispute.paper, dispute.source),
+            *(account.source, account.says, account.printed, dispute.standing),
+            " ".join(dispute.tables),
+            " ".join(dispute.claims),
+        )
+        for dispute in report.disputes
+        for account in dispute.accounts
+    ]
+    return format_lines([[*head, "tables", "claims"], *body])
+
+
 def render_claims(report: Report) -> str:
     """One line per claim."""
     head = ("claim", "sentence", "source", "records", "explanation", "mini", "paper", "paper_explanation")

@@ -91,6 +91,7 @@ def render_html(
         .render(
             report=report,
             runs={run.run_id: run for run in report.runs},
+            disputes={dispute.id: dispute for dispute in report.disputes},
             drawings=prepared,
             title=TITLE,
             policy=content_security_policy(script),

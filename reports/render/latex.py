@@ -139,6 +139,7 @@ def latex_environment() -> Environment:
         "heading": format_heading,
         "table_parts": table_parts,
     }
+    environment.tests["contains"] = lambda names, name: name in names
     environment.tests["unpaired"] = lambda cell: isinstance(cell, UnpairedView)
     return environment
 

@@ -14,6 +14,7 @@ from reports.document import gaps, headline
 from reports.document.schema import (
     CellView,
     ClaimView,
+    DisputeView,
     ExampleGroup,
     ExampleOutput,
     ExperimentProgress,
@@ -76,6 +77,8 @@ def render_markdown(report: Report, drawings: Mapping[str, str] | None = None) -
     if report.claims:
         parts.append(format_claims(report.claims, report.paper_only))
     parts += [format_examples(group) for group in report.examples]
+    if report.disputes:
+        parts.append(format_disputes(report.disputes))
     if report.deviations and "claims" in report.names:
         parts.append(format_deviations(report.deviations))
     if not report.paper_only:
@@ -187,6 +190,8 @@ def format_table(table: ReportTable, report: Report, drawings: Mapping[str, str]
     if table.mini:
         parts.append("### Scale mini: systems of its own, not comparable with the paper")
         parts += [format_block(block, True) for block in table.mini]
+    if disputed := [dispute.topic for dispute in report.disputes if table.id in dispute.tables]:
+        parts.append(f"Disputed (see Disputes): {escape_text('; '.join(disputed))}.")
     if table.notes:
         parts.append("\n".join(f"- {escape_text(note)}" for note in table.notes))
     return "\n\n".join(parts)
@@ -267,6 +272,22 @@ def format_output(output: ExampleOutput) -> Sequence[str]:
         escape_text(false),
         escape_text(output.paper),
     )
+
+
+def format_disputes(disputes: Iterable[DisputeView]) -> str:
+    """The matters on which accounts of the paper disagree."""
+    rows = [
+        (
+            escape_text(dispute.topic),
+            escape_text(f"{dispute.paper} ({dispute.source})"),
+            escape_text("; ".join(f"{a.printed or a.says} ({a.source})" for a in dispute.accounts)),
+            escape_text(dispute.standing),
+            escape_text(", ".join([*map(format_heading, dispute.tables), *dispute.claims])),
+        )
+        for dispute in disputes
+    ]
+    head = ("topic", "the paper", "other accounts", "what stands", "concerns")
+    return "## Disputes\n\n" + format_grid(head, rows)
 
 
 def format_deviations(deviations: Iterable[Deviation]) -> str:

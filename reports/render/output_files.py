@@ -77,6 +77,7 @@ def render_csv_parts(report: Report) -> dict[str, str]:
     renderers = {
         "rows": (csv_table.render_rows, report.rows),
         "examples": (csv_table.render_examples, report.examples),
+        "disputes": (csv_table.render_disputes, report.disputes),
         "claims": (csv_table.render_claims, report.claims),
     }
     return {name: render(report) for name, (render, entries) in renderers.items() if entries}

@@ -67,6 +67,8 @@ def test_a_directory(
     assert told["files"][-1] == str(out / last)
     assert all(Path(name).is_file() for name in told["files"])
     assert told["verdicts"]["reproduced"] == 1
+    assert told["rows"]["rows"] == 21 and told["rows"]["verdicts"]["reproduced"] == 1
+    assert [run["scores"] for run in told["latest"]] == [{"bleu": 55.3}, {"bleu": 55.1}, {"bleu": 54.8}]
     if form not in ("json",):
         assert (out / "figures" / "figure5.pdf").is_file()
 
@@ -89,13 +91,24 @@ def test_csv_files_one_per_table(runs: Path, tmp_path: Path) -> None:
         == 0
     )
     names = sorted(path.name for path in (tmp_path / "o").iterdir())
-    assert names == ["claims.csv", "rows.csv", "table2.csv"]
+    assert names == ["claims.csv", "disputes.csv", "rows.csv", "table2.csv"]
 
 
 def test_html_goes_to_report(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["report", "table5", "--runs", str(runs)]) == 0
     assert (tmp_path / "report" / "index.html").is_file()
+
+
+def test_the_latest_scores_and_the_headline_are_on_the_terminal(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "table2", "--runs", str(runs)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("report/index.html")
+    assert lines[1] == "latest: webnlg, prefix on gpt2-medium, paper, seed 3: bleu 55.3"
+    assert "21 rows" in lines[-1] and "1 reproduced" in lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,21 @@ def test_summaries_disagree_where_they_are_listed() -> None:
         assert any(one.source == "secondary summary A" for one in published.list_accounts(cell))
 
 
+def test_what_a_dispute_touches_exists() -> None:
+    disputes = published.read_disputes()
+    assert len(disputes) == 41
+    claims = {claim.id for claim in read_claims()}
+    untouched = {d.id for d in disputes if not any(map(d.touches, ALL)) and not d.claims}
+    assert untouched == {"b-loss", "b-theory", "b-optimiser"}, "three are about the method as a whole"
+    for dispute in disputes:
+        assert set(dispute.claims) <= claims
+        for selector in dispute.concerns:
+            assert any(cell.matches({**selector, "settings": cell.settings}) for cell in ALL), dispute.id
+    assert "a-prefix-e2e-bleu" in published.list_disputes(
+        pick(table="table2", section="GPT-2 Medium", row="PREFIX(0.1%)", column="E2E BLEU")
+    )
+
+
 def test_documents_show_other_accounts_and_cannot_be_changed_by_readers() -> None:
     shown = published.read_document("table2")
     (cell,) = [one for one in shown["cells"] if one["row"] == "FT-FULL" and one["printed"] == "68.8"]

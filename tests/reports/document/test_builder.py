@@ -127,9 +127,21 @@ def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
     )
     place = ["id", "table", "section", "row", "column", "task", "group", "metric", "model", "method"]
     printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
+    printed += ["disputes"]
     ours = ["ours", "verdict", "label", "reason", "gap", "difference"]
     ours += ["also_accepts", "detectable", "detectable_text", "seeds_needed", "lineage"]
     assert list(asdict(cell)) == [*place, *printed, *ours]
+
+
+def test_disputes_are_in_the_report_and_at_the_cells_that_they_touch() -> None:
+    assert len(report().disputes) == 41
+    cell = the(report().find_table("table2"), column="E2E BLEU", row="FT-FULL", section="GPT-2 Medium")
+    assert cell.disputes == ("a-ft-full-e2e-bleu",)
+    claims = {claim.id: claim.disputes for claim in report().claims}
+    assert claims["adapter-4.1-bleu"] == ("4.1-bleu",)
+    paper = builder.build_report([], ["table4"], paper_only=True)
+    assert [dispute.id for dispute in paper.disputes][-2:] == ["code-length-penalty", "code-beams"]
+    assert all(dispute.claims == () and dispute.tables == ("table4",) for dispute in paper.disputes)
 
 
 def records_of_report() -> list[dict[str, object]]:

@@ -21,6 +21,7 @@ from markdown_it import MarkdownIt
 
 import reports
 from reports.document import builder
+from reports.paper import published
 from reports.render import csv_table, html_page, latex, markdown, output_files
 from reports.render.templates import make_html_environment, make_latex_environment
 
@@ -79,6 +80,41 @@ def test_html_has_every_part(page: Reader) -> None:
     assert parts <= ids
     for anchor in (attributes["href"] for tag, attributes in page.elements if tag == "a"):
         assert anchor is not None and anchor[1:] in ids, anchor
+
+
+def test_html_leads_from_a_disputed_cell_to_the_dispute(page: Reader) -> None:
+    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    for dispute in report().disputes:
+        assert f"dispute-{dispute.id}" in ids
+        if dispute.tables or dispute.claims:
+            assert f"#dispute-{dispute.id}" in links, dispute.id
+
+
+@pytest.mark.parametrize("form", output_files.FORMATS)
+@pytest.mark.parametrize("paper_only", [True, False])
+def test_the_examples_of_table10_and_the_disputes_are_in_every_format(form: str, paper_only: bool) -> None:
+    text = output_files.render_text(
+        builder.build_report([], ["table10", "table4"], paper_only, plan=False), form
+    )
+    plain = text.replace("{-}", "-").replace("&#39;", "'").replace(chr(92), "")
+    for example in published.read_table("table10").examples:
+        assert example["item"] in plain
+    assert "leaves out fact 2, 4; says falsely: plays for the town of the ground" in plain
+    assert "1.2 in the earlier branch" in plain and "length normalisation" in plain
+
+
+@pytest.mark.parametrize("form", ["html", "md", "tex"])
+def test_the_latest_scores_come_before_everything_else(form: str) -> None:
+    text = output_files.render_text(report(), form)
+    body = text[text.rindex("</style>") :] if form == "html" else text
+    assert 0 < body.index("Latest scores") < body.index("Rows of the paper") < body.index("Table 1: ")
+    latest = report().overview.latest
+    assert len(latest) == 8 and [run.ended for run in latest] == sorted(
+        (r.ended for r in latest), reverse=True
+    )
+    value = f"{latest[0].scores['bleu']:.4g}"
+    assert value in body[body.index("Latest scores") : body.index("Rows of the paper")]
 
 
 def test_html_names_what_the_rows_are() -> None:
