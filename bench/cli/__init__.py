@@ -34,6 +34,7 @@ VERBS = {
     "cancel": ("bench.cli.cancel", "Stop jobs; they keep a checkpoint."),
     "retry": ("bench.cli.retry", "Submit again what failed."),
     "list": ("bench.cli.listing", "Tasks, methods, models, experiments, metrics, claims or runs."),
+    "models": ("bench.cli.models", "The backbones, and whether their weights are the published ones."),
     "data": ("bench.cli.data", "Find, check and describe the data of a task."),
     "export": ("bench.cli.export", "Hand a run's trained parameters to another library."),
     "doctor": ("bench.cli.doctor", "What this machine can run, what is missing, how to get it."),

@@ -29,15 +29,18 @@ class Check(NamedTuple):
     """What to do where it is not ok."""
     needed: bool = False
     """Without it not even a mini run is possible."""
+    verification: dict[str, Any] | None = None
+    """Of a published model that is here: whether its weights are known to be its own."""
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        document = {
             "what": self.subject,
             "ok": self.ok,
             "found": self.state,
             "do": "" if self.ok else self.advice,
             "needed": self.needed,
         }
+        return document if self.verification is None else {**document, "verification": self.verification}
 
 
 @click.command("doctor", epilog="\b\nExample:\n  bench doctor --json")
@@ -108,20 +111,31 @@ def check_data() -> list[Check]:
 
 
 def check_models() -> list[Check]:
-    """The weights of every backbone; nothing is downloaded."""
-    from bench.errors import UserError
+    """The weights of every backbone, hashed; nothing is downloaded."""
+    from bench.models.catalogue import MODELS
+
+    return [check_model(name) for name in MODELS]
+
+
+def check_model(name: str) -> Check:
+    """One backbone: absent, of another shape, there but not verified, or verified and by what."""
+    from bench.errors import UnavailableError, UserError, first_line
     from bench.models.catalogue import MODELS, locate_model
 
-    checks = []
-    for name in MODELS:
-        mini = MODELS[name].hub is None
-        try:
-            origin = locate_model(name, allow_download=False).origin.text
-            checks.append(Check(f"model {name}", True, origin, needed=mini))
-        except UserError:
-            advice = f"set BENCH_MODELS=DIR with DIR/{name}, or let the first run download it"
-            checks.append(Check(f"model {name}", False, "not on this machine", advice, needed=mini))
-    return checks
+    subject, shipped = f"model {name}", MODELS[name].pinned is None
+    try:
+        located = locate_model(name, allow_download=False)
+    except UnavailableError:
+        advice = f"set BENCH_MODELS=DIR with DIR/{name}, or let the first run download it"
+        return Check(subject, False, "not on this machine", advice, needed=shipped)
+    except UserError as error:
+        return Check(subject, False, f"refused: {first_line(error)}", f"replace DIR/{name}", needed=shipped)
+    if shipped:
+        return Check(subject, True, located.origin.text, needed=True)
+    verification = located.verification
+    state = f"{located.origin.text}, {verification.describe()}"
+    advice = f"bench models verify {name}"
+    return Check(subject, verification.is_verified, state, advice, verification=verification.to_json())
 
 
 def list_broken_plugins() -> list[Check]:

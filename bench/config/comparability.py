@@ -14,6 +14,8 @@ class IncomparableKind(StrEnum):
     INVENTED_DATA = "invented-data"
     ROW_COUNTS = "row-counts"
     BACKBONE = "backbone"
+    BACKBONE_NOT_VERIFIED = "backbone-not-verified"
+    """The weights bear the published model's name, and nothing says that they are its weights."""
     TYPED_SETTINGS = "typed-settings"
     PARTIAL_DATA = "partial-data"
     UNFINISHED = "unfinished"
@@ -32,6 +34,13 @@ class Incomparable:
     def to_json(self) -> dict[str, str]:
         """As records have it."""
         return {"kind": self.kind.value, "text": self.text}
+
+
+def make_backbone_not_verified(model: str, reason: str | None) -> Incomparable:
+    """That the content of a named model's weights is not known; ``reason``: why, in words."""
+    because = f" ({reason})" if reason else ""
+    text = f"backbone not verified{because}; `bench models verify {model}`"
+    return Incomparable(IncomparableKind.BACKBONE_NOT_VERIFIED, text)
 
 
 UNFINISHED = Incomparable(IncomparableKind.UNFINISHED, "the run did not finish")

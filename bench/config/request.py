@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.config.comparability import Incomparable, IncomparableKind
+from bench.config.comparability import Incomparable, IncomparableKind, make_backbone_not_verified
 from bench.config.setting_lists import expand_typed_settings, list_varied_settings, parse_elements
 from bench.config.settings import DEFINITIONS_BY_NAME, format_value
 from bench.config.specification import (
@@ -183,8 +183,11 @@ class SpecifiedRun:
         if not self.strict:
             text = "the splits' sizes were not required to be the published ones"
             reasons.append(Incomparable(IncomparableKind.ROW_COUNTS, text))
-        if not self.model.origin.is_published_model:
-            reasons.append(Incomparable(IncomparableKind.BACKBONE, f"backbone: {self.model.origin.text}"))
+        if not self.model.verification.is_verified:
+            if self.model.origin.is_named:
+                reasons.append(make_backbone_not_verified(self.model.name, self.model.verification.reason))
+            else:
+                reasons.append(Incomparable(IncomparableKind.BACKBONE, f"backbone: {self.model.origin.text}"))
         typed = [
             name
             for name, setting in spec.settings.items()

@@ -2,22 +2,36 @@
 
 Weights are looked for in this order: a directory given as ``--model PATH``; ``BENCH_MODELS/<name>``;
 the backbone shipped with the package (mini); the hub, at a pinned revision. Only safetensors are
-read, and no code from a checkpoint is ever run. Loading them is in ``bench.models.loading``.
+read, and no code from a checkpoint is ever run. What bears a published model's name must have its shape
+(``bench.models.published_shape``), and is held to be it where its content is known (``bench.models.verification``).
+Loading is in ``bench.models.loading``.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from bench.errors import DataError, UnavailableError, UnknownNameError, first_line
+from bench.errors import DataError, UnavailableError, UnknownNameError, UserError, first_line
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
-from bench.system.hub import TOKENIZER_FILES, PinnedRepository, fetch_snapshot, find_local_folder
+from bench.models.checkpoint_files import (
+    CHECKPOINT_FILES,
+    CONFIG_FILE,
+    digest_checkpoint,
+    fingerprint_checkpoint,
+    fingerprint_digests,
+    list_weight_files,
+    read_tensor_shapes,
+)
+from bench.models.published_shape import PublishedShape, check_published_shape
+from bench.models.verification import NOT_PUBLISHED, ModelVerification, PublishedFiles, check_content
+from bench.system.hub import PinnedRepository, fetch_snapshot, find_local_folder
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,11 @@ class ModelEntry:
     revision: str | None = None
     shape: Mapping[str, int] | None = None
     """The configuration's sizes, for counting without weights."""
+
+    @property
+    def pinned(self) -> PinnedRepository | None:
+        """Where the hub has the published weights; None for what ships with the package."""
+        return None if self.hub is None else PinnedRepository(self.hub, str(self.revision))
 
 
 def make_gpt2_shape(layers: int, width: int, heads: int) -> dict[str, int]:
@@ -81,7 +100,6 @@ MODEL_TYPES = {"gpt2": DECODER_ONLY, "bart": ENCODER_DECODER}
 """``model_type`` of a configuration -> kind of model."""
 MODEL_KIND_BY_TASK_KIND = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
 """Kind of task -> the kind of model that it is run on."""
-CHECKPOINT_FILES = ("config.json", "model.safetensors", "tokenizer files")
 
 
 class ModelOriginKind(StrEnum):
@@ -105,8 +123,8 @@ class ModelOrigin:
     text: str
 
     @property
-    def is_published_model(self) -> bool:
-        """Whether the weights are held to be those that the paper's name for them stands for."""
+    def is_named(self) -> bool:
+        """Whether the weights go by a published model's name, and must be its weights."""
         return self.kind in (ModelOriginKind.BENCH_MODELS, ModelOriginKind.HUB)
 
 
@@ -124,8 +142,10 @@ class LocatedModel:
     """The directory to load from."""
     origin: ModelOrigin
     fingerprint: str
-    """SHA-256 over its files."""
+    """SHA-256 over all files that loading reads (``bench.models.checkpoint_files``)."""
     kind: ModelKind = DECODER_ONLY
+    verification: ModelVerification = NOT_PUBLISHED
+    """Whether the weights are known to be the published ones of this name."""
 
 
 def is_model_path(model: str) -> bool:
@@ -154,36 +174,104 @@ def check_path_exists(model: str, path: Path) -> None:
 
 
 def locate_model(model: str, allow_download: bool = True) -> LocatedModel:
-    """Find the weights of a named model or of a directory, and hash them.
+    """Find the weights of a named model or of a directory, hash them, and check what bears a published name.
 
-    Raises ``UserError`` for an unknown name, ``DataError`` for a directory that is not a usable
-    checkpoint, and ``UnavailableError`` saying what was tried when weights cannot be had.
+    Raises ``UserError`` for an unknown name, ``DataError`` for a directory that is not a usable checkpoint or
+    not of the shape that its name stands for, and ``UnavailableError`` saying what was tried when weights
+    cannot be had.
     """
     kind = find_model_kind(model)
     if is_model_path(model):
-        path = Path(model).expanduser().resolve()
-        origin = ModelOrigin(ModelOriginKind.DIRECTORY, f"directory {path.name}")
-        return LocatedModel(path.name, path, origin, fingerprint_checkpoint(path), kind)
+        return locate_directory(model, kind)
     entry = MODELS[model]
-    if entry.hub is None:
+    if entry.pinned is None:
         from bench.mini import mini_model_dir
 
         path = mini_model_dir(model)
         return LocatedModel(model, path, SHIPPED, fingerprint_checkpoint(path), kind)
-    local, why_not = find_local_folder(model)
+    path, origin = find_named_weights(entry, entry.pinned, allow_download)
+    check_named_shape(entry, path)
+    digests = digest_checkpoint(path)
+    verification = check_content(PublishedFiles(model, entry.pinned, path, digests))
+    return LocatedModel(model, path, origin, fingerprint_digests(digests), kind, verification)
+
+
+def locate_directory(model: str, kind: ModelKind) -> LocatedModel:
+    """The checkpoint in a directory given as ``--model PATH``; one of a published model's name may be proven to
+    be that model."""
+    path = Path(model).expanduser().resolve()
+    origin = ModelOrigin(ModelOriginKind.DIRECTORY, f"directory {path.name}")
+    digests = digest_checkpoint(path)
+    verification, entry = NOT_PUBLISHED, MODELS.get(path.name)
+    if entry is not None and entry.pinned is not None:
+        verification = check_content(PublishedFiles(entry.name, entry.pinned, path, digests))
+        if verification.is_verified:
+            check_named_shape(entry, path)
+    return LocatedModel(path.name, path, origin, fingerprint_digests(digests), kind, verification)
+
+
+def find_named_weights(
+    entry: ModelEntry, pinned: PinnedRepository, allow_download: bool
+) -> tuple[Path, ModelOrigin]:
+    """The folder of a published model: in ``BENCH_MODELS``, else in the hub's cache, downloaded where allowed."""
+    local, why_not = find_local_folder(entry.name)
     if local is not None:
-        fingerprint = fingerprint_checkpoint(local)
-        if (local_kind := read_model_kind(local)) != kind:
-            raise DataError(f"{local}: a {local_kind} checkpoint; {model} is {kind}")
-        return LocatedModel(model, local, FROM_BENCH_MODELS, fingerprint, kind)
-    pinned = PinnedRepository(entry.hub, str(entry.revision))
+        return local, FROM_BENCH_MODELS
     try:
         path = fetch_snapshot(pinned, allow_download)
     except Exception as error:
-        tried = [why_not, f"hub {entry.hub}@{entry.revision}: {first_line(error)}"]
-        raise UnavailableError(describe_missing_weights(model, entry, tried)) from error
-    origin = ModelOrigin(ModelOriginKind.HUB, f"hub {entry.hub}@{entry.revision}")
-    return LocatedModel(model, path, origin, fingerprint_checkpoint(path), kind)
+        tried = [why_not, f"hub {pinned}: {first_line(error)}"]
+        raise UnavailableError(describe_missing_weights(entry.name, entry, tried)) from error
+    return path, ModelOrigin(ModelOriginKind.HUB, f"hub {pinned}")
+
+
+def check_named_shape(entry: ModelEntry, path: Path) -> None:
+    """Refuse weights of another kind or shape than the published model whose name they bear."""
+    list_weight_files(path)
+    if (kind := read_model_kind(path)) != entry.kind:
+        raise DataError(f"{path}: a {kind} checkpoint; {entry.name} is {entry.kind}")
+    if entry.shape is not None:
+        advice = (
+            f"Expected: hf download {entry.hub} --revision {entry.revision} --local-dir DIR/{entry.name}; "
+            "other weights are given as --model PATH"
+        )
+        published = PublishedShape(entry.kind, entry.shape)
+        check_published_shape(str(path), read_config(path), read_tensor_shapes(path), published, advice)
+
+
+def find_published_entry(model: str) -> tuple[ModelEntry, Path | None]:
+    """The published model that a name or a directory stands for, and the directory; ``UserError`` for others.
+
+    A directory stands for the model of its name, else for the one whose shape it has.
+    """
+    published = {name: entry for name, entry in MODELS.items() if entry.pinned is not None}
+    if not is_model_path(model):
+        if model not in published:
+            raise UnknownNameError("published model", model, published, "or a directory with one of them")
+        return published[model], None
+    path = Path(model).expanduser().resolve()
+    check_path_exists(model, path)
+    if path.name in published:
+        return published[path.name], path
+    list_weight_files(path)
+    kind = read_model_kind(path)
+    candidates = [entry for entry in published.values() if entry.kind == kind]
+    for entry in candidates:
+        with contextlib.suppress(DataError):
+            check_named_shape(entry, path)
+            return entry, path
+    sizes = "; ".join(f"{entry.name} has {dict(entry.shape or {})}" for entry in candidates)
+    raise UserError(f"{path}: of the shape of no published model; {sizes}. Known: {', '.join(published)}")
+
+
+def locate_published_files(model: str) -> PublishedFiles:
+    """The files of a published model, of the shape that its name stands for, hashed; nothing is downloaded."""
+    entry, path = find_published_entry(model)
+    assert entry.pinned is not None  # only published models are found
+    if path is None:
+        path, _ = find_named_weights(entry, entry.pinned, allow_download=False)
+    check_named_shape(entry, path)
+    return PublishedFiles(entry.name, entry.pinned, path, digest_checkpoint(path))
 
 
 def describe_missing_weights(model: str, entry: ModelEntry, tried: Sequence[str]) -> str:
@@ -196,45 +284,31 @@ def describe_missing_weights(model: str, entry: ModelEntry, tried: Sequence[str]
     )
 
 
-def list_weight_files(path: Path) -> list[Path]:
-    """The weight files of a checkpoint directory; ``DataError`` where it is not one."""
-    if not path.is_dir():
-        raise DataError(f"{path}: expected a directory with {', '.join(CHECKPOINT_FILES)}")
-    weights = sorted(path.glob("*.safetensors"))
-    if not (path / "config.json").is_file() or not weights:
-        others = "pytorch_model.bin (pickled weights are not read)" if list(path.glob("*.bin")) else "none"
+def read_config(path: Path) -> dict[str, Any]:
+    """``config.json`` of a checkpoint as it is written; one that names weights of its own is refused."""
+    file = path / CONFIG_FILE
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise TypeError(f"a {type(config).__name__}, expected an object")
+    except (ValueError, TypeError, OSError, RecursionError) as error:
+        raise DataError(f"{file}: not a model configuration ({type(error).__name__}: {error})") from error
+    if config.get("transformers_weights") is not None:
         raise DataError(
-            f"{path}: expected config.json and model.safetensors; weights found: {others}. "
-            "Save with save_pretrained(..., safe_serialization=True)"
+            f"{file}: transformers_weights names a file of its own; expected the weights in model.safetensors"
         )
-    return weights
-
-
-def fingerprint_checkpoint(path: Path) -> str:
-    """SHA-256 over the configuration, weights and tokenizer of a checkpoint directory."""
-    weights = list_weight_files(path)
-    digest = hashlib.sha256()
-    read_model_kind(path)
-    tokenizer = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
-    for file in [path / "config.json", *weights, *tokenizer]:
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 22):
-                digest.update(chunk)
-    return digest.hexdigest()
+    return config
 
 
 def read_model_kind(path: Path) -> ModelKind:
     """The kind of a checkpoint; another architecture is refused, before anything heavy is imported."""
-    try:
-        model_type = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    config = read_config(path)
+    if "model_type" not in config:
+        raise DataError(f"{path / CONFIG_FILE}: not a model configuration (no model_type)")
+    model_type = config["model_type"]
+    if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
         raise DataError(
-            f"{path / 'config.json'}: not a model configuration ({type(error).__name__}: {error})"
-        ) from error
-    if model_type not in MODEL_TYPES:
-        raise DataError(
-            f"{path / 'config.json'}: model_type is {model_type!r}; expected 'gpt2' for table-to-text or "
+            f"{path / CONFIG_FILE}: model_type is {str(model_type)[:60]!r}; expected 'gpt2' for table-to-text or "
             "'bart' for summarization"
         )
     return MODEL_TYPES[model_type]

@@ -75,6 +75,7 @@ class Attempt:
             "command": specified.command,
             "experiment": specified.experiment,
             "model_origin": specified.model.origin.text,
+            "model_verification": specified.model.verification.to_json(),
             "not_comparable": specified.not_comparable,
             "incomparable": [reason.to_json() for reason in specified.incomparable],
             "started": self.started,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from bench.config.comparability import Incomparable, IncomparableKind
+from bench.config.comparability import Incomparable, IncomparableKind, make_backbone_not_verified
+from bench.models.verification import VerificationStatus
 from bench.store.record import Record, RunStatus
 
-_OF_SCALE = frozenset({IncomparableKind.SCALE, IncomparableKind.BACKBONE, IncomparableKind.INVENTED_DATA})
+_OF_BACKBONE = frozenset({IncomparableKind.BACKBONE, IncomparableKind.BACKBONE_NOT_VERIFIED})
+_OF_SCALE = _OF_BACKBONE | {IncomparableKind.SCALE, IncomparableKind.INVENTED_DATA}
 """What goes without saying of a run at another scale than the paper's."""
 
 
 def list_incomparable(record: Record) -> list[Incomparable]:
     """Why no number of the paper can stand beside this record's; empty where one can.
 
-    What the run stated, and what its scale, protocol and settings say even where that list forgot it.
+    What the run stated, and what its scale, backbone, protocol and settings say even where that list forgot it.
     """
     reasons: list[Incomparable] = []
     if record.scale != "paper":
@@ -26,6 +28,10 @@ def list_incomparable(record: Record) -> list[Incomparable]:
         text = "the record does not say whether it is comparable"
         reasons.append(Incomparable(IncomparableKind.UNSTATED, text))
     kinds = {reason.kind for reason in reasons}
+    if not is_backbone_verified(record) and not kinds & _OF_SCALE:
+        verification = record.model_verification
+        why = "the record does not say what the weights were" if verification is None else verification.reason
+        reasons.append(make_backbone_not_verified(record.model, why))
     if record.protocol != "original" and IncomparableKind.PROTOCOL not in kinds:
         reasons.append(Incomparable(IncomparableKind.PROTOCOL, f"protocol {record.protocol}"))
     limit = record.settings.get("limit")
@@ -35,6 +41,12 @@ def list_incomparable(record: Record) -> list[Incomparable]:
             text = f"partial data (--limit {limit.value})"
             reasons.append(Incomparable(IncomparableKind.PARTIAL_DATA, text))
     return reasons
+
+
+def is_backbone_verified(record: Record) -> bool:
+    """Whether the record says that the backbone's weights were the published ones."""
+    verification = record.model_verification
+    return verification is not None and verification.status is VerificationStatus.VERIFIED
 
 
 def is_comparable(record: Record) -> bool:

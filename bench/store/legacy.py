@@ -6,6 +6,7 @@ What is written today has both, so nothing else needs to read the words. The sto
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -29,10 +30,12 @@ _INCOMPARABLE = (
     ("protocol ", "protocol"),
     ("data of an invented world", "invented-data"),
     ("the splits' sizes", "row-counts"),
+    ("backbone not verified", "backbone-not-verified"),
     ("backbone", "backbone"),
     ("settings from the command line", "typed-settings"),
     ("the run did not finish", "unfinished"),
 )
+_HUB_ORIGIN = re.compile(r"hub [^@\s]+/[^@\s]+@[0-9a-f]{40}")
 
 
 def upgrade_record(document: dict[str, Any]) -> dict[str, Any]:
@@ -53,9 +56,16 @@ def upgrade_record(document: dict[str, Any]) -> dict[str, Any]:
         upgraded["incomparable"] = [
             {"kind": find_incomparable_kind(text), "text": text} for text in reasons if isinstance(text, str)
         ]
+    if "model_verification" not in document and _names_hub_revision(document.get("model_origin")):
+        upgraded["model_verification"] = {"status": "verified", "how": "hub-cache"}
     if "experiment" not in document:
         upgraded["experiment"] = _find_experiment(document)
     return upgraded
+
+
+def _names_hub_revision(origin: Any) -> bool:
+    """Whether the weights came from the hub's cache at the revision that the version of then had pinned."""
+    return isinstance(origin, str) and _HUB_ORIGIN.fullmatch(origin) is not None
 
 
 def upgrade_score(score: Any) -> Any:

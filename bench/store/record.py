@@ -35,6 +35,7 @@ from bench.config.comparability import IncomparableKind
 from bench.config.settings import SettingLayer
 from bench.errors import FailureKind
 from bench.method import OriginSource, find_origin_source
+from bench.models.verification import VerificationMethod, VerificationStatus
 from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store import legacy
 from bench.store.fields import (
@@ -132,6 +133,17 @@ class IncomparableEntry(_RecordPart):
 
     kind: IncomparableKind
     text: Text
+
+
+class ModelVerificationEntry(_RecordPart):
+    """Whether the backbone's weights were known to be the published ones: ``how``, at which ``revision`` of the
+    hub, with the ``sha256`` of every file that loading read; ``reason`` says in words why they were not."""
+
+    status: VerificationStatus
+    how: VerificationMethod | None = None
+    revision: MaybeText = None
+    sha256: dict[Name, Text] = {}
+    reason: MaybeText = None
 
 
 class Failure(_RecordPart):
@@ -290,6 +302,7 @@ class Record(Specification):
     experiment: MaybeText = None
     not_comparable: list[Text] | None = None
     incomparable: list[IncomparableEntry] | None = None
+    model_verification: ModelVerificationEntry | None = None
     hardware: Hardware | None = None
     peak_memory_bytes: dict[Name, MaybeNumber] = {}
     code: Names | None = None

@@ -13,9 +13,18 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
-SNAPSHOT_FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
+SIDE_FILES = (
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+"""What a repository may have beside, and loading reads."""
+SNAPSHOT_FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES, *SIDE_FILES)
+LISTING_SECONDS = 30.0  # how long the hub may take to list a revision's files
 
 downloads_allowed: ContextVar[bool] = ContextVar("downloads_allowed", default=True)
 """Whether a score may fetch its checkpoint. Asking for a score may; a mini run never downloads 1.4 GB for one."""
@@ -30,6 +39,15 @@ class PinnedRepository:
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.revision}"
+
+
+class HubFile(NamedTuple):
+    """A file of a revision as the hub lists it: ``size`` in bytes; ``sha256`` of what it keeps in LFS, ``git_sha1``
+    (of git's blob) of what it does not."""
+
+    size: int | None
+    sha256: str | None
+    git_sha1: str | None
 
 
 @contextlib.contextmanager
@@ -69,3 +87,16 @@ def fetch_snapshot(
         if not allow_download:
             raise
     return Path(snapshot_download(pinned.repository, revision=pinned.revision, allow_patterns=patterns))
+
+
+def fetch_file_list(pinned: PinnedRepository) -> dict[str, HubFile]:
+    """File name -> what the hub says of it at the pinned revision; raises what its client raises."""
+    from huggingface_hub import HfApi
+
+    info = HfApi().model_info(
+        pinned.repository, revision=pinned.revision, files_metadata=True, timeout=LISTING_SECONDS
+    )
+    return {
+        file.rfilename: HubFile(file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)
+        for file in info.siblings or []
+    }

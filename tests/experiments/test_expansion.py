@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from published_models import publish
 
 import results
 from bench import registry
@@ -357,9 +359,9 @@ def test_the_command_keeps_what_was_typed() -> None:
 def test_a_run_of_an_experiment_is_comparable_and_an_overridden_one_is_not(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "gpt2-medium").symlink_to(tiny_model)
-    monkeypatch.setenv("BENCH_MODELS", str(tmp_path / "models"))
+    folder = tmp_path / "models" / "gpt2-medium"
+    shutil.copytree(tiny_model, folder)
+    publish(monkeypatch, "gpt2-medium", folder)
 
     def found(task: Any, *args: object, **kinds: object) -> Prepared:
         return Prepared(task, tmp_path, "directory", "d" * 64)

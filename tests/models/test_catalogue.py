@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from published_models import take_shape
 from transformers import BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
 from bench.errors import DataError, UnavailableError, UserError
@@ -15,9 +16,9 @@ from bench.models.catalogue import (
     MODELS,
     ModelOriginKind,
     find_model_kind,
-    fingerprint_checkpoint,
     locate_model,
 )
+from bench.models.checkpoint_files import fingerprint_checkpoint
 from bench.models.loading import check_vocabulary, load_backbone, load_tokenizer
 
 
@@ -84,10 +85,11 @@ def test_unreachable_weights_say_what_was_tried(tmp_path: Path, monkeypatch: pyt
 
 def test_bench_models_comes_before_the_hub(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_MODELS", str(checkpoint.parent))
+    take_shape(monkeypatch, "gpt2-medium", checkpoint)
     checkpoint.rename(checkpoint.parent / "gpt2-medium")
     origin = locate_model("gpt2-medium", allow_download=False).origin
     assert (origin.kind, origin.text) == (ModelOriginKind.BENCH_MODELS, "BENCH_MODELS")
-    assert origin.is_published_model
+    assert origin.is_named
 
 
 def test_the_origin_is_a_value_beside_what_records_say(
@@ -96,12 +98,13 @@ def test_the_origin_is_a_value_beside_what_records_say(
     shipped, directory = locate_model("mini-gpt2").origin, locate_model(str(checkpoint)).origin
     assert (shipped.kind, shipped.text) == (ModelOriginKind.SHIPPED, "shipped with the package")
     assert (directory.kind, directory.text) == (ModelOriginKind.DIRECTORY, "directory tiny")
-    assert not shipped.is_published_model and not directory.is_published_model
+    assert not shipped.is_named and not directory.is_named
     monkeypatch.delenv("BENCH_MODELS", raising=False)
+    take_shape(monkeypatch, "gpt2-medium", checkpoint)
     monkeypatch.setattr(catalogue, "fetch_snapshot", lambda _pinned, _allow_download: checkpoint)
     hub, entry = locate_model("gpt2-medium").origin, MODELS["gpt2-medium"]
     assert (hub.kind, hub.text) == (ModelOriginKind.HUB, f"hub {entry.hub}@{entry.revision}")
-    assert hub.is_published_model
+    assert hub.is_named
 
 
 def test_pickled_weights_are_refused(checkpoint: Path) -> None:

@@ -72,6 +72,7 @@ def record(
         "status": status,
         "command": f"bench run --method {method} --task {task} --seed {seed}",
         "model_origin": "BENCH_MODELS" if scale == "paper" else "mini",
+        "model_verification": {"status": "verified", "how": "proof-file"} if scale == "paper" else None,
         "not_comparable": [] if scale == "paper" else [f"scale {scale}", "data of an invented world"],
         "started": f"2026-01-01T00:00:00.{number:06d}+00:00",
         "ended": f"2026-01-02T00:00:00.{number:06d}+00:00",

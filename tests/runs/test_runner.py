@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from published_models import take_shape
 from replaced_scorers import replace_scorer
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -402,6 +403,7 @@ def test_the_paper_scale_path_with_the_real_tokenizer(
         GPT2LMHeadModel(shape).save_pretrained(folder)
     for name in ("tokenizer.json", "vocab.json", "merges.txt"):
         shutil.copy(shared / "tokenizers" / "gpt2" / name, folder)
+    take_shape(monkeypatch, "gpt2-medium", folder)
     monkeypatch.setenv("BENCH_MODELS", str(folder.parent))
     given = {"limit": 5, "max_steps": 3, "max_new_tokens": 6, "device": "cpu"}
     common = CommonOptions(
@@ -412,9 +414,11 @@ def test_the_paper_scale_path_with_the_real_tokenizer(
         record = runner.run(one)
         assert record["model_origin"] == "BENCH_MODELS"
         assert "Table 6" in record["settings"]["lr"]["origin"]
-        assert record["not_comparable"] == [
-            "settings from the command line: max_steps, limit, max_new_tokens"
-        ]
+        assert record["model_verification"]["status"] == "not-verified"
+        not_verified, typed = record["not_comparable"]
+        assert not_verified.startswith("backbone not verified (nothing here says what")
+        assert not_verified.endswith("; `bench models verify gpt2-medium`")
+        assert typed == "settings from the command line: max_steps, limit, max_new_tokens"
 
 
 @pytest.mark.slow

@@ -99,7 +99,8 @@ def test_the_attempt_that_counts_is_the_latest_that_is_done(runs: Store) -> None
 
 
 def test_flags_that_decide_verdicts(runs: Store) -> None:
-    paper = {"scale": "paper", "not_comparable": []}
+    verification = {"status": "verified", "how": "hub-cache"}
+    paper = {"scale": "paper", "not_comparable": [], "model_verification": verification}
     gated = {"all": {"bleu": SCORE, "ter": SCORE | {"gate": "failed: 3 of 9 golden outputs"}}}
     runs.run("a").write_record(least(**paper))
     runs.run("b").write_record(least(**paper, scores=gated))
@@ -157,7 +158,7 @@ def test_half_characters_stop_no_table(runs: Store, tmp_path: Path) -> None:
     )
     table = runs.frame()
     assert table.loc[0, "command"] == "file ?" and table.loc[0, "package.?"] == "?"
-    assert table.loc[0, "not_comparable"] == table.loc[0, "message"] == "?"
+    assert table.loc[0, "not_comparable"].startswith("?; ") and table.loc[0, "message"] == "?"
     table.to_parquet(tmp_path / "runs.parquet")
     assert RunIndex(runs.read()).select(make_query({"task": "webnlg", "metric": "bleu"}), "paper").excluded
 

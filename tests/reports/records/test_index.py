@@ -54,6 +54,12 @@ def test_runs_of_a_cell_by_seed() -> None:
         ({"not_comparable": ["settings from the command line: lr"]}, "command line"),
         ({"not_comparable": None}, "does not say"),
         ({"scale": "large"}, "scale large"),
+        ({"model_verification": None}, "backbone not verified (the record does not say"),
+        (
+            {"model_verification": {"status": "not-verified", "reason": "no proof"}},
+            "backbone not verified (no proof); `bench models verify gpt2-medium`",
+        ),
+        ({"model_verification": {"status": "not-published"}}, "backbone not verified;"),
     ],
 )
 def test_what_is_not_comparable_never_fills_a_cell(changes: dict[str, Any], reason: str) -> None:
@@ -64,6 +70,31 @@ def test_what_is_not_comparable_never_fills_a_cell(changes: dict[str, Any], reas
     assert not got.replicates and not got.runs
     if changed["scale"] == "paper":
         assert any(reason in one for one in got.excluded)
+
+
+@pytest.mark.parametrize(
+    ("origin", "verified"),
+    [
+        ("hub openai-community/gpt2-medium@" + "6" * 40, True),
+        ("hub openai-community/gpt2-medium@main", False),
+        ("BENCH_MODELS", False),
+        ("directory gpt2-medium", False),
+        (None, False),
+    ],
+)
+def test_records_of_before_are_verified_only_by_the_pinned_hub(origin: str | None, verified: bool) -> None:
+    """They do not say what the weights were; only the hub's cache was at a revision that nobody could move."""
+    old = record(model_origin=origin)
+    del old["model_verification"]
+    kinds = [reason.kind for reason in list_incomparable(typed(old))]
+    assert kinds == ([] if verified else [IncomparableKind.BACKBONE_NOT_VERIFIED])
+
+
+def test_a_stated_reason_is_said_once() -> None:
+    text = "backbone not verified (no proof); `bench models verify gpt2-medium`"
+    stated = record(not_comparable=[text], model_verification={"status": "not-verified", "reason": "other"})
+    [reason] = list_incomparable(typed(stated))
+    assert (reason.kind, reason.text) == (IncomparableKind.BACKBONE_NOT_VERIFIED, text)
 
 
 def test_partial_data_cannot_reach_a_cell() -> None:
