@@ -101,6 +101,11 @@ def count_rows(rows: Sequence[JudgedRow]) -> Headline:
     )
 
 
+def count_row_verdicts(rows: Iterable[JudgedRow]) -> dict[Verdict, int]:
+    """How many of a table's rows have each verdict."""
+    return count_verdicts(row.verdict for row in rows)
+
+
 # --- in words
 
 MAX_NAMED = 3

@@ -104,7 +104,7 @@ def build_run(profile: Profile, run: Run) -> RunView:
 
 def format_method(profile: Profile) -> str:
     """``prefix[length=10]``: the method with the options that somebody chose."""
-    chosen = [f"{name}={value}" for name, value in profile.chosen_options.items()]
+    chosen = [f"{name}={value}" for name, value in profile.chosen_options.items() if value is not None]
     return profile.method + (f"[{','.join(chosen)}]" if chosen else "")
 
 

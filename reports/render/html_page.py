@@ -117,6 +117,7 @@ def html_environment() -> Environment:
         "headline": headline.spell_headline,
         "heading": format_heading,
         "marked_pieces": marked_pieces,
+        "row_counts": headline.count_row_verdicts,
         "row_name": headline.spell_row,
         "row_others": headline.spell_others,
         "row_heading": lambda table_id: ROW_HEADINGS.get(table_id, "System"),

@@ -177,8 +177,11 @@ def format_table(table: ReportTable, report: Report, drawings: Mapping[str, str]
         if name in drawings:
             parts.append(f"![{format_heading(table.id)}{scale}]({drawings[name]})")
     if not report.paper_only and any(table.verdicts.values()):
-        counts = [f"{find_symbol(verdict)} {n} {verdict}" for verdict, n in table.verdicts.items() if n]
-        parts.append(", ".join(counts) + ".")
+        if table.rows:
+            parts.append(f"Rows: {format_counts(headline.count_row_verdicts(table.rows))}.")
+        parts.append(
+            f"Cells{', which are not independent' * bool(table.rows)}: {format_counts(table.verdicts)}."
+        )
     parts += [format_block(block, report.paper_only) for block in table.blocks]
     if reasons := gaps.collect_gaps(table):
         # Asterisks, because the notes that may follow are another list.
@@ -195,6 +198,11 @@ def format_table(table: ReportTable, report: Report, drawings: Mapping[str, str]
     if table.notes:
         parts.append("\n".join(f"- {escape_text(note)}" for note in table.notes))
     return "\n\n".join(parts)
+
+
+def format_counts(counts: Mapping[Verdict, int]) -> str:
+    """``✓ 2 reproduced, ○ 12 not run``."""
+    return ", ".join(f"{find_symbol(verdict)} {n} {verdict}" for verdict, n in counts.items() if n)
 
 
 def format_block(block: TableBlock, only_paper: bool) -> str:

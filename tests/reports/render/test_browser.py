@@ -154,7 +154,7 @@ def test_the_navigation_and_the_progress_are_all_in_sight(page: Page) -> None:
     for size, (width, height) in SIZES.items():
         page.resize(width, height, "light")
         done = page.js(
-            "Math.max(...[...document.querySelectorAll('#overview tbody td:nth-child(3)')]"
+            "Math.max(...[...document.querySelectorAll('#progress tbody td:nth-child(3)')]"
             ".map(e => e.getBoundingClientRect().right))"
         )
         assert 0 < done <= width, size
