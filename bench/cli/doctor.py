@@ -119,7 +119,7 @@ def check_models() -> list[Check]:
 
 def check_model(name: str) -> Check:
     """One backbone: absent, of another shape, there but not verified, or verified and by what."""
-    from bench.errors import UnavailableError, UserError, first_line
+    from bench.errors import DataError, UnavailableError, first_line
     from bench.models.catalogue import MODELS, locate_model
 
     subject, shipped = f"model {name}", MODELS[name].pinned is None
@@ -128,8 +128,9 @@ def check_model(name: str) -> Check:
     except UnavailableError:
         advice = f"set BENCH_MODELS=DIR with DIR/{name}, or let the first run download it"
         return Check(subject, False, "not on this machine", advice, needed=shipped)
-    except UserError as error:
-        return Check(subject, False, f"refused: {first_line(error)}", f"replace DIR/{name}", needed=shipped)
+    except DataError as error:
+        advice = f"bench models verify {name} says what is expected"
+        return Check(subject, False, f"refused: {error.problem or first_line(error)}", advice, needed=shipped)
     if shipped:
         return Check(subject, True, located.origin.text, needed=True)
     verification = located.verification

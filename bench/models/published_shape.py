@@ -222,4 +222,5 @@ def check_published_shape(
         ("the weights", find_tensor_difference(tensors, published)),
     ):
         if difference is not None:
-            raise DataError(f"{place}: {file}: {difference}. {advice}")
+            problem = f"{file}: {difference}"
+            raise DataError(f"{place}: {problem}. {advice}", problem)

@@ -34,6 +34,7 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
         ["list", "methods"],
         ["list", "tasks", "--json"],
         ["list", "experiments"],
+        ["models", "list"],
         ["plan", "all", "--scale", "paper"],
         ["--version"],
     ],
