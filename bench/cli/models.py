@@ -68,7 +68,7 @@ def verify_model(model: str, offline: bool) -> dict[str, Any]:
     known = verification.check_content(files)
     compared: list[verification.ComparedFile] = []
     question = None
-    if not known.is_verified and not offline:
+    if not known.is_verified and not offline and verification.find_contradiction(files) is None:
         try:
             known, compared = verification.verify_with_hub(files)
         except UnavailableError as error:

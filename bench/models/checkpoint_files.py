@@ -222,7 +222,7 @@ def read_with_progress(stream: BinaryIO, size: int, label: str) -> Iterable[byte
     with track_progress(-(-size // (1 << 20)), label, "MiB") as progress:
         while chunk := stream.read(CHUNK):
             yield chunk
-            progress.advance(len(chunk) / (1 << 20))
+            progress.advance(-(-len(chunk) // (1 << 20)))
 
 
 def hash_git_blob(file: Path) -> str:

@@ -25,7 +25,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bench.errors import DataError, UnavailableError, first_line
 from bench.models.checkpoint_files import (
-    INDEX_FILE,
     WEIGHTS_FILE,
     FileDigest,
     find_hub_blob,
@@ -210,13 +209,9 @@ def write_proof(files: PublishedFiles) -> Path:
 
 def check_content(files: PublishedFiles) -> ModelVerification:
     """What is known of the files on this machine: by shipped checksums, the hub's cache or a proof file."""
+    if (contradiction := find_contradiction(files)) is not None:
+        return files.conclude(None, contradiction)
     shipped = SHIPPED_CHECKSUMS.get(files.name, {})
-    weights = files.digests.get(WEIGHTS_FILE)
-    if weights is not None and WEIGHTS_FILE in shipped and weights.sha256 != shipped[WEIGHTS_FILE]:
-        expected = f"its SHA-256 is {weights.sha256[:16]}…, the published {shipped[WEIGHTS_FILE][:16]}…"
-        return files.conclude(None, f"{WEIGHTS_FILE} is not the published file: {expected}")
-    if WEIGHTS_FILE in shipped and INDEX_FILE in files.digests:
-        return files.conclude(None, f"the weights are in shards, and are published as {WEIGHTS_FILE}")
     unknown = [name for name, digest in files.digests.items() if shipped.get(name) != digest.sha256]
     if not unknown:
         return files.conclude(VerificationMethod.SHIPPED_CHECKSUMS)
@@ -232,6 +227,20 @@ def check_content(files: PublishedFiles) -> ModelVerification:
     if difference is not None:
         return files.conclude(None, f"{PROOF_FILE} does not fit: {difference}")
     return files.conclude(VerificationMethod.PROOF_FILE)
+
+
+def find_contradiction(files: PublishedFiles) -> str | None:
+    """How the weights differ from the checksum that ships with the harness, which no proof outweighs; else None."""
+    expected = SHIPPED_CHECKSUMS.get(files.name, {}).get(WEIGHTS_FILE)
+    if expected is None:
+        return None
+    weights = files.digests.get(WEIGHTS_FILE)
+    if weights is None:
+        return f"the weights are in shards, and are published as {WEIGHTS_FILE}"
+    if weights.sha256 == expected:
+        return None
+    checksums = f"its SHA-256 is {weights.sha256[:16]}…, the published {expected[:16]}…"
+    return f"{WEIGHTS_FILE} is not the published file: {checksums}"
 
 
 def is_hub_blob(files: PublishedFiles, name: str) -> bool:
