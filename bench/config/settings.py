@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.errors import UnknownNameError, UserError
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind, OriginSource, find_origin_source
+from bench.training.selection import KeepRule
 
 
 class SettingLayer(StrEnum):
@@ -149,11 +150,12 @@ DEFINITIONS = (
     SettingDefinition("precision", str, "fp32", f"{CODE}: fp32", "arithmetic of forward and backward",
           "train",
           choices=("fp32", "bf16", "fp16")),
-    SettingDefinition("keep", str, "last", f"{CODE}: the last one", "parameters to keep", "train",
-          choices=("last", "best")),
-    SettingDefinition("eval_every", int, None, OURS, "updates between dev losses", "train",
+    SettingDefinition("keep", str, "last", f"{CODE}: the last one (of runs named earlystop the best as well)",
+          "parameters to keep: of the last update, of the lowest dev loss, of the highest ROUGE-2 on dev",
+          "train", choices=tuple(rule.value for rule in KeepRule)),
+    SettingDefinition("eval_every", int, None, OURS, "updates between looks at the dev split", "train",
           minimum=1, optional=True),
-    SettingDefinition("patience", int, None, OURS, "dev losses without improvement before stopping", "train",
+    SettingDefinition("patience", int, None, OURS, "looks at dev without improvement before stopping", "train",
           minimum=1,
           optional=True),
     SettingDefinition("train_subset", int, None, OURS, "rows of the training split to draw and train on",
@@ -165,6 +167,8 @@ DEFINITIONS = (
     SettingDefinition("dev_subset", int, None, OURS, "rows of the dev split to draw for --eval-every",
           "train", minimum=1,
           optional=True),
+    SettingDefinition("dev_limit", int, None, OURS, "first rows of the dev split to look at with --eval-every",
+          "train", minimum=1, optional=True, later=True),
     SettingDefinition("train_split", str, "train", OURS, "split to train on", "data", choices=("train",
           "dev", "test")),
     SettingDefinition("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train",
@@ -205,6 +209,9 @@ DEFINITIONS = (
     SettingDefinition("micro_split", int, 1, OURS, "further cuts of each micro-batch, where memory is short",
           "work", minimum=1,
           identity=False),
+    SettingDefinition("store_both", bool, False, OURS,
+          "store beside what is kept the last (or best) parameters, for a run with that --keep", "work",
+          identity=False),
     SettingDefinition("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work",
           minimum=0.0, identity=False),
     SettingDefinition("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work",
@@ -223,6 +230,10 @@ KIND: dict[str, dict[str, tuple[object, str]]] = {
             f"{CODE}: max_length 62, which counts the start token (128 for fine-tuning; here as for prefix)",
         ),
         "length_penalty": (0.8, f"paper §5.3 ({CODE}: 1.0 by default)"),
+        "keep": (
+            KeepRule.LAST.value,
+            f"{OURS}: the authors' code saves every epoch and evaluates one that is named by hand, unrecorded",
+        ),
     },
 }
 """What a kind of model decides in place of the table, which is for GPT-2."""
@@ -280,8 +291,12 @@ def resolve_settings(
     for name, value in parse_typed_settings(typed).items():
         resolved[name] = Setting(value, COMMAND_LINE, SettingLayer.COMMAND_LINE)
     values = {name: setting.value for name, setting in resolved.items()}
+    check_selection(values, kind)
     check_combination(values)
     check_draws(values)
+    by_rouge = values["keep"] == KeepRule.BEST_ROUGE2 and values["dev_subset"] is None
+    if by_rouge and resolved["dev_limit"].layer is SettingLayer.DEFAULT:
+        resolved["dev_limit"] = Setting(500, f"{CODE}: n_val, the first 500 rows")
     if values["data_seed"] is None and any(values[name] is not None for name in DRAWS):
         resolved["data_seed"] = Setting(0, OURS)
     return resolved
@@ -297,12 +312,28 @@ def check_applicable(typed: Mapping[str, object], applicable: Container[str], ki
             )
 
 
+def check_selection(values: Mapping[str, Any], kind: ModelKind) -> None:
+    """Refuse a choice of parameters on the dev split where nobody looks at it, or not in that way."""
+    keep = KeepRule(values["keep"])
+    if keep is KeepRule.BEST_ROUGE2 and kind != ENCODER_DECODER:
+        raise UserError(
+            f"--keep {keep} is for {ENCODER_DECODER} models, whose summaries ROUGE scores; this run's is {kind}; "
+            f"expected {KeepRule.LAST} or {KeepRule.BEST}"
+        )
+    if values["eval_every"] is None and (keep is not KeepRule.LAST or values["store_both"]):
+        flag = f"--keep {keep}" if keep is not KeepRule.LAST else "--store-both yes"
+        raise UserError(f"{flag} needs --eval-every N: how often to look at the dev split")
+    for name in ("patience", "dev_subset", "dev_limit"):
+        if values[name] is not None and values["eval_every"] is None:
+            raise UserError(
+                f"{format_flag(name)} needs --eval-every N: without it nobody looks at the dev split"
+            )
+
+
 def check_combination(values: Mapping[str, Any]) -> None:
     """Refuse settings that contradict each other."""
     if values["eval_every"] is not None and values["train_split"] == "dev":
         raise UserError("--eval-every watches the dev split; it is the training split here")
-    if values["eval_every"] is None and (values["patience"] is not None or values["keep"] == "best"):
-        raise UserError("--keep best and --patience need --eval-every N: how often to look at the dev loss")
     shortest = values.get("min_new_tokens", 0)
     if shortest > values["max_new_tokens"]:
         raise UserError(
@@ -320,8 +351,8 @@ def check_draws(values: Mapping[str, Any]) -> None:
         )
     if share is not None and not 0 < share <= 1:
         raise UserError(f"--train-share {share:g}: expected a share above 0 and up to 1, as 0.1 for 10 %")
-    if values["dev_subset"] is not None and values["eval_every"] is None:
-        raise UserError("--dev-subset needs --eval-every N: without it the dev split is not read")
+    if values["dev_subset"] is not None and values["dev_limit"] is not None:
+        raise UserError("--dev-subset draws dev rows and --dev-limit takes the first; expected one of them")
     if values["data_seed"] is not None and all(values[name] is None for name in DRAWS):
         flags = ", ".join(format_flag(name) for name in DRAWS)
         raise UserError(

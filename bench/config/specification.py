@@ -21,6 +21,7 @@ from bench.system.json_files import JsonObject, to_canonical_json
 from bench.task import PROTOCOLS as PROTOCOLS
 from bench.task import SCALES as SCALES
 from bench.task import ProtocolName, Task
+from bench.training.selection import KeepRule
 
 FORMAT = 2
 """Raised when the meaning of a specification changes, so that old runs are not taken for new ones."""
@@ -150,12 +151,14 @@ def is_silent(name: str, value: object) -> bool:
 
 def select_training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of a run's settings that its trained parameters depend on; the others say what is decoded, and how."""
+    # Where outputs for the dev split decide what is kept, how they are decoded does too.
+    decides_by_outputs = settings.get("keep") == KeepRule.BEST_ROUGE2
     drawn = any(settings.get(name) is not None for name in ("train_subset", "train_share", "dev_subset"))
     decoded = {"test_split", "test_subset", *([] if drawn else ["data_seed"])}
     return {
         name: value
         for name, value in settings.items()
-        if known.DEFINITIONS_BY_NAME[name].stage != "decode" and name not in decoded
+        if (decides_by_outputs or known.DEFINITIONS_BY_NAME[name].stage != "decode") and name not in decoded
     }
 
 

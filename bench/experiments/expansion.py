@@ -29,7 +29,13 @@ from bench.config.setting_lists import (
 from bench.config.settings import DEFINITIONS_BY_NAME, format_flag, format_value
 from bench.config.specification import ResolvedSettings
 from bench.errors import UnknownNameError, UserError
-from bench.experiments.files import PrescribedRun, has_experiment, list_experiments, list_prescribed_runs
+from bench.experiments.files import (
+    PrescribedRun,
+    has_experiment,
+    list_experiments,
+    list_paper_experiments,
+    list_prescribed_runs,
+)
 from bench.models.catalogue import MODELS
 
 __all__ = [
@@ -109,7 +115,7 @@ def expand_experiments(
     an unknown experiment (with the nearest names) and for a selection that fits no run.
     """
     asked = [experiments] if isinstance(experiments, str) else list(experiments)
-    asked = list(list_experiments()) if "all" in asked else list(dict.fromkeys(asked))
+    asked = list(list_paper_experiments()) if "all" in asked else list(dict.fromkeys(asked))
     for name in asked:
         if not has_experiment(name):
             raise UnknownNameError("experiment", name, [*list_experiments(), "all"], "bench list experiments")

@@ -2,6 +2,8 @@
 
     title, source         shown by `bench list experiments` and `bench plan`; ``source`` is the paper's place
     note                  what a reader should know; the only content of an experiment without runs
+    apart                 true: not part of `all`; reports put its runs into no table or figure
+    stands_for            with ``apart``: the table whose cells its runs may fill where that table has none
     [[grid]]              the product of its lists is a set of runs
       tasks, models, seeds
       methods             selectors as on the command line: "prefix[length=1,5]"
@@ -86,6 +88,22 @@ def has_experiment(name: str) -> bool:
     return name in list_experiments()
 
 
+def list_paper_experiments() -> tuple[str, ...]:
+    """Those that ``all`` stands for: what is behind the paper's tables, figures and claims."""
+    return tuple(name for name in list_experiments() if not load_experiment(name).get("apart", False))
+
+
+def find_only_table(experiment: str | None) -> str | None:
+    """The only table whose cells the runs of an experiment that is ``apart`` may fill; empty where there is none.
+
+    None for every other experiment, for none, and for one that this version does not have.
+    """
+    if experiment is None or not has_experiment(experiment):
+        return None
+    content = load_experiment(experiment)
+    return str(content.get("stands_for", "")) if content.get("apart", False) else None
+
+
 @cache
 def load_experiment(name: str) -> Mapping[str, Any]:
     """The file as it is; ``DataError`` naming what is wrong with it."""
@@ -96,10 +114,11 @@ def load_experiment(name: str) -> Mapping[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path}: not TOML ({error})") from error
-    _refuse_unknown(path, content, {"title", "source", "note", "grid", "reuse"})
+    _refuse_unknown(path, content, {"title", "source", "note", "apart", "stands_for", "grid", "reuse"})
     for key in ("title", "source"):
         if not isinstance(content.get(key), str):
             raise DataError(f"{path}: expected a text as {key}")
+    _check_placement(path, content)
     for grid in content.get("grid", ()):
         _refuse_unknown(path, grid, GRID)
         for scale in SCALES:
@@ -116,6 +135,13 @@ def _refuse_unknown(path: Path, table: Mapping[str, Any], allowed: set[str]) -> 
     for key in table:
         if key not in allowed:
             raise UnknownNameError(f"key in {path}", key, allowed)
+
+
+def _check_placement(path: Path, content: Mapping[str, Any]) -> None:
+    if not isinstance(content.get("apart", False), bool):
+        raise DataError(f"{path}: apart: expected true or false")
+    if "stands_for" in content and content["stands_for"] not in list_experiments():
+        raise DataError(f"{path}: stands_for: expected the name of an experiment")
 
 
 def _check_grid(path: Path, grid: Mapping[str, Any], scale: str) -> None:

@@ -6,7 +6,7 @@ the first ``limit``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -42,7 +42,16 @@ class Inputs:
 
     def iterate_dev_rows(self) -> Iterator[Row]:
         """The rows whose loss is watched."""
-        return self._iterate_drawn("dev", self.spec["dev_subset"], None, "--dev-subset")
+        drawn = self._iterate_drawn("dev", self.spec["dev_subset"], None, "--dev-subset")
+        return islice(drawn, self.spec["dev_limit"])
+
+    @cached_property
+    def dev_items(self) -> list[Item]:
+        """What is decoded to choose parameters by: drawn and cut as the dev rows are."""
+        loaded = load_items(self.specified.data, "dev", self.spec.protocol)
+        size = self.spec["dev_subset"]
+        drawn = subsets.draw(loaded, size, self._data_seed, self.spec.task, "dev", "--dev-subset")
+        return drawn[: self.spec["limit"]][: self.spec["dev_limit"]]
 
     @cached_property
     def items(self) -> list[Item]:
@@ -93,11 +102,12 @@ class Inputs:
             yield text_format.encode_pairs(sources, targets, adapted, first_row)
             first_row += len(chunk)
 
-    def encode_prompts(self, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-        """Token ids to decode the items from."""
-        return self.make_format(tokenizer).encode_prompts(
-            [self._instruct(item.source) for item in self.items]
-        )
+    def encode_prompts(
+        self, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item] | None = None
+    ) -> list[list[int]]:
+        """Token ids to decode from; of the items to decode and score where no others are given."""
+        sources = [self._instruct(item.source) for item in (self.items if items is None else items)]
+        return self.make_format(tokenizer).encode_prompts(sources)
 
     def _instruct(self, source: str) -> str:
         """A source as the method words it."""

@@ -3,23 +3,28 @@ items come out of the same parameters, as in the paper.
 
 The first run of these trains. A later one takes its parameters and its report of the training, and the
 record says from which run (``training.taken_from``): times and memory of that training were another job's.
+With ``store_both`` a training leaves the last and the best parameters, and runs that differ in which they keep
+share it as well.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.config.request import SpecifiedRun
+from bench.config.settings import DRAWS, Setting
 from bench.config.specification import RunSpec, select_training_settings
 from bench.data import dataset
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system.files import replace_file, sha256_file, sha256_text
-from bench.system.json_files import to_canonical_json, write_jsonl_atomic
+from bench.system.json_files import JsonObject, to_canonical_json, write_jsonl_atomic
 from bench.system.progress import print_message
+from bench.training.selection import KeepRule
 
 
 def compute_training_key(specified: SpecifiedRun) -> str:
@@ -28,6 +33,42 @@ def compute_training_key(specified: SpecifiedRun) -> str:
     settings = select_training_settings(identity["settings"])
     files = dataset.compute_splits_fingerprint(specified.data, list_training_splits(specified))
     return sha256_text(to_canonical_json({**identity, "settings": settings, "data": files}))
+
+
+@dataclass(frozen=True)
+class OtherParameters:
+    """Parameters that a training stored beside those that it kept."""
+
+    file: str
+    """In the run's directory."""
+    sha256: str
+    keys: tuple[str, ...]
+    """Training keys of the runs whose parameters these are (``compute_training_key``)."""
+    update: int
+    """After how many updates."""
+
+    def to_json(self) -> JsonObject:
+        """As the note on the training has it."""
+        return {"file": self.file, "sha256": self.sha256, "keys": list(self.keys), "update": self.update}
+
+
+def compute_other_training_keys(specified: SpecifiedRun, keep: KeepRule) -> list[str]:
+    """Training keys of the runs that are as this one, save that they keep other parameters.
+
+    Those of the last update are also what a run that never looks at the dev split ends with.
+    """
+    changes: list[dict[str, Any]] = [{"keep": keep.value}]
+    if keep is KeepRule.LAST and specified.spec["patience"] is None:
+        unwatched = {"keep": keep.value, "eval_every": None, "dev_subset": None, "dev_limit": None}
+        if all(specified.spec[name] is None for name in DRAWS if name != "dev_subset"):
+            unwatched["data_seed"] = None
+        changes.append(unwatched)
+    keys = []
+    for changed in changes:
+        settings = {**specified.spec.settings, **{name: Setting(v, "") for name, v in changed.items()}}
+        spec = replace(specified.spec, settings=settings)
+        keys.append(compute_training_key(replace(specified, spec=spec)))
+    return keys
 
 
 def list_training_splits(specified: SpecifiedRun) -> tuple[str, ...]:
@@ -47,23 +88,51 @@ def reuse_training(folder: RunDir, spec: RunSpec, key: str) -> dict[str, Any] | 
         same_name = candidate.run_id.startswith(f"{spec.task}-{spec.method}-{spec.model}-s{spec.seed}-")
         if not same_name or candidate.run_id == folder.run_id:
             continue
-        facts = candidate.stage_facts("train", key)
-        if facts is None:
+        found = find_parameters(candidate, key)
+        if found is None:
             if candidate.is_product_damaged("train", key):
                 print_message(
                     f"{candidate.run_id} trained the same, but its parameters are damaged: not taken"
                 )
             continue
-        if facts["training"] is None:  # nothing was trained: building it is as quick
+        if found.facts["training"] is None:  # nothing was trained: building it is as quick
             continue
         with replace_file(folder.parameters) as temporary:
-            link_or_copy(candidate.parameters, temporary)
-        if sha256_file(folder.parameters) != candidate.product_sha256("train"):  # damaged on the way
+            link_or_copy(found.path, temporary)
+        if sha256_file(folder.parameters) != found.sha256:  # damaged on the way
             folder.parameters.unlink()
             continue
         write_jsonl_atomic(folder.log, candidate.read_log())
-        training = {**facts["training"], "taken_from": facts["training"]["taken_from"] or candidate.run_id}
-        return {**facts, "training": training}
+        training = found.facts["training"]
+        training = {**training, "taken_from": training["taken_from"] or candidate.run_id}
+        return {**found.facts, "training": training}
+    return None
+
+
+class FoundParameters(NamedTuple):
+    """Parameters in another run's directory, and what its note says of the training."""
+
+    path: Path
+    sha256: str | None
+    """As the training left them."""
+    facts: JsonObject
+
+
+def find_parameters(candidate: RunDir, key: str) -> FoundParameters | None:
+    """The parameters that ``candidate`` kept, or stored beside, of the training with this key; intact ones only."""
+    facts = candidate.stage_facts("train", key)
+    if facts is not None:
+        return FoundParameters(
+            candidate.parameters, candidate.product_sha256("train"), {**facts, "others": []}
+        )
+    facts = candidate.noted_facts("train")
+    if facts is None or facts.get("training") is None:
+        return None
+    for other in facts.get("others", ()):
+        path = candidate.path / other["file"]
+        if key in other["keys"] and path.is_file() and sha256_file(path) == other["sha256"]:
+            training = {**facts["training"], "kept_update": other["update"]}
+            return FoundParameters(path, other["sha256"], {**facts, "training": training, "others": []})
     return None
 
 

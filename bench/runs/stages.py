@@ -16,12 +16,17 @@ from bench.config.request import SpecifiedRun
 from bench.config.specification import RunSpec
 from bench.errors import UserError
 from bench.runs.inputs import Inputs
-from bench.runs.shared_training import compute_training_key, reuse_training
+from bench.runs.shared_training import (
+    OtherParameters,
+    compute_other_training_keys,
+    compute_training_key,
+    reuse_training,
+)
 from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
 from bench.system.devices import count_processes, get_process_rank, make_accelerator, pick_device
 from bench.system.execution import ExecutionConditions, describe_change, list_distinct, measure_conditions
-from bench.system.files import sha256_text
+from bench.system.files import sha256_file, sha256_text
 from bench.system.json_files import JsonObject, to_canonical_json
 from bench.system.progress import print_message, track_progress
 
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from bench.models.adapted import AdaptedModel
+    from bench.training.selection import KeepRule
 
 
 def compute_decoding_key(spec: RunSpec, folder: RunDir) -> str:
@@ -73,6 +79,8 @@ class Stages:
         self.beat = beat
         self.inputs = Inputs(specified)
         self.training_key = compute_training_key(specified)
+        self.others: list[OtherParameters] = []
+        """What this attempt stored beside the parameters that are kept."""
         self.conditions: list[JsonObject | None] = []
         """Under which the parts of this run were computed, oldest first; None where nobody noted them."""
 
@@ -106,7 +114,9 @@ class Stages:
         if facts is not None:
             print_message(f"training: taken from {facts['training']['taken_from']}, which trained the same")
         else:
+            self.others = []
             facts = {"training": self.fit(tokenizer, model), "parameters": describe_parameters(model)}
+            facts["others"] = [other.to_json() for other in self.others]
             checkpoint.save_tensors(self.folder.parameters, model.stored_state(), {"run": self.spec.run_id})
         self.folder.finish_stage("train", key, facts)
         self._note_training_conditions(facts)
@@ -139,12 +149,44 @@ class Stages:
                 accelerator=make_accelerator(self.spec["device"], self.spec["precision"]),
                 on_update=on_update,
                 stop=lambda: self.stopping.asked,
+                score_dev=self.make_dev_scorer(tokenizer),
+                store_other=self.store_other,
             )
         if hash_frozen_parameters(model) != frozen:
             raise AssertionError("a frozen parameter changed in training: the method is not what it says")
         rate = round(report.target_tokens / max(report.seconds, 1e-9), 1)
         sizes = {"rows": len(pairs), "truncated_rows": pairs.truncated, "dev_rows": len(dev)}
         return {**asdict(report), **sizes, "target_tokens_per_second": rate, "taken_from": None}
+
+    def make_dev_scorer(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[AdaptedModel], float]:
+        """ROUGE-2 of outputs for the dev split, decoded and cut as those that are scored at the end."""
+
+        def score_dev(model: AdaptedModel) -> float:
+            from bench.decoding.generation import decode_sources
+            from bench.metrics.rouge import LIBRARY, score_rouge
+
+            items = self.inputs.dev_items
+            prompts = self.inputs.encode_prompts(tokenizer, items)
+            text_format = self.inputs.make_format(tokenizer)
+            outputs = decode_sources(
+                model, prompts, text_format.make_rules(), self.spec["decode_batch"], lambda _: self.beat()
+            )
+            texts = [text_format.decode_text(*pair) for pair in zip(prompts, outputs, strict=True)]
+            references = [text_format.make_references(item) for item in items]
+            return float(score_rouge(LIBRARY, "rouge2", texts, references).value)
+
+        return score_dev
+
+    def store_other(self, model: AdaptedModel, keep: KeepRule, update: int) -> None:
+        """Store the parameters that are not kept, for a run that keeps them and is the same otherwise."""
+        from bench.training import checkpoint
+
+        if get_process_rank() > 0:
+            return
+        path = self.folder.path / f"parameters-{keep}.safetensors"
+        checkpoint.save_tensors(path, model.stored_state(), {"run": self.spec.run_id})
+        keys = compute_other_training_keys(self.specified, keep)
+        self.others.append(OtherParameters(path.name, sha256_file(path), tuple(keys), update))
 
     @contextlib.contextmanager
     def watch(self, rows: int, settings: Any) -> Iterator[Any]:

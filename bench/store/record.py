@@ -164,7 +164,8 @@ class Failure(_RecordPart):
 class TrainingReport(_RecordPart):
     """What training did: ``seconds`` of wall time, losses in nats.
 
-    ``last_epoch_loss``: per target token, over the last whole epoch; records of older versions lack it.
+    ``last_epoch_loss``: per target token, over the last whole epoch; ``kept_update``: whose parameters were kept;
+    ``best_dev_rouge2``: from 0 to 1. Records of older versions lack them.
     """
 
     updates: Number
@@ -172,6 +173,9 @@ class TrainingReport(_RecordPart):
     seconds: Number
     processes: Number = 1
     last_epoch_loss: MaybeNumber = None
+    best_dev_loss: MaybeNumber = None
+    best_dev_rouge2: MaybeNumber = None
+    kept_update: MaybeNumber = None
     taken_from: MaybeText = None
 
 

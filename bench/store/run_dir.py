@@ -273,6 +273,13 @@ class RunDir:
             return None
         return dict(self._read_note(stage)["facts"])
 
+    def noted_facts(self, stage: Stage) -> JsonObject | None:
+        """What ``finish_stage`` was given, whatever the stage's inputs and product; None before that."""
+        try:
+            return dict(_mapping(self._note(stage))["facts"])
+        except (DataError, KeyError):
+            return None
+
     def product_sha256(self, stage: Stage) -> str | None:
         """Fingerprint of the stage's product as the stage left it; None before that."""
         try:

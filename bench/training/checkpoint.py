@@ -44,6 +44,8 @@ class TrainingProgress:
     loss: float | None = None
     best_loss: float | None = None
     best_step: Whole | None = None
+    best_rouge2: float | None = None
+    best_rouge2_step: Whole | None = None
     looks_without_gain: Whole = 0
     scaler: dict[str, float] | None = None
     """State of the fp16 loss scaler."""

@@ -30,6 +30,7 @@ from bench.system.json_files import JsonObject
 from bench.system.progress import print_message
 from bench.system.rng import derive_seed, draw_permutation
 from bench.training import checkpoint
+from bench.training.selection import KeepRule
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 STATE_FILE, BEST_FILE, NEXT_BEST_FILE = "checkpoint.safetensors", "best.safetensors", "best-next.safetensors"
 TokenPair = tuple[list[int], list[int]]
 """Token ids of a source and of its target, as ``bench.data.encoding`` makes them."""
+DevScorer = Callable[[AdaptedModel], float]
+"""ROUGE-2 of a model's outputs for the dev split, from 0 to 1."""
+OtherParametersWriter = Callable[[AdaptedModel, KeepRule, int], None]
+"""Stores the parameters that a model holds: by which rule, and after which update, they are the others."""
 
 
 class Diverged(UserError):
@@ -72,6 +77,7 @@ class TrainingSettings:
     patience: int | None
     checkpoint_seconds: float
     micro_split: int = 1
+    store_both: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,10 @@ class TrainingOutcome:
     conditions: list[JsonObject | None]
     """Under which the updates were made (``bench.system.execution``), oldest first; None where nobody noted them."""
     last_epoch_loss: float | None = None
+    best_dev_rouge2: float | None = None
+    """From 0 to 1, where it decided what was kept."""
+    kept_update: int | None = None
+    """After which update the parameters that were kept stood so."""
 
 
 def count_updates_per_epoch(rows: int, batch_size: int) -> int:
@@ -211,9 +221,12 @@ class TrainingRun:
         key: str,
         folder: Path,
         accelerator: Accelerator,
+        score_dev: DevScorer | None = None,
     ) -> None:
         self.model = model
         self.settings = settings
+        self.keep = KeepRule(settings.keep)
+        self.score_dev = score_dev
         self.planned = planned
         self.seed = seed
         self.accelerator = accelerator
@@ -274,7 +287,7 @@ class TrainingRun:
         state = checkpoint.load_checkpoint(self.state_file, self.progress.key)
         trained = list_optimised_parameters(self.optimiser, self.model)
         checkpoint.check_state(self.state_file, state, trained, self.planned)
-        if self.settings.keep == "best" and state.progress.best_step is not None:
+        if self.puts_best_aside and self.find_best_step(state.progress) is not None:
             self.choose_best(state.progress)
         return state
 
@@ -289,8 +302,9 @@ class TrainingRun:
     def load_best(self, path: Path, progress: checkpoint.TrainingProgress) -> dict[str, Tensor]:
         """The best parameters in a file; ``DamagedFileError`` where it holds others than ``progress`` refers to."""
         tensors, document = checkpoint.load_checked(path)
-        if document != {"key": progress.key, "step": progress.best_step}:
-            problem = f"it is not of update {progress.best_step}, the best one"
+        best_step = self.find_best_step(progress)
+        if document != {"key": progress.key, "step": best_step}:
+            problem = f"it is not of update {best_step}, the best one"
             raise DamagedFileError(path, problem, checkpoint.START_OVER)
         return tensors
 
@@ -342,34 +356,58 @@ class TrainingRun:
             return False
         return self.progress.step % every == 0 or self.is_complete()
 
-    def evaluate(self, dev: Sequence[TokenPair]) -> float:
-        """Measure the dev loss and keep the parameters if it is the best so far."""
+    def evaluate(self, dev: Sequence[TokenPair]) -> dict[str, float]:
+        """Measure the model on the dev split and put the parameters aside if they are the best so far.
+
+        Best by ROUGE-2 (from 0 to 1) where that decides what is kept, else by the loss; of equal ones the first.
+        """
         progress = self.progress
         loss = compute_dev_loss(self.model, dev, self.settings.batch_size)
         if not math.isfinite(loss):
             raise Diverged(
                 f"the dev loss became {loss} at update {progress.step}; try a lower --lr than {self.settings.lr:g}"
             )
-        if progress.best_loss is None or loss < progress.best_loss:
-            progress.best_loss, progress.best_step, progress.looks_without_gain = loss, progress.step, 0
-            if self.settings.keep == "best" and self.accelerator.is_main_process:
-                checkpoint.save_checked(
-                    self.next_best_file,
-                    self.model.trained_state(),
-                    {"key": progress.key, "step": progress.step},
-                )
-            self.has_next_best = self.settings.keep == "best"
-            self.accelerator.wait_for_everyone()
-        else:
-            progress.looks_without_gain += 1
-        return loss
+        facts = {"dev_loss": loss}
+        is_best = progress.best_loss is None or loss < progress.best_loss
+        if is_best:
+            progress.best_loss, progress.best_step = loss, progress.step
+        if self.keep is KeepRule.BEST_ROUGE2:
+            if self.score_dev is None:
+                raise ValueError("nothing to score outputs for the dev split with")
+            score = facts["dev_rouge2"] = self.score_dev(self.model)
+            self.model.train()
+            is_best = progress.best_rouge2 is None or score > progress.best_rouge2
+            if is_best:
+                progress.best_rouge2, progress.best_rouge2_step = score, progress.step
+        progress.looks_without_gain = 0 if is_best else progress.looks_without_gain + 1
+        if is_best and self.puts_best_aside:
+            self.put_best_aside()
+        return facts
+
+    @property
+    def puts_best_aside(self) -> bool:
+        """Whether the best parameters so far are wanted at the end."""
+        return self.keep is not KeepRule.LAST or self.settings.store_both
+
+    def put_best_aside(self) -> None:
+        """Write the parameters of this update as the best so far, beside those that the last checkpoint refers to."""
+        progress = self.progress
+        if self.accelerator.is_main_process:
+            document = {"key": progress.key, "step": progress.step}
+            checkpoint.save_checked(self.next_best_file, self.model.trained_state(), document)
+        self.has_next_best = True
+        self.accelerator.wait_for_everyone()
+
+    def find_best_step(self, progress: checkpoint.TrainingProgress) -> int | None:
+        """The update whose parameters were put aside as the best."""
+        return progress.best_rouge2_step if self.keep is KeepRule.BEST_ROUGE2 else progress.best_step
 
     def is_complete(self) -> bool:
         """Whether all planned updates are made."""
         return self.progress.step == self.planned
 
     def is_out_of_patience(self) -> bool:
-        """Whether the dev loss has not improved for as long as the settings wait."""
+        """Whether nothing has improved on the dev split for as long as the settings wait."""
         patience = self.settings.patience
         return patience is not None and self.progress.looks_without_gain >= patience
 
@@ -396,18 +434,23 @@ class TrainingRun:
         self.has_next_best = False
         self.accelerator.wait_for_everyone()
 
-    def finish(self) -> TrainingOutcome:
-        """Put the best parameters back where the settings keep those; what is recorded of the training."""
-        progress = self.progress
-        if self.settings.keep == "best" and progress.best_step is not None:
-            try:
-                self.model.load_trained(self.load_best(self.best_file, progress))
-            except DamagedFileError as error:
-                if self.accelerator.is_main_process:
-                    self.discard_damaged(error)
-                raise StorageError(
-                    f"{error.path} is damaged; issue the same command again to train anew"
-                ) from error
+    def finish(self, store_other: OtherParametersWriter | None = None) -> TrainingOutcome:
+        """Put the best parameters back where the settings keep those; what is recorded of the training.
+
+        ``store_other`` is called while ``model`` holds the parameters that are not kept, where they are asked for.
+        """
+        progress, kept_step = self.progress, self.progress.step
+        best_step = self.find_best_step(progress) if self.puts_best_aside else None
+        if best_step is not None and self.keep is not KeepRule.LAST:
+            kept_step = best_step
+            if self.settings.store_both and store_other is not None:
+                store_other(self.model, self.keep.other, progress.step)
+            self.model.load_trained(self.load_best_at_end())
+        elif best_step is not None and store_other is not None:
+            last = {name: tensor.detach().clone() for name, tensor in self.model.trained_state().items()}
+            self.model.load_trained(self.load_best_at_end())
+            store_other(self.model, self.keep.other, best_step)
+            self.model.load_trained(last)
         return TrainingOutcome(
             updates=progress.step,
             planned_updates=self.planned,
@@ -420,7 +463,20 @@ class TrainingRun:
             processes=self.accelerator.num_processes,
             conditions=progress.conditions,
             last_epoch_loss=self.compute_last_epoch_loss(),
+            best_dev_rouge2=progress.best_rouge2,
+            kept_update=kept_step,
         )
+
+    def load_best_at_end(self) -> dict[str, Tensor]:
+        """The best parameters; ``StorageError`` where they are damaged, and the training state is put aside."""
+        try:
+            return self.load_best(self.best_file, self.progress)
+        except DamagedFileError as error:
+            if self.accelerator.is_main_process:
+                self.discard_damaged(error)
+            raise StorageError(
+                f"{error.path} is damaged; issue the same command again to train anew"
+            ) from error
 
     def compute_last_epoch_loss(self) -> float | None:
         """Of the last whole epoch; of what there is where none is whole; None without an update."""
@@ -457,16 +513,20 @@ def train_model(
     accelerator: Accelerator,
     on_update: Callable[[int, dict[str, Any]], None] = ignore_update,
     stop: Callable[[], bool] = lambda: False,
+    score_dev: DevScorer | None = None,
+    store_other: OtherParametersWriter | None = None,
 ) -> TrainingOutcome:
     """Train ``model`` in place, continuing from ``folder/checkpoint.safetensors`` where there is one.
 
     ``key`` names the specification: another one's checkpoint is refused with ``DataError``; a damaged one is put
     aside (``bench.system.damage``) and the training starts over. ``stop`` is asked
     after every update; when it says yes the state is saved and ``Interrupted`` raised. ``on_update`` gets
-    (finished updates, {"loss", "lr", …}). Raises ``Diverged`` when the loss is no number any more.
+    (finished updates, {"loss", "lr", …}). ``score_dev``: ROUGE-2 on the dev split, where it decides what is kept;
+    ``store_other`` stores what is not kept (``TrainingRun.finish``). Raises ``Diverged`` when the loss is no
+    number any more.
     """
     planned = count_planned_updates(len(pairs), settings)
-    training = TrainingRun(model, settings, planned, seed, key, folder, accelerator)
+    training = TrainingRun(model, settings, planned, seed, key, folder, accelerator, score_dev)
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         training.begin()
@@ -476,11 +536,11 @@ def train_model(
                 break
             facts = training.make_update(pairs)
             if training.is_evaluation_due():
-                facts["dev_loss"] = training.evaluate(dev)
+                facts |= training.evaluate(dev)
             on_update(training.progress.step, facts)
             training.save_when_due(stop())
         training.save()
-    return training.finish()
+    return training.finish(store_other)
 
 
 def combine_votes(accelerator: Accelerator, *wishes: bool) -> list[bool]:

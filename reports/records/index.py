@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench.config.specification import is_silent
 from bench.store.comparable import list_incomparable
 from bench.store.frame import make_printable
 from bench.store.record import RunStatus
@@ -170,8 +171,17 @@ def make_run_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def spell_entries(entries: Mapping[str, Any], without: Sequence[str] = ()) -> str:
-    """Options or settings as text that is equal for equal values."""
-    return ascii(sorted((name, entry.value) for name, entry in entries.items() if name not in without))
+    """Options or settings as text that is equal for equal values.
+
+    A setting that older records lack is as absent where it has the value that it had for them.
+    """
+    return ascii(
+        sorted(
+            (name, entry.value)
+            for name, entry in entries.items()
+            if name not in without and not is_silent(name, entry.value)
+        )
+    )
 
 
 def choose_profile(

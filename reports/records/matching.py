@@ -17,6 +17,7 @@ from bench.config import settings
 from bench.config.settings import SettingLayer
 from bench.config.specification import resolve_run_settings
 from bench.errors import UserError
+from bench.experiments.files import find_only_table
 from bench.models.catalogue import find_model_kind
 from reports.paper.published import Cell
 from reports.records.runs import Profile
@@ -162,7 +163,7 @@ def is_unchanged(profile: Profile, query: RunQuery, name: str, defaults: Mapping
 
     Figures 3, 5, 7 and 8 share their runs with little data, so there any experiment may prescribe; so
     may any at scale mini, where settings are cut down to size. Runs that only measure memory stop early
-    and are in no other cell.
+    and are in no other cell; those of an experiment that is apart (a search) are in no other table's.
     """
     entry = profile.entries[name]
     if defaults is None or name not in defaults:
@@ -173,6 +174,8 @@ def is_unchanged(profile: Profile, query: RunQuery, name: str, defaults: Mapping
         return False
     if profile.experiment == "efficiency" and not query.memory:
         return False
+    if (only_table := find_only_table(profile.experiment)) is not None:
+        return only_table == query.table
     cut_down = profile.scale == "mini" and name not in profile.options
     return bool(query.conditions) or profile.experiment == query.table or cut_down
 

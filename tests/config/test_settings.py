@@ -13,6 +13,7 @@ from bench.config.settings import (
     resolve_settings,
 )
 from bench.errors import UserError
+from bench.method import OriginSource
 
 
 def test_names_are_unique_and_defaults_parse() -> None:
@@ -61,8 +62,15 @@ def test_protocol_plain_overrules_the_method_but_not_the_user() -> None:
         ({"pad_row": "maybe"}, r"--pad-row maybe: expected yes or no"),
         ({"epochs": None}, r"--epochs: expected int .* got nothing"),
         ({"learning_rate": 1}, r"unknown setting 'learning_rate'"),
-        ({"keep": "best"}, r"need --eval-every"),
-        ({"patience": 2}, r"need --eval-every"),
+        ({"keep": "best"}, r"--keep best needs --eval-every"),
+        ({"store_both": "yes"}, r"--store-both yes needs --eval-every"),
+        ({"patience": 2}, r"--patience needs --eval-every"),
+        ({"dev_limit": 2}, r"--dev-limit needs --eval-every"),
+        ({"dev_limit": 2, "dev_subset": 2, "eval_every": 1}, r"expected one of them"),
+        (
+            {"keep": "best-dev-rouge2", "eval_every": 5},
+            r"is for encoder-decoder models.* expected last or best",
+        ),
         ({"keep": "best", "eval_every": 5, "train_split": "dev"}, r"it is the training split"),
         ({"train_subset": 5, "train_share": 0.5}, r"expected one of them"),
         ({"train_share": 1.5}, r"--train-share 1.5: expected a share above 0 and up to 1"),
@@ -99,3 +107,24 @@ def test_an_output_may_end_before_it_is_cut() -> None:
         resolve_settings([], "original", {"max_new_tokens": 10}, ENCODER_DECODER)["max_new_tokens"].value
         == 10
     )
+
+
+def test_rouge_on_dev_reads_the_first_500_rows_unless_others_are_asked_for() -> None:
+    typed = {"keep": "best-dev-rouge2", "eval_every": 5}
+
+    def resolve(**more: object) -> object:
+        return resolve_settings([], "original", {**typed, **more}, ENCODER_DECODER)["dev_limit"].value
+
+    assert resolve() == 500
+    assert resolve(dev_limit="none") is None
+    assert resolve(dev_limit=20) == 20
+    assert resolve(dev_subset=15) is None
+    assert resolve(keep="best") is None
+
+
+def test_what_is_known_of_the_choice_of_barts_checkpoint() -> None:
+    """The authors' code saves every epoch; which one the paper's rows are is not recorded."""
+    bart, gpt2 = resolve_settings([], "original", {}, ENCODER_DECODER), resolve_settings([], "original", {})
+    assert bart["keep"].value == gpt2["keep"].value == "last"
+    assert bart["keep"].source is OriginSource.OURS
+    assert gpt2["keep"].source is OriginSource.AUTHORS_CODE

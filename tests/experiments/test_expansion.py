@@ -18,6 +18,7 @@ from bench import registry
 from bench.cli.run import command as run_command
 from bench.config import run_key
 from bench.config.request import CommonOptions, RunRequest, SpecifiedRun, build_specified_run, specify_run
+from bench.config.specification import resolve_run_settings
 from bench.errors import DataError, UserError
 from bench.experiments import files
 from bench.experiments.expansion import Expansion, ExperimentSelection, expand_experiments
@@ -89,6 +90,70 @@ def test_a_file_says_where_it_comes_from_and_expands_at_both_scales(name: str) -
 )
 def test_how_many_runs_stand_behind_it(name: str, fields: dict[str, Any], expected: int) -> None:
     assert counted(name, "paper", **fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "expected"),
+    [
+        # 3 tasks x 3 rates x 2 lengths of training x (5 prefix lengths, 2 kinds of fine-tuning, 2 adapters)
+        ("search", {"model": "gpt2-medium"}, 3 * 3 * 2 * (5 + 2 + 2)),
+        ("search", {"model": "bart-large"}, 3 * 3 * 8),
+        ("search", {"test_split": "dev", "seed": 101}, 162 + 72),
+        ("search", {"lr": 3e-5}, 0),
+        ("search-code", {"lr": 3e-5}, 3 * (5 * 2 + 1)),
+        ("search-code", {"epochs": 15}, 3 * 3),
+        ("early-stop", {"keep": "best", "eval_every": 5000}, 3 * 3),
+    ],
+)
+def test_how_many_runs_an_experiment_apart_has(name: str, fields: dict[str, Any], expected: int) -> None:
+    assert counted(name, "paper", **fields) == expected
+
+
+def test_all_is_what_stands_behind_the_paper_and_no_search() -> None:
+    assert set(files.list_experiments()) - set(files.list_paper_experiments()) == {
+        "search",
+        "search-code",
+        "early-stop",
+    }
+    assert set(expand_experiments("all", "paper").names) == set(NAMES)
+
+
+def test_a_search_holds_the_settings_of_table_6() -> None:
+    """What won is on the grid: with every method and task, the paper's own settings are among the runs."""
+    found = set()
+    for run in expand_experiments("search", "paper").runs:
+        assert run.request is not None and run.resolved is not None
+        usual = resolve_run_settings(
+            run.request.task, run.request.method, {}, {}, run.prescribed.model, "paper", "original",
+            find_model_kind(run.prescribed.model),
+        )  # fmt: skip
+        size = run.resolved.options.get("size")
+        if size is not None:
+            usual = resolve_run_settings(
+                run.request.task,
+                run.request.method,
+                {"size": size.value},
+                {},
+                "gpt2-medium",
+                "paper",
+                "original",
+            )
+        same = all(
+            run.resolved.settings[name].value == usual.settings[name].value for name in ("lr", "epochs")
+        )
+        length = run.resolved.options.get("length")
+        if same and (length is None or length.value == usual.options["length"].value):
+            found.add((run.prescribed.task, run.prescribed.method, size.value if size else None))
+    # FT on WebNLG and DART: batch 6, rate 1e-5, on the grid as well.
+    assert len(found) == 3 * 5 + 1
+
+
+def test_xsum_with_little_data_is_as_the_paper_says_and_else_as_the_code() -> None:
+    runs = [one for one in files.list_prescribed_runs("figure3", "paper") if one.task == "xsum"]
+    assert {one.settings["warmup_steps"][0] for one in runs} == {100}
+    assert {one.settings["keep"][0] for one in runs} == {"best-dev-rouge2"}
+    origins = {one.method: one.settings["warmup_steps"][1] for one in runs}
+    assert "authors' code: 0 for fine-tuning" in origins["ft-full"]
 
 
 def test_low_data_is_every_combination_once() -> None:
@@ -193,7 +258,7 @@ def test_a_run_that_several_experiments_need_is_one() -> None:
 
 
 def test_all_is_every_experiment_and_names_are_taken_once() -> None:
-    assert expand_experiments("all", "mini").names == files.list_experiments()
+    assert expand_experiments("all", "mini").names == files.list_paper_experiments()
     assert len(expand_experiments(["table5", "table5"], "mini").runs) == 7
 
 
@@ -423,6 +488,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> str:
         ),
         (GOOD + "[[reuse]]\nexperiment = 'table0'", r"the name of another experiment"),
         (GOOD.replace("title", "titel"), r"did you mean 'title'"),
+        ("apart = 'yes'" + GOOD, r"apart: expected true or false"),
+        ("stands_for = 'table0'" + GOOD, r"stands_for: expected the name of an experiment"),
         ("title =", r"not TOML"),
     ],
 )

@@ -19,6 +19,7 @@ from waiting import PATIENCE, wait_until
 from bench.config.request import CommonOptions, RunRequest, specify_run
 from bench.errors import UserError
 from bench.method import Method
+from bench.metrics.rouge import LIBRARY, score_rouge
 from bench.registry import get_method, get_task
 from bench.runs import runner
 from bench.runs.export import export_to_peft
@@ -117,6 +118,32 @@ def test_a_run_leaves_a_record_and_the_three_prefixes_alone(
     ]
     assert record["scores"]["all"]["bleu"]["value"] is not None
     assert runner.run(request(tmp_path, data, tiny_bart)) == record
+
+
+def test_rouge_on_dev_chooses_the_parameters(tmp_path: Path, data: Path, tiny_bart: Path) -> None:
+    chosen: dict[str, Any] = {"eval_every": 1, "lr": 0.05, "epochs": 3, "dev_limit": 3}
+    record = runner.run(request(tmp_path, data, tiny_bart, keep="best-dev-rouge2", **chosen))
+    assert record is not None and record["status"] == "done"
+    training = record["training"]
+    log = {line["step"]: line["dev_rouge2"] for line in folder_of(tmp_path).read_log()}
+    assert set(log) == set(range(1, 7))
+    assert training["best_dev_rouge2"] == max(log.values())
+    assert training["kept_update"] == min(step for step, score in log.items() if score == max(log.values()))
+    assert training["dev_rows"] == 3
+    # The parameters that it kept have that score: what is decoded at the end is decoded alike.
+    again = runner.run(
+        request(tmp_path, data, tiny_bart, keep="best-dev-rouge2", test_split="dev", limit=3, **chosen)
+    )
+    assert again is not None
+    [rows] = [
+        folder.read_generations()
+        for folder in Store(tmp_path / "runs").runs()
+        if folder.run_id == again["run_id"]
+    ]
+    scored = score_rouge(
+        LIBRARY, "rouge2", [row["output"] for row in rows], [row["references"] for row in rows]
+    )
+    assert scored.value == again["training"]["best_dev_rouge2"]
 
 
 def test_plain_keeps_the_references(tmp_path: Path, data: Path, tiny_bart: Path) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench.config.request import CommonOptions, SpecifiedRun, expand_requests, specify_run
+from bench.config.specification import select_training_settings
 from bench.runs import runner, shared_training, stages
 from bench.runs.attempt import Attempt
 from bench.runs.stages import Stages
 from bench.store.store import Store
+from bench.training import checkpoint
 from reports.records.values import measure_value
 
 QUICK: dict[str, object] = {
@@ -191,3 +194,73 @@ def test_times_and_memory_of_another_job_are_no_measurements_of_this_one(
     found = measure_value(other, "all", "epoch_hours")
     assert found.value is None and "another run" in found.reason
     assert json.dumps(other["training"])
+
+
+WATCHED: dict[str, Any] = {"method": "ft-full", "max_steps": 4, "eval_every": 1, "lr": 1.0, "warmup_steps": 9}
+"""The first update changes nothing (warm-up), the next ones destroy the model: the first look at dev is the best."""
+
+
+def test_the_last_and_the_best_parameters_come_out_of_one_training(
+    runs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = done(runner.run(request(runs, tiny_model, **WATCHED, keep="best", store_both="yes")))
+    assert best["training"]["kept_update"] == best["training"]["best_update"] < 4
+    elsewhere = runs.with_name("alone")
+    plain = {name: value for name, value in WATCHED.items() if name != "eval_every"}
+    alone = {
+        "watched": done(runner.run(request(elsewhere, tiny_model, **WATCHED))),
+        "never watched": done(runner.run(request(elsewhere, tiny_model, **plain))),
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr(Stages, "fit", lambda *_: pytest.fail("trained once more"))
+        taken = {
+            "watched": done(runner.run(request(runs, tiny_model, **WATCHED))),
+            "never watched": done(runner.run(request(runs, tiny_model, **plain))),
+        }
+    for name, record in taken.items():
+        assert record["training"]["taken_from"] == best["run_id"]
+        assert record["training"]["kept_update"] == 4
+        assert record["run_id"] == alone[name]["run_id"]
+        mine, own = (Store(root).run(record["run_id"]) for root in (runs, elsewhere))
+        assert checkpoint.load_tensors(mine.parameters).tensors.keys()
+        for tensor, expected in zip(
+            checkpoint.load_tensors(mine.parameters).tensors.values(),
+            checkpoint.load_tensors(own.parameters).tensors.values(),
+            strict=True,
+        ):
+            assert torch.equal(tensor, expected)
+        assert mine.read_generations() == own.read_generations()
+    assert taken["watched"]["training"]["best_dev_loss"] == alone["watched"]["training"]["best_dev_loss"]
+
+
+def test_the_best_parameters_come_out_of_a_training_that_keeps_the_last(
+    runs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = done(runner.run(request(runs, tiny_model, **WATCHED, store_both="yes")))
+    with monkeypatch.context() as patched:
+        patched.setattr(Stages, "fit", lambda *_: pytest.fail("trained once more"))
+        best = done(runner.run(request(runs, tiny_model, **WATCHED, keep="best")))
+    assert best["training"]["taken_from"] == last["run_id"]
+    assert best["training"]["kept_update"] == last["training"]["best_update"]
+    alone = done(runner.run(request(runs.with_name("alone"), tiny_model, **WATCHED, keep="best")))
+    assert alone["scores"] == best["scores"]
+
+
+def test_other_parameters_that_are_damaged_or_of_another_look_are_not_taken(
+    runs: Path, tiny_model: Path
+) -> None:
+    best = done(runner.run(request(runs, tiny_model, **WATCHED, keep="best", store_both="yes")))
+    other = done(runner.run(request(runs, tiny_model, **{**WATCHED, "eval_every": 3})))
+    assert other["training"]["taken_from"] is None
+    stored = Store(runs).run(best["run_id"]).path / "parameters-last.safetensors"
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    again = done(runner.run(request(runs, tiny_model, **WATCHED)))
+    assert again["training"]["taken_from"] is None
+
+
+def test_where_outputs_decide_what_is_kept_decoding_is_part_of_the_training() -> None:
+    usual = {"keep": "last", "beams": 5, "lr": 1e-3, "test_split": "test"}
+    assert "beams" not in select_training_settings(usual)
+    chosen = select_training_settings({**usual, "keep": "best-dev-rouge2"})
+    assert chosen["beams"] == 5
+    assert "test_split" not in chosen

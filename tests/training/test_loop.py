@@ -33,6 +33,7 @@ from bench.training.loop import (
     select_batch,
     train_model,
 )
+from bench.training.selection import KeepRule
 
 VOCABULARY = 40
 
@@ -353,6 +354,57 @@ def test_best_keeps_the_parameters_of_the_lowest_dev_loss(tmp_path: Path) -> Non
     assert report.best_update == best
     assert report.best_dev_loss == losses[best]
     assert all(torch.equal(t, states[best][name]) for name, t in model.trained_state().items())
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_both_parameters_can_be_stored(keep: str, tmp_path: Path) -> None:
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    stored: list[tuple[str, int, dict[str, torch.Tensor]]] = []
+    model = build("ft-full", dropout=False)
+
+    def remember(step: int, _: dict[str, Any]) -> None:
+        states[step] = {name: t.clone() for name, t in model.trained_state().items()}
+
+    def store(holder: AdaptedModel, rule: KeepRule, step: int) -> None:
+        stored.append((rule, step, {name: t.clone() for name, t in holder.trained_state().items()}))
+
+    # The first update changes nothing (warm-up), the next ones destroy the model: the first look is the best.
+    chosen = settings(max_steps=4, lr=9.0, warmup_steps=9, keep=keep, eval_every=1, store_both=True)
+    report = go(model, tmp_path, chosen, dev=pairs(6), on_update=remember, store_other=store)
+    assert report.best_update is not None and report.best_update < report.updates, "both are the same here"
+    steps = {"last": report.updates, "best": report.best_update}
+    other = {"last": "best", "best": "last"}[keep]
+    [(rule, step, tensors)] = stored
+    assert (rule, step, report.kept_update) == (other, steps[other], steps[keep])
+    assert all(torch.equal(t, states[step][name]) for name, t in tensors.items())
+    assert all(torch.equal(t, states[steps[keep]][name]) for name, t in model.trained_state().items())
+
+
+def test_the_highest_rouge_decides_and_not_the_loss(tmp_path: Path) -> None:
+    scores = iter([0.1, 0.3, 0.3, 0.2])
+    seen: dict[int, dict[str, torch.Tensor]] = {}
+    model = build("ft-full", on=bart)
+
+    def score(holder: AdaptedModel) -> float:
+        assert holder is model
+        holder.eval()  # as decoding leaves it to the caller
+        return next(scores)
+
+    def remember(step: int, facts: dict[str, Any]) -> None:
+        assert model.training
+        seen[step] = {name: t.clone() for name, t in model.trained_state().items()}
+        assert ("dev_rouge2" in facts) == ("dev_loss" in facts) == (step in (3, 6, 9, 10))
+
+    chosen = settings(keep="best-dev-rouge2", eval_every=3, patience=2)
+    report = go(model, tmp_path, chosen, dev=pairs(4), on_update=remember, score_dev=score)
+    assert (report.kept_update, report.best_dev_rouge2) == (6, 0.3), "of equal ones the first"
+    assert all(torch.equal(t, seen[6][name]) for name, t in model.trained_state().items())
+
+
+def test_patience_goes_by_what_decides(tmp_path: Path) -> None:
+    chosen = settings(epochs=40, keep="best-dev-rouge2", eval_every=2, patience=2)
+    report = go(build("ft-full", on=bart), tmp_path, chosen, dev=pairs(4), score_dev=lambda _: 0.5)
+    assert (report.updates, report.kept_update) == (6, 2)
 
 
 def test_patience_stops_early(tmp_path: Path) -> None:
