@@ -11,6 +11,7 @@ from reports.document.unpaired_rows import list_positions
 from reports.judgement.verdicts import GapKind, find_evidence_gap
 from reports.paper import published
 from reports.paper.published import Cell
+from reports.records.grouping import DIRTY
 from reports.records.index import CellEvidence, RunIndex, collect_curve
 from reports.records.matching import CONDITIONS
 from reports.stats.intervals import summarise
@@ -116,7 +117,7 @@ def build_point(x: float | str, evidence: CellEvidence | None, factor: float) ->
         interval.high if interval else None,
         summary.over,
         summary.n,
-        summary.note,
+        f"{summary.note} ({DIRTY})" if evidence.dirty else summary.note,
     )
 
 

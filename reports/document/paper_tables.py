@@ -27,6 +27,7 @@ from reports.judgement.verdicts import Verdict, count_verdicts, find_evidence_ga
 from reports.paper import published
 from reports.paper.deviations import Deviation, list_touching
 from reports.paper.published import Cell, PaperNumber
+from reports.records.grouping import DIRTY
 from reports.records.index import CellEvidence, CountedStatistics, RunIndex, collect_evidence
 from reports.records.matching import resolve_defaults, sort_items
 from reports.records.values import measure_value
@@ -85,7 +86,7 @@ class TableBuilder:
         judgement = judge_cell(cell, evidence)
         return replace(
             view,
-            ours=build_our_number(cell, judgement.summary) if judgement.summary else None,
+            ours=build_our_number(cell, judgement.summary, evidence.dirty) if judgement.summary else None,
             verdict=judgement.verdict,
             label=judgement.label,
             reason=judgement.reason,
@@ -119,7 +120,7 @@ class TableBuilder:
             task=measure.task,
             group=measure.group,
             metric=measure.metric,
-            ours=build_our_number(cell, summary) if summary is not None else None,
+            ours=build_our_number(cell, summary, evidence.dirty) if summary is not None else None,
             label=label,
             lineage=self._build_lineage(cell, evidence),
         )
@@ -142,6 +143,7 @@ class TableBuilder:
             choices=list_choices(first) if first else (),
             deviations=list_touching(self._ledger, first) if first else (),
             notes=(*evidence.notes, *evidence.missing),
+            unlike=evidence.unlike,
         )
 
 
@@ -199,8 +201,8 @@ def format_number(value: float, cell: Cell) -> str:
     return f"{value:.{count_decimals(cell)}f}"
 
 
-def build_our_number(cell: Cell, summary: Summary) -> OurNumber:
-    """The summary as text and as numbers."""
+def build_our_number(cell: Cell, summary: Summary, dirty: bool = False) -> OurNumber:
+    """The summary as text and as numbers; ``dirty``: of code with changes that were not committed."""
     interval = summary.interval
     text = format_number(summary.mean, cell)
     if cell.kind == "statistic":
@@ -208,6 +210,7 @@ def build_our_number(cell: Cell, summary: Summary) -> OurNumber:
         return OurNumber(text, summary.mean, None, None, IntervalOver.EXACT, note, n=1, runs=0)
     if interval is not None and interval.half_width > 0:
         text += f" ± {format_number(interval.half_width, cell)}"
+    text += f" ({DIRTY})" if dirty else ""
     return OurNumber(
         text=text,
         mean=summary.mean,
@@ -217,6 +220,7 @@ def build_our_number(cell: Cell, summary: Summary) -> OurNumber:
         note=summary.note,
         n=summary.n,
         runs=summary.runs,
+        dirty=dirty,
     )
 
 

@@ -16,6 +16,7 @@ from reports.judgement.row_verdicts import AcceptedNumber
 from reports.judgement.verdicts import Gap, GapKind, Verdict
 from reports.paper.deviations import Deviation
 from reports.paper.published import DisputeAccount, OtherAccount, PaperNumber
+from reports.records.grouping import UnlikeRuns
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Lineage:
     deviations: tuple[int, ...] = ()
     """Numbers of the ledger's entries that touch these runs."""
     notes: tuple[str, ...] = ()
+    unlike: tuple[UnlikeRuns, ...] = ()
+    """Runs of the same that were left out, with what differs from those that count."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class OurNumber:
     """Our number in the printed unit: the mean over ``n`` units and what its interval is over."""
 
     text: str
-    """``54.8 ± 0.4``; without ± where there is no interval."""
+    """``54.8 ± 0.4``, ``54.8 ± 0.4 (dirty)``; without ± where there is no interval."""
     mean: float
     low: float | None
     high: float | None
@@ -55,6 +58,8 @@ class OurNumber:
     note: str
     n: int
     runs: int
+    dirty: bool = False
+    """Whether the runs' code had changes that were not committed."""
 
 
 @dataclass(frozen=True)

@@ -304,7 +304,9 @@ def describe_ours(summary: Summary, rule: ToleranceRule) -> str:
 
 def list_notes(evidence: CellEvidence) -> list[str]:
     """What else the reader of the cell should know."""
-    remarks = list(evidence.notes)
+    remarks = [*(unlike.to_text() for unlike in evidence.unlike), *evidence.notes]
+    if evidence.dirty:
+        remarks.append("the code had changes that were not committed")
     if evidence.failures:
         remarks.append(describe_failures(evidence))
     if evidence.missing:

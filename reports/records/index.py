@@ -5,12 +5,13 @@
 ``mini`` can never come back from ``collect_evidence(..., scale="paper")``: only runs without a reason for not
 being comparable do. ``reports.records.matching`` says which run belongs where.
 
-Runs are a pandas table, a row each; profiles (runs that are alike), failures, repetitions of the same seed,
-scorers and machines are groups of its rows.
+Runs are a pandas table, a row each, whose groups are the profiles (runs that were asked for alike).
+``reports.records.grouping`` says which of them are alike in all that decides numbers, and which group counts.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,18 @@ from bench.store.comparable import list_incomparable
 from bench.store.frame import make_printable
 from bench.store.record import RunStatus
 from reports.paper.published import Cell
+from reports.records.grouping import (
+    NOT_STATED,
+    ChosenGroup,
+    DecidingFact,
+    Facts,
+    MeasuredRun,
+    UnlikeRuns,
+    choose_group,
+    describe_facts,
+    is_dirty,
+    spell_settings,
+)
 from reports.records.matching import CONDITIONS, RunQuery, find_mismatch, make_query, translate_to_mini
 from reports.records.reading import read_records
 from reports.records.runs import REPLICATE_SETTINGS, Profile, Run, find_failure_kind, select_attempts
@@ -31,8 +44,6 @@ if TYPE_CHECKING:
 
 PROFILE_COLUMNS = ["task", "method", "model", "scale", "protocol", "reasons", "options", "settings"]
 """What runs that are alike have in common."""
-REPLICATE_COLUMNS = ["task", "model", "data_seed", "seed"]
-"""What repetitions of a run have in common."""
 
 
 class RunIndex:
@@ -48,9 +59,9 @@ class RunIndex:
         self.table = make_run_table(self.runs)
         self.profiles: list[Profile] = []
         self.by_system: dict[tuple[str, str, str], list[Profile]] = {}
-        self._rows = self.table.groupby("profile", sort=False).indices
-        for rows in self._rows.values():
+        for rows in self.table.groupby("profile", sort=False).indices.values():
             self._add_profile([self.runs[row] for row in rows])
+        self._facts: dict[str, Facts] = {}
         self._matches: dict[tuple[RunQuery, str], list[Profile]] = {}
         self._selections: dict[tuple[RunQuery, str], RunSelection] = {}
         self._evidence: dict[tuple[RunQuery, str, str, str], CellEvidence] = {}
@@ -111,7 +122,7 @@ class RunIndex:
         """What the selected runs say of a metric of the items in ``group``; cells and claims ask for the same."""
         key = (query, scale, group, metric)
         if key not in self._evidence:
-            self._evidence[key] = read_evidence(self.select(query, scale), scale, group, metric)
+            self._evidence[key] = read_evidence(self, query, self.select(query, scale), scale, group, metric)
         return self._evidence[key]
 
     def _select(self, query: RunQuery, scale: str) -> RunSelection:
@@ -121,24 +132,19 @@ class RunIndex:
         excluded = [text for profile in unusable for text in profile.reason_texts]
         if scale == "paper" and not matching:
             excluded = explain_near_misses(self, query)
-        if not usable:
-            return RunSelection(excluded=tuple(dict.fromkeys(excluded)))
-        rows = self.table.take([row for profile in usable for row in self._rows[profile.number]])
-        failures = rows.loc[rows["failure"] != "", "failure"].value_counts(sort=False)
-        done = rows[rows["failure"] == ""]
-        chosen, notes = choose_profile(done, {profile.number: profile for profile in usable}, query)
-        # Repeated with the same seed: the latest counts, once.
-        by_time = chosen.sort_values("ended", kind="stable").groupby(
-            REPLICATE_COLUMNS, sort=False, dropna=False
-        )
-        runs = [self.runs[row] for row in by_time["row"].last()]
+        runs = [(profile, run) for profile in usable for run in profile.runs]
         return RunSelection(
-            runs=tuple(sorted(runs, key=lambda run: (str(run.data_seed), run.seed))),
-            repeated=len(chosen) - len(runs),
-            failures={str(kind): int(count) for kind, count in failures.items()},
+            done=tuple((profile, run) for profile, run in runs if run.status is RunStatus.DONE),
+            failures=Counter(find_failure_kind(run) for _, run in runs if run.status is not RunStatus.DONE),
             excluded=tuple(dict.fromkeys(excluded)),
-            notes=tuple(notes),
         )
+
+    def get_facts(self, profile: Profile, run: Run) -> Facts:
+        """What decides the run's numbers, but for the scorer; read once."""
+        facts = self._facts.get(run.run_id)
+        if facts is None:
+            facts = self._facts[run.run_id] = describe_facts(run.record, spell_settings(profile))
+        return facts
 
 
 def make_run_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -184,40 +190,17 @@ def spell_entries(entries: Mapping[str, Any], without: Sequence[str] = ()) -> st
     )
 
 
-def choose_profile(
-    done: pd.DataFrame, profiles: Mapping[int, Profile], query: RunQuery
-) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of a single profile: averaging over different settings would be a number of nothing.
-
-    That which the cell's own experiment prescribes, else one that no experiment prescribes, else that with the
-    most seeds, else the latest. Parameter counts do not depend on what else was set: there all count.
-    """
-    if query.counts or done["profile"].nunique() < 2:
-        return done, []
-    by_profile = done.groupby("profile", sort=False)
-    ranking = by_profile["ended"].max().to_frame("newest")
-    ranking["seeds"] = done.drop_duplicates(["profile", "data_seed", "seed"]).groupby("profile").size()
-    ranking["prescribed"] = [profiles[number].experiment == query.table for number in ranking.index]
-    ranking["plain"] = [profiles[number].experiment is None for number in ranking.index]
-    ranking = ranking.sort_values(["prescribed", "plain", "seeds", "newest"], ascending=False, kind="stable")
-    chosen = done[done["profile"] == ranking.index[0]]
-    return chosen, [f"{len(done) - len(chosen)} runs with other settings left out"]
-
-
 # --- what stands behind a number
 
 
 @dataclass(frozen=True)
 class RunSelection:
-    """The runs that answer a query: those that count, and what is said of the rest."""
+    """The runs that may answer a query, alike or not, and what is said of the rest."""
 
-    runs: tuple[Run, ...] = ()
-    """By subset and seed; of several with the same seed the latest."""
-    repeated: int = 0
-    """Runs left out because a later one has the same seed."""
+    done: tuple[tuple[Profile, Run], ...] = ()
+    """By profile, in the order of the records."""
     failures: Mapping[str, int] = field(default_factory=dict)
     excluded: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,6 +222,12 @@ class CellEvidence:
     notes: tuple[str, ...] = ()
     machines: Mapping[str, Replicates] = field(default_factory=dict)
     """For time and memory: the values by machine."""
+    facts: Facts = field(default_factory=dict)
+    """What the runs behind the values have in common."""
+    unlike: tuple[UnlikeRuns, ...] = ()
+    """Runs of the same that were left out because they differ in what decides numbers."""
+    dirty: bool = False
+    """Whether the code of the runs had changes that were not committed."""
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -301,53 +290,79 @@ def explain_near_misses(index: RunIndex, query: RunQuery) -> list[str]:
     return list(reasons)
 
 
-def read_evidence(selection: RunSelection, scale: str, group: str, metric: str) -> CellEvidence:
-    """The values of the selected runs: one per seed, all by the same scorer."""
-    notes = [*selection.notes]
-    if selection.repeated and metric not in COUNT_METRICS:
-        notes.append(f"{selection.repeated} repeated runs counted once")
-    measured = [measure_value(run.record, group, metric) for run in selection.runs]
-    missing = dict.fromkeys(value.reason for value in measured if value.value is None)
-    gates = [value.gate for value in measured if value.failed_gate]
-    usable = [
-        (run, value)
-        for run, value in zip(selection.runs, measured, strict=True)
-        if value.value is not None and not value.failed_gate
-    ]
-    counted, left_out = keep_common_scorer(usable)
-    machines: dict[str, dict[tuple[int | None, int], float]] = {}
-    for run, value in counted:
-        if value.machine and value.value is not None:
-            machines.setdefault(value.machine, {})[run.replicate] = value.value
+def read_evidence(
+    index: RunIndex, query: RunQuery, selection: RunSelection, scale: str, group: str, metric: str
+) -> CellEvidence:
+    """The values of one group of like runs, one per seed (``reports.records.grouping`` says which group)."""
+    measured: list[tuple[MeasuredRun, str]] = []
+    missing: dict[str, str] = {}
+    gates: list[str] = []
+    for profile, run in selection.done:
+        value = measure_value(run.record, group, metric)
+        if value.failed_gate:
+            gates.append(value.gate)
+        if value.value is None:
+            missing[run.run_id] = value.reason
+        elif not value.failed_gate:
+            facts = add_measurement(index.get_facts(profile, run), value)
+            measured.append((MeasuredRun(run, value.value, facts, profile), value.machine))
+    # Nothing but the weights changes how many parameters there are.
+    compared = (DecidingFact.WEIGHTS,) if query.counts else tuple(DecidingFact)
+    chosen = choose_group([candidate for candidate, _ in measured], compared, query.table)
+    notes = []
+    if chosen.repeated and metric not in COUNT_METRICS:
+        notes.append(f"{chosen.repeated} repeated runs counted once")
     return CellEvidence(
         scale,
-        replicates={run.replicate: value.value for run, value in counted if value.value is not None},
-        runs=tuple(run for run, _ in counted),
+        replicates={member.run.replicate: member.value for member in chosen.members},
+        runs=tuple(member.run for member in chosen.members),
         failures=selection.failures,
-        missing=tuple(missing),
+        missing=list_missing_reasons(index, selection, missing, chosen),
         gate=gates[0] if gates else "",
         excluded=selection.excluded,
-        notes=(*notes, *left_out),
-        machines=machines,
+        notes=tuple(notes),
+        machines=group_by_machine(measured, compared, query.table),
+        facts=chosen.facts,
+        unlike=chosen.unlike,
+        dirty=any(is_dirty(member.run.record) for member in chosen.members),
     )
 
 
-def keep_common_scorer(
-    measured: list[tuple[Run, MeasuredValue]],
-) -> tuple[list[tuple[Run, MeasuredValue]], list[str]]:
-    """Only values with the same signature: that of most runs, of the latest where as many have another."""
-    import pandas as pd
+def list_missing_reasons(
+    index: RunIndex, selection: RunSelection, reasons: Mapping[str, str], chosen: ChosenGroup
+) -> tuple[str, ...]:
+    """Why runs with the chosen group's settings, and a seed that it lacks, have no value; without a group, any."""
+    counted = {member.run.replicate for member in chosen.members}
+    settings = chosen.facts.get(DecidingFact.SETTINGS)
+    listed = (
+        reasons[run.run_id]
+        for profile, run in selection.done
+        if run.run_id in reasons
+        and run.replicate not in counted
+        and settings in (None, index.get_facts(profile, run)[DecidingFact.SETTINGS])
+    )
+    return tuple(dict.fromkeys(listed))
 
-    if len({value.signature for _, value in measured}) < 2:
-        return measured, []
-    table = pd.DataFrame(
-        {
-            "signature": [ascii(value.signature) for _, value in measured],
-            "ended": [make_printable(run.ended) for run, _ in measured],
+
+def add_measurement(facts: Facts, value: MeasuredValue) -> Facts:
+    """The facts with what belongs to a single number: its scorer, or the machine that it holds for."""
+    added = {DecidingFact.SCORER: value.signature or NOT_STATED}
+    if value.machine:
+        added[DecidingFact.EXECUTION] = f"{value.machine}, {facts[DecidingFact.EXECUTION]}"
+    return {**facts, **added}
+
+
+def group_by_machine(
+    measured: Sequence[tuple[MeasuredRun, str]], compared: Sequence[DecidingFact], table: str
+) -> dict[str, Replicates]:
+    """Values of time and memory by machine, of each machine one group of like runs."""
+    by_machine: dict[str, list[MeasuredRun]] = {}
+    for candidate, machine in measured:
+        if machine:
+            by_machine.setdefault(machine, []).append(candidate)
+    return {
+        machine: {
+            member.run.replicate: member.value for member in choose_group(runs, compared, table).members
         }
-    )
-    by_signature = table.groupby("signature", sort=False)["ended"].agg(["count", "max"])
-    common = by_signature.sort_values(["count", "max"], ascending=False, kind="stable").index[0]
-    remaining = [(run, value) for run, value in measured if ascii(value.signature) == common]
-    note = f"{len(measured) - len(remaining)} runs scored by another version of the scorer left out"
-    return remaining, [f"{note}: `bench score` scores them again"]
+        for machine, runs in by_machine.items()
+    }

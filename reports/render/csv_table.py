@@ -26,7 +26,19 @@ from reports.document.schema import (
 NAMES = ("table", "section", "row", "column", "task", "group", "metric", "model", "method")
 """Fields of a cell that say which number it is."""
 COLUMNS: tuple[str, ...] = (*NAMES, "scale")
-COLUMNS += ("printed", "paper", "paper_low", "paper_high", "ours", "low", "high", "interval", "n", "runs")
+COLUMNS += (
+    "printed",
+    "paper",
+    "paper_low",
+    "paper_high",
+    "ours",
+    "low",
+    "high",
+    "interval",
+    "n",
+    "runs",
+    "dirty",
+)
 COLUMNS += (
     "difference",
     "detectable",
@@ -36,6 +48,7 @@ COLUMNS += (
     "also_accepts",
     "signature",
     "run_ids",
+    "left_out",
 )
 ROW_NAMES: tuple[str, ...] = ("table", "section", "row", "task", "metric", "split", "counted", "repeats")
 ROW_NAMES += ("paper", "ours", "verdict")
@@ -175,10 +188,11 @@ def make_unpaired_row(
 def list_ours(ours: OurNumber | None) -> tuple[object, ...]:
     """Our number's columns."""
     if ours is None:
-        return (None,) * 6
-    return ours.mean, ours.low, ours.high, ours.note, ours.n, ours.runs
+        return (None,) * 7
+    return ours.mean, ours.low, ours.high, ours.note, ours.n, ours.runs, ours.dirty
 
 
 def list_lineage(lineage: Lineage) -> tuple[object, ...]:
     """Signatures and runs behind a number."""
-    return "; ".join(lineage.signatures), " ".join(value.run_id for value in lineage.runs)
+    left_out = "; ".join(unlike.to_text() for unlike in lineage.unlike)
+    return "; ".join(lineage.signatures), " ".join(value.run_id for value in lineage.runs), left_out

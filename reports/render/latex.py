@@ -135,6 +135,7 @@ def latex_environment() -> Environment:
         "row_name": headline.spell_row,
         "row_others": headline.spell_others,
         "gaps": gaps.collect_gaps,
+        "left_out": gaps.collect_left_out,
         "has_ours": has_ours,
         "heading": format_heading,
         "table_parts": table_parts,

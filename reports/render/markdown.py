@@ -190,6 +190,8 @@ def format_table(table: ReportTable, report: Report, drawings: Mapping[str, str]
             for gap in reasons
         ]
         parts.append("Why there is no number of ours to compare:\n\n" + "\n".join(lines))
+    if left_out := gaps.collect_left_out(table):
+        parts.append("Left out:\n\n" + "\n".join(f"* {escape_text(sentence)}" for sentence in left_out))
     if table.mini:
         parts.append("### Scale mini: systems of its own, not comparable with the paper")
         parts += [format_block(block, True) for block in table.mini]

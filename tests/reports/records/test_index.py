@@ -178,13 +178,14 @@ def test_runs_with_different_settings_are_not_averaged() -> None:
     runs = seeds([55.0, 54.0]) + seeds([60.0], preset={"epochs": 50}, experiment="table2")
     got = found(runs)
     assert list(got.replicates.values()) == [60.0]  # the table's own experiment decides
-    assert got.notes == ("2 runs with other settings left out",)
+    [unlike] = got.unlike
+    assert unlike.to_text() == "2 runs left out: other settings (epochs=5, not epochs=50)"
 
 
 def test_scorers_are_not_mixed() -> None:
     old = record(seed=1, scores={"all": {"bleu": {"value": 50.0, "signature": "old"}}})
     got = found([old, *seeds([55.0, 54.0])[1:], record(seed=3, bleu=56.0)])
-    assert list(got.replicates.values()) == [54.0, 56.0] and "bench score" in got.notes[0]
+    assert list(got.replicates.values()) == [54.0, 56.0] and "bench score" in got.unlike[0].to_text()
     assert {run.record["scores"]["all"]["bleu"]["signature"] for run in got.runs} == {SIGNATURE}
 
 
@@ -289,7 +290,7 @@ def test_every_experiment_fills_its_cells(name: str) -> None:
         assert (len(subsets) > 1) == bool(one.settings), one.place  # drawn more than once where drawn
         assert alone.replicates.keys() == among.replicates.keys(), one.place
         assert len(alone.replicates) >= 3, one.place
-        assert not any("left out" in note for note in (*alone.notes, *among.notes)), one.place
+        assert not alone.unlike and not among.unlike, one.place
         checked += 1
     assert checked
 
