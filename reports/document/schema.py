@@ -119,7 +119,7 @@ class SystemName:
     model: str
     method: str
     options: Mapping[str, Any]
-    """Those that tell it from others."""
+    """Those that tell it from others, and at scale mini settings that somebody typed."""
     stored_shares: tuple[float, ...]
     """Stored parameters as shares of the backbone's, as its runs measured them: one, or more where tasks differ."""
     scale: str

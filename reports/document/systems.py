@@ -16,7 +16,14 @@ from reports.document.schema import SystemName
 from reports.paper import published
 from reports.paper.published import Cell
 from reports.records.index import CellEvidence, RunIndex
-from reports.records.matching import CONDITIONS, NamedValues, RunQuery, sort_items
+from reports.records.matching import (
+    CONDITIONS,
+    NamedValues,
+    RunQuery,
+    decides_result,
+    resolve_defaults,
+    sort_items,
+)
 from reports.records.runs import Profile
 
 TELLING = ("length", "size")
@@ -60,12 +67,13 @@ def make_measure(cell: Cell, x: str | None = None, value: Any = None) -> Measure
     return Measure(cell.table, task, cell.group, cell.metric, cell.split, conditions, options, cell)
 
 
-class _TaskSystem(NamedTuple):
-    """``options``: all that the system's runs on a task have, but for what a figure varies."""
+class _TaskRuns(NamedTuple):
+    """What a system's runs on a task have."""
 
-    name: str
-    options: NamedValues
-    chosen: NamedValues
+    options: NamedValues = ()
+    """All options, but for what a figure varies."""
+    settings: NamedValues = ()
+    """Settings that somebody typed, which make it another system than the same method without them."""
 
 
 @dataclass
@@ -76,22 +84,22 @@ class System:
     method: str
     label: str
     chosen: Mapping[str, Any]
-    """The options that are part of the label."""
-    options: dict[str, NamedValues] = field(default_factory=dict)
-    """By task: all options of its runs, which the method may resolve otherwise for another task."""
+    """The options and settings that are part of the label."""
+    runs: dict[str, _TaskRuns] = field(default_factory=dict)
+    """By task: a method may resolve its options otherwise for another task."""
 
     def collect(self, index: RunIndex, scale: str, measure: Measure, metric: str = "") -> CellEvidence | None:
         """What its runs say of the measure, or of ``metric`` in its place; None where the task is not run."""
-        if measure.task not in self.options:
+        if measure.task not in self.runs:
             return None
-        options = sort_items({**dict(self.options[measure.task]), **dict(measure.options)})
+        runs = self.runs[measure.task]
         query = RunQuery(
             measure.table,
             measure.task,
             self.model,
             self.method,
-            options,
-            measure.conditions,
+            sort_items({**dict(runs.options), **dict(measure.options)}),
+            sort_items({**dict(runs.settings), **dict(measure.conditions)}),
             measure.split,
         )
         return index.collect(query, scale, measure.group if not metric else "all", metric or measure.metric)
@@ -120,32 +128,43 @@ def list_systems(
             continue
         if not of_others and profile.method not in methods:
             continue
-        described = _describe_profile(profile, x)
-        if described is not None:
-            _add_system(systems, profile, described)
+        if x is None or x in CONDITIONS or x in profile.options:
+            _add_profile(systems, profile, x)
     return sorted(systems.values(), key=lambda system: system.model)
 
 
-def _describe_profile(profile: Profile, x: str | None) -> _TaskSystem | None:
-    """Its options and those that are part of its name; None where it has not what a figure varies."""
-    if x is not None and x not in CONDITIONS and x not in profile.options:
-        return None
+def _add_profile(systems: dict[tuple[str, str], System], profile: Profile, x: str | None) -> None:
+    """Put the profile to the system of its name; where that has other options on the task, to one of its own."""
     options = {name: value for name, value in profile.options.items() if value is not None and name != x}
+    settings = list_typed_settings(profile) if profile.scale == "mini" else {}
+    runs = _TaskRuns(sort_items(options), sort_items(settings))
     chosen = {
         name: value for name, value in options.items() if name in TELLING or name in profile.chosen_options
     }
-    return _TaskSystem(spell_method(profile.method, chosen), sort_items(options), sort_items(chosen))
-
-
-def _add_system(systems: dict[tuple[str, str], System], profile: Profile, described: _TaskSystem) -> None:
-    """Put the profile to the system of its name; where that has other options on the task, to one of its own."""
-    name, chosen = described.name, described.chosen
-    for _ in range(2):
-        key = (profile.model, name)
-        system = systems.setdefault(key, System(profile.model, profile.method, name, dict(chosen)))
-        if system.options.setdefault(profile.task, described.options) == described.options:
+    for named in ({**chosen, **settings}, {**options, **settings}):
+        label = spell_method(profile.method, named)
+        system = systems.setdefault(
+            (profile.model, label), System(profile.model, profile.method, label, named)
+        )
+        if system.runs.setdefault(profile.task, runs) == runs:
             return
-        name, chosen = spell_method(profile.method, dict(described.options)), described.options
+
+
+def list_typed_settings(profile: Profile) -> dict[str, Any]:
+    """Settings from the command line that change the result, and differ from what the run would have had."""
+    defaults = resolve_defaults(
+        profile.task, profile.method, profile.model, profile.scale, sort_items(profile.options)
+    )
+    usual = defaults.settings if defaults is not None else {}
+    return {
+        name: value
+        for name, value in profile.settings.items()
+        if profile.entries[name].typed
+        and value is not None
+        and name not in (*CONDITIONS.values(), "test_split")
+        and decides_result(name, defaults)
+        and usual.get(name) != value
+    }
 
 
 def spell_method(method: str, options: Mapping[str, Any]) -> str:

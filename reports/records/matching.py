@@ -138,6 +138,8 @@ def find_mismatch(profile: Profile, query: RunQuery) -> str | None:
     if query.memory and profile.settings.get("batch_size") != 1:
         return "the paper's shares of memory are for batch size 1"
     for name, value in profile.settings.items():
+        if name in conditions and value != conditions[name]:
+            return f"setting {name}={value}"
         if name in conditions or name == "test_split" or not decides_result(name, defaults):
             continue
         if not is_unchanged(profile, query, name, defaults.settings if defaults else None):

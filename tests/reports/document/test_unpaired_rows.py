@@ -83,6 +83,22 @@ def test_mini_runs_of_one_method_by_other_options_are_two_systems() -> None:
     assert [label.partition(" ")[0] for label in labels] == ["prefix[length=1]", "prefix[length=5]"]
 
 
+def test_a_mini_run_with_typed_settings_is_a_system_of_its_own() -> None:
+    """`bench run --epochs 2 --limit 6` says nothing of the method as it is, and is not left out either."""
+    plain = [webnlg(seed, "prefix", 60.0 + seed, **MINI) for seed in (1, 2)]
+    short = []
+    for seed, limit in ((1, 6), (2, 6), (1, 8)):
+        run = webnlg(seed, "prefix", 20.0 + limit, **MINI)
+        run["settings"] = {**run["settings"], "limit": {"value": limit, "origin": "command line"}}
+        short.append(run)
+    rows = rows_of(report_on(*plain, *short).find_table("table2").mini)
+    numbers = {row.label.partition(" ")[0]: row.cells[2].ours for _, row in rows if row.cells[2] is not None}
+    assert {label: (ours.mean, ours.n) for label, ours in numbers.items() if ours is not None} == {
+        "prefix[length=10]": (61.5, 2), "prefix[length=10,limit=6]": (26.0, 2),
+        "prefix[length=10,limit=8]": (28.0, 1),
+    }  # fmt: skip
+
+
 # --- methods of others
 
 TABLES = [
