@@ -16,6 +16,9 @@ from reports import FORMATS
 if TYPE_CHECKING:
     from reports.document.schema import Report
 
+SEARCHES = ("search", "search-code")
+"""The experiments that search hyperparameters; they fill no table."""
+
 
 MAX_PRINTED = 5
 """Of the latest scores, on the terminal; the report itself has more."""
@@ -29,6 +32,7 @@ Examples:
   bench report table2 figure3 --format md
   bench report table5 --runs RUNS --format csv
   bench report table1 --data-dir DIR --format md       counts the published files
+  bench report search                                  which hyperparameters win on dev
   bench report --paper-only table2 --format json       what the paper prints, as data
   bench report all --format tex --out paper/""",
 )
@@ -61,6 +65,10 @@ def command(
 
     if form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
+    if searches := [name for name in SEARCHES if name in names]:
+        check_search_options(searches, names, form, out)
+        report_search(searches, runs, as_json or form == "json")
+        return
     selected = select_names(names)
     if out is None and form == "json" and paper_only:
         print_paper(selected)
@@ -103,6 +111,38 @@ def print_summary(report: Report) -> None:
         click.echo(escape_controls(f"latest: {system}: {scores}"))
     if report.overview.headline.rows:
         click.echo(spell_headline(report.overview.headline))
+
+
+def check_search_options(searches: Sequence[str], names: Sequence[str], form: str, out: Path | None) -> None:
+    """Refuse what a search's report cannot be: part of another one, a table in LaTeX, a folder of files."""
+    from bench.errors import UserError
+
+    command = f"bench report {' '.join(names)}"
+    if others := [name for name in names if name not in SEARCHES]:
+        raise UserError(
+            f"{command}: a search is reported by itself; "
+            f"expected {' '.join(searches)} and {' '.join(others)} in commands of their own"
+        )
+    if out is not None or form in ("csv", "tex"):
+        flag = f"--out {out}" if out is not None else f"--format {form}"
+        raise UserError(
+            f"{command} {flag}: a search is reported on standard output, as text or with --json; "
+            f"expected {command} > FILE"
+        )
+
+
+def report_search(searches: Sequence[str], runs: Path, as_json: bool) -> None:
+    """Which settings of a search win on dev, on standard output: text for people, or one JSON document."""
+    from bench.store.store import Store
+    from reports.document.search import build_search
+    from reports.render.search_text import render_search
+
+    records = Store(runs).read(latest=False)
+    results = [result for name in searches for result in build_search(name, records)]
+    if as_json:
+        print_json([result.to_json() for result in results])
+    else:
+        click.echo(render_search(results), nl=False)
 
 
 def print_paper(names: Sequence[str]) -> None:
