@@ -1,4 +1,4 @@
-"""XSum, trained on news and tested on sports (paper §6.4, Table 3); see ``tasks._xsum``."""
+"""XSum, trained on news and tested on sports (paper §6.4, Table 4); see ``tasks._xsum``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XSum, trained on UK, business and world news and tested on all other news (paper §6.4, Table 3);
+"""XSum, trained on UK, business and world news and tested on all other news (paper §6.4, Table 4);
 see ``tasks._xsum``."""
 
 from __future__ import annotations

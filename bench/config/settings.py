@@ -230,6 +230,7 @@ KIND: dict[str, dict[str, tuple[object, str]]] = {
             f"{CODE}: max_length 62, which counts the start token (128 for fine-tuning; here as for prefix)",
         ),
         "length_penalty": (0.8, f"paper §5.3 ({CODE}: 1.0 by default)"),
+        "precision": ("fp32", f"{OURS}: the README of the authors' code has fp16 (apex O1) for BART"),
         "keep": (
             KeepRule.LAST.value,
             f"{OURS}: the authors' code saves every epoch and evaluates one that is named by hand, unrecorded",

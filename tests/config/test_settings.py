@@ -128,3 +128,6 @@ def test_what_is_known_of_the_choice_of_barts_checkpoint() -> None:
     assert bart["keep"].value == gpt2["keep"].value == "last"
     assert bart["keep"].source is OriginSource.OURS
     assert gpt2["keep"].source is OriginSource.AUTHORS_CODE
+    # The README's command for BART has fp16.
+    assert (bart["precision"].value, bart["precision"].source) == ("fp32", OriginSource.OURS)
+    assert gpt2["precision"].source is OriginSource.AUTHORS_CODE
