@@ -1,6 +1,6 @@
 """What our runs say of the paper: the verdict of every cell, and whether each of its sentences holds.
 
-``verdicts``: all rules for cells; ``claims``: all rules for sentences; ``claim_values``: their numbers, from the
-paper or from records. May import ``reports.records``, ``reports.paper`` and ``reports.stats``. Start at
-``verdicts``.
+``verdicts``: all rules for cells; ``row_verdicts``: for rows, and whether evidence tells them from their neighbours;
+``claims``: all rules for sentences; ``claim_values``: their numbers, from the paper or from records. May import
+``reports.records``, ``reports.paper`` and ``reports.stats``. Start at ``verdicts``.
 """
