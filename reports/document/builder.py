@@ -43,7 +43,7 @@ def build_report(
     tables = paper_tables.TableBuilder(index, counted or {}, ledger, paper_only)
     made_tables = tuple(tables.build_table(name) for name in names if name in published.WITH_CELLS)
     rows = headline.mark_repeated(made_tables)
-    claims = run_list.build_claims(index, counted or {}, paper_only) if "claims" in names else ()
+    claims = run_list.build_claims(index, counted or {}, paper_only, generations) if "claims" in names else ()
     listed = None if everything else {run_id for table in made_tables for run_id in list_run_ids(table)}
     return Report(
         names=names,

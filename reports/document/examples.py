@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.errors import DataError
-from reports.document import fact_check
 from reports.document.schema import Example, ExampleGroup, ExampleOutput
 from reports.document.systems import Measure, System, list_systems, make_measure, spell_system
 from reports.paper import published
+from reports.records import fact_check
 from reports.records.index import RunIndex, collect_evidence
 from reports.records.runs import Run
 

@@ -8,6 +8,7 @@ from bench.store.record import Record, RunStatus
 from reports.document.schema import ClaimView, Finding, FindingNumber, RunView
 from reports.judgement.claims import ClaimEvaluation, check_claims
 from reports.paper import published
+from reports.records.fact_rates import Generations, OutputFacts
 from reports.records.index import CountedStatistics, RunIndex
 from reports.records.runs import Profile, Run, find_failure_kind
 from reports.records.values import describe_hardware
@@ -18,23 +19,28 @@ MAX_MESSAGE_LETTERS = 300
 STATUS_ORDER = {RunStatus.FAILED: 0, RunStatus.CANCELLED: 1, RunStatus.DONE: 2}
 
 
-def build_claims(index: RunIndex, counted: CountedStatistics, paper_only: bool) -> tuple[ClaimView, ...]:
+def build_claims(
+    index: RunIndex,
+    counted: CountedStatistics,
+    paper_only: bool,
+    generations: Generations | None = None,
+) -> tuple[ClaimView, ...]:
     """Every claim on our records, at scale mini and on the paper's own numbers.
 
-    ``counted``: for the claims on Table 1.
+    ``counted``: for the claims on Table 1. ``generations``: the stored outputs, for the claims on their facts.
     """
     return tuple(
         ClaimView(
             id=checked.claim.id,
             sentence=checked.claim.sentence,
             source=checked.claim.source,
-            note=checked.claim.note,
+            note=" ".join(filter(None, (checked.claim.why, checked.claim.note))),
             records=NOT_ASKED if paper_only else build_finding(checked.records),
             mini=NOT_ASKED if paper_only else build_finding(checked.mini),
             on_paper=build_finding(checked.on_paper),
             disputes=tuple(d.id for d in published.read_disputes() if checked.claim.id in d.claims),
         )
-        for checked in check_claims(index, counted=counted)
+        for checked in check_claims(index, counted=counted, facts=OutputFacts(generations))
     )
 
 

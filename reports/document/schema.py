@@ -313,7 +313,7 @@ class ClaimView:
 
 @dataclass(frozen=True)
 class ExampleOutput:
-    """One output of ours with what its words say of the item's facts (``reports.document.fact_check``)."""
+    """One output of ours with what its words say of the item's facts (``reports.records.fact_check``)."""
 
     label: str
     run_id: str | None

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
+from typing import Any
 
 from bench.system.json_files import to_canonical_json
+from reports.judgement.spreads import find_usual_spread, read_group
 from reports.judgement.verdicts import describe_failures
 from reports.paper import published
 from reports.paper.published import Selector
+from reports.records.fact_rates import CHECK_ERRORS, FACT_METRICS, OutputFacts
 from reports.records.index import CellEvidence, CountedStatistics, RunIndex, collect_evidence
 from reports.records.values import COUNT_METRICS, MACHINE_METRICS, measure_value
 from reports.stats.estimates import (
+    ContrastTerm,
     PointEstimate,
+    VariancePart,
     combine_linearly,
     estimate_contrast,
     estimate_mean,
-    estimate_spread,
     make_exact,
 )
 from reports.stats.intervals import Replicates
@@ -28,6 +32,18 @@ class MissingValueError(Exception):
 
 
 @dataclass(frozen=True)
+class MeasurementError:
+    """What the instrument adds to the uncertainty of a number, however many runs there are.
+
+    It errs alike in all numbers that are read with the same ``instrument``: there it does not average out.
+    """
+
+    instrument: str
+    sd: float
+    df: float
+
+
+@dataclass(frozen=True)
 class ClaimValue:
     """One selector's number."""
 
@@ -35,9 +51,12 @@ class ClaimValue:
     """Equal for equal selectors: the same runs are not counted as independent of themselves."""
     estimate: PointEstimate
     replicates: Replicates = field(default_factory=dict)
-    """Empty for what does not vary between runs, and for a spread."""
+    """Empty for what does not vary between runs."""
     machines: Mapping[str, Replicates] = field(default_factory=dict)
     runs: tuple[str, ...] = ()
+    floor: float = 0.0
+    """The usual standard deviation between runs."""
+    error: MeasurementError | None = None
 
 
 class PaperValues:
@@ -54,21 +73,24 @@ class PaperValues:
 
 @dataclass(frozen=True)
 class RecordValues:
-    """Our runs at one scale; for Table 1, what was counted."""
+    """Our runs at one scale; for Table 1, what was counted; for the facts in outputs, the stored outputs."""
 
     index: RunIndex
     scale: str
     counts: CountedStatistics = field(default_factory=dict)
+    facts: OutputFacts = field(default_factory=OutputFacts)
 
     def find_value(self, selector: Selector) -> ClaimValue:
         """What the runs that the selector picks give; ``MissingValueError`` where there is nothing."""
         key = to_canonical_json(selector)
         if selector.get("table") == "table1":
             return self._find_counted(key, selector)
+        metric = str(selector["metric"])
+        if metric in FACT_METRICS:
+            return self._find_fact_rate(key, selector)
         evidence = collect_evidence(self.index, selector, self.scale)
         if not evidence.replicates:
             raise MissingValueError(explain_missing(evidence))
-        metric = str(selector["metric"])
         if metric in COUNT_METRICS:
             group = str(selector.get("group", "all"))
             by_task = {
@@ -79,10 +101,29 @@ class RecordValues:
         if all("training" in run.record and run.record.training is None for run in evidence.runs):
             # Nothing was trained, so no seed was used and a single run says it all.
             return ClaimValue(key, make_exact(fmean(evidence.replicates.values())), runs=evidence.run_ids)
-        if selector.get("statistic") == "sd":
-            return ClaimValue(key, estimate_spread(evidence.replicates), runs=evidence.run_ids)
-        estimate = estimate_mean(evidence.replicates)
-        return ClaimValue(key, estimate, evidence.replicates, evidence.machines, evidence.run_ids)
+        return make_measured(
+            key, selector, evidence.replicates, machines=evidence.machines, runs=evidence.run_ids
+        )
+
+    def _find_fact_rate(self, key: str, selector: Selector) -> ClaimValue:
+        """A rate of facts in the stored outputs, corrected for the measured errors of the check."""
+        metric, task, method = str(selector["metric"]), str(selector["task"]), str(selector["method"])
+        evidence = collect_evidence(self.index, {**selector, "group": "all", "metric": "bleu"}, self.scale)
+        if not evidence.runs:
+            raise MissingValueError(explain_missing(evidence))
+        errors = CHECK_ERRORS[task, metric]
+        replicates = {}
+        for run in evidence.runs:
+            rate = self.facts.measure_rate(run.run_id, read_group(selector), metric)
+            if rate.value is None:
+                raise MissingValueError(f"{run.run_id}: {rate.reason}")
+            replicates[run.replicate] = errors.correct_rate(rate.value)
+        error = MeasurementError(
+            f"{task} {metric} {method}",
+            errors.compute_error(fmean(replicates.values())),
+            min(errors.present, errors.absent) - 1,
+        )
+        return make_measured(key, selector, replicates, runs=evidence.run_ids, error=error)
 
     def _find_counted(self, key: str, selector: Selector) -> ClaimValue:
         """The mean over tasks of what was counted in the published files."""
@@ -96,6 +137,13 @@ class RecordValues:
                 raise MissingValueError(f"{task}: {reasons[0]}")
             values += evidence.replicates.values()
         return ClaimValue(key, make_exact(fmean(values)))
+
+
+def make_measured(key: str, selector: Selector, replicates: Replicates, **more: Any) -> ClaimValue:
+    """The value of runs, with the usual spread of its metric as a floor."""
+    value = fmean(replicates.values())
+    floor = find_usual_spread(str(selector["metric"]), read_group(selector), value)
+    return ClaimValue(key, estimate_mean(replicates, floor), replicates, floor=floor, **more)
 
 
 ValueSource = PaperValues | RecordValues
@@ -129,7 +177,7 @@ def find_pair(source: ValueSource, a: Selector, b: Selector) -> tuple[ClaimValue
 def restrict_to_machine(value: ClaimValue, machine: str) -> ClaimValue:
     """The value from the runs on that machine alone."""
     replicates = value.machines[machine]
-    return replace(value, estimate=estimate_mean(replicates), replicates=replicates)
+    return replace(value, estimate=estimate_mean(replicates, value.floor), replicates=replicates)
 
 
 def sum_values(terms: Sequence[tuple[float, ClaimValue]]) -> PointEstimate:
@@ -143,5 +191,30 @@ def sum_values(terms: Sequence[tuple[float, ClaimValue]]) -> PointEstimate:
         weights[value.key] = weights.get(value.key, 0.0) + weight
         values[value.key] = value
     if all(value.replicates for value in values.values()):
-        return estimate_contrast([(weights[key], value.replicates) for key, value in values.items()])
-    return combine_linearly([(weights[key], value.estimate) for key, value in values.items()])
+        estimate = estimate_contrast(
+            [ContrastTerm(weights[key], value.replicates, value.floor) for key, value in values.items()]
+        )
+    else:
+        estimate = combine_linearly([(weights[key], value.estimate) for key, value in values.items()])
+    return add_measurement_errors(
+        estimate, [(weights[key], value.error) for key, value in values.items() if value.error is not None]
+    )
+
+
+def add_measurement_errors(
+    estimate: PointEstimate, errors: Sequence[tuple[float, MeasurementError]]
+) -> PointEstimate:
+    """The estimate with what the instruments add, each with the weight of the number that was read with it.
+
+    Of one instrument the errors add up, since they are the same; those of several are independent. Whether two
+    systems' outputs mislead the check alike is not known, so each system counts as an instrument of its own.
+    """
+    if estimate.parts is None or not errors:
+        return estimate
+    sums: dict[str, float] = {}
+    for weight, error in errors:
+        sums[error.instrument] = sums.get(error.instrument, 0.0) + abs(weight) * error.sd
+    df = min(error.df for _, error in errors)
+    added = tuple(VariancePart(total**2, df) for total in sums.values())
+    method = f"{estimate.method}, with the errors of the check"
+    return replace(estimate, parts=estimate.parts + added, method=method)

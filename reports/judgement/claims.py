@@ -5,12 +5,19 @@ the outcome follows from the whole interval, not from where its middle lies:
 
 - **supported**: all of the interval is as the sentence says;
 - **contradicted**: none of it is;
-- **undecided**: it holds both, or there is no interval (one seed);
+- **undecided**: it holds both, or there is no interval (one seed, or equal values of something whose usual
+  spread nobody has published).
 - **not run**: a number that is needed is missing (why is said).
+
+What a sentence says is an interval itself (``Claim.limits``): open on one side for an ordering, closed on both for
+a size, "slightly", "comparable" or a number. Intervals have 90 %, so that each end is wrong at most 5 % of
+the time: a sentence of size is then supported by two one-sided tests at 5 % (TOST, Schuirmann 1987). Those of
+spreads have 95 %, since the F ratio trusts in normal values. No spread that was observed counts as
+smaller than the usual one (``reports.judgement.spreads``).
 
 A claim of several numbers (``each``) is supported if every one supports it, which needs no stricter
 intervals; it is contradicted if one contradicts it at the level that holds for all of them together
-(1 - 0.05/k): with many numbers one would else contradict by chance.
+(1 - 0.10/k): with many numbers one would else contradict by chance.
 
 The paper's own numbers are points: they check the checks. Mini runs are evaluated the same way where
 the sentence is about an ordering, and are kept apart (``CheckedClaim.mini``): they say how methods compare
@@ -36,10 +43,21 @@ from reports.judgement.claim_values import (
     sum_values,
 )
 from reports.paper import published
+from reports.paper.limits import Limits
 from reports.paper.published import Claim, Selector
+from reports.records.fact_rates import CHECK_ERRORS, FACT_METRICS, OutputFacts
 from reports.records.index import CountedStatistics, RunIndex
-from reports.stats.estimates import PointEstimate, average_estimates, estimate_ratio, scale_estimate
-from reports.stats.intervals import LEVEL, Interval, MixedError
+from reports.stats.estimates import (
+    Estimate,
+    NoSpreadError,
+    PointEstimate,
+    SpreadRatio,
+    average_estimates,
+    compare_spreads,
+    estimate_ratio,
+    scale_estimate,
+)
+from reports.stats.intervals import Interval, MixedError
 
 
 class ClaimOutcome(StrEnum):
@@ -59,6 +77,10 @@ AT_MINI = {
 }
 """How an outcome is worded where it says nothing about the paper's models."""
 COMBINED = {"mean": "mean", "fall": "first less last"}
+LEVEL, SPREAD_LEVEL = 0.90, 0.95
+"""Of the intervals: each end wrong at most 5 % of the time, that of a ratio of spreads 2.5 %."""
+LOWER_IS_BETTER = frozenset({"training_loss", *FACT_METRICS})
+"""Besides the metrics of which the paper's cells say so."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +123,19 @@ class CheckedClaim:
 
 
 def check_claims(
-    index: RunIndex, claims: Iterable[Claim] | None = None, counted: CountedStatistics | None = None
+    index: RunIndex,
+    claims: Iterable[Claim] | None = None,
+    counted: CountedStatistics | None = None,
+    facts: OutputFacts | None = None,
 ) -> list[CheckedClaim]:
-    """Every claim, or ``claims``, evaluated three ways."""
+    """Every claim, or ``claims``, evaluated three ways. ``facts``: of the stored outputs; else nothing is known."""
     chosen = published.read_claims() if claims is None else tuple(claims)
+    facts = facts or OutputFacts()
     return [
         CheckedClaim(
             claim,
-            evaluate_claim(claim, RecordValues(index, "paper", counted or {}), "records"),
-            evaluate_at_mini(claim, index),
+            evaluate_claim(claim, RecordValues(index, "paper", counted or {}, facts), "records"),
+            evaluate_at_mini(claim, index, facts),
             evaluate_on_paper(claim),
         )
         for claim in chosen
@@ -127,12 +153,13 @@ def evaluate_on_paper(claim: Claim) -> ClaimEvaluation:
     return replace(evaluation, explanation=f"{evaluation.explanation} {format_sentence(note)}")
 
 
-def evaluate_at_mini(claim: Claim, index: RunIndex) -> ClaimEvaluation:
-    """The claim on mini runs, if it is about an ordering: sizes of effects belong to the paper's models."""
-    if claim.kind != "difference" or claim.expectation != 0 or claim.relation == "=":
-        reason = "Not looked at: the sentence has a number, and mini runs can only speak of orderings."
+def evaluate_at_mini(claim: Claim, index: RunIndex, facts: OutputFacts | None = None) -> ClaimEvaluation:
+    """What of the claim is an ordering, on mini runs: sizes of effects, times and memory are the paper's models'."""
+    ordering = claim.keep_ordering() if claim.kind in ("difference", "spread") else None
+    if ordering is None:
+        reason = "Not looked at: the sentence has a size, and mini runs can only speak of orderings."
         return ClaimEvaluation("mini", ClaimOutcome.NOT_RUN, AT_MINI[ClaimOutcome.NOT_RUN], reason)
-    evaluation = evaluate_claim(claim, RecordValues(index, "mini"), "mini")
+    evaluation = evaluate_claim(ordering, RecordValues(index, "mini", facts=facts or OutputFacts()), "mini")
     return replace(
         evaluation,
         label=AT_MINI[evaluation.outcome],
@@ -173,11 +200,20 @@ def evaluate_claim(claim: Claim, source: ValueSource, name: str) -> ClaimEvaluat
         return evaluation(ClaimOutcome.NOT_RUN, head, details, missing=tuple(missing))
     try:
         decision = decide_best(claim, values) if claim.kind == "best" else decide_by_numbers(claim, values)
-    except MixedError as error:
+    except (MixedError, NoSpreadError) as error:
         return evaluation(ClaimOutcome.UNDECIDED, "Undecided", f"{error}.")
-    return evaluation(
-        decision.outcome, decision.outcome.capitalize(), decision.explanation, numbers=decision.numbers
-    )
+    explanation = " ".join((decision.explanation, *describe_checks(claim)))
+    return evaluation(decision.outcome, decision.outcome.capitalize(), explanation, numbers=decision.numbers)
+
+
+def describe_checks(claim: Claim) -> list[str]:
+    """How often the check errs by which a claim's numbers were counted; empty for other claims."""
+    selectors = [need["a"] for need in claim.needs if need["a"]["metric"] in FACT_METRICS]
+    used = dict.fromkeys((selector["task"], selector["metric"]) for selector in selectors)
+    return [
+        format_sentence(f"{metric.replace('_', ' ')}: {CHECK_ERRORS[task, metric].describe()}")
+        for task, metric in used
+    ]
 
 
 def gather_values(claim: Claim, source: ValueSource) -> tuple[list[tuple[ClaimValue, ...]], list[str]]:
@@ -205,28 +241,38 @@ def decide_by_numbers(claim: Claim, values: Sequence[tuple[ClaimValue, ...]]) ->
     if claim.combine != "each":
         combined = combine_numbers(claim, values, estimates)
         number = make_number(COMBINED[claim.combine], combined, [value for pair in values for value in pair])
-        outcome = decide_outcome(claim, combined, 1)
-        return Decision(outcome, explain_outcome(claim, [number], 1), [*numbers, number])
-    outcomes = [decide_outcome(claim, estimate, len(estimates)) for estimate in estimates]
+        outcome = decide_outcome(claim.limits, combined, 1)
+        return Decision(outcome, explain_outcome(claim, [(number, claim.limits)], 1), [*numbers, number])
+    limits = [claim.find_limits(need) for need in claim.needs]
+    outcomes = [
+        decide_outcome(allowed, estimate, len(estimates))
+        for allowed, estimate in zip(limits, estimates, strict=True)
+    ]
     order = (ClaimOutcome.CONTRADICTED, ClaimOutcome.UNDECIDED, ClaimOutcome.SUPPORTED)
     outcome = next(candidate for candidate in order if candidate in outcomes)
-    deciding = [number for number, decided in zip(numbers, outcomes, strict=True) if decided is outcome]
+    deciding = [
+        (number, allowed)
+        for number, allowed, decided in zip(numbers, limits, outcomes, strict=True)
+        if decided is outcome
+    ]
     return Decision(outcome, explain_outcome(claim, deciding, len(numbers)), numbers)
 
 
-def compute_number(claim: Claim, need: Mapping[str, Any], a: ClaimValue, b: ClaimValue) -> PointEstimate:
-    """A need's number in the claim's unit: a - b (turned where lower is better) or a / b."""
+def compute_number(claim: Claim, need: Mapping[str, Any], a: ClaimValue, b: ClaimValue) -> Estimate:
+    """A need's number in the claim's unit: a - b (turned where lower is better), a / b, or the ratio of spreads."""
+    if claim.kind == "spread":
+        return compare_spreads(a.replicates, b.replicates, min(a.floor, b.floor))
     if claim.kind == "ratio":
         return scale_estimate(estimate_ratio(a.estimate, b.estimate), claim.scale)
     return scale_estimate(sum_values([(1.0, a), (-1.0, b)]), improvement_sign(need["a"]) * claim.scale)
 
 
 def combine_numbers(
-    claim: Claim, values: Sequence[tuple[ClaimValue, ...]], estimates: Sequence[PointEstimate]
+    claim: Claim, values: Sequence[tuple[ClaimValue, ...]], estimates: Sequence[Estimate]
 ) -> PointEstimate:
     """A single number of all: their mean, or the first less the last."""
     if claim.kind == "ratio":
-        return average_estimates(estimates)
+        return average_estimates([estimate for estimate in estimates if isinstance(estimate, PointEstimate)])
     count = len(values)
     weights = [1 / count] * count if claim.combine == "mean" else [1.0, *[0.0] * (count - 2), -1.0]
     terms = []
@@ -237,27 +283,29 @@ def combine_numbers(
     return sum_values(terms)
 
 
-def make_number(label: str, estimate: PointEstimate, values: Iterable[ClaimValue]) -> ClaimNumber:
+def make_number(label: str, estimate: Estimate, values: Iterable[ClaimValue]) -> ClaimNumber:
     """The estimate as it stands in an evaluation, with the runs behind its values."""
     runs = dict.fromkeys(run for value in values for run in value.runs)
-    return ClaimNumber(label, estimate.value, estimate.interval(), estimate.method, tuple(runs))
+    interval = estimate.interval(choose_level(estimate))
+    return ClaimNumber(label, estimate.value, interval, estimate.description, tuple(runs))
 
 
-def decide_outcome(claim: Claim, estimate: PointEstimate, count: int) -> ClaimOutcome:
+def choose_level(estimate: Estimate, count: int = 1) -> float:
+    """The level of an interval that decides, or of each of ``count`` that hold together."""
+    level = SPREAD_LEVEL if isinstance(estimate, SpreadRatio) else LEVEL
+    return 1 - (1 - level) / count
+
+
+def decide_outcome(limits: Limits, estimate: Estimate, count: int) -> ClaimOutcome:
     """What a number's interval says; contradiction at the level that holds for all ``count`` numbers."""
-    interval, strict = estimate.interval(), estimate.interval(1 - (1 - LEVEL) / count)
-    if interval is None or strict is None:
+    interval, wide = (estimate.interval(choose_level(estimate, number)) for number in (1, count))
+    if interval is None or wide is None:
         return ClaimOutcome.UNDECIDED
-    if claim.holds(interval.low) and claim.holds(interval.high):
+    if limits.hold(interval.low) and limits.hold(interval.high):
         return ClaimOutcome.SUPPORTED
-    return ClaimOutcome.UNDECIDED if holds_somewhere(claim, strict) else ClaimOutcome.CONTRADICTED
-
-
-def holds_somewhere(claim: Claim, interval: Interval) -> bool:
-    """Whether some value of the interval is as the claim says: what it allows is itself an interval."""
-    if claim.holds(interval.low) or claim.holds(interval.high):
-        return True
-    return claim.relation == "=" and interval.low <= claim.expectation <= interval.high
+    if limits.lies_below(wide.high) or limits.lies_above(wide.low):
+        return ClaimOutcome.CONTRADICTED
+    return ClaimOutcome.UNDECIDED
 
 
 def decide_best(claim: Claim, values: Sequence[tuple[ClaimValue, ...]]) -> Decision:
@@ -269,7 +317,7 @@ def decide_best(claim: Claim, values: Sequence[tuple[ClaimValue, ...]]) -> Decis
     ]
     direction = improvement_sign(claim.needs[0]["a"])
     best = max(range(len(values)), key=lambda i: direction * values[i][0].estimate.value)
-    named = [claim.holds(float(need["x"])) for need in claim.needs]
+    named = [claim.limits.hold(float(need["x"])) for need in claim.needs]
     rivals = [i for i in range(len(values)) if named[i] != named[best]]
     level = 1 - (1 - LEVEL) / max(1, len(rivals))
     gaps = [
@@ -281,13 +329,13 @@ def decide_best(claim: Claim, values: Sequence[tuple[ClaimValue, ...]]) -> Decis
     else:
         outcome = ClaimOutcome.SUPPORTED if named[best] else ClaimOutcome.CONTRADICTED
     how = "better than all that differ by more than seeds do" if sure else "but others are too near to tell"
-    explanation = f"best at {claim.unit} {labels[best]}, {how}; the sentence names {claim.expectation:g}."
+    explanation = f"best at {claim.unit} {labels[best]}, {how}; the sentence names {claim.limits.describe()}."
     return Decision(outcome, explanation, numbers)
 
 
 def improvement_sign(selector: Selector) -> float:
-    """-1 where lower is better, as the paper's cells of that metric say; a spread is taken as it is."""
-    return -1.0 if selector.get("statistic") != "sd" and selector["metric"] in list_lower_is_better() else 1.0
+    """-1 where lower is better."""
+    return -1.0 if selector["metric"] in LOWER_IS_BETTER | list_lower_is_better() else 1.0
 
 
 @cache
@@ -300,12 +348,12 @@ def list_lower_is_better() -> frozenset[str]:
 # --- in words
 
 
-def explain_outcome(claim: Claim, deciding: Sequence[ClaimNumber], total: int) -> str:
+def explain_outcome(claim: Claim, deciding: Sequence[tuple[ClaimNumber, Limits]], total: int) -> str:
     """The number that decides: the furthest off where the claim is contradicted, else the least convincing.
 
-    ``deciding``: those of ``total`` numbers that have the claim's outcome.
+    ``deciding``: those of ``total`` numbers that have the claim's outcome, with what is asked for.
     """
-    number = min(deciding, key=lambda candidate: compute_margin(claim, candidate.value))
+    number, limits = min(deciding, key=lambda pair: pair[1].measure_margin(pair[0].value))
     value = f"{number.value:.4g}"
     interval = number.interval
     if interval is None:
@@ -313,16 +361,8 @@ def explain_outcome(claim: Claim, deciding: Sequence[ClaimNumber], total: int) -
     elif interval.high > interval.low:
         value += f" [{interval.low:.4g}, {interval.high:.4g}]"
         value += f" ({interval.level:.0%} {interval.over}, {number.method})"
-    expected = f"{claim.relation} {claim.expectation:g}"
-    expected += f" (tolerance {claim.tolerance:g})" if claim.tolerance else ""
     count = f"{len(deciding)} of {total} numbers, e.g. " if total > 1 else ""
-    return f"{count}{number.label}: {value} {claim.unit}; the sentence asks for {expected}."
-
-
-def compute_margin(claim: Claim, value: float) -> float:
-    """How far the value is on the sentence's side of what it asks for."""
-    gap = value - claim.expectation
-    return -abs(gap) if claim.relation == "=" else gap if claim.relation[0] == ">" else -gap
+    return f"{count}{number.label}: {value} {claim.unit}; the sentence asks for {limits.describe()}."
 
 
 def format_sentence(text: str) -> str:

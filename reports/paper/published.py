@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from typing import Any, Literal
 import results
 from bench.errors import UnknownNameError
 from bench.system.json_files import JsonObject
+from reports.paper.limits import Limits
 
 FOLDER = Path(results.__file__ or "").parent / "paper"
 TABLES = tuple(f"table{number}" for number in range(1, 11))
@@ -198,44 +199,51 @@ class Claim:
     Every need has a selector ``a`` and mostly ``b``; each stands for the mean (or, where ``statistic``
     is ``sd``, the standard deviation) of what it picks, in our unit (``Cell.ours``). A need's number is
 
-    - ``difference``: a - b, or b - a where lower is better (for ``sd`` always a - b);
+    - ``difference``: a - b, or b - a where lower is better;
     - ``ratio``: a / b;
+    - ``spread``: the standard deviation between the runs of a over that of b (``statistic`` is ``sd``);
     - ``best``: no number of its own; the need with the best ``a`` gives its ``x``, one for all needs;
 
     multiplied by ``scale``, which gives the sentence's ``unit``. ``combine`` makes of these numbers:
     ``each`` every one, ``mean`` their mean, ``fall`` the first less the last, ``best`` the one x. What
-    comes out must stand in ``relation`` to ``expectation``: ``>=`` and ``<=`` allow being wrong by
-    ``tolerance``, ``=`` a distance up to it, ``>`` and ``<`` are strict. A selector that picks nothing
-    leaves the claim undecided (paper) or not run (records).
+    comes out must lie inside ``limits``: on both sides where the sentence has a size (``slightly``, ``comparable``,
+    a number), on one side where it is only an ordering (``outperforms``). ``why`` says where the limits come from.
+    A selector that picks nothing leaves the claim undecided (paper) or not run (records).
     """
 
     id: str
     sentence: str
     """A short quotation (in quotation marks) or a close paraphrase."""
     source: str
-    kind: Literal["difference", "ratio", "best"]
+    kind: Literal["difference", "ratio", "spread", "best"]
     combine: Literal["each", "mean", "fall", "best"]
-    relation: Literal[">=", "<=", "=", ">", "<"]
-    expectation: float
-    tolerance: float
+    limits: Limits
+    why: str
+    """Of the limits, in a sentence."""
+    ordering: Literal[">", "<"] | None
+    """What of the sentence is an ordering, which runs of any model can speak of; None: it is a size alone."""
     unit: str
     scale: float
     needs: tuple[Mapping[str, Any], ...]
-    """``{"label", "a": selector[, "b": selector][, "x": number]}``."""
+    """``{"label", "a": selector[, "b": selector][, "x": number][, "limits": its own]}``."""
     on_paper: Mapping[str, Any]
     """What the paper's own cells give: ``value`` (number, or one per need, or None), ``outcome``, ``note``."""
     note: str = ""
 
-    def holds(self, number: float) -> bool:
-        """Whether one combined number is as the sentence says."""
-        distance = round(number - self.expectation, 9)  # sums of printed decimals are not exact
-        return {
-            ">=": distance >= -self.tolerance,
-            "<=": distance <= self.tolerance,
-            "=": abs(distance) <= self.tolerance,
-            ">": distance > 0,
-            "<": distance < 0,
-        }[self.relation]
+    def find_limits(self, need: Mapping[str, Any]) -> Limits:
+        """The limits of a need's number: its own, or the claim's."""
+        own = need.get("limits")
+        return self.limits if own is None else Limits(own["low"], own["high"], self.limits.strict)
+
+    def keep_ordering(self) -> Claim | None:
+        """The sentence as an ordering alone, without its sizes; None where it has none."""
+        if self.ordering is None:
+            return None
+        neutral = 0.0 if self.kind == "difference" else 1.0
+        above = self.ordering == ">"
+        limits = Limits(neutral if above else None, None if above else neutral, strict=True)
+        needs = tuple({key: value for key, value in need.items() if key != "limits"} for need in self.needs)
+        return replace(self, limits=limits, needs=needs)
 
 
 def list_documents() -> tuple[str, ...]:
@@ -290,7 +298,10 @@ def find_cells(selector: Selector) -> tuple[Cell, ...]:
 @cache
 def read_claims() -> tuple[Claim, ...]:
     """All claims."""
-    return tuple(Claim(**{**raw, "needs": tuple(raw["needs"])}) for raw in _read("claims")["claims"])
+    claims = _read("claims")["claims"]
+    return tuple(
+        Claim(**{**raw, "needs": tuple(raw["needs"]), "limits": Limits(**raw["limits"])}) for raw in claims
+    )
 
 
 @cache

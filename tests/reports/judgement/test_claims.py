@@ -21,6 +21,7 @@ from reports.judgement.claims import (
     evaluate_on_paper,
 )
 from reports.paper import published
+from reports.paper.limits import Limits
 from reports.paper.published import Claim
 from reports.records.index import RunIndex
 from reports.stats.intervals import ONE_SEED
@@ -91,7 +92,9 @@ def test_supported_with_the_numbers_used() -> None:
     assert got.outcome == ClaimOutcome.SUPPORTED and len(got.numbers) == 3
     first = got.numbers[0]
     assert first.value == pytest.approx(4.0) and len(first.runs) == 6 and first.interval is not None
-    assert first.interval.low > 3.5 and "between seeds" in got.explanation
+    # Seeds 0.1 apart do not count as closer than seeds of BLEU usually are, 0.5.
+    reach = 2.92 * 0.5 * (2 / 3) ** 0.5
+    assert first.interval.half_width == pytest.approx(reach, abs=1e-3) and "between seeds" in got.explanation
     mean = on(runs, "adapter-4.1-bleu")
     assert mean.outcome == ClaimOutcome.SUPPORTED and mean.numbers[-1].value == pytest.approx(
         4.2667, abs=1e-3
@@ -125,7 +128,8 @@ def test_many_numbers_need_more_to_contradict() -> None:
     runs = seeds(low) + seeds(high, method="ft-full")
     claim = CLAIMS["ft-table-to-text"]
     need = next(need for need in claim.needs if need["label"] == "WebNLG")
-    one = replace(claim, relation=">", tolerance=0, needs=(need,))
+    need = {key: value for key, value in need.items() if key != "limits"}
+    one = replace(claim, limits=Limits(0, None, strict=True), needs=(need,))
     assert on(runs, one).outcome == ClaimOutcome.CONTRADICTED
     assert on(runs, replace(one, needs=(need,) * 20)).outcome == ClaimOutcome.UNDECIDED
 
@@ -207,12 +211,12 @@ def test_subsets_and_seeds_do_not_mix() -> None:
     [
         (10, 0.05, ClaimOutcome.SUPPORTED),
         (20, 0.05, ClaimOutcome.CONTRADICTED),
-        (10, 3.0, ClaimOutcome.UNDECIDED),
+        (10, 9.0, ClaimOutcome.UNDECIDED),
     ],
 )
 def test_the_best_length(best: int, noise: float, outcome: str) -> None:
     runs = [
-        record("prefix", "dart", seed, 46.0 - abs(length - best) / 10 + noise * (seed - 2),
+        record("prefix", "dart", seed, 46.0 - abs(length - best) + noise * (seed - 2),
                options={"length": length}, preset={}, experiment="figure4")
         for length in (1, 5, 10, 20, 40)
         for seed in (1, 2, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import fmean, stdev
 
 import numpy as np
@@ -12,13 +13,17 @@ from made_up import VALUES, of_seeds
 from scipy import stats
 
 from reports.stats.estimates import (
+    BANERJEE_T,
+    ContrastTerm,
+    NoSpreadError,
     average_estimates,
     combine_linearly,
+    compare_spreads,
     estimate_contrast,
     estimate_difference,
     estimate_mean,
     estimate_ratio,
-    estimate_spread,
+    estimate_total_variance,
     make_exact,
     scale_estimate,
 )
@@ -27,17 +32,72 @@ from reports.stats.intervals import (
     Interval,
     IntervalOver,
     MixedError,
+    Replicates,
     compute_t_interval,
     require_same_kind,
 )
 
 
-def test_difference_is_welchs() -> None:
+def test_difference_adds_the_squared_half_widths_of_the_two_means() -> None:
     a, b = VALUES, [53.0, 52.1, 53.9]
     found = estimate_difference(of_seeds(a), of_seeds(b)).interval()
+    reach = math.hypot(*(stats.t(len(x) - 1).ppf(0.975) * stats.sem(x) for x in (a, b)))
+    assert found is not None and found.half_width == pytest.approx(reach)
+    assert (found.over, found.method) == (IntervalOver.SEEDS, BANERJEE_T)
     theirs = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
-    assert found is not None and (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
-    assert (found.over, found.method) == (IntervalOver.SEEDS, "Welch's t")
+    assert found.low < theirs.low and theirs.high < found.high  # Welch's is narrower
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 5), (2, 2), (3, 30), (3, 3, 3, 3)])
+@pytest.mark.parametrize("sds", [(1.0, 1.0), (1.0, 3.0), (1.0, 0.01)])
+def test_the_interval_of_a_sum_holds_its_level_whatever_the_spreads(
+    sizes: tuple[int, ...], sds: tuple[float, float]
+) -> None:
+    """Each end is wrong at most 5 % of the time at 90 %."""
+    rng = np.random.default_rng(1)
+    draws = [rng.normal(0, sds[i % 2], (20_000, n)) for i, n in enumerate(sizes)]
+    quantiles = [stats.t(n - 1).ppf(0.95) for n in sizes]
+    squares = sum(q**2 * x.var(1, ddof=1) / x.shape[1] for q, x in zip(quantiles, draws, strict=True))
+    value = sum(x.mean(1) for x in draws)
+    assert np.mean(value > np.sqrt(squares)) <= 0.055
+    terms = [ContrastTerm(1.0, of_seeds(x[0].tolist())) for x in draws]
+    one = estimate_contrast(terms).interval(0.9)
+    assert one is not None and one.half_width == pytest.approx(math.sqrt(squares[0]))
+
+
+SEED_VALUES = st.lists(st.floats(-5, 5), min_size=2, max_size=6)
+
+
+@given(SEED_VALUES, SEED_VALUES, st.floats(1, 10), st.sampled_from([0.0, 0.5]))
+def test_more_scatter_never_narrows_and_more_of_the_same_never_widens(
+    a: list[float], b: list[float], factor: float, floor: float
+) -> None:
+    def reach(first: list[float], second: list[float]) -> float:
+        terms = [ContrastTerm(1.0, of_seeds(first), floor), ContrastTerm(-1.0, of_seeds(second), floor)]
+        found = estimate_contrast(terms).interval()
+        return math.inf if found is None else found.half_width
+
+    middle = fmean(a)
+    scattered = [middle + factor * (value - middle) for value in a]
+    assert reach(scattered, b) >= reach(a, b) - 1e-9 or max(a) - min(a) < 1e-9
+    assert reach([*a, middle], b) <= reach(a, b) + 1e-9
+    assert reach([*a, *a], b) <= reach(a, b) + 1e-9
+
+
+def test_equal_values_have_the_usual_spread_or_none() -> None:
+    same = of_seeds([50.0, 50.0, 50.0])
+    assert estimate_mean(same).interval() is None and "proves nothing" in estimate_mean(same).method
+    usual = estimate_mean(same, floor=0.5)
+    assert (
+        usual.interval() == estimate_mean(of_seeds([49.5, 50.0, 50.5]), floor=0.1).interval() or usual.floored
+    )
+    assert usual.variance == pytest.approx(0.25 / 3) and "usual" in usual.description
+    assert estimate_mean(of_seeds([40.0, 50.0, 60.0]), floor=0.5).variance == pytest.approx(100 / 3)
+    # Of subsets each is a mean over its seeds; paired, the floor is that of the difference.
+    subsets = {(subset, seed): 50.0 for subset in range(5) for seed in (1, 2)}
+    assert estimate_mean(subsets, floor=1.0).variance == pytest.approx(0.5 / 5)
+    paired = estimate_contrast([ContrastTerm(1.0, subsets, 1.0), ContrastTerm(-1.0, subsets, 1.0)])
+    assert paired.variance == pytest.approx(2 * 0.5 / 5) and paired.df == 4
 
 
 def test_difference_on_the_same_subsets_is_paired() -> None:
@@ -75,7 +135,7 @@ def test_one_seed_makes_the_difference_uncertain() -> None:
 def test_a_set_that_counts_twice_is_not_independent_of_itself() -> None:
     # (a - c)/2 + (b - c)/2 has c with weight 1.
     a, b, c = (of_seeds([value + shift for value in VALUES]) for shift in (1.0, 2.0, 0.0))
-    found = estimate_contrast([(0.5, a), (0.5, b), (-1.0, c)])
+    found = estimate_contrast([ContrastTerm(0.5, a), ContrastTerm(0.5, b), ContrastTerm(-1.0, c)])
     variance = stdev(VALUES) ** 2 / 5
     assert found.value == pytest.approx(1.5) and found.variance == pytest.approx(1.5 * variance)
 
@@ -101,10 +161,74 @@ def test_ratio_by_the_delta_method() -> None:
         estimate_ratio(make_exact(1.0), make_exact(0.0))
 
 
-def test_spread_needs_three_runs() -> None:
-    assert estimate_spread(of_seeds([1.0, 2.0])).interval() is None
-    found = estimate_spread(of_seeds(VALUES))
-    assert found.value == pytest.approx(stdev(VALUES)) and found.interval() is not None
+# --- spreads
+
+
+def test_runs_of_one_subset_are_compared_by_fishers_f() -> None:
+    a, b = of_seeds(VALUES), of_seeds([54.9, 55.0, 55.2, 55.1])
+    found = compare_spreads(a, b)
+    assert found.value == pytest.approx(stdev(a.values()) / stdev(b.values()))
+    interval = found.interval()
+    ratio = found.value**2
+    assert interval.low == pytest.approx(math.sqrt(ratio / stats.f(4, 3).ppf(0.975)))
+    assert interval.high == pytest.approx(math.sqrt(ratio / stats.f(4, 3).ppf(0.025)))
+    turned = compare_spreads(b, a).interval()
+    assert (turned.low, turned.high) == pytest.approx((1 / interval.high, 1 / interval.low))
+
+
+def test_equal_values_say_nothing_of_a_spread() -> None:
+    same, varied = of_seeds([50.0] * 5), of_seeds(VALUES)
+    for pair in ((same, varied), (varied, same), (same, same)):
+        with pytest.raises(NoSpreadError, match="proves nothing"):
+            compare_spreads(*pair, 0.5)
+    with pytest.raises(NoSpreadError, match="one seed"):
+        compare_spreads(varied, of_seeds([50.0]))
+    # Nearly equal values are no better: the ratio is to the usual spread.
+    near = of_seeds([50.0, 50.0, 50.0, 50.0, 50.000001])
+    assert compare_spreads(varied, near, 0.5).value == pytest.approx(stdev(VALUES) / 0.5)
+
+
+def draw_nested(
+    rng: np.random.Generator, between: float, within: float, shared: np.ndarray, correlation: float
+) -> Replicates:
+    own = rng.normal(size=5)
+    effects = between * (correlation * shared + math.sqrt(1 - correlation**2) * own)
+    return {(s, seed): float(effects[s] + within * rng.normal()) for s in range(5) for seed in (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("between", "within", "correlation"),
+    [(0.0, 1.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.8), (1.0, 0.2, 0.0), (1.0, 0.2, 0.9)],
+)
+def test_subsets_and_seeds_are_not_ten_independent_runs(
+    between: float, within: float, correlation: float
+) -> None:
+    """Equal spreads are called different at most 2.5 % of the time each way; ten runs taken as independent: 13 %."""
+    rng = np.random.default_rng(5)
+    wrong = naive = 0
+    limit = stats.f(9, 9).ppf(0.95)
+    for _ in range(1500):
+        shared = rng.normal(size=5)
+        a, b = (draw_nested(rng, between, within, shared, correlation) for _ in range(2))
+        found = compare_spreads(a, b)
+        wrong += found.interval().low > 1
+        naive += (stdev(a.values()) / stdev(b.values())) ** 2 > limit
+    assert wrong / 1500 <= 0.035
+    if (within, correlation) == (0.2, 0.0):
+        assert naive / 1500 >= 0.10
+
+
+def test_the_total_variance_is_unbiased_and_counts_its_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(6)
+    found = [
+        total
+        for _ in range(1500)
+        if (total := estimate_total_variance(draw_nested(rng, 2.0, 1.0, np.zeros(5), 0.0))) is not None
+    ]
+    assert fmean(total.variance for total in found) == pytest.approx(5.0, rel=0.06)
+    assert all(4 <= total.df <= 9 for total in found)
+    one_each = estimate_total_variance({(subset, 1): float(subset) for subset in range(4)})
+    assert one_each is not None and (one_each.variance, one_each.df) == (pytest.approx(5 / 3), 3)
 
 
 @given(
@@ -120,6 +244,9 @@ def test_intervals_move_and_scale_with_the_values(values: list[float], shift: fl
     ends = sorted((factor * plain.low + shift, factor * plain.high + shift))
     assert (moved.low, moved.high) == pytest.approx(ends, abs=1e-6)
     one = scale_estimate(estimate_mean(of_seeds(values)), factor).interval()
+    if one is None:  # equal values
+        assert plain.half_width == pytest.approx(0, abs=1e-9)
+        return
     assert one is not None and (one.low, one.high) == pytest.approx(
         sorted((factor * plain.low, factor * plain.high)), abs=1e-6
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.document.fact_check import check_facts
+from reports.records.fact_check import check_facts
 
 CAFE = [
     ["name", "Café Vasport"],
