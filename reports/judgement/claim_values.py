@@ -142,7 +142,7 @@ class RecordValues:
 def make_measured(key: str, selector: Selector, replicates: Replicates, **more: Any) -> ClaimValue:
     """The value of runs, with the usual spread of its metric as a floor."""
     value = fmean(replicates.values())
-    floor = find_usual_spread(str(selector["metric"]), read_group(selector), value)
+    floor = find_usual_spread(selector, value)
     return ClaimValue(key, estimate_mean(replicates, floor), replicates, floor=floor, **more)
 
 

@@ -20,6 +20,7 @@ from reports.judgement.claims import (
     evaluate_claim,
     evaluate_on_paper,
 )
+from reports.judgement.repeated_runs import find_usual_spread
 from reports.paper import published
 from reports.paper.limits import Limits
 from reports.paper.published import Claim
@@ -92,8 +93,8 @@ def test_supported_with_the_numbers_used() -> None:
     assert got.outcome == ClaimOutcome.SUPPORTED and len(got.numbers) == 3
     first = got.numbers[0]
     assert first.value == pytest.approx(4.0) and len(first.runs) == 6 and first.interval is not None
-    # Seeds 0.1 apart do not count as closer than seeds of BLEU usually are, 0.5.
-    reach = 2.92 * 0.5 * (2 / 3) ** 0.5
+    # Seeds 0.1 apart do not count as closer than seeds usually are.
+    reach = 2.92 * find_usual_spread("bleu", "e2e", "all").sd * (2 / 3) ** 0.5
     assert first.interval.half_width == pytest.approx(reach, abs=1e-3) and "between seeds" in got.explanation
     mean = on(runs, "adapter-4.1-bleu")
     assert mean.outcome == ClaimOutcome.SUPPORTED and mean.numbers[-1].value == pytest.approx(
