@@ -10,6 +10,7 @@ from bench.method import OriginSource
 from bench.store.record import Record
 from reports.document.headline import judge_rows
 from reports.document.schema import (
+    CellRule,
     CellView,
     Lineage,
     OurNumber,
@@ -22,8 +23,16 @@ from reports.document.schema import (
 )
 from reports.document.systems import Measure
 from reports.document.unpaired_rows import UnpairedRows
+from reports.judgement.comparison import find_rule
 from reports.judgement.row_verdicts import list_accepted
-from reports.judgement.verdicts import Verdict, count_verdicts, find_evidence_gap, judge_cell, summarise_cell
+from reports.judgement.verdicts import (
+    Judgement,
+    Verdict,
+    count_verdicts,
+    find_evidence_gap,
+    judge_cell,
+    summarise_cell,
+)
 from reports.paper import published
 from reports.paper.deviations import Deviation, list_touching
 from reports.paper.published import Cell, PaperNumber
@@ -96,6 +105,7 @@ class TableBuilder:
             detectable=judgement.detectable,
             detectable_text="" if judgement.detectable is None else format_number(judgement.detectable, cell),
             seeds_needed=judgement.seeds_needed,
+            rule=build_rule(cell, judgement),
             lineage=self._build_lineage(cell, evidence),
         )
 
@@ -169,6 +179,20 @@ def list_choices(record: Record) -> tuple[str, ...]:
         f"{name} = {entry.value} ({entry.origin})"
         for name, entry in {**record.settings, **record.options}.items()
         if entry.source is OriginSource.OURS and name not in MINOR and entry.value is not None
+    )
+
+
+def build_rule(cell: Cell, judgement: Judgement) -> CellRule | None:
+    """What the verdict was reached by; None where nothing was compared."""
+    yardstick = judgement.yardstick
+    if yardstick is None or judgement.limit is None:
+        return None
+    return CellRule(
+        yardstick.tolerance,
+        judgement.limit,
+        yardstick.matters,
+        yardstick.usual.sd,
+        find_rule(cell.metric).why,
     )
 
 

@@ -63,6 +63,21 @@ class OurNumber:
 
 
 @dataclass(frozen=True)
+class CellRule:
+    """What a verdict was reached by (``docs/verdicts.md``); in the printed unit, with the paper's rounding."""
+
+    tolerance: float
+    limit: float
+    """What tolerance, rounding and seeds explain."""
+    matters: float
+    """The difference that evidence must be able to find."""
+    usual_spread: float
+    """Between single runs, without rounding; 0 for what does not vary."""
+    source: str
+    """Where spread and tolerance come from, in our unit."""
+
+
+@dataclass(frozen=True)
 class LinkTarget:
     """What a page links to, by ``id``."""
 
@@ -95,6 +110,7 @@ class CellView(PaperNumber, LinkTarget):
     """The same as the paper writes numbers of this cell; empty without."""
     seeds_needed: int | None = None
     """Seeds with which a difference that matters would have been found; None where it is, or none suffice."""
+    rule: CellRule | None = None
     lineage: Lineage = field(default_factory=Lineage)
 
 

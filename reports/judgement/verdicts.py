@@ -82,7 +82,7 @@ class Judgement:
     summary: Summary | None = None
     difference: float | None = None
     """Ours less the paper's; to the nearer end where the paper's is a range, 0 inside."""
-    tolerance: float | None = None
+    yardstick: Yardstick | None = None
     limit: float | None = None
     """What tolerance, rounding and seeds explain."""
     detectable: float | None = None
@@ -199,7 +199,7 @@ def compare_with_paper(cell: Cell, summary: Summary, evidence: CellEvidence) -> 
         None,
         summary,
         comparison.difference,
-        yardstick.tolerance,
+        yardstick,
         comparison.limit,
         comparison.detectable,
         comparison.seeds_needed,

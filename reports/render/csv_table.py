@@ -41,6 +41,9 @@ COLUMNS += (
 )
 COLUMNS += (
     "difference",
+    "tolerance",
+    "limit",
+    "matters",
     "detectable",
     "seeds_needed",
     "verdict",
@@ -168,7 +171,10 @@ def make_paper_row(cell: CellView) -> tuple[object, ...]:
     """A number of the paper with ours."""
     names = (getattr(cell, name) for name in NAMES)
     paper = ("paper", cell.printed, cell.value, cell.low, cell.high)
-    judged = (cell.difference, cell.detectable, cell.seeds_needed, cell.verdict, cell.reason)
+    rule: tuple[float | None, ...] = (None, None, None)
+    if cell.rule is not None:
+        rule = (cell.rule.tolerance, cell.rule.limit, cell.rule.matters)
+    judged = (cell.difference, *rule, cell.detectable, cell.seeds_needed, cell.verdict, cell.reason)
     accepted = headline.spell_accepted(cell.also_accepts, cell.section)
     return (*names, *paper, *list_ours(cell.ours), *judged, accepted, *list_lineage(cell.lineage))
 
@@ -181,7 +187,7 @@ def make_unpaired_row(
     measure = (cell.task, cell.group, cell.metric, model, method)
     names = (table.id, section.label, row.label, column, *measure, cell.scale)
     no_paper = (None, None, None, None)
-    verdict = (None, None, None, cell.label, None, None)
+    verdict = (None,) * 6 + (cell.label, None, None)
     return (*names, *no_paper, *list_ours(cell.ours), *verdict, *list_lineage(cell.lineage))
 
 

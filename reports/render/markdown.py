@@ -101,7 +101,7 @@ def format_overview(report: Report) -> str:
     parts.append("All cells, which are not independent of one another:")
     verdicts.append((NOT_TELLING, "not telling", "", NOT_TELLING_MEANING))
     parts.append(format_grid(("", "verdict", "cells", "meaning"), verdicts))
-    parts.append(f"Δ in a cell is {DETECTABLE_MEANING}.")
+    parts.append(f"Δ in a cell is {DETECTABLE_MEANING}. The rules are in `docs/verdicts.md`.")
     if report.claims:
         outcomes = [
             (outcome, str(number), str(overview.claims_on_paper[outcome]))

@@ -129,7 +129,7 @@ def test_a_cell_as_data_says_which_it_is_before_what_is_known_of_it() -> None:
     printed = ["kind", "better", "printed", "value", "low", "high", "paper_text", "note", "elsewhere"]
     printed += ["disputes"]
     ours = ["ours", "verdict", "label", "reason", "gap", "difference"]
-    ours += ["also_accepts", "detectable", "detectable_text", "seeds_needed", "lineage"]
+    ours += ["also_accepts", "detectable", "detectable_text", "seeds_needed", "rule", "lineage"]
     assert list(asdict(cell)) == [*place, *printed, *ours]
 
 

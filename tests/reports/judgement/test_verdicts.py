@@ -71,7 +71,8 @@ def test_scatter_is_no_evidence(values: list[float], verdict: Verdict, seeds_nee
 def test_the_judgement_shows_its_numbers() -> None:
     got = of([57.4, 57.6])
     assert got.verdict == got.label == Verdict.ABOVE and got.difference == pytest.approx(2.5)
-    assert got.tolerance == pytest.approx(0.55) and got.limit is not None and got.limit < 2.5
+    assert got.yardstick is not None and got.yardstick.tolerance == pytest.approx(0.55)
+    assert got.limit is not None and got.limit < 2.5
     assert got.detectable is not None and got.detectable > got.limit
     assert "57.5" in got.reason and "55.0" in got.reason and "above" in got.reason
     assert got.summary is not None and "between seeds, n = 2" in got.summary.note
