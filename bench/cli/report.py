@@ -36,7 +36,7 @@ Examples:
   bench report --paper-only table2 --format json       what the paper prints, as data
   bench report all --format tex --out paper/""",
 )
-@click.argument("names", nargs=-1, metavar="[TABLE|FIGURE|efficiency|claims|all]...")
+@click.argument("names", nargs=-1, metavar="[TABLE|FIGURE|efficiency|claims|search|all]...")
 @click.option("--format", "form", default="html", show_default=True, metavar="|".join(FORMATS))
 @click.option(
     "--out",

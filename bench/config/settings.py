@@ -211,7 +211,7 @@ DEFINITIONS = (
           identity=False),
     SettingDefinition("store_both", bool, False, OURS,
           "store beside what is kept the last (or best) parameters, for a run with that --keep", "work",
-          identity=False),
+          identity=False, later=True),
     SettingDefinition("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work",
           minimum=0.0, identity=False),
     SettingDefinition("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work",

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from bench.config.specification import is_silent
 from bench.store.record import Record
 from reports.records.runs import Profile, Run
 
@@ -102,8 +103,12 @@ class UnlikeRuns:
 
 
 def spell_settings(profile: Profile) -> str:
-    """Protocol, options and settings as text that is equal for equal values; without what numbers repetitions."""
-    return ascii((profile.protocol, sorted(profile.options.items()), sorted(profile.settings.items())))
+    """Protocol, options and settings as text that is equal for equal values; without what numbers repetitions.
+
+    A setting that older records lack is as absent where it has the value that it had for them.
+    """
+    stated = [(name, value) for name, value in profile.settings.items() if not is_silent(name, value)]
+    return ascii((profile.protocol, sorted(profile.options.items()), sorted(stated)))
 
 
 def describe_facts(record: Record, settings: str) -> dict[DecidingFact, str]:

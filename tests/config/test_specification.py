@@ -123,3 +123,16 @@ def test_the_name_is_readable_and_stable() -> None:
 def test_a_bad_seed_is_refused(seed: int) -> None:
     with pytest.raises(UserError, match="whole number"):
         spec(seed=seed)
+
+
+def test_a_setting_that_came_later_is_in_no_name_until_it_changes_something() -> None:
+    before = spec()
+    assert "dev_limit" not in before.identity()["settings"]
+    assert "dev_limit" in before.to_json()["settings"]
+    watched = spec(given={"eval_every": 5})
+    limited = spec(given={"eval_every": 5, "dev_limit": 9})
+    assert "dev_limit" not in watched.identity()["settings"]
+    assert limited.identity()["settings"]["dev_limit"] == 9
+    assert limited.run_id != watched.run_id
+    assert spec(given={"eval_every": 5, "dev_limit": "none"}).run_id == watched.run_id
+    assert spec(given={"eval_every": 5, "store_both": "yes"}).run_id == watched.run_id

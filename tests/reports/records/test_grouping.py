@@ -158,3 +158,14 @@ def test_every_number_is_of_one_group_and_every_run_is_accounted_for(drawn: Any)
     left = set(itertools.chain.from_iterable(unlike.run_ids for unlike in got.unlike))
     assert not left & set(got.run_ids)
     assert {run["run_id"] for run in runs if run["run_id"] not in left} >= set(got.run_ids)
+
+
+def test_a_setting_that_came_later_splits_no_group_where_it_changes_nothing() -> None:
+    before, after, changed = record(seed=1), record(seed=2), record(seed=3)
+    for name in ("dev_limit", "store_both"):
+        assert name in before["settings"]
+        del before["settings"][name]
+    changed["settings"]["dev_limit"] = {"value": 5, "origin": "experiment x: paper", "layer": "experiment"}
+    evidence = collect([before, after])
+    assert len(evidence.replicates) == 2 and not evidence.unlike
+    assert len(collect([before, after, changed]).replicates) == 2

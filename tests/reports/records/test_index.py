@@ -19,7 +19,7 @@ from reports.paper import published
 from reports.records.index import CellEvidence, RunIndex, collect_curve, collect_evidence
 from reports.records.reading import read_records
 from reports.records.runs import Run, select_attempts
-from reports.records.values import measure_value
+from reports.records.values import COUNT_METRICS, measure_value
 
 MINI = Path(__file__).resolve().parents[3] / "results" / "mini" / "records.json"
 
@@ -293,6 +293,34 @@ def test_every_experiment_fills_its_cells(name: str) -> None:
         assert not alone.unlike and not among.unlike, one.place
         checked += 1
     assert checked
+
+
+def of_experiment(name: str, scale: str) -> list[dict[str, Any]]:
+    """What ``prescribed`` makes, as records say of themselves which experiment they belong to."""
+    return [{**one, "experiment": name} for one in prescribed(name, scale)]
+
+
+def test_early_stopped_parameters_fill_table_2_where_the_last_ones_are_not_there() -> None:
+    early, usual = of_experiment("early-stop", "paper"), of_experiment("table2", "paper")
+    cells = [one for one in published.read_cells("table2") if one.method == "prefix" and one.task == "e2e"]
+    [medium] = [one for one in cells if one.model == "gpt2-medium" and one.metric == "bleu"]
+    alone = collect_evidence(RunIndex(early), medium)
+    assert {run.record.settings["keep"].value for run in alone.runs} == {"best"}
+    assert len(alone.replicates) == 3
+    both = collect_evidence(RunIndex([*early, *usual]), medium)
+    assert {run.record.settings["keep"].value for run in both.runs} == {"last"}
+    assert both.unlike, "the others are left out, and it is said"
+    elsewhere = [one for one in published.read_cells("table9") if one.method == "prefix"]
+    assert not any(collect_evidence(RunIndex(early), one).runs for one in elsewhere)
+
+
+@pytest.mark.parametrize("scale", ["paper", "mini"])
+def test_a_search_fills_no_table(scale: str) -> None:
+    index = RunIndex(of_experiment("search", scale))
+    for name in ("table2", "table9", "figure4"):
+        for one in published.read_cells(name):
+            if one.metric not in COUNT_METRICS:
+                assert not collect_evidence(index, one, scale).runs, one.place
 
 
 def test_points_of_a_curve() -> None:
