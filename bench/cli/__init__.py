@@ -17,6 +17,7 @@ import click
 
 from bench import __version__
 from bench.errors import UnknownNameError, UserError
+from bench.system.devices import make_waiting_passive
 
 VERBS = {
     "run": ("bench.cli.run", "Train, decode and score: one run, several or an experiment's, here and now."),
@@ -91,6 +92,7 @@ def cli(context: click.Context, quiet: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `bench` program; returns the exit code."""
+    make_waiting_passive()
     try:
         result = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
         if sys.stdout is not None:

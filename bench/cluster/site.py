@@ -268,6 +268,7 @@ def list_setup_lines(resources: Resources, source: Path) -> list[str]:
     lines += [*(resources["setup"] or [])]
     if resources["cpus"]:  # torch would take the node's; what the user or the modules set stays
         lines.append(f'export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-{resources["cpus"]}}}"')
+    lines.append('export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"')
     variables = {**(resources["environment"] or {}), **make_source_environment(source)}
     return lines + [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 

@@ -212,6 +212,9 @@ DEFINITIONS = (
     SettingDefinition("store_both", bool, False, OURS,
           "store beside what is kept the last (or best) parameters, for a run with that --keep", "work",
           identity=False, later=True),
+    SettingDefinition("threads", int, None, f"{OURS}: all cores that the process may use",
+          "threads of an operation on the CPU; the last digits depend on them", "work", minimum=1, optional=True,
+          identity=False, later=True),
     SettingDefinition("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work",
           minimum=0.0, identity=False),
     SettingDefinition("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work",
@@ -242,6 +245,7 @@ MINI = {
     "epochs": (4, f"{OURS} for mini"),
     "batch_size": (10, f"{OURS} for mini"),
     "lr": (2e-3, f"{OURS} for mini"),
+    "threads": (2, f"{OURS} for mini: the same on every machine, so that a seed gives the same bytes"),
 }
 """What scale ``mini`` decides where the method does not: a few hundred updates of a small model."""
 PLAIN = {

@@ -25,6 +25,7 @@ from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import hub
 from bench.system.devices import get_process_rank, pick_device
+from bench.system.execution import choose_threads, use_threads
 from bench.system.files import StorageError
 from bench.system.progress import print_message
 from bench.task import Task
@@ -53,9 +54,17 @@ def run_specified(specified: SpecifiedRun, job: JobContext | None = None) -> Rec
     if done is not None:
         print_message(f"{specified.spec.run_id} is done, but a product is gone or damaged")
     pick_device(specified.spec["device"], specified.spec["precision"])
-    if get_process_rank() > 0:
-        Attempt(specified, folder, job=job).take_part()
-        return None
+    threads = specified.spec.settings["threads"]
+    with use_threads(choose_threads(threads.value, threads.typed)):
+        if get_process_rank() > 0:
+            Attempt(specified, folder, job=job).take_part()
+            return None
+        carry_out(specified, folder, job)
+    return folder.done_record()
+
+
+def carry_out(specified: SpecifiedRun, folder: RunDir, job: JobContext | None) -> None:
+    """Do what is left of a run under its lease, and leave its record, whatever happens."""
     with folder.claim() as claim:
         folder.write_spec(specified.spec.to_json())
         attempt = Attempt(specified, folder, beat=claim.beat, job=job)
@@ -68,7 +77,6 @@ def run_specified(specified: SpecifiedRun, job: JobContext | None = None) -> Rec
             raise
         folder.write_record(record)
         discard_checkpoints(folder)
-    return folder.done_record()
 
 
 def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Record) -> Record | None:

@@ -276,7 +276,7 @@ class Stages:
 
     def _begin_decoding(self) -> JsonObject | None:
         """The conditions of decoding; a line where the training's were others."""
-        current = measure_conditions(pick_device(self.spec["device"]).type)
+        current = self._measure_conditions()
         conditions = None if current is None else current.to_json()
         if self.conditions and self.conditions[-1] != conditions:
             print_message(describe_change(self.conditions[-1], current, "decoding"), important=True)
@@ -286,9 +286,12 @@ class Stages:
     def describe_execution(self) -> JsonObject | None:
         """What the record says of the conditions: of the last part, and of earlier ones where they differ."""
         with contextlib.suppress(UserError):
-            current = measure_conditions(pick_device(self.spec["device"]).type)
-            return combine_conditions(self.conditions, current)
+            return combine_conditions(self.conditions, self._measure_conditions())
         return None
+
+    def _measure_conditions(self) -> ExecutionConditions | None:
+        device = pick_device(self.spec["device"]).type
+        return measure_conditions(device, {"micro_split": self.spec["micro_split"]})
 
     def score(self) -> dict[str, Any]:
         """Score what is stored in generations.jsonl."""
@@ -309,8 +312,8 @@ def combine_conditions(
 ) -> JsonObject | None:
     """``execution`` of a record: the conditions of the last part, or of now where none was finished.
 
-    ``continued_under``: those of the parts that differ from it, or whose code or packages are not those of
-    ``current``, which the record has. None where the last part's conditions were not noted.
+    ``continued_under``: those of the parts that differ from it, or whose code, packages or settings are not those
+    of ``current``, which the record has. None where the last part's conditions were not noted.
     """
     if current is None:
         return None
@@ -318,7 +321,7 @@ def combine_conditions(
     last = parts[-1] if parts else now
     if last is None:
         return None
-    of_record = {name: now[name] for name in ("deciding_sha256", "packages")}
+    of_record = {name: now[name] for name in ("deciding_sha256", "packages", "settings")}
     earlier = list_distinct(part for part in parts if part != {**last, **of_record})
     return {**{name: last[name] for name in last if name not in of_record}, "continued_under": earlier}
 

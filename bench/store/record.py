@@ -224,10 +224,12 @@ class ConditionsEntry(_RecordPart):
 
 
 class EarlierConditions(ConditionsEntry):
-    """Those of an earlier part of a run, with the code and the packages of that time."""
+    """Those of an earlier part of a run, with the code, the packages and the settings of that time."""
 
     deciding_sha256: MaybeText = None
     packages: dict[Name, Text] = {}
+    settings: dict[Name, PlainValue] = {}
+    """Of those that make no other run, those that may change the last digits."""
 
 
 class ExecutionFacts(ConditionsEntry):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.errors import UnknownNameError, UserError
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+SHARE_OF_CORES = "BENCH_CORES"
+"""Environment variable: how many cores a job is to take that runs beside others, where its run decides nothing."""
 
 
 def get_process_rank() -> int:
@@ -22,6 +26,15 @@ def get_process_rank() -> int:
 def count_processes() -> int:
     """How many processes this launch has; 1 where this one is alone."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def make_waiting_passive() -> None:
+    """Let threads that wait for others sleep. To be called before torch is loaded; what the user set stays.
+
+    By default they spin, and two processes with as many threads as there are cores then take ten times as long.
+    The numbers do not depend on it.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pick_device(device_name: str, precision: str = "fp32") -> torch.device:
@@ -48,7 +61,10 @@ def pick_device(device_name: str, precision: str = "fp32") -> torch.device:
 
 
 def make_accelerator(device_name: str, precision: str) -> Accelerator:
-    """The device and arithmetic of a training."""
+    """The device and arithmetic of a training: what the settings say, whatever ACCELERATE_… variables are set.
+
+    ``ACCELERATE_GRADIENT_ACCUMULATION_STEPS=4`` alone would divide every loss by 4, without a word.
+    """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
@@ -56,4 +72,17 @@ def make_accelerator(device_name: str, precision: str) -> Accelerator:
     # Several runs may share one process, and accelerate has no public way to begin anew.
     AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - see above
     mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[precision]
-    return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+    with hide_variables("ACCELERATE_"):
+        return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+
+
+@contextlib.contextmanager
+def hide_variables(beginning: str) -> Iterator[None]:
+    """Without the environment variables whose names begin so, as long as the block runs."""
+    hidden = {name: value for name, value in os.environ.items() if name.startswith(beginning)}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

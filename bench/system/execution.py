@@ -8,14 +8,15 @@ under others can be told apart.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from bench.system import provenance
-from bench.system.devices import count_processes
+from bench.system.devices import SHARE_OF_CORES, count_processes
 from bench.system.json_files import JsonObject
 
 VARIABLES = (
@@ -24,12 +25,18 @@ VARIABLES = (
     "DNNL_DEFAULT_FPMATH_MODE",
     "DNNL_MAX_CPU_ISA",
     "MKL_CBWR",
+    "MKL_DOMAIN_NUM_THREADS",
     "MKL_DYNAMIC",
     "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_NUM_THREADS",
     "NVIDIA_TF32_OVERRIDE",
     "ONEDNN_DEFAULT_FPMATH_MODE",
     "ONEDNN_MAX_CPU_ISA",
+    "OMP_DYNAMIC",
+    "OMP_SCHEDULE",
+    "OMP_THREAD_LIMIT",
     "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
     "TORCH_BLAS_PREFER_CUBLASLT",
     "TORCH_BLAS_PREFER_HIPBLASLT",
@@ -63,6 +70,8 @@ class ExecutionConditions:
     """Of the code that decides numbers (``bench.system.provenance``)."""
     packages: Mapping[str, str] = field(default_factory=dict)
     """Versions of ``PACKAGES``."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that make no other run and may change the last digits, as how micro-batches are cut."""
 
     def to_json(self) -> JsonObject:
         """As records and notes have it."""
@@ -96,8 +105,41 @@ def _format(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def measure_conditions(device: str) -> ExecutionConditions | None:
-    """Those of this process on ``device`` (cpu, cuda, mps); None where torch is not loaded: that takes seconds."""
+def choose_threads(decided: int | None, typed: bool) -> int | None:
+    """How many threads an operation is to have; None: as many as torch takes by itself.
+
+    What was typed counts most, then OMP_NUM_THREADS (which torch has read by itself), then what the run's settings
+    say, then a share of the cores that whoever started this process thought right.
+    """
+    if typed and decided is not None:
+        return decided
+    if os.environ.get("OMP_NUM_THREADS"):
+        return None
+    if decided is not None or typed:
+        return decided
+    share = os.environ.get(SHARE_OF_CORES, "")
+    return int(share) if share.isdecimal() and int(share) > 0 else None
+
+
+@contextlib.contextmanager
+def use_threads(number: int | None) -> Iterator[None]:
+    """Compute with that many threads in the block; None leaves them."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        if number is not None:
+            torch.set_num_threads(number)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def measure_conditions(device: str, settings: Mapping[str, Any] | None = None) -> ExecutionConditions | None:
+    """Those of this process on ``device`` (cpu, cuda, mps); None where torch is not loaded: that takes seconds.
+
+    ``settings``: of the run, as far as they may change the last digits.
+    """
     torch = sys.modules.get("torch")
     if torch is None:
         return None
@@ -115,6 +157,7 @@ def measure_conditions(device: str) -> ExecutionConditions | None:
         variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
         deciding_sha256=provenance.hash_running_source(),
         packages=provenance.list_package_versions(PACKAGES),
+        settings=dict(settings or {}),
     )
 
 

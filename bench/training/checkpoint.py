@@ -201,6 +201,8 @@ def check_state(path: Path, state: TrainingState, parameters: Mapping[str, Tenso
     progress, shapes = state.progress, {name: tensor.shape for name, tensor in parameters.items()}
     if progress.step > planned:
         refuse(f"its step is {progress.step} and the training has {planned} updates")
+    if (progress.best_rouge2_step or 0) > progress.step:
+        refuse(f"its best step by ROUGE-2 is {progress.best_rouge2_step} at step {progress.step}")
     if (progress.best_step is None) != (progress.best_loss is None) or (
         progress.best_step or 0
     ) > progress.step:

@@ -252,7 +252,7 @@ class TrainingRun:
             torch.manual_seed(derive_seed(self.seed, "before-training"))
             self.model.before_training(self.seed)
         progress.processes = accelerator.num_processes
-        current = measure_conditions(accelerator.device.type)
+        current = measure_conditions(accelerator.device.type, {"micro_split": self.settings.micro_split})
         progress.conditions = append_conditions(progress.conditions, current)
         self.wrapped_model, self.wrapped_optimiser = accelerator.prepare(self.model, self.optimiser)
         if progress.scaler and accelerator.scaler is not None:

@@ -43,7 +43,16 @@ from reports.records.values import measure_value
 from reports.stats.intervals import IntervalOver, Summary
 
 MINOR = frozenset({"eval_every", "patience", "train_subset", "train_share", "dev_subset", "test_subset"})
-MINOR |= {"train_split", "test_split", "data_seed", "limit", "checkpoint_seconds", "device", "decode_batch"}
+MINOR |= {
+    "train_split",
+    "test_split",
+    "data_seed",
+    "limit",
+    "checkpoint_seconds",
+    "device",
+    "decode_batch",
+    "threads",
+}
 """Settings of which "our choice" only says that they are not used, or that changes no result."""
 
 

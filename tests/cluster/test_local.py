@@ -42,6 +42,24 @@ def test_a_bounded_number_at_once(bench: Bench) -> None:
     assert bench("watch")["counts"] == {"done": 3}
 
 
+def test_jobs_beside_each_other_give_the_bytes_of_a_run_alone(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of the cores decides nothing: a run of scale mini takes as many threads everywhere."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    bench.submit(*LOCAL, "--max-parallel", "2", seed="1,2")
+    bench.wait(all_ended)
+    alone = Bench(tmp_path / "alone", bench.model, bench.capsys)
+    alone.submit("--cluster", "debug", seed="1,2")
+    beside, through = Store(bench.runs).runs(), Store(alone.runs).runs()
+    assert [run.run_id for run in beside] == [run.run_id for run in through]
+    for one, other in zip(beside, through, strict=True):
+        assert one.parameters.read_bytes() == other.parameters.read_bytes()
+        assert one.generations.read_bytes() == other.generations.read_bytes()
+        assert one.records()[0]["execution"] == other.records()[0]["execution"]
+        assert one.records()[0]["execution"]["threads"] == 2
+
+
 def test_preempted_ends_with_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
     launch = bench.submit(*LOCAL, *LONG)
     [job] = launch["jobs"]

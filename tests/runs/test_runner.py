@@ -64,9 +64,9 @@ def test_a_run_leaves_a_whole_record_and_only_trained_parameters(tmp_path: Path,
 
 
 def test_the_record_says_under_which_conditions(tmp_path: Path, tiny_model: Path) -> None:
-    record = runner.run(request(tmp_path, tiny_model))
+    record = runner.run(request(tmp_path, tiny_model, threads=3))
     facts = record.execution
-    assert (facts.threads, facts.processes, facts.device) == (torch.get_num_threads(), 1, "cpu")
+    assert (facts.threads, facts.processes, facts.device) == (3, 1, "cpu")
     assert facts.continued_under == []
     assert len(record.code["deciding_sha256"]) == 64
 
@@ -81,12 +81,9 @@ def test_decoding_under_other_conditions_than_training_is_recorded(
     with monkeypatch.context() as patch:
         patch.setattr("bench.decoding.generation.decode_sources", broken)
         with pytest.raises(RuntimeError, match="no luck"):
-            runner.run(request(tmp_path, tiny_model))
-    try:
-        torch.set_num_threads(threads + 1)
-        record = runner.run(request(tmp_path, tiny_model))
-    finally:
-        torch.set_num_threads(threads)
+            runner.run(request(tmp_path, tiny_model, threads=threads))
+    record = runner.run(request(tmp_path, tiny_model, threads=threads + 1))
+    assert torch.get_num_threads() == threads
     assert record.execution.threads == threads + 1
     assert [part.threads for part in record.execution.continued_under] == [threads]
     assert f"decoding goes on under other conditions (threads {threads}, then" in capsys.readouterr().err

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import pytest
 import torch
 
 from bench.store.record import EarlierConditions
 from bench.system import execution
+from bench.system.devices import make_accelerator
 from bench.system.execution import ExecutionConditions
 
 
@@ -58,6 +60,55 @@ def test_what_was_noted_comes_back_and_nothing_else_does() -> None:
     assert ExecutionConditions.from_json({**measured.to_json(), "newer": 1}) == measured
     for odd in (None, "text", {}, {"threads": 1}):
         assert ExecutionConditions.from_json(odd) is None
+
+
+@pytest.mark.parametrize(
+    ("decided", "typed", "variables", "expected"),
+    [
+        (2, False, {}, 2),
+        (2, False, {"BENCH_CORES": "1"}, 2),
+        (2, False, {"OMP_NUM_THREADS": "1"}, None),
+        (3, True, {"OMP_NUM_THREADS": "1"}, 3),
+        (None, False, {}, None),
+        (None, False, {"BENCH_CORES": "4"}, 4),
+        (None, False, {"BENCH_CORES": "4", "OMP_NUM_THREADS": "8"}, None),
+        (None, True, {"BENCH_CORES": "4"}, None),
+        (None, False, {"BENCH_CORES": "0"}, None),
+        (None, False, {"BENCH_CORES": "many"}, None),
+    ],
+)
+def test_who_decides_the_number_of_threads(
+    decided: int | None,
+    typed: bool,
+    variables: dict[str, str],
+    expected: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OMP_NUM_THREADS", "BENCH_CORES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert execution.choose_threads(decided, typed) == expected
+
+
+def test_the_threads_of_before_come_back() -> None:
+    before = torch.get_num_threads()
+    with execution.use_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        with execution.use_threads(None):
+            assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_variables_of_accelerate_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "eager")
+    accelerator = make_accelerator("cpu", "fp32")
+    assert accelerator.gradient_accumulation_steps == 1
+    assert accelerator.mixed_precision == "no"
+    assert accelerator.state.dynamo_plugin.backend == "NO"
+    assert os.environ["ACCELERATE_GRADIENT_ACCUMULATION_STEPS"] == "4"
 
 
 def test_records_have_every_condition() -> None:

@@ -26,6 +26,7 @@ from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState, ref
 from bench.cluster.site import Resources
 from bench.errors import DataError, FailureKind
 from bench.system import json_files, processes, provenance
+from bench.system.devices import SHARE_OF_CORES, make_waiting_passive
 from bench.system.json_files import JsonObject
 
 if TYPE_CHECKING:
@@ -162,11 +163,10 @@ def supervise(launch: Launch) -> None:
 
 
 def share_cores(launch: Launch, at_once: int) -> None:
-    """Every process that runs beside others gets its part of the cores: all of them would each take all."""
+    """Every process that runs beside others gets its part of the cores, where its run decides nothing itself."""
     beside = at_once * max(site.count_processes(array.resources) for array in launch.document.arrays)
-    if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        os.environ["OMP_NUM_THREADS"] = str(max(1, cores // beside))
+    if beside > 1:
+        os.environ[SHARE_OF_CORES] = str(max(1, provenance.count_usable_cores() // beside))
 
 
 def count_places(launch: Launch) -> int:
@@ -273,4 +273,5 @@ def stop_jobs(launch: Launch, numbers: list[int]) -> None:
 if __name__ == "__main__":
     from bench.cluster.launches import read_launch
 
+    make_waiting_passive()
     supervise(read_launch(Path(sys.argv[1]), sys.argv[2]))
