@@ -32,8 +32,12 @@ OTHER_STYLES = (
     CurveStyle("#E69F00", "v", (0, (5, 1, 1, 1, 1, 1))),
     CurveStyle("#56B4E9", "P", (0, (1, 2))),
     CurveStyle("#7A5C00", "X", (0, (6, 2))),
+    CurveStyle("#5B3A8C", "<", (0, (3, 1, 1, 1))),
+    CurveStyle("#3F7F3F", ">", (0, (2, 2))),
 )
 """Of systems that the paper does not draw, one after the other."""
+MAX_LABEL_LETTERS = 70
+"""Of a system's name in the legend."""
 INK, BACKGROUND = "#1a1a1b", "#fefefd"
 """Unusual on purpose: a page replaces them by its own colours (``reports.render.plots.inline_svg``)."""
 BAND = "#8c8c8c"
@@ -112,7 +116,7 @@ def style_curves(curves: Sequence[Curve], side: int | None) -> list[tuple[Curve,
             style = STYLES[curve.method]
             taken.add(curve.method)
         else:
-            style = OTHER_STYLES[(others + (side or 0)) % len(OTHER_STYLES)]
+            style = OTHER_STYLES[(others + 3 * (side or 0)) % len(OTHER_STYLES)]
             others += 1
         styled.append((curve, style))
     return styled
@@ -123,7 +127,10 @@ def describe_curve(curve: Curve) -> str:
     if curve.system is None:
         return f"ours: {curve.label}"
     scale = "mini" if curve.system.scale == "mini" else "not the paper's"
-    return f"{scale}: {curve.label}"
+    label = curve.label
+    if len(label) > MAX_LABEL_LETTERS:
+        label = label[: MAX_LABEL_LETTERS - 1] + "…"
+    return f"{scale}: {label}"
 
 
 def draw_band(axes: Axes, panel: FigurePanel, positions: XPositions) -> Any:

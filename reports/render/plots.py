@@ -38,6 +38,8 @@ COLUMNS = {"figure3": 2, "figure4": 2, "figure5": 1, "figure6": 2, "figure7": 3,
 TASKS = {"e2e": "E2E", "webnlg": "WebNLG", "dart": "DART", "xsum": "XSUM"}
 MAX_SHORT_LABEL = 32
 """Letters of a legend's label of which three stand in a line."""
+LEGEND_LINE = 0.19
+"""Inches that a line of the legend takes, beyond two that have their place."""
 MAX_WORD_LETTERS = 24
 """Letters of a word on the horizontal axis."""
 X_LABELS = {
@@ -118,6 +120,8 @@ def compose_figure(figure: ReportFigure, scale: str) -> Canvas:
         label_axes(axes, panels, positions, scale)
     handles |= {name: handles.pop(name) for name in (BAND_LABEL, GAP_LABEL) if name in handles}  # last
     columns = 3 if all(len(label) <= MAX_SHORT_LABEL for label in handles) else 1
+    lines = -(-len(handles) // columns)
+    canvas.set_figheight(canvas.get_figheight() + LEGEND_LINE * max(0, lines - 2))
     canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, frameon=False)
     return canvas
 
@@ -147,6 +151,10 @@ def label_axes(axes: Axes, panels: Sequence[FigurePanel], positions: XPositions,
         words = [shorten_word(x) for x in positions.values]
         axes.set_xticks(range(len(words)), words, rotation=35, ha="right")
         axes.set_xlim(-0.6, len(positions.values) - 0.4)
+    elif panel.x == "length":
+        from matplotlib.ticker import MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     elif panel.x == "train_share":
         axes.set_xticks([float(x) for x in positions.values], [f"{float(x):.0%}" for x in positions.values])
     elif panel.x == "train_size":

@@ -12,7 +12,7 @@ from made_up import failed, of_others, record, scores
 from reports.document import builder
 from reports.document.schema import Report, TableBlock, TableRow, UnpairedView
 from reports.paper import published
-from reports.render import output_files
+from reports.render import output_files, plots
 
 MINI = {"model": "mini-gpt2", "scale": "mini"}
 COUNTS = {"parameters": {"trained": 15_360, "stored": 15_360, "backbone": 1_517_696}}
@@ -170,6 +170,20 @@ def test_its_failures_and_what_keeps_it_out_are_said() -> None:
     }
     assert labels["lora"] == {"not run (1 failed: time-out)"}
     assert labels["bitfit"] == {"not comparable (protocol plain)"}
+
+
+def test_the_legend_has_room_for_any_name() -> None:
+    low = {"train_subset": 50, "dev_subset": 15, "test_split": "dev", "data_seed": 0}
+    runs = [
+        of_others(f"method-{number}-{'x' * 200}", task="e2e", bleu=40.0 + number, preset=low, **MINI)
+        for number in range(9)
+    ]
+    (figure,) = report_on(*runs, names=("figure3",)).figures
+    canvas = plots.compose_figure(figure, "mini")
+    canvas.draw_without_rendering()
+    legend, width = canvas.legends[0].get_window_extent(), canvas.bbox.width
+    assert legend.x0 >= 0 and legend.x1 <= width
+    assert canvas.axes[0].get_window_extent().height > 100, "the legend does not press the axes together"
 
 
 @pytest.mark.parametrize("form", ["html", "md", "tex", "csv", "json"])
