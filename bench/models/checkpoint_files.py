@@ -75,6 +75,11 @@ _digests: dict[FileIdentity, str] = {}
 """SHA-256 of files that this process has hashed. Kept on disk, it could be wrong about a file that came back."""
 
 
+def escape_unprintable(text: str) -> str:
+    """Names from foreign files as a terminal may show them: what would steer it stands as an escape."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 # --- which files the loader reads
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import DataError
 from bench.method import ENCODER_DECODER, ModelKind
 from bench.models.catalogue import MODELS, LocatedModel, locate_model, read_model_kind
+from bench.models.checkpoint_files import fingerprint_checkpoint
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
@@ -69,11 +70,13 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
 
 
 def load_backbone(located: LocatedModel, dtype: str = "float32") -> Any:
-    """The weights as a model in eval mode on the CPU."""
+    """The weights as a model in eval mode on the CPU; ``DataError`` if they are no longer what was located."""
     import torch
     from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 
+    if fingerprint_checkpoint(located.path) != located.fingerprint:
+        raise DataError(f"{located.path}: changed since it was found; issue the same command again")
     read_model_config(located.path)
     disable_progress_bar()  # our own progress says what takes time
     loaded: Any

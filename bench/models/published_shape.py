@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from bench.errors import DataError
 from bench.method import ENCODER_DECODER, ModelKind
+from bench.models.checkpoint_files import escape_unprintable
 
 Shape = tuple[int, ...]
 
@@ -222,5 +223,5 @@ def check_published_shape(
         ("the weights", find_tensor_difference(tensors, published)),
     ):
         if difference is not None:
-            problem = f"{file}: {difference}"
+            problem = escape_unprintable(f"{file}: {difference}")
             raise DataError(f"{place}: {problem}. {advice}", problem)

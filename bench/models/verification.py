@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -27,6 +27,7 @@ from bench.errors import DataError, UnavailableError, first_line
 from bench.models.checkpoint_files import (
     WEIGHTS_FILE,
     FileDigest,
+    escape_unprintable,
     find_hub_blob,
     hash_git_blob,
 )
@@ -113,7 +114,8 @@ class PublishedFiles:
         """The verification by ``method``, or that there is none."""
         status = VerificationStatus.NOT_VERIFIED if method is None else VerificationStatus.VERIFIED
         checksums = {name: digest.sha256 for name, digest in self.digests.items()}
-        return ModelVerification(status, method, self.pinned.revision, checksums, reason)
+        in_words = None if reason is None else escape_unprintable(reason)
+        return ModelVerification(status, method, self.pinned.revision, checksums, in_words)
 
 
 # --- the proof file
@@ -154,16 +156,21 @@ def read_proof(file: Path) -> Proof:
     """The proof in ``file``; ``DataError`` for what is none: a link, a pipe, too large, not as declared."""
     status = file.lstat()
     if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{file}: a link or no regular file; a proof is a file of its own")
+        refuse_proof(file, "a link or no regular file; a proof is a file of its own")
     if status.st_size > LARGEST_PROOF:
-        raise DataError(f"{file}: {status.st_size:,} bytes; a proof has at most {LARGEST_PROOF:,}")
+        refuse_proof(file, f"{status.st_size:,} bytes; a proof has at most {LARGEST_PROOF:,}")
     document = parse_json(file, read_bytes(file), distinct=True)
     try:
         return Proof.model_validate(document)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        place = ".".join(map(str, problem["loc"]))[:100]
-        raise DataError(f"{file}: not a proof ({place or 'the top'}: {problem['msg']})") from None
+        place = ".".join(map(str, problem["loc"]))[:100] or "the top"
+        refuse_proof(file, f"not a proof ({place}: {problem['msg']})")
+
+
+def refuse_proof(file: Path, problem: str) -> NoReturn:
+    """Raise ``DataError``: records have the problem, which names no folder, and a user gets both."""
+    raise DataError(f"{file}: {problem}", problem)
 
 
 def find_proof_difference(proof: Proof, files: PublishedFiles) -> str | None:
@@ -222,8 +229,8 @@ def check_content(files: PublishedFiles) -> ModelVerification:
         return files.conclude(None, f"nothing here says what {', '.join(unknown[:3])} should be")
     try:
         difference = find_proof_difference(read_proof(file), files)
-    except (DataError, OSError) as error:
-        return files.conclude(None, f"{PROOF_FILE} is refused: {first_line(error)}")
+    except DataError as error:
+        return files.conclude(None, f"{PROOF_FILE} is refused: {error.problem or first_line(error)}")
     if difference is not None:
         return files.conclude(None, f"{PROOF_FILE} does not fit: {difference}")
     return files.conclude(VerificationMethod.PROOF_FILE)

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,62 @@ def test_names_and_sizes_tell_contents_apart() -> None:
 
     assert len({one(a=1), one(b=1), one(a=2), one(a=1, b=1)}) == 4
     assert one(a=1, b=2) == one(b=2, a=1)
+
+
+@pytest.mark.slow
+def test_loading_opens_nothing_that_is_not_in_it(folder: Path, tiny_bart: Path, tmp_path: Path) -> None:
+    """Watched while the library loads: folders with all that it could read, and with the least."""
+    bart = Path(shutil.copytree(tiny_bart, tmp_path / "bart"))
+    least = Path(shutil.copytree(folder, tmp_path / "least"))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    for full in (folder, bart):
+        (full / "special_tokens_map.json").write_text('{"eos_token": "</s>"}' if full == bart else "{}")
+        (full / "added_tokens.json").write_text("{}")
+        (full / "vocab.json").write_text(json.dumps(tokenizer["model"]["vocab"]))
+        for name in ("merges.txt", "vocab.txt", "chat_template.jinja", "README.md", "processor_config.json"):
+            (full / name).write_text("#version: 0.2\n")
+        (full / "additional_chat_templates").mkdir()
+        (full / "additional_chat_templates" / "other.jinja").write_text("{{ messages }}")
+    for name in ("tokenizer_config.json", "generation_config.json"):
+        (least / name).unlink()
+    for place in (folder, bart, least):
+        opened = watch_loading(place)
+        covered = {file.relative_to(place).as_posix() for file in list_read_files(place)}
+        assert {"config.json", "tokenizer.json"} <= opened <= covered
+
+
+def watch_loading(folder: Path) -> set[str]:
+    """The files of ``folder`` that Python opens while tokenizer and weights are loaded, by another process."""
+    program = (
+        "import sys\n"
+        "opened = set()\n"
+        "sys.addaudithook(lambda event, args: opened.add(str(args[0])) if event == 'open' else None)\n"
+        "from bench.models.catalogue import locate_model\n"
+        "from bench.models.loading import load_backbone, load_tokenizer\n"
+        "located = locate_model(sys.argv[1])\n"
+        "opened.clear()\n"
+        "load_tokenizer(located.path)\n"
+        "from bench.models import loading\n"
+        "loading.fingerprint_checkpoint = lambda path: located.fingerprint\n"
+        "load_backbone(located)\n"
+        "print(*sorted(opened), sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    inside = (Path(line) for line in done.stdout.splitlines() if line.startswith(str(folder) + os.sep))
+    return {file.relative_to(folder).as_posix() for file in inside}
+
+
+def test_weights_that_changed_since_they_were_found_are_not_loaded(folder: Path) -> None:
+    located = locate_model(str(folder))
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match="changed since it was found"):
+        load_backbone(located)
+    load_backbone(locate_model(str(folder)))
 
 
 # --- where shards may be

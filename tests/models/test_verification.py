@@ -304,6 +304,21 @@ def test_what_is_no_file_of_its_own_is_no_proof(make: str, proven: Path) -> None
     assert "a link or no regular file" in str(locate().verification.reason)
 
 
+def test_what_a_proof_says_steers_no_terminal_and_names_no_folder(proven: Path) -> None:
+    for change in (
+        lambda proof: proof.update(model="\x1b[31m\x07"),
+        lambda proof: proof.update({"\x1b]0;title\x07": 1}),
+        lambda proof: proof["files"].update({"\x1b[2J": 5}),
+    ):
+        text = (proven / PROOF_FILE).read_text()
+        change_proof(proven, change)
+        reason = str(locate().verification.reason)
+        assert reason.isprintable() and "x1b" in reason and str(proven.parent) not in reason
+        (proven / PROOF_FILE).write_text(text)
+    (proven / "\x1b[2J.model").write_text("")
+    assert str(locate().verification.reason).isprintable()
+
+
 # --- comparing with the hub
 
 
