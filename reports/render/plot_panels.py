@@ -36,7 +36,7 @@ OTHER_STYLES = (
     CurveStyle("#3F7F3F", ">", (0, (2, 2))),
 )
 """Of systems that the paper does not draw, one after the other."""
-MAX_LABEL_LETTERS = 70
+MAX_LABEL_LETTERS = 60
 """Of a system's name in the legend."""
 INK, BACKGROUND = "#1a1a1b", "#fefefd"
 """Unusual on purpose: a page replaces them by its own colours (``reports.render.plots.inline_svg``)."""
