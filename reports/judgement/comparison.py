@@ -134,7 +134,7 @@ class Comparison:
     """A verdict with what decided it, in the yardstick's unit.
 
     ``mean_reach``: half the 90 % interval of our mean. ``limit``: what rounding, tolerance and seeds explain.
-    ``detectable``: the smallest true difference that this evidence would find 80 of 100 times.
+    ``detectable``: the smallest true difference that runs of this number and spread find 80 of 100 times.
     ``seeds_needed``: of an inconclusive one, how many seeds with this spread would find a difference that
     matters; None where ``MOST_SEEDS`` do not suffice, and for the other verdicts.
     """

@@ -108,7 +108,8 @@ def simulate_false_alarms(
 class PowerRow(NamedTuple):
     """What the usual spread leads to with a number of seeds; shares.
 
-    The first four where there is no gap, the last where it is the difference that matters.
+    The first four where there is no gap, then where it is the difference that matters, and where it is the
+    detectable difference of runs whose spread comes out as the usual one.
     """
 
     seeds: int
@@ -116,7 +117,8 @@ class PowerRow(NamedTuple):
     consistent: float
     inconclusive: float
     off: float
-    found: float
+    matters_found: float
+    detectable_found: float
 
 
 def simulate_power(yardstick: Yardstick, draws: int = DRAWS) -> list[PowerRow]:
@@ -124,7 +126,11 @@ def simulate_power(yardstick: Yardstick, draws: int = DRAWS) -> list[PowerRow]:
     rows = []
     for n in (1, *SEEDS):
         same = simulate_verdicts(yardstick, Setting(0.0, 1.0, n, True), draws)
-        other = simulate_verdicts(yardstick, Setting(yardstick.matters, 1.0, n, True), draws)
+        detectable = judge_mean(yardstick.low, yardstick.usual.sd, n, yardstick).detectable
+        found = [
+            share_off(simulate_verdicts(yardstick, Setting(gap, 1.0, n, True), draws))
+            for gap in (yardstick.matters, detectable)
+        ]
         rows.append(
             PowerRow(
                 n,
@@ -132,7 +138,7 @@ def simulate_power(yardstick: Yardstick, draws: int = DRAWS) -> list[PowerRow]:
                 same[Verdict.CONSISTENT],
                 same[Verdict.INCONCLUSIVE],
                 share_off(same),
-                share_off(other),
+                *found,
             )
         )
     return rows
@@ -176,7 +182,7 @@ def format_grid(rows: Sequence[GridRow]) -> str:
 
 def format_power(rows: Sequence[PowerRow]) -> str:
     """A line for each number of seeds, in percent."""
-    head = ["seeds", "reproduced", "consistent", "inconclusive", "above or below", "gap found"]
+    head = ["seeds", "reproduced", "consistent", "inconclusive", "above or below", "D found", "Δ found"]
     return format_lines(head, [[str(row.seeds), *map(format_share, row[1:])] for row in rows])
 
 

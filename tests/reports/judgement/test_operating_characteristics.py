@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import NormalDist
 
 import pytest
 from made_up import cell
 
-from reports.judgement.comparison import Verdict, judge_values, make_yardstick
+from reports.judgement.comparison import Verdict, judge_mean, judge_values, make_yardstick
 from reports.judgement.operating_characteristics import (
     DRAWS,
     SPREADS,
@@ -120,3 +121,15 @@ def test_the_worked_examples_are_as_the_page_says() -> None:
         assert got.difference == pytest.approx(float(difference.replace("−", "-")), abs=1e-9)
         assert got.limit == pytest.approx(float(limit), rel=0.005)
         assert got.detectable == pytest.approx(float(detectable), rel=0.005)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+@pytest.mark.parametrize("scatter", [1.0, 1.5, 5.0])
+def test_the_detectable_difference_is_found_four_times_out_of_five_at_the_spread_that_it_is_stated_for(
+    n: int, scatter: float
+) -> None:
+    sd = scatter * E2E.usual.sd
+    stated = judge_mean(E2E.low, sd, n, E2E)
+    distance = sd * (1 + 1 / n) ** 0.5
+    found = 1 - NormalDist(stated.detectable, distance).cdf(stated.limit)
+    assert 0.8 <= found <= 0.97
