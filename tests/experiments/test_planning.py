@@ -305,8 +305,10 @@ def test_experiments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "experiments", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     known = (
-        [f"table{n}" for n in range(1, 11)] + [f"figure{n}" for n in range(3, 9)] + ["claims", "efficiency"]
+        [f"table{n}" for n in range(1, 11)]
+        + [f"figure{n}" for n in range(3, 9)]
+        + ["claims", "efficiency", "seeds"]
     )
-    assert len(known) == 18
+    assert len(known) == 19
     assert set(known) <= set(rows)  # a file that was added is one more
     assert (rows["table2"]["runs (paper)"], rows["figure3"]["runs (paper)"]) == (63, 160)
