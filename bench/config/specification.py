@@ -162,6 +162,22 @@ def select_training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def list_settings_of_other_runs(settings: Mapping[str, Setting], keep: KeepRule) -> list[dict[str, Setting]]:
+    """Settings of the runs that are trained alike and keep other parameters, by the rule ``keep``.
+
+    Those of the last update are also what a run that never looks at the dev split ends with.
+    """
+    changes: list[dict[str, Any]] = [{"keep": keep.value}]
+    if keep is KeepRule.LAST and settings["patience"].value is None:
+        unwatched = {"keep": keep.value, "eval_every": None, "dev_subset": None, "dev_limit": None}
+        if all(settings[name].value is None for name in known.DRAWS if name != "dev_subset"):
+            unwatched["data_seed"] = None
+        changes.append(unwatched)
+    return [
+        {**settings, **{name: Setting(value, "") for name, value in changed.items()}} for changed in changes
+    ]
+
+
 @dataclass(frozen=True)
 class ResolvedSettings:
     """Options and settings of a run, each with its origin, before data and weights are looked for."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from bench.config import run_key
 from bench.config.request import RunRequest, SpecifiedRun, build_specified_run, list_splits
-from bench.config.specification import ResolvedSettings
+from bench.config.specification import ResolvedSettings, list_settings_of_other_runs
 from bench.data.dataset import find_data
 from bench.errors import DataError, UserError
 from bench.experiments.cost_model import ROUGH, RunCost, RunHistory
@@ -28,6 +28,7 @@ from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system.json_files import JsonObject
 from bench.task import Prepared
+from bench.training.selection import KeepRule
 
 
 class PlanState(StrEnum):
@@ -87,14 +88,25 @@ class ExperimentPlan:
         return dict(kinds)
 
     def trainings(self) -> int:
-        """How many trainings the open runs need; those that differ only in what they decode share one."""
-        return len(
-            {
-                run_key.compute_run_key(run.candidate.request, run.candidate.resolved, training=True)
-                for run in self._open()
-                if run.candidate.request is not None and run.candidate.request.method.trains
-            }
-        )
+        """How many trainings the open runs need; those that differ only in what they decode share one.
+
+        So do those that differ in which parameters they keep, where one of them stores both.
+        """
+        needed, storing, stored_beside = set(), set(), set()
+        for run in self._open():
+            request, resolved = run.candidate.request, run.candidate.resolved
+            if request is None or resolved is None or not request.method.trains:
+                continue
+            key = run_key.compute_run_key(request, resolved, training=True)
+            needed.add(key)
+            if resolved.settings["store_both"].value:
+                storing.add(key)
+                keep = KeepRule(resolved.settings["keep"].value).other
+                stored_beside |= {
+                    run_key.compute_run_key(request, replace(resolved, settings=settings), training=True)
+                    for settings in list_settings_of_other_runs(resolved.settings, keep)
+                }
+        return len(needed - (stored_beside - storing))
 
     def _open(self) -> list[PlannedRun]:
         finished = (PlanState.DONE, PlanState.NOT_AVAILABLE)

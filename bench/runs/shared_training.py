@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.config.request import SpecifiedRun
-from bench.config.settings import DRAWS, Setting
-from bench.config.specification import RunSpec, select_training_settings
+from bench.config.specification import RunSpec, list_settings_of_other_runs, select_training_settings
 from bench.data import dataset
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
@@ -53,22 +52,11 @@ class OtherParameters:
 
 
 def compute_other_training_keys(specified: SpecifiedRun, keep: KeepRule) -> list[str]:
-    """Training keys of the runs that are as this one, save that they keep other parameters.
-
-    Those of the last update are also what a run that never looks at the dev split ends with.
-    """
-    changes: list[dict[str, Any]] = [{"keep": keep.value}]
-    if keep is KeepRule.LAST and specified.spec["patience"] is None:
-        unwatched = {"keep": keep.value, "eval_every": None, "dev_subset": None, "dev_limit": None}
-        if all(specified.spec[name] is None for name in DRAWS if name != "dev_subset"):
-            unwatched["data_seed"] = None
-        changes.append(unwatched)
-    keys = []
-    for changed in changes:
-        settings = {**specified.spec.settings, **{name: Setting(v, "") for name, v in changed.items()}}
-        spec = replace(specified.spec, settings=settings)
-        keys.append(compute_training_key(replace(specified, spec=spec)))
-    return keys
+    """Training keys of the runs that are trained as this one and keep other parameters, by the rule ``keep``."""
+    return [
+        compute_training_key(replace(specified, spec=replace(specified.spec, settings=settings)))
+        for settings in list_settings_of_other_runs(specified.spec.settings, keep)
+    ]
 
 
 def list_training_splits(specified: SpecifiedRun) -> tuple[str, ...]:

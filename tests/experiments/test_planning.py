@@ -312,3 +312,17 @@ def test_experiments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(known) == 19
     assert set(known) <= set(rows)  # a file that was added is one more
     assert (rows["table2"]["runs (paper)"], rows["figure3"]["runs (paper)"]) == (63, 160)
+
+
+def test_a_training_that_stores_both_parameters_counts_once(tmp_path: Path) -> None:
+    prefix = ExperimentSelection(methods="prefix", models="gpt2-medium")
+
+    def count(*names: str, **given: Any) -> int:
+        expansion = expand_experiments(names, "paper", prefix, CommonOptions(given=given))
+        return plan_runs(expansion, Store(tmp_path)).trainings()
+
+    assert count("early-stop") == count("table2") == count("early-stop", "table2") == 9
+    assert count("early-stop", "table2", store_both="no", eval_every=5000) == 18
+    assert count("table2", keep="last,best", eval_every=5000, store_both="yes") == 18, (
+        "neither is left to the other"
+    )
