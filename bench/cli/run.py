@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bench.config.request import CommonOptions, Resolver, RunRequest
     from bench.experiments.expansion import ExperimentSelection
+    from bench.store.record import Record
 
 MINI_NOTE = (
     "These are mini numbers: an invented world and a backbone of a few million parameters. They say that the\n"
@@ -134,6 +135,7 @@ class Batch:
             self.failed += 1
         if self.print_records:
             print_record(record, runs)
+            print_execution(record)
         return dict(record)
 
     def record_failure(self, request: RunRequest, error: str) -> dict[str, Any]:
@@ -220,6 +222,20 @@ def print_plan(spec: Any, rerun_command: str) -> None:
     width = max(len(name) for name, _ in rows)
     for name, setting in rows:
         click.echo(f"    {name:<{width}}  {setting.value!s:<12}  {setting.origin}")
+
+
+def print_execution(record: Record) -> None:
+    """Under which conditions a run was computed, and what keeps it from being repeated byte for byte."""
+    facts = record.execution
+    if facts is not None:
+        click.echo(f"  computed with      {facts.to_text()}")
+    for part in facts.continued_under if facts is not None else ():
+        conditions = "conditions that were not noted" if part is None else part.to_text()
+        click.echo(f"  earlier with       {conditions}: the same seed may give other bytes")
+    for damaged in record.damaged_files:
+        click.echo(
+            f"  made anew          {damaged.file}, which {damaged.problem}; put aside as {damaged.kept_as}"
+        )
 
 
 def print_record(record: Mapping[str, Any], runs: Path) -> None:

@@ -64,6 +64,9 @@ def show_status(report: StatusReport, listed: bool, limit: int = 40) -> None:
             click.echo(f"    the same bench submit again | {again}")
         else:
             click.echo(f"    bench logs {group.runs[0]} | {again}")
+    if continued := [row.run_id for row in report.rows if row.continued]:
+        names = ", ".join(continued[:3]) + (" ..." if len(continued) > 3 else "")
+        click.echo(f"{len(continued)} continued under other conditions (execution in the record): {names}")
     for row in report.rows:
         if row.kind == HELD:
             click.echo(f"{row.run_id}: {row.message}")

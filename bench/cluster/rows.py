@@ -46,6 +46,8 @@ class RunRow:
     method: str | None = None
     model: str | None = None
     seed: int | None = None
+    continued: bool = False
+    """Parts of the run were computed under other conditions: it cannot be repeated byte for byte."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Of the latest attempt: how its work was cut."""
 

@@ -183,6 +183,9 @@ def query_backends(jobs: Mapping[str, SubmittedJob]) -> SchedulerAnswers:
 def make_row(run_id: str, record: Record | None, job: SubmittedJob | None) -> RunRow:
     """The run's row, before its state is known."""
     row = RunRow(run_id, RunState.UNKNOWN, attempts=record.attempt if record else 0)
+    row.continued = (
+        record is not None and record.execution is not None and bool(record.execution.continued_under)
+    )
     source = job.entry if job is not None else record
     if source is not None:
         row.task, row.method, row.model, row.seed = source.task, source.method, source.model, source.seed

@@ -81,7 +81,7 @@ class Attempt:
             "started": self.started,
             "ended": provenance.format_current_time(),
             "seconds": {**self.durations, "attempt": round(time.monotonic() - self.clock, 3)},
-            "code": provenance.identify_code(),
+            "code": provenance.identify_code((specified.method, specified.task)),
             "execution": self.stages.describe_execution(),
             "damaged_files": damage.read_damage_notes(self.stages.folder.path),
             "packages": provenance.list_package_versions(),

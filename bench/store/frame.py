@@ -35,6 +35,10 @@ HEAD_COLUMNS: Mapping[str, str] = {
     "command": TEXT,
     "code.commit": TEXT,
     "code.dirty": BOOLEAN,
+    "code.deciding_sha256": TEXT,
+    **dict.fromkeys(("execution.threads", "execution.processes"), INTEGER),
+    **dict.fromkeys(("execution.device", "execution.cpu_capability", "execution.matmul_precision"), TEXT),
+    **dict.fromkeys(("execution.deterministic", "execution.continued"), BOOLEAN),
     **dict.fromkeys(("parameters.trained", "parameters.stored", "parameters.backbone"), INTEGER),
     **dict.fromkeys(("seconds.train", "seconds.decode", "seconds.score", "seconds.attempt"), FLOAT),
     "seconds.all_attempts": FLOAT,
@@ -147,6 +151,8 @@ def _read_head(record: Record) -> dict[str, Any]:
         "message": error.message if error is not None else None,
         "code.commit": code.get("commit"),
         "code.dirty": code.get("dirty"),
+        "code.deciding_sha256": code.get("deciding_sha256"),
+        **_read_execution(record),
         **{
             f"parameters.{name}": getattr(parameters, name, None)
             for name in ("trained", "stored", "backbone")
@@ -157,6 +163,14 @@ def _read_head(record: Record) -> dict[str, Any]:
             for name in ("process_bytes", "accelerator_bytes")
         },
     }
+
+
+def _read_execution(record: Record) -> dict[str, Any]:
+    """Under which conditions; ``continued``: parts of the run had others."""
+    facts = record.execution
+    names = ("threads", "processes", "device", "cpu_capability", "matmul_precision", "deterministic")
+    conditions = {f"execution.{name}": getattr(facts, name, None) for name in names}
+    return {**conditions, "execution.continued": None if facts is None else bool(facts.continued_under)}
 
 
 def _read_further(record: Record) -> dict[str, dict[str, Any]]:

@@ -222,6 +222,18 @@ class ConditionsEntry(_RecordPart):
     accelerator: MaybeText = None
     variables: dict[Name, Text] = {}
 
+    def to_text(self) -> str:
+        """``2 threads, 1 process, cpu, AVX512, matmul highest``."""
+        words = [
+            f"{self.threads} thread{'' if self.threads == 1 else 's'}",
+            f"{self.processes} process{'' if self.processes == 1 else 'es'}",
+            *(text for text in (self.accelerator or self.device, self.cpu_capability) if text),
+            f"matmul {self.matmul_precision}",
+            *(["deterministic"] if self.deterministic else []),
+            *(f"{name}={value}" for name, value in sorted(self.variables.items())),
+        ]
+        return ", ".join(words)
+
 
 class EarlierConditions(ConditionsEntry):
     """Those of an earlier part of a run, with the code, the packages and the settings of that time."""
@@ -238,6 +250,11 @@ class ExecutionFacts(ConditionsEntry):
     continued_under: list[EarlierConditions | None] = []
     """Of earlier parts (training before it was continued, a training of another run), oldest first; null where a
     part's conditions were not noted. Only a run where this is empty can be repeated byte for byte."""
+
+    def to_text(self) -> str:
+        """As of any conditions, and whether earlier parts of the run had others."""
+        continued = "continued under these after others" if self.continued_under else None
+        return ", ".join(filter(None, (super().to_text(), continued)))
 
 
 class DamagedFileEntry(_RecordPart):

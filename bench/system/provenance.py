@@ -153,14 +153,36 @@ def hash_running_source() -> str:
     return hash_deciding_source(ROOT)
 
 
-def identify_code() -> dict[str, Any]:
+def identify_code(parts: Iterable[object] = ()) -> dict[str, Any]:
     """What a record says of the code that runs: its state in git, or a fingerprint outside git.
 
     ``deciding_sha256`` tells versions apart that may give other numbers: two commits that differ in the reports
-    have the same.
+    have the same. ``parts``: the method and the task of a run; where one comes from another package, its source is
+    in that fingerprint too, and in ``plugins`` by the name of its module.
     """
-    state = describe_code() or {"source_sha256": hash_source()}
-    return {**state, "deciding_sha256": hash_running_source()}
+    code: dict[str, Any] = describe_code() or {"source_sha256": hash_source()}
+    deciding = hash_running_source()
+    if plugins := hash_plugins(parts):
+        deciding = hashlib.sha256("\0".join([deciding, *sorted(plugins.values())]).encode()).hexdigest()
+        code["plugins"] = plugins
+    return {**code, "deciding_sha256": deciding}
+
+
+def hash_plugins(parts: Iterable[object]) -> dict[str, str]:
+    """Module -> fingerprint of its source, with that of its folder's other modules where it is a package.
+
+    Of objects that are not of this source tree; what has no file (made in a shell) is left out.
+    """
+    plugins = {}
+    for part in parts:
+        module = sys.modules.get(type(part).__module__)
+        file = Path(str(getattr(module, "__file__", None) or ""))
+        if module is None or not file.is_file() or file.resolve().is_relative_to(ROOT):
+            continue
+        sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+        names = [source.relative_to(file.parent).as_posix() for source in sources]
+        plugins[module.__name__] = _content_sha256(file.parent, names)
+    return plugins
 
 
 def _content_sha256(root: Path, names: Iterable[str]) -> str:

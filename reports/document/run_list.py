@@ -104,8 +104,14 @@ def build_run(profile: Profile, run: Run) -> RunView:
         ended=run.ended,
         command=str(record.get("command") or ""),
         code=format_code(record),
-        machine=describe_hardware(record),
+        machine=describe_machine(record),
     )
+
+
+def describe_machine(record: Record) -> str:
+    """The hardware, and under which conditions it computed, where the record says so."""
+    conditions = "" if record.execution is None else record.execution.to_text()
+    return "; ".join(filter(None, (describe_hardware(record), conditions)))
 
 
 def format_method(profile: Profile) -> str:

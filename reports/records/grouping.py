@@ -160,20 +160,7 @@ def describe_packages(record: Record) -> str:
 
 def describe_execution(record: Record) -> str:
     """Threads, processes, device and precision of the last part of the run, and of earlier ones if they differ."""
-    facts = record.execution
-    if facts is None:
-        return NOT_STATED
-    words = [
-        f"{facts.threads} thread{'' if facts.threads == 1 else 's'}",
-        f"{facts.processes} process{'' if facts.processes == 1 else 'es'}",
-        *(text for text in (facts.accelerator or facts.device, facts.cpu_capability) if text),
-        f"matmul {facts.matmul_precision}",
-        *(["deterministic"] if facts.deterministic else []),
-        *(f"{name}={value}" for name, value in sorted(facts.variables.items())),
-    ]
-    if facts.continued_under:
-        words.append(f"continued {len(facts.continued_under)} times under other conditions")
-    return ", ".join(words)
+    return NOT_STATED if record.execution is None else record.execution.to_text()
 
 
 # --- groups

@@ -22,6 +22,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from waiting import PATIENCE, wait_until
 
 from bench.cli import main
+from bench.cli.run import print_execution
+from bench.cluster import status
 from bench.config.request import CommonOptions, expand_requests
 from bench.errors import UserError
 from bench.metric import MetricResult
@@ -71,6 +73,15 @@ def test_the_record_says_under_which_conditions(tmp_path: Path, tiny_model: Path
     assert len(record.code["deciding_sha256"]) == 64
 
 
+def test_what_is_printed_of_a_run_has_the_conditions(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--method", "prompt", "--task", "webnlg", "--model", str(tiny_model), "--runs", str(tmp_path)]
+    words += ["--limit", "2", "--max-new-tokens", "4", "--device", "cpu"]
+    assert main(["run", *words, "--threads", "3"]) == 0
+    assert "computed with      3 threads, 1 process, cpu" in capsys.readouterr().out
+
+
 def test_decoding_under_other_conditions_than_training_is_recorded(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,9 +95,16 @@ def test_decoding_under_other_conditions_than_training_is_recorded(
             runner.run(request(tmp_path, tiny_model, threads=threads))
     record = runner.run(request(tmp_path, tiny_model, threads=threads + 1))
     assert torch.get_num_threads() == threads
+    printed = capsys.readouterr().err
+    assert f"decoding goes on under other conditions (threads {threads}, then" in printed
     assert record.execution.threads == threads + 1
     assert [part.threads for part in record.execution.continued_under] == [threads]
-    assert f"decoding goes on under other conditions (threads {threads}, then" in capsys.readouterr().err
+    [row] = status.collect_status(tmp_path / "runs").rows
+    assert row.continued
+    print_execution(record)
+    assert f"earlier with       {threads} thread" in capsys.readouterr().out
+    assert main(["status", "--runs", str(tmp_path / "runs")]) == 0
+    assert "1 continued under other conditions" in capsys.readouterr().out
 
 
 def test_the_same_request_again_finds_it_done(tmp_path: Path, tiny_model: Path) -> None:

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from least_record import least
 
-from bench.store.frame import BOOLEAN, FLOAT, HEAD_COLUMNS, INTEGER, TEXT, TIME, choose_attempts
+from bench.store.frame import BOOLEAN, FLOAT, HEAD_COLUMNS, INTEGER, TEXT, TIME, build_frame, choose_attempts
+from bench.store.record import RunStatus, make_record
 from bench.store.store import Store
 from reports.records.index import RunIndex
 from reports.records.matching import make_query
@@ -172,3 +173,26 @@ def test_whoever_only_plans_does_not_import_pandas() -> None:
         "import sys, bench.store.frame, bench.cli.listing, bench.cli.plan; assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_conditions_of_the_computation_are_columns() -> None:
+    conditions = {
+        "threads": 2,
+        "matmul_precision": "highest",
+        "processes": 1,
+        "deterministic": False,
+        "device": "cpu",
+        "cpu_capability": "AVX2",
+    }
+    execution = {**conditions, "continued_under": [{**conditions, "threads": 1}, None]}
+    parsed = make_record(
+        dict(least(), format=1, run_id="a", attempt=1, recorded="", execution=execution), RunStatus.DONE
+    )
+    old = make_record(dict(least(), format=1, run_id="b", attempt=1, recorded=""), RunStatus.DONE)
+    table = build_frame([parsed, old]).set_index("run_id")
+    assert table.loc["a", "execution.threads"] == 2 and bool(table.loc["a", "execution.continued"])
+    assert table.loc["b", ["execution.threads", "execution.continued"]].isna().all()
+    assert parsed.execution is not None and old.execution is None
+    assert parsed.execution.to_text() == (
+        "2 threads, 1 process, cpu, AVX2, matmul highest, continued under these after others"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import bench
+from bench.registry import get_method
 from bench.system import provenance
 
 ROOT = Path(__file__).resolve().parents[2]  # scripts started here find the package
@@ -98,6 +100,21 @@ def test_only_what_decides_numbers_is_fingerprinted_for_that(tmp_path: Path) -> 
     for name in ("bench/training/loop.py", "tasks/e2e.py", "bench/metrics/ter/x.py", "bench/method.py"):
         changed.append(write(name, "lr = 0.6"))
     assert len(set(changed)) == len(changed)
+
+
+def test_the_source_of_a_plugin_decides_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = "method_of_somebody_else"
+    file = tmp_path / f"{name}.py"
+    file.write_text("class Mine:\n    lr = 1\n")
+    method = importlib.import_module(name).Mine()
+    first = provenance.identify_code([method])
+    file.write_text("class Mine:\n    lr = 2\n")
+    second = provenance.identify_code([method])
+    assert set(first["plugins"]) == {name} and first["plugins"] != second["plugins"]
+    ours = provenance.identify_code([get_method("prefix")])
+    assert "plugins" not in ours
+    assert len({code["deciding_sha256"] for code in (first, second, ours)}) == 3
 
 
 def test_every_deciding_folder_is_there() -> None:
