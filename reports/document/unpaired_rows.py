@@ -15,6 +15,7 @@ from reports.document.schema import TableBlock, TableRow, TableSection, Unpaired
 from reports.document.systems import (
     Measure,
     System,
+    list_paper_methods,
     list_systems,
     make_measure,
     spell_system,
@@ -80,8 +81,7 @@ class UnpairedRows:
             return tuple(block for panel in self._source.panels for block in self._build_mini_panel(panel))
         measures = self._list_measures(self._source.cells)
         columns = list(measures)
-        methods = {cell.method for cell in self._source.cells if cell.method is not None}
-        rows = self._build_rows("mini", measures, columns, methods, None)
+        rows = self._build_rows("mini", measures, columns, list_paper_methods(), None)
         return build_block_of_systems(columns, rows)
 
     def _build_mini_panel(self, panel: Mapping[str, Any]) -> tuple[TableBlock, ...]:
@@ -111,7 +111,8 @@ class UnpairedRows:
             only = methods if scale == "mini" else ()
             for system_row in self._build_rows(scale, measures, columns, only, None):
                 row = system_row.row
-                rows.append(_SystemRow(system_row.system, replace(row, label=f"{row.label}, {task}")))
+                label = f"{system_row.system.label}, {task}"  # the share is a column
+                rows.append(_SystemRow(system_row.system, replace(row, label=label)))
         rows.sort(key=lambda system_row: system_row.system.model)
         return build_block_of_systems(columns, rows, "" if scale == "mini" else NOT_THE_PAPERS)
 

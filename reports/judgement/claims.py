@@ -47,6 +47,7 @@ from reports.paper.limits import Limits
 from reports.paper.published import Claim, Selector
 from reports.records.fact_rates import CHECK_ERRORS, FACT_METRICS, OutputFacts
 from reports.records.index import CountedStatistics, RunIndex
+from reports.records.matching import make_query, translate_to_mini
 from reports.stats.estimates import (
     Estimate,
     NoSpreadError,
@@ -159,12 +160,39 @@ def evaluate_at_mini(claim: Claim, index: RunIndex, facts: OutputFacts | None = 
     if ordering is None:
         reason = "Not looked at: the sentence has a size, and mini runs can only speak of orderings."
         return ClaimEvaluation("mini", ClaimOutcome.NOT_RUN, AT_MINI[ClaimOutcome.NOT_RUN], reason)
-    evaluation = evaluate_claim(ordering, RecordValues(index, "mini", facts=facts or OutputFacts()), "mini")
+    values = RecordValues(index, "mini", facts=facts or OutputFacts())
+    evaluation = evaluate_claim(name_mini_needs(ordering), values, "mini")
     return replace(
         evaluation,
         label=AT_MINI[evaluation.outcome],
         explanation=f"{format_sentence(AT_MINI[evaluation.outcome])[:-1]}: {evaluation.details}",
     )
+
+
+def name_mini_needs(claim: Claim) -> Claim:
+    """The claim with its numbers called by what runs at scale mini, not by the paper's systems and shares."""
+    needs = []
+    for need in claim.needs:
+        query = translate_to_mini(make_query(need["a"]))
+        if query is None:  # scale mini has no such model
+            needs.append(need)
+            continue
+        systems = [describe_at_mini(need[side]) for side in ("a", "b") if side in need]
+        measure = " ".join(filter(None, (query.task, str(need["a"]["metric"]))))
+        needs.append({**need, "label": f"{query.model}, {measure}: {' against '.join(systems)}"})
+    return replace(claim, needs=tuple(needs))
+
+
+def describe_at_mini(selector: Selector) -> str:
+    """``prefix[length=10], unseen, train_subset=50``: whose runs the selector asks for at scale mini."""
+    query = translate_to_mini(make_query(selector))
+    if query is None:
+        return str(selector.get("method"))
+    options = ",".join(f"{name}={value}" for name, value in query.options)
+    group = selector.get("group", "all")
+    parts = [str(query.method) + (f"[{options}]" if options else "")]
+    parts += [str(group)] if group != "all" else []
+    return ", ".join([*parts, *(f"{name}={value}" for name, value in query.conditions)])
 
 
 def count_outcomes(outcomes: Iterable[str]) -> dict[ClaimOutcome, int]:

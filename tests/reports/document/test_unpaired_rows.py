@@ -77,6 +77,24 @@ def test_mini_curves_have_their_own_names() -> None:
     assert "mini-gpt2" not in files.svgs["figure3"].decode()
 
 
+def test_what_a_claim_is_decided_by_at_scale_mini_has_its_own_names() -> None:
+    runs = [
+        webnlg(seed, method, bleu + seed / 10, options=options, **MINI)
+        for method, bleu, options in (
+            ("prefix", 60.0, {}), ("ft-full", 50.0, {}),
+            ("adapter", 55.0, {"size": "3%"}), ("adapter", 30.0, {"size": "0.1%"}),
+        )
+        for seed in (1, 2, 3)
+    ]  # fmt: skip
+    claims = {claim.id: claim for claim in report_on(*runs, names=("claims",)).claims}
+    numbers = [number.label for claim in claims.values() for number in claim.mini.numbers]
+    assert numbers and not any("gpt2-medium" in label or PAPER_NAMES.search(label) for label in numbers)
+    labels = [number.label for number in claims["frozen-unseen"].mini.numbers]
+    assert "mini-gpt2, webnlg bleu: prefix[length=10], unseen against ft-full, unseen" in labels
+    for claim in claims.values():
+        assert "gpt2-medium" not in claim.mini.explanation
+
+
 def test_mini_runs_of_one_method_by_other_options_are_two_systems() -> None:
     runs = [webnlg(1, "prefix", 50.0 + length, options={"length": length}, **MINI) for length in (1, 5)]
     labels = [row.label for _, row in rows_of(report_on(*runs).find_table("table2").mini)]
