@@ -33,6 +33,7 @@ from bench.models.catalogue import (
     locate_model,
 )
 from bench.system.json_files import JsonObject
+from bench.system.progress import print_message
 from bench.task import DataOrigin, Prepared, ProtocolName, Task
 
 DEFAULT_MODEL = {
@@ -293,11 +294,23 @@ class Resolver:
         return build_specified_run(request, model, data, resolved)
 
     def locate_model(self, request: RunRequest) -> LocatedModel:
-        """The request's backbone, hashed."""
+        """The request's backbone, hashed; one that costs the paper's scale and fills no cell is said beforehand."""
         offline = request.common.offline
-        result: LocatedModel = self._once(
-            ("model", request.model, offline), lambda: locate_model(request.model, allow_download=not offline)
-        )
+
+        def find() -> LocatedModel:
+            model = locate_model(request.model, allow_download=not offline)
+            if (
+                request.common.scale == "paper"
+                and model.origin.is_named
+                and not model.verification.is_verified
+            ):
+                reason = make_backbone_not_verified(model.name, model.verification.reason)
+                print_message(
+                    f"no number of the paper can stand beside these runs: {reason.text}", important=True
+                )
+            return model
+
+        result: LocatedModel = self._once(("model", request.model, offline), find)
         return result
 
     def prepare_data(self, request: RunRequest, splits: tuple[str, ...]) -> Prepared:

@@ -78,11 +78,13 @@ def fetch_snapshot(
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     patterns = list(files)
     try:
-        return Path(
+        path = Path(
             snapshot_download(
                 pinned.repository, revision=pinned.revision, allow_patterns=patterns, local_files_only=True
             )
         )
+        if not allow_download or list(path.glob("*.safetensors")):
+            return path  # else only a part of it was ever fetched: a tokenizer to count with
     except Exception:
         if not allow_download:
             raise

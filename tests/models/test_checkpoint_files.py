@@ -8,12 +8,15 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -28,6 +31,7 @@ from bench.models.checkpoint_files import (
     fingerprint_checkpoint,
     fingerprint_digests,
     list_read_files,
+    list_shards,
     read_header,
     read_tensor_shapes,
 )
@@ -225,6 +229,20 @@ def test_a_shard_that_is_no_plain_name_is_refused_in_one_line(name: object, shar
     with pytest.raises(DataError, match=r"expected the name of a \.safetensors file beside it") as caught:
         locate_model(str(sharded))
     assert "\n" not in str(caught.value) and caught.value.exit_code == 2
+
+
+@given(st.text(max_size=30) | st.sampled_from(["A.safetensors", "..", "a/b.safetensors", "./A.safetensors"]))
+def test_whatever_an_index_names_is_a_file_of_the_folder_or_refused(name: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "A.safetensors").touch()
+        (folder / INDEX_FILE).write_text(json.dumps({"metadata": {}, "weight_map": {"a": name}}))
+        try:
+            [shard] = list_shards(folder)
+        except DataError as error:
+            assert str(error).isprintable()
+        else:
+            assert shard == folder / "A.safetensors"
 
 
 def test_a_missing_shard_is_refused(sharded: Path) -> None:

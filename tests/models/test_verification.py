@@ -388,6 +388,28 @@ def test_the_hubs_own_client_is_asked_for_the_pinned_revision(monkeypatch: pytes
     assert listed == {"w": HubFile(5, "a" * 64, "b" * 40), "c": HubFile(6, None, "d" * 40)}
 
 
+def test_a_cache_with_a_tokenizer_alone_is_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a download is allowed, the weights are fetched."""
+    import huggingface_hub
+
+    from bench.system.hub import fetch_snapshot
+
+    asked = []
+
+    def download(_repository: str, *, local_files_only: bool = False, **_options: object) -> str:
+        asked.append(local_files_only)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    pinned = PinnedRepository("a/b", "c" * 40)
+    assert fetch_snapshot(pinned, allow_download=False) == tmp_path and asked == [True]
+    assert fetch_snapshot(pinned, allow_download=True) == tmp_path and asked == [True, True, False]
+    (tmp_path / "model.safetensors").touch()
+    assert fetch_snapshot(pinned, allow_download=True) == tmp_path and asked == [True, True, False, True]
+
+
 # --- what a run makes of it
 
 
@@ -402,14 +424,16 @@ def specify(model: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_run_on_unproven_weights_is_kept_out_of_the_papers_cells(
-    medium: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    medium: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [reason] = specify(None, tmp_path, monkeypatch)
+    assert f"no number of the paper can stand beside these runs: {reason.text}" in capsys.readouterr().err
     assert reason.kind is IncomparableKind.BACKBONE_NOT_VERIFIED
     assert reason.text.startswith("backbone not verified")
     assert reason.text.endswith("; `bench models verify gpt2-medium`")
     publish(monkeypatch, "gpt2-medium", medium)
     assert specify(None, tmp_path, monkeypatch) == []
+    assert not capsys.readouterr().err
 
 
 def test_a_directory_of_the_name_is_the_model_only_if_it_is_proven(
