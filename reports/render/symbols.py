@@ -31,7 +31,7 @@ MEANINGS: Mapping[str, str] = {
 }
 
 DETECTABLE_MEANING = (
-    "the smallest true difference from the paper that so many runs of such spread find in 80 %"
+    "the least true difference from the paper that so many runs of such spread find 80 of 100 times"
 )
 """Of what stands behind Δ in a cell."""
 NOT_TELLING = "⇄"
