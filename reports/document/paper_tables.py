@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import NamedTuple
 
+from bench.config.settings import DEFINITIONS
 from bench.method import OriginSource
 from bench.store.record import Record
 from reports.document.headline import judge_rows
@@ -42,16 +43,9 @@ from reports.records.matching import resolve_defaults, sort_items
 from reports.records.values import measure_value
 from reports.stats.intervals import IntervalOver, Summary
 
-MINOR = frozenset({"eval_every", "patience", "train_subset", "train_share", "dev_subset", "test_subset"})
-MINOR |= {
-    "train_split",
-    "test_split",
-    "data_seed",
-    "limit",
-    "checkpoint_seconds",
-    "device",
-    "decode_batch",
-    "threads",
+MINOR = {definition.name for definition in DEFINITIONS if not definition.identity} | {
+    *("eval_every", "patience", "dev_subset", "dev_limit", "train_subset", "train_share", "data_seed"),
+    *("train_split", "test_split", "test_subset", "limit"),
 }
 """Settings of which "our choice" only says that they are not used, or that changes no result."""
 

@@ -11,9 +11,26 @@ USUAL = {"paper": "Table 6", "mini": "mini's defaults"}
 
 
 def render_search(results: Iterable[SearchResult]) -> str:
-    """A section per task and method: what is done, what wins by either criterion, and where the usual setting is."""
-    sections = [_render_result(result) for result in results]
-    return "# Search of hyperparameters, selected on dev\n\n" + "\n".join(sections)
+    """A section per task and method: what is done, what wins by either criterion, and where the usual setting is.
+
+    Searches of which nothing was run yet are counted at the end.
+    """
+    begun: list[SearchResult] = []
+    waiting: dict[tuple[str, str], list[SearchResult]] = {}
+    for result in results:
+        if result.done or result.failed or result.left_out:
+            begun.append(result)
+        else:
+            waiting.setdefault((result.experiment, result.scale), []).append(result)
+    parts = ["# Search of hyperparameters, selected on dev\n", *map(_render_result, begun)]
+    for (experiment, scale), untouched in waiting.items():
+        runs = sum(result.planned for result in untouched)
+        systems = f"{len(untouched)} {'search' if len(untouched) == 1 else 'searches'}"
+        parts.append(
+            f"Of {systems} at scale {scale} nothing was run yet, {runs} runs in all: "
+            f"`bench plan {experiment} --scale {scale}`.\n"
+        )
+    return "\n".join(parts)
 
 
 def _render_result(result: SearchResult) -> str:

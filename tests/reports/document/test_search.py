@@ -154,6 +154,9 @@ def test_a_search_is_a_report_of_its_own(
 
 def test_the_command_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "search", "--runs", str(tmp_path)]) == 0
-    assert "e2e, prefix, gpt2-medium (search, paper)\n\n0 of 30 runs are done." in capsys.readouterr().out
+    text = capsys.readouterr().out
+    # 3 tasks with 5 methods, and XSUM.
+    assert "Of 16 searches at scale paper nothing was run yet, 234 runs in all" in text
+    assert "bench plan search --scale paper" in text
     assert main(["report", "search-code", "--runs", str(tmp_path), "--json"]) == 0
     assert '"planned": 33' in capsys.readouterr().out
