@@ -1,86 +1,77 @@
-"""The regression check: small runs of every method on every task, against committed values.
+"""The regression check: same seed against same seed, value by value, within bands that were measured.
 
-    bench check               run them now, compare; exit 1 if a value left its band or something was not compared
-    bench check --update      write new reference values and show what changed
+    bench check               run everything small, compare; exit 1 if a value left its band or was not compared
+    bench check --update      measure new reference values under all circumstances and show what changed
 
-Why bands: with the same seed, code and libraries a run gives the same values, so any difference says that
-something changed. Other processors and library versions change the last digits, and training amplifies them;
-how far such noise can carry a value is measured by what another seed does to it. A value may therefore move
-by ``WIDTH`` standard deviations between seeds, from the ten seeds of ``results/check/reference.json``, and no
-further. The width of every band is measured, value by value; chosen by hand are ``WIDTH`` and how narrow a
-band may get (``RESOLUTION``, ``FINEST``), for values that another seed hardly moves.
+With the same seed, code and libraries a run gives the same values. What may legitimately change them is little:
+the number of threads, the path of a matrix product, the processor's instructions, another version of a library.
+How far each of these moves a value is measured (``references.VARIANTS``), and that much, with a margin, is its
+band: the loss of an early update moves by some millionths, and a count or the tokens of a prompt not at all. So a
+fault that training would hide by its end shows in the first updates, in the tokens or in the rules.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import as_completed
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from bench import registry
-from bench.errors import UnknownNameError, UserError
+from bench.regression.cases import (
+    Case,
+    Suite,
+    count_cases,
+    find_obstacles,
+    find_real_files,
+    list_cases,
+    parse_case,
+    summarise_obstacles,
+)
+from bench.regression.measuring import HERE, Circumstances, Unit, measure_units
+from bench.regression.probes import Probe, list_probes
+from bench.regression.reference import CaseReference, Reference, load_reference
+from bench.regression.values import Measurement, Plain, ValueKind, compute_shares
 from bench.system import progress
-from bench.system.json_files import JsonObject, read_json
-
-REFERENCE = Path(__file__).resolve().parents[2] / "results" / "check" / "reference.json"
-SEED = 1
-SEEDS = tuple(range(1, 11))
-WIDTH = 3.0
-"""Standard deviations between seeds that a value may move; the reference is one of the seeds itself."""
-RESOLUTION = {"bleu": 0.01, "nist": 1e-3, "cider": 1e-3}
-"""Metric -> half of its narrowest band; of others it is ``FINEST``, and of what is stored 0."""
-FINEST = 1e-4
-"""Without such a limit a method without anything random would have bands of width 0."""
-SETTINGS: dict[str, dict[str, object]] = {
-    "table-to-text": {
-        "limit": 60,
-        "max_steps": 60,
-        "warmup_steps": 10,
-        "max_new_tokens": 60,
-        "device": "cpu",
-    },
-    "summarization": {"limit": 20, "max_steps": 20, "warmup_steps": 5, "device": "cpu"},
-}
-"""What every run of a kind of task is cut down to."""
-
-CaseValues = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One run of the check."""
-
-    task: str
-    method: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.task} {self.method}"
-
-    def matches(self, selector: str) -> bool:
-        """Whether ``selector`` is the name of its task, of its method or of both."""
-        return selector in (self.name, self.task, self.method)
+from bench.system.json_files import JsonObject
 
 
 @dataclass(frozen=True)
 class ComparedValue:
-    """A value and its band; ``value`` None: it was not computed any more."""
+    """A value beside its reference.
+
+    ``value`` None: it was not computed any more. ``reference`` None: nothing is known of it yet. ``low`` and
+    ``high``: the band of a number, None of a text.
+    """
 
     case: str
     metric: str
-    value: float | None
-    low: float
-    high: float
+    kind: ValueKind
+    value: Plain | None
+    reference: Plain | None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def outside(self) -> bool:
-        return self.value is None or not self.low <= self.value <= self.high
+        if self.value is None or self.reference is None:
+            return True
+        if self.low is None or self.high is None or isinstance(self.value, str):
+            return self.value != self.reference
+        return not self.low <= self.value <= self.high
+
+    def to_json(self) -> JsonObject:
+        """For ``bench check --json``."""
+        band = None if self.low is None else [self.low, self.high]
+        return {
+            "case": self.case,
+            "metric": self.metric,
+            "kind": self.kind.value,
+            "value": self.value,
+            "reference": self.reference,
+            "band": band,
+            "outside": self.outside,
+        }
 
 
 @dataclass(frozen=True)
@@ -89,10 +80,13 @@ class CheckOutcome:
 
     values: list[ComparedValue]
     without_reference: list[str]
-    """Cases that can run and that nothing is known of yet; they were not run."""
+    """Cases that can run and that nothing is known of yet, or that have other settings now; they were not run."""
     cannot_run: list[str]
     """Cases of the reference that cannot run here any more."""
     seconds: float
+    case_seconds: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Case -> what it failed of, with the traceback of a bug."""
 
     @property
     def outside(self) -> list[ComparedValue]:
@@ -100,233 +94,104 @@ class CheckOutcome:
 
     @property
     def passed(self) -> bool:
-        return not (self.outside or self.without_reference or self.cannot_run)
+        return bool(self.values) and not (self.outside or self.without_reference or self.cannot_run)
+
+    def to_json(self) -> JsonObject:
+        """For ``bench check --json``: every value, those outside once more, and what was not compared."""
+        return {
+            "passed": self.passed,
+            "seconds": round(self.seconds, 1),
+            "compared": len(self.values),
+            "outside": [value.to_json() for value in self.outside],
+            "without_reference": self.without_reference,
+            "cannot_run": self.cannot_run,
+            "values": [value.to_json() for value in self.values],
+        }
 
 
-class Measurement(NamedTuple):
-    """What a run came to: its values, its seconds, and the text of its failure ("" if it did not fail)."""
-
-    values: CaseValues
-    seconds: float
-    failure: str
-
-
-# --- which cases
-
-
-def settings_for(task: str) -> dict[str, object]:
-    """The settings of a task's runs."""
-    return SETTINGS[registry.get_task(task).kind]
-
-
-def list_registered_cases() -> list[Case]:
-    """Every task with every method, in the order of their names."""
-    return [Case(task, method) for task in registry.tasks() for method in registry.methods()]
-
-
-def select_cases(selectors: Iterable[str], candidates: Sequence[Case]) -> list[Case]:
-    """The candidates that match one of the selectors; all without selectors.
-
-    A selector that matches none is an ``UnknownNameError``.
-    """
-    tasks, methods = {case.task for case in candidates}, {case.method for case in candidates}
-    selectors = list(selectors)
-    for selector in selectors:
-        task, blank, method = selector.partition(" ")
-        if not blank and selector not in tasks | methods:
-            raise UnknownNameError("task or method", selector, tasks | methods, "bench check --only")
-        if blank and task not in tasks:
-            raise UnknownNameError("task", task, tasks, f"bench check --only '{selector}'")
-        if blank and method not in methods:
-            raise UnknownNameError("method", method, methods, f"bench check --only '{selector}'")
-    return [
-        case for case in candidates if not selectors or any(case.matches(selector) for selector in selectors)
+def compare_case(name: str, known: CaseReference, measured: Measurement) -> list[ComparedValue]:
+    """Every value of the reference beside what came out now, and every value that the reference lacks."""
+    values = dict(measured.values)
+    if known.outputs is not None:
+        values |= compute_shares(known.outputs.fingerprints, measured.outputs)
+    compared = []
+    for metric, entry in known.values.items():
+        now = values.get(metric)
+        value = None if now is None else now.value
+        low = high = None
+        if not isinstance(entry.value, str):
+            low, high = entry.value - entry.half_width, entry.value + entry.half_width
+        compared.append(ComparedValue(name, metric, entry.kind, value, entry.value, low, high))
+    new = [metric for metric in values if metric not in known.values]
+    return compared + [
+        ComparedValue(name, metric, values[metric].kind, values[metric].value, None) for metric in new
     ]
 
 
-def find_obstacle(case: Case) -> str | None:
-    """Why a case cannot run at scale mini, in words, found out without running it; None if it can.
+@dataclass(frozen=True)
+class CheckPlan:
+    """What a check will run, and what it can not."""
 
-    The task or method is not here, it is not for this kind of model, or the mini suite has no data for it.
-    """
-    from bench.config.request import CommonOptions, expand_requests
-    from bench.data.sources import find_mini_root
-
-    try:
-        common = CommonOptions(given=settings_for(case.task))
-        [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(SEED), common=common)
-        request.resolve(request.model)
-        find_mini_root(request.task)
-    except UserError as error:
-        return str(error)
-    return None
+    units: list[Unit]
+    new: list[str]
+    obstacles: Mapping[Case, str]
 
 
-def find_obstacles(cases: Iterable[Case]) -> dict[Case, str]:
-    """Those that cannot run, each with its reason."""
-    obstacles = {case: find_obstacle(case) for case in cases}
-    return {case: reason for case, reason in obstacles.items() if reason is not None}
-
-
-def list_cases(selectors: Iterable[str] = (), referenced: Iterable[Case] = ()) -> list[Case]:
-    """The cases that can run and match the selectors, and of those ``referenced`` all that match.
-
-    Others are left out, which is reported; where nothing is left of a selector, that is a ``UserError``.
-    """
-    selectors, referenced = list(selectors), list(referenced)
-    candidates = select_cases(selectors, list(dict.fromkeys([*list_registered_cases(), *referenced])))
-    obstacles = find_obstacles(case for case in candidates if case not in referenced)
-    groups = [[case for case in candidates if case.matches(selector)] for selector in selectors]
-    for group in groups or [candidates]:
-        if all(case in obstacles for case in group):
-            reasons = summarise_obstacles({case: obstacles[case] for case in group})
-            raise UserError(f"nothing to run: {reasons}")
-    if obstacles:
-        progress.print_message(
-            f"left out, as they cannot run at scale mini: {summarise_obstacles(obstacles)}"
-        )
-    return [case for case in candidates if case not in obstacles]
-
-
-def summarise_obstacles(obstacles: Mapping[Case, str]) -> str:
-    """Cases by the reason why they cannot run, in one line."""
-    by_reason: dict[str, list[str]] = {}
-    for case, reason in obstacles.items():
-        by_reason.setdefault(reason, []).append(case.name)
-    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
-
-
-# --- their values
-
-
-def measure_case(case: Case, seed: int, runs: Path) -> CaseValues:
-    """Run one case afresh below ``runs`` and take its values: scores of all items, losses, counts."""
-    from bench.config.request import CommonOptions, expand_requests
-    from bench.runs.runner import run
-    from bench.system.progress import silence_progress
-
-    common = CommonOptions(runs=runs, offline=True, given=settings_for(case.task))
-    [request] = expand_requests(methods=case.method, tasks=case.task, seeds=str(seed), common=common)
-    with silence_progress(), embedded_data():
-        record = run(request)
-    assert record is not None
-    return extract_values(record)
-
-
-@contextlib.contextmanager
-def embedded_data() -> Iterator[None]:
-    """Whatever BENCH_DATA says: the reference is of the embedded suite."""
-    users_folder = os.environ.pop("BENCH_DATA", None)
-    try:
-        yield
-    finally:
-        if users_folder is not None:
-            os.environ["BENCH_DATA"] = users_folder
-
-
-def extract_values(record: Mapping[str, Any]) -> CaseValues:
-    """What the check compares: every score, the loss at the end of training, what is stored."""
-    values = {
-        name: float(score["value"])
-        for name, score in record["scores"]["all"].items()
-        if score["value"] is not None
-    }
-    values["stored parameters"] = float(record["parameters"]["stored"])
-    values["generated tokens"] = float(record["decoding"]["generated_tokens"])
-    if record["training"] is not None:
-        values["final loss"] = float(record["training"]["final_loss"])
-    return values
-
-
-def try_measuring(case: Case, seed: int, runs: Path) -> Measurement:
-    """Measure a case; one that fails has no values, and the others go on."""
-    started = time.monotonic()
-    try:
-        values, failure = measure_case(case, seed, runs), ""
-    except UserError as error:
-        values, failure = {}, str(error)
-    except Exception:  # noqa: BLE001 - a broken method is found by its missing values, beside all others
-        values, failure = {}, traceback.format_exc()
-    return Measurement(values, time.monotonic() - started, failure)
-
-
-def measure_cases(cases: Sequence[tuple[Case, int]], processes: int) -> list[CaseValues]:
-    """The values of every (case, seed), over several processes; none where the run failed, which is reported."""
-    from bench.system.process_pool import make_scratch_folder, start_workers
-
-    values: dict[int, CaseValues] = {}
-
-    def report(number: int, measurement: Measurement) -> None:
-        case, seed = cases[number]
-        values[number] = measurement.values
-        name = case.name if seed == SEED else f"{case.name}, seed {seed}"
-        progress.print_message(
-            f"[{len(values)}/{len(cases)}] {name} {progress.format_duration(measurement.seconds)}"
-        )
-        if measurement.failure:
-            reason = measurement.failure.rstrip()
-            progress.print_message(f"bench: {case.name}, seed {seed}, failed: {reason}", important=True)
-
-    with make_scratch_folder("bench-check-") as folder:
-        if processes < 2:
-            for number, (case, seed) in enumerate(cases):
-                report(number, try_measuring(case, seed, folder))
-        else:
-            with start_workers(min(processes, len(cases) or 1)) as pool:
-                futures = {
-                    pool.submit(try_measuring, *case, folder): number for number, case in enumerate(cases)
-                }
-                for future in as_completed(futures):
-                    report(futures[future], future.result())
-    return [values[number] for number in range(len(cases))]
-
-
-# --- the comparison
-
-
-def compare_values(reference: Mapping[str, Any], measured: Mapping[str, CaseValues]) -> list[ComparedValue]:
-    """Every value of the reference beside what came out now."""
-    compared = []
-    for name, values in measured.items():
-        if name not in reference["cases"]:
-            raise UserError(f"{name} has no reference values; `bench check --update` makes them")
-        expected = reference["cases"][name]
-        for metric, value in expected["values"].items():
-            half = expected["half_width"][metric]
-            compared.append(ComparedValue(name, metric, values.get(metric), value - half, value + half))
-    return compared
-
-
-def load_reference(path: Path = REFERENCE) -> dict[str, Any]:
-    """The committed reference."""
-    if not path.is_file():
-        raise UserError(f"{path.name}: no reference values are here; `bench check --update` makes them")
-    document: JsonObject = read_json(path)
-    return document
-
-
-def check_cases(selectors: Iterable[str], processes: int) -> CheckOutcome:
-    """Run the cases and compare. What cannot be compared is reported before anything runs; the rest goes on."""
-    started = time.monotonic()
-    reference = load_reference()
-    referenced = [Case(*name.split(" ", 1)) for name in reference["cases"]]
-    cases = list_cases(selectors, referenced)
+def plan_check(reference: Reference, selectors: Iterable[str], data_dir: Path | None) -> CheckPlan:
+    """The cases that the selectors mean with the probes that they rest on; what cannot be compared is reported."""
+    names = [name for name, entry in reference.cases.items() if entry.settings is not None]
+    referenced = [case for name in names if lacks_no_files(case := parse_case(name, data_dir))]
+    cases = list_cases(selectors, referenced, data_dir)
     obstacles = find_obstacles(case for case in cases if case in referenced)
     if obstacles:
         number, reasons = count_cases(obstacles), summarise_obstacles(obstacles)
         progress.print_message(
             f"bench: {number} of the reference cannot run any more: {reasons}", important=True
         )
-    new = [case.name for case in cases if case not in referenced]
+    able = [case for case in cases if case not in obstacles]
+    units: list[Unit] = [*list_probes([case.task for case in able], data_dir), *able]
+    new = [unit.name for unit in units if not is_known(unit, reference)]
     if new:
-        text = f"{count_cases(new)} without reference values yet: {', '.join(new)}"
+        text = f"{count_cases(new)} without reference values for these settings yet: {', '.join(new)}"
         progress.print_message(f"bench: {text}; `bench check --update --only …` makes them", important=True)
-    comparable = [case for case in cases if case in referenced and case not in obstacles]
-    values = measure_cases([(case, SEED) for case in comparable], processes)
-    compared = compare_values(reference, dict(zip((case.name for case in comparable), values, strict=True)))
-    return CheckOutcome(compared, new, [case.name for case in obstacles], seconds=time.monotonic() - started)
+    return CheckPlan([unit for unit in units if unit.name not in new], new, obstacles)
 
 
-def count_cases(cases: Sized) -> str:
-    """``1 case``, ``2 cases``."""
-    return f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
+def lacks_no_files(case: Case) -> bool:
+    """Whether the check would count it as a regression that the case cannot run: not where files were not given."""
+    if case.data_dir is None or case.task not in registry.tasks():
+        return True
+    return find_real_files(case)
+
+
+def is_known(unit: Unit, reference: Reference) -> bool:
+    """Whether the reference has the unit, measured with the settings of today."""
+    known = reference.cases.get(unit.name)
+    if known is None:
+        return False
+    return isinstance(unit, Probe) or known.settings == unit.describe()
+
+
+def check_cases(
+    selectors: Iterable[str],
+    processes: int,
+    data_dir: Path | None = None,
+    circumstances: Circumstances = HERE,
+) -> CheckOutcome:
+    """Run the cases and compare. What cannot be compared is reported before anything runs; the rest goes on."""
+    started = time.monotonic()
+    reference = load_reference(Suite.EMBEDDED if data_dir is None else Suite.REAL)
+    plan = plan_check(reference, selectors, data_dir)
+    measured = measure_units(plan.units, processes, circumstances)
+    return CheckOutcome(
+        values=[
+            value
+            for name, measurement in measured.items()
+            for value in compare_case(name, reference.cases[name], measurement)
+        ],
+        without_reference=plan.new,
+        cannot_run=[case.name for case in plan.obstacles],
+        seconds=time.monotonic() - started,
+        case_seconds={name: measurement.seconds for name, measurement in measured.items()},
+        failures={name: entry.failure for name, entry in measured.items() if entry.failure},
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from bench.config.request import SpecifiedRun
 from bench.runs.failures import describe_error
 from bench.runs.job_context import JobContext
+from bench.runs.observer import RunObserver
 from bench.runs.stages import Stages
 from bench.runs.stopping import Stopping
 from bench.store.record import RunStatus
@@ -27,11 +28,12 @@ class Attempt:
         folder: RunDir,
         beat: Callable[[], None] = lambda: None,
         job: JobContext | None = None,
+        observer: RunObserver | None = None,
     ) -> None:
         self.specified = specified
         self.job = job
         self.stopping = Stopping(job)
-        self.stages = Stages(specified, folder, self.stopping, beat)
+        self.stages = Stages(specified, folder, self.stopping, beat, observer)
         self.started = provenance.format_current_time()
         self.clock = time.monotonic()
         self.durations: dict[str, float] = {}

@@ -17,6 +17,7 @@ from bench.runs import rescoring
 from bench.runs.attempt import Attempt
 from bench.runs.failures import is_interrupt
 from bench.runs.job_context import JobContext
+from bench.runs.observer import RunObserver
 from bench.runs.stages import are_products_intact
 from bench.scoring import evaluation, golden
 from bench.scoring.score import ScoreStatus
@@ -41,11 +42,14 @@ def run(
     return run_specified((resolver or Resolver()).specify(request), job)
 
 
-def run_specified(specified: SpecifiedRun, job: JobContext | None = None) -> Record | None:
+def run_specified(
+    specified: SpecifiedRun, job: JobContext | None = None, observer: RunObserver | None = None
+) -> Record | None:
     """Carry a specified run out, or find it done; the record. Raises what went wrong, after recording it.
 
     In a launch of many processes the first one keeps the run's folder; the others only take part in
-    the training and return None. ``job`` is the scheduler's job that this runs in, if any.
+    the training and return None. ``job`` is the scheduler's job that this runs in, if any. ``observer`` sees
+    what is trained and decoded.
     """
     folder = Store(specified.common.runs).run(specified.spec.run_id)
     done = folder.done_record()
@@ -59,15 +63,17 @@ def run_specified(specified: SpecifiedRun, job: JobContext | None = None) -> Rec
         if get_process_rank() > 0:
             Attempt(specified, folder, job=job).take_part()
             return None
-        carry_out(specified, folder, job)
+        carry_out(specified, folder, job, observer)
     return folder.done_record()
 
 
-def carry_out(specified: SpecifiedRun, folder: RunDir, job: JobContext | None) -> None:
+def carry_out(
+    specified: SpecifiedRun, folder: RunDir, job: JobContext | None, observer: RunObserver | None
+) -> None:
     """Do what is left of a run under its lease, and leave its record, whatever happens."""
     with folder.claim() as claim:
         folder.write_spec(specified.spec.to_json())
-        attempt = Attempt(specified, folder, beat=claim.beat, job=job)
+        attempt = Attempt(specified, folder, beat=claim.beat, job=job, observer=observer)
         try:
             may_fetch = specified.spec.scale == "paper" and not specified.common.offline
             with attempt.stopping.listening(), hub.allow_downloads(may_fetch):

@@ -16,6 +16,7 @@ from bench.config.request import SpecifiedRun
 from bench.config.specification import RunSpec
 from bench.errors import UserError
 from bench.runs.inputs import Inputs
+from bench.runs.observer import RunObserver
 from bench.runs.shared_training import (
     OtherParameters,
     compute_other_training_keys,
@@ -71,12 +72,14 @@ class Stages:
         folder: RunDir,
         stopping: Stopping,
         beat: Callable[[], None] = lambda: None,
+        observer: RunObserver | None = None,
     ) -> None:
         self.specified = specified
         self.spec = specified.spec
         self.folder = folder
         self.stopping = stopping
         self.beat = beat
+        self.observer = observer or RunObserver()
         self.inputs = Inputs(specified)
         self.training_key = compute_training_key(specified)
         self.others: list[OtherParameters] = []
@@ -136,6 +139,8 @@ class Stages:
         settings = TrainingSettings(
             **{name: self.spec[name] for name in TrainingSettings.__dataclass_fields__}
         )
+        self.observer.see_training_pairs(inputs.make_format(tokenizer), pairs, dev)
+        self.observer.see_untrained_model(model)
         frozen = hash_frozen_parameters(model)
         with self.watch(len(pairs), settings) as on_update, self.stopping.after_update():
             report = train_model(
@@ -152,6 +157,7 @@ class Stages:
                 score_dev=self.make_dev_scorer(tokenizer),
                 store_other=self.store_other,
             )
+        self.observer.see_trained_model(model)
         if hash_frozen_parameters(model) != frozen:
             raise AssertionError("a frozen parameter changed in training: the method is not what it says")
         rate = round(report.target_tokens / max(report.seconds, 1e-9), 1)
@@ -245,10 +251,13 @@ class Stages:
                 model, sources, text_format.make_rules(), self.spec["decode_batch"], on_done
             )
         seconds = time.monotonic() - started
+        texts = [
+            text_format.decode_text(source, tokens) for source, tokens in zip(sources, outputs, strict=True)
+        ]
         rows = [
             {
                 "id": item.id,
-                "output": text_format.decode_text(source, tokens),
+                "output": text,
                 "references": list(text_format.make_references(item)),
                 "groups": list(item.groups),
                 "category": item.category,
@@ -256,8 +265,9 @@ class Stages:
                 "facts": [list(fact) for fact in item.facts],
                 "tokens": len(tokens),
             }
-            for item, source, tokens in zip(items, sources, outputs, strict=True)
+            for item, text, tokens in zip(items, texts, outputs, strict=True)
         ]
+        self.observer.see_outputs(text_format, items, sources, outputs, texts)
         self.folder.write_generations(rows)
         facts = {
             "items": len(items),

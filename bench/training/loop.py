@@ -325,7 +325,7 @@ class TrainingRun:
         lr = settings.lr * compute_lr_factor(step, settings.warmup_steps, self.planned)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
-        loss = run_update(
+        loss, gradient_norm = run_update(
             self.wrapped_model, self.wrapped_optimiser, batch, settings, step, self.seed, self.accelerator
         )
         if not math.isfinite(loss):
@@ -336,7 +336,7 @@ class TrainingRun:
         self.progress.loss = loss
         self.progress.target_tokens += sum(len(target) for _, target in batch)
         self.add_to_epoch(loss, batch, count_updates_per_epoch(len(pairs), settings.batch_size))
-        return {"loss": loss, "lr": lr}
+        return {"loss": loss, "lr": lr, "gradient_norm": gradient_norm}
 
     def add_to_epoch(self, loss: float, batch: Sequence[TokenPair], updates_per_epoch: int) -> None:
         """The update just made, in the epoch's training loss; ``loss`` under the objective."""
@@ -521,9 +521,9 @@ def train_model(
     ``key`` names the specification: another one's checkpoint is refused with ``DataError``; a damaged one is put
     aside (``bench.system.damage``) and the training starts over. ``stop`` is asked
     after every update; when it says yes the state is saved and ``Interrupted`` raised. ``on_update`` gets
-    (finished updates, {"loss", "lr", …}). ``score_dev``: ROUGE-2 on the dev split, where it decides what is kept;
-    ``store_other`` stores what is not kept (``TrainingRun.finish``). Raises ``Diverged`` when the loss is no
-    number any more.
+    (finished updates, {"loss", "lr", "gradient_norm", …}). ``score_dev``: ROUGE-2 on the dev split, where it
+    decides what is kept; ``store_other`` stores what is not kept (``TrainingRun.finish``). Raises ``Diverged`` when
+    the loss is no number any more.
     """
     planned = count_planned_updates(len(pairs), settings)
     training = TrainingRun(model, settings, planned, seed, key, folder, accelerator, score_dev)
@@ -543,6 +543,15 @@ def train_model(
     return training.finish(store_other)
 
 
+class UpdateFacts(NamedTuple):
+    """What an update came to."""
+
+    loss: float
+    """The batch's, under the objective."""
+    gradient_norm: float | None
+    """Before clipping; None where nothing is clipped, and where it is no number (fp16's scaler skips the step)."""
+
+
 def combine_votes(accelerator: Accelerator, *wishes: bool) -> list[bool]:
     """What any process wants, all do: so that none waits for others that have gone on."""
     if accelerator.num_processes == 1:
@@ -559,8 +568,8 @@ def run_update(
     step: int,
     seed: int,
     accelerator: Accelerator,
-) -> float:
-    """One optimiser step on one batch; the batch's loss under the objective."""
+) -> UpdateFacts:
+    """One optimiser step on one batch."""
     optimiser.zero_grad()
     losses = split_losses(model, batch, settings, accelerator)
     value = 0.0
@@ -572,12 +581,13 @@ def run_update(
             loss = delayed.compute()
             accelerator.backward(loss)
         value += loss.item() / accelerator.num_processes
+    norm = None
     if settings.clip_norm is not None:
-        accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        norm = accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
     optimiser.step()
     if accelerator.num_processes > 1:
-        return float(accelerator.reduce(torch.tensor(value, device=accelerator.device), "sum"))
-    return value
+        value = float(accelerator.reduce(torch.tensor(value, device=accelerator.device), "sum"))
+    return UpdateFacts(value, float(norm) if norm is not None and math.isfinite(norm) else None)
 
 
 def restore_state(
