@@ -118,11 +118,11 @@ def spell_headline(headline: Headline) -> str:
         return "No row of the paper's results was asked for."
     parts = []
     for verdict, number in headline.verdicts.items():
-        told_apart = ""
+        qualified = ""
         if verdict is Verdict.REPRODUCED and number:
-            told_apart = f" ({headline.telling} of them told apart from every other system in the column)"
+            qualified = f" ({headline.telling} of them told apart from every other system in the column)"
         if number:
-            parts.append(f"{number} {verdict}{told_apart}")
+            parts.append(f"{number} {verdict}{qualified}")
     text = f"{headline.rows} rows (a system on a task, by the task's main metric): {', '.join(parts)}."
     if headline.conflicting:
         text += f" In {headline.conflicting} of them other metrics point another way."

@@ -196,8 +196,8 @@ def build_block_of_systems(
         return ()
     by_model: dict[str, list[TableRow]] = {}
     for system, row in rows:
-        kept = replace(row, cells=tuple(row.cells[number] for number in used))
-        by_model.setdefault(system.model, []).append(kept)
+        narrowed = replace(row, cells=tuple(row.cells[number] for number in used))
+        by_model.setdefault(system.model, []).append(narrowed)
     before = f"{label}, " if label else ""
     sections = tuple(
         TableSection(f"{before}{model}", tuple(model_rows)) for model, model_rows in by_model.items()
