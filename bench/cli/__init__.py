@@ -21,7 +21,10 @@ from bench.system.devices import make_waiting_passive
 
 VERBS = {
     "run": ("bench.cli.run", "Train, decode and score: one run, several or an experiment's, here and now."),
-    "plan": ("bench.cli.plan", "What an experiment would run, what of it is done, what it will cost."),
+    "plan": (
+        "bench.cli.plan",
+        "What an experiment or claim would run, what of it is done, what it will cost.",
+    ),
     "score": ("bench.cli.score", "Score any outputs, or stored runs again, as the paper's were scored."),
     "report": ("bench.cli.report", "The paper's tables, figures and claims, ours beside, a verdict each."),
     "check": (

@@ -83,7 +83,7 @@ def list_rows(kind: str, model: str | None, runs: Path) -> list[dict[str, Any]]:
         "models": list_models,
         "experiments": list_available_experiments,
         "metrics": list_metrics,
-        "claims": list_claims,
+        "claims": lambda: list_claims(runs),
         "disputes": list_disputes,
     }
     return listings[kind]()
@@ -289,14 +289,40 @@ def list_metrics() -> list[dict[str, Any]]:
     return [*rows, *({"metric": place, "broken": cause} for place, cause in registry.broken("metrics"))]
 
 
-def list_claims() -> list[dict[str, Any]]:
-    """The paper's sentences that reports check."""
+def list_claims(runs: Path) -> list[dict[str, Any]]:
+    """The paper's sentences that reports check, with what the runs say of each and what each allows."""
     from reports.paper import published
 
+    status = read_claim_status(runs)
     return [
-        {"name": claim.id, "source": claim.source, "sentence": claim.sentence}
+        {
+            "name": claim.id,
+            "status": status.get(claim.id, "not run"),
+            "source": claim.source,
+            "asks for": f"{claim.limits.describe()} {claim.unit}",
+            "sentence": claim.sentence,
+        }
         for claim in published.read_claims()
     ]
+
+
+def read_claim_status(runs: Path) -> dict[str, str]:
+    """Claim -> its outcome on the runs in the store; empty, and nothing is loaded, where there are none."""
+    from bench.store.store import Store
+    from bench.system.progress import print_message
+
+    store = Store(runs)
+    if not any(True for _ in store.runs()):
+        return {}
+    from reports.judgement.claims import check_claims
+    from reports.records.fact_rates import OutputFacts
+    from reports.records.index import RunIndex
+
+    index = RunIndex(store.read(latest=False))
+    for damage in store.damaged:
+        print_message(str(damage), important=True)
+    facts = OutputFacts(lambda run_id: store.run(run_id).read_generations())
+    return {checked.claim.id: checked.records.outcome.value for checked in check_claims(index, facts=facts)}
 
 
 def list_disputes() -> list[dict[str, Any]]:

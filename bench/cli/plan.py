@@ -1,18 +1,25 @@
-"""`bench plan`: what an experiment would run, what of it is done, what it will cost. Runs nothing."""
+"""`bench plan`: what an experiment or a claim of the paper would run, what of it is done, its cost. Runs nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bench.cli import print_json
 from bench.cli.options import common_of, experiment_options, json_option, with_settings
 from bench.cli.run import selection
 from bench.cli.tables import print_table
+from bench.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.experiments.expansion import Expansion
     from bench.experiments.planning import ExperimentPlan, PlannedRun
+    from bench.store.store import Store
+    from reports.paper.published import Claim
 
 
 @click.command(
@@ -23,34 +30,131 @@ Examples:
   bench plan all --scale paper
   bench plan figure3 --scale paper --task e2e --train-subset 50
   bench plan table2 --scale paper --method prefix --settings
-  bench plan all --scale paper --json""",
+  bench plan all --scale paper --json
+  bench plan xsum-below --power                 a sentence of the paper: how many seeds decide it
+  bench plan all --power                        the same of every sentence""",
 )
-@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...|all")
+@click.argument("names", nargs=-1, required=True, metavar="EXPERIMENT...|CLAIM...|all")
 @experiment_options
+@click.option(
+    "--power", is_flag=True, help="Of claims: how likely the planned runs decide them, and how many would."
+)
 @click.option("--settings", "all_settings", is_flag=True, help="Every setting of every run, with its origin.")
 @json_option
 @with_settings
 def command(
-    experiments: tuple[str, ...],
+    names: tuple[str, ...],
     methods: str | None,
     tasks: str | None,
     seeds: str | None,
+    power: bool,
     all_settings: bool,
     as_json: bool,
     **values: Any,
 ) -> None:
-    """List the runs of experiments: settings with origins, state, cost. Needs no data, weights or network."""
+    """List the runs of experiments: settings with origins, state, cost. Needs no data, weights or network.
+
+    A claim of `bench list claims` is planned like an experiment, at scale paper unless --scale says otherwise.
+    """
     from bench.experiments.expansion import expand_experiments
     from bench.experiments.planning import document, plan_runs
     from bench.store.store import Store
 
     common = common_of(values, experiments=True)
     chosen = selection(tasks, methods, values["model"], seeds)
-    plan = plan_runs(expand_experiments(experiments, common.scale, chosen, common), Store(common.runs))
+    if claims := find_claims(names, power):
+        source = click.get_current_context().get_parameter_source("scale")
+        scale = "paper" if source is ParameterSource.DEFAULT else common.scale
+        everything = expand_experiments("all", scale, chosen, replace(common, scale=scale))
+        plan_claims(claims, everything, Store(common.runs), power, all_settings, as_json)
+        return
+    plan = plan_runs(expand_experiments(names, common.scale, chosen, common), Store(common.runs))
     if as_json:
         print_json(document(plan))
     else:
         print_experiments(plan, all_settings)
+
+
+def find_claims(names: Sequence[str], power: bool) -> list[Claim]:
+    """The claims among ``names``, all of them for ``all`` with ``power``; empty where experiments are asked for.
+
+    Raises ``UserError`` for claims and experiments together, and for the power of experiments.
+    """
+    from bench.experiments.files import has_experiment
+    from reports.judgement.claim_plan import find_claim
+    from reports.paper.published import read_claims
+
+    if power and "all" in names:
+        return list(read_claims())
+    experiments = [name for name in names if name == "all" or has_experiment(name)]
+    if not experiments:
+        return [find_claim(name) for name in dict.fromkeys(names)]
+    if power:
+        raise UserError(
+            f"--power is for claims, {experiments[0]} is an experiment; see bench list claims, "
+            "or bench plan all --power"
+        )
+    claims = [find_claim(name).id for name in names if name not in experiments]
+    if claims:
+        raise UserError(
+            f"{claims[0]} is a claim and {experiments[0]} an experiment; plan them with two commands"
+        )
+    return []
+
+
+def plan_claims(
+    claims: Sequence[Claim],
+    everything: Expansion,
+    store: Store,
+    power: bool,
+    all_settings: bool,
+    as_json: bool,
+) -> None:
+    """Print the planned runs of claims, or with ``power`` how likely these decide them."""
+    from bench.cli import claim_power
+    from bench.experiments.planning import document, plan_runs
+    from reports.judgement.claim_plan import describe_planned, select_claim_runs
+
+    planned = describe_planned(everything.runs)
+    if power:
+        from reports.judgement.claim_power import compute_claim_power
+
+        observe = claim_power.observe_store(store)
+        powers = [compute_claim_power(claim, planned, observe) for claim in claims]
+        if as_json:
+            print_json([claim_power.to_json(computed) for computed in powers])
+        elif len(powers) == 1:
+            click.echo(describe_claim(claims[0]))
+            claim_power.print_claim_power(powers[0])
+        else:
+            claim_power.print_claim_powers(powers)
+        return
+    plans = [
+        plan_runs(
+            replace(everything, names=(), runs=select_claim_runs(planned, claim, everything.scale)), store
+        )
+        for claim in claims
+    ]
+    if as_json:
+        print_json([{"claim": claim.id, **document(plan)} for claim, plan in zip(claims, plans, strict=True)])
+        return
+    for claim, plan in zip(claims, plans, strict=True):
+        click.echo(describe_claim(claim))
+        if all_settings:
+            for run in plan.runs:
+                print_settings(run)
+        elif plan.runs:
+            print_runs(list(plan.runs))
+        print_totals(plan, all_settings)
+        click.echo("")
+
+
+def describe_claim(claim: Claim) -> str:
+    """The sentence, what it allows of its number, and where that comes from."""
+    asked = f"asks for {claim.limits.describe()} {claim.unit}"
+    if any("limits" in need for need in claim.needs):
+        asked = f"asks for a range of its own of each number ({claim.unit})"
+    return f"{claim.id}: {claim.sentence} [{claim.source}]\n  {asked}. {claim.why}"
 
 
 def print_experiments(plan: ExperimentPlan, all_settings: bool) -> None:

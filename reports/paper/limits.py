@@ -35,12 +35,13 @@ class Limits:
         return min(gaps if self.high is None else [*gaps, self.high - number])
 
     def describe(self) -> str:
-        """``more than 0``, ``at least -1``, ``-1 to 2.5``."""
+        """``more than 0``, ``at least -1``, ``-1 to 2.5``, ``between -1.94 and 0`` (without its ends)."""
         if self.low is not None and self.high is not None:
             if self.low == self.high:
                 return f"{self.low:g}"
-            words = ("between", "and") if self.strict else ("from", "to")
-            return f"{words[0]} {self.low:g} {words[1]} {self.high:g}"
+            if self.strict:
+                return f"between {self.low:g} and {self.high:g}"
+            return f"{self.low:g} to {self.high:g}"
         if self.low is not None:
             return f"{'more than' if self.strict else 'at least'} {self.low:g}"
         if self.high is not None:
