@@ -329,15 +329,18 @@ def read_evidence(
 
 
 def list_missing_reasons(
-    index: RunIndex, selection: RunSelection, reasons: Mapping[str, str], chosen: ChosenGroup
+    index: RunIndex, selection: RunSelection, unmeasured: Mapping[str, str], chosen: ChosenGroup
 ) -> tuple[str, ...]:
-    """Why runs with the chosen group's settings, and a seed that it lacks, have no value; without a group, any."""
+    """Why runs with the chosen group's settings, and a seed that it lacks, have no value; without a group, any.
+
+    ``unmeasured``: run id -> why.
+    """
     counted = {member.run.replicate for member in chosen.members}
     settings = chosen.facts.get(DecidingFact.SETTINGS)
     listed = (
-        reasons[run.run_id]
+        unmeasured[run.run_id]
         for profile, run in selection.done
-        if run.run_id in reasons
+        if run.run_id in unmeasured
         and run.replicate not in counted
         and settings in (None, index.get_facts(profile, run)[DecidingFact.SETTINGS])
     )
