@@ -64,18 +64,24 @@ def collect_gaps(table: ReportTable) -> tuple[TableGap, ...]:
 
 
 def collect_left_out(table: ReportTable) -> tuple[str, ...]:
-    """``PREFIX(0.1%) (E2E BLEU): 2 runs left out: other weights (…)``, each sentence with the cells it holds for."""
+    """``PREFIX(0.1%) (E2E BLEU): 2 runs left out: other weights (…)``, each sentence with the cells it holds for.
+
+    A row stands alone where the sentence holds for all numbers of ours in it.
+    """
     places: dict[str, list[str]] = {}
     dirty = False
     for name, columns, row in _iterate_rows(table, (*table.blocks, *table.mini)):
         sentences: dict[str, list[str]] = {}
+        numbers = 0
         for column, cell in zip(columns, row.cells, strict=True):
             if cell is not None:
+                numbers += cell.ours is not None
                 dirty = dirty or (cell.ours is not None and cell.ours.dirty)
                 for unlike in cell.lineage.unlike:
                     sentences.setdefault(unlike.to_text(), []).append(column)
         for sentence, names in sentences.items():
-            places.setdefault(sentence, []).append(f"{name} ({', '.join(names)})")
+            place = name if len(names) == numbers else f"{name} ({', '.join(names)})"
+            places.setdefault(sentence, []).append(place)
     named = [
         f"{_name_places([_Place(place, False) for place in cells], 0)}: {sentence}"
         for sentence, cells in places.items()

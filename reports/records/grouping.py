@@ -58,8 +58,21 @@ class Difference:
     ours: str
 
     def to_text(self) -> str:
-        """``another version of the code (1f2e3d, not 4c5b6a)``."""
-        return f"{WORDS[self.fact]} ({shorten_value(self.theirs)}, not {shorten_value(self.ours)})"
+        """``another version of the code (1f2e3d instead of 4c5b6a)``."""
+        theirs, ours = self.spell_sides()
+        return f"{WORDS[self.fact]} ({theirs} instead of {ours})"
+
+    def spell_sides(self) -> tuple[str, str]:
+        """Both values as short as they still differ: of those with several parts, the parts that differ."""
+        if self.fact is DecidingFact.SETTINGS:  # only those that differ, as they are
+            return shorten_value(self.theirs), shorten_value(self.ours)
+        sides = [value.split(PART) for value in (self.theirs, self.ours)]
+        unshared = [
+            [part for part in side if part not in other]
+            for side, other in zip(sides, sides[::-1], strict=True)
+        ]
+        theirs, ours = (shorten_value(PART.join(parts)) or ABSENT for parts in unshared)
+        return theirs, ours
 
 
 WORDS: Mapping[DecidingFact, str] = {
@@ -73,6 +86,8 @@ WORDS: Mapping[DecidingFact, str] = {
     DecidingFact.EXECUTION: "other conditions of the computation",
 }
 LONGEST_VALUE = 60
+PART = ", "
+"""What stands between the parts of a fact."""
 
 
 def shorten_value(value: str) -> str:
@@ -134,7 +149,9 @@ def describe_working_tree(record: Record) -> str:
     code = record.code
     if code is None or code.get("dirty") is None:
         return NOT_STATED
-    return f"changes {shorten_value(str(code.get('changes_sha256')))}" if code["dirty"] else CLEAN
+    if not code["dirty"]:
+        return CLEAN
+    return f"uncommitted changes {shorten_value(str(code.get('changes_sha256')))}"
 
 
 CLEAN = "clean"
@@ -155,7 +172,7 @@ def describe_packages(record: Record) -> str:
     if not isinstance(packages, Mapping):
         return NOT_STATED
     stated = [f"{name} {packages[name]}" for name in COMPUTING_PACKAGES if packages.get(name)]
-    return ", ".join(stated) or NOT_STATED
+    return PART.join(stated) or NOT_STATED
 
 
 def describe_execution(record: Record) -> str:

@@ -179,7 +179,7 @@ def test_runs_with_different_settings_are_not_averaged() -> None:
     got = found(runs)
     assert list(got.replicates.values()) == [60.0]  # the table's own experiment decides
     [unlike] = got.unlike
-    assert unlike.to_text() == "2 runs left out: other settings (epochs=5, not epochs=50)"
+    assert unlike.to_text() == "2 runs left out: other settings (epochs=5 instead of epochs=50)"
 
 
 def test_scorers_are_not_mixed() -> None:
