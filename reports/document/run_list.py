@@ -58,7 +58,7 @@ def build_finding(evaluation: ClaimEvaluation) -> Finding:
         )
         for number in evaluation.numbers
     )
-    return Finding(evaluation.outcome, evaluation.label, evaluation.explanation, numbers)
+    return Finding(evaluation.outcome, evaluation.label, evaluation.explanation, numbers, evaluation.remarks)
 
 
 def list_runs(index: RunIndex, only: Collection[str] | None) -> tuple[RunView, ...]:

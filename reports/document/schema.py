@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from bench.store.record import RunStatus
+from reports.judgement.claim_remarks import EvidenceRemarks
 from reports.judgement.claims import ClaimOutcome
 from reports.judgement.row_verdicts import AcceptedNumber
 from reports.judgement.verdicts import Gap, GapKind, Verdict
@@ -311,6 +312,8 @@ class Finding:
     label: str
     explanation: str
     numbers: tuple[FindingNumber, ...]
+    remarks: EvidenceRemarks = field(default_factory=EvidenceRemarks)
+    """What the explanation says of the runs, as values."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 ``verdicts``: what a cell comes to, by the rules of ``comparison``, whose spreads and tolerances follow from
 ``repeated_runs``; ``operating_characteristics``: how often they are wrong; ``row_verdicts``: for rows, and whether
-evidence tells them from their neighbours; ``claims``: all rules for sentences; ``claim_values``: their numbers, from
-the paper or from records. May import ``reports.records``, ``reports.paper`` and ``reports.stats``. Start at
-``verdicts``.
+evidence tells them from their neighbours; ``claims``: all rules for sentences; ``claim_values``: their numbers,
+from the paper or from records; ``claim_remarks``: whether the runs behind a claim are alike. May import
+``reports.records``, ``reports.paper`` and ``reports.stats``. Start at ``verdicts``.
 """

@@ -13,6 +13,7 @@ from reports.judgement.verdicts import describe_failures
 from reports.paper import published
 from reports.paper.published import Selector
 from reports.records.fact_rates import CHECK_ERRORS, FACT_METRICS, OutputFacts
+from reports.records.grouping import ChosenGroup
 from reports.records.index import CellEvidence, CountedStatistics, RunIndex, collect_evidence
 from reports.records.values import COUNT_METRICS, MACHINE_METRICS, measure_value
 from reports.stats.estimates import (
@@ -52,11 +53,17 @@ class ClaimValue:
     estimate: PointEstimate
     replicates: Replicates = field(default_factory=dict)
     """Empty for what does not vary between runs."""
-    machines: Mapping[str, Replicates] = field(default_factory=dict)
-    runs: tuple[str, ...] = ()
+    machines: Mapping[str, ChosenGroup] = field(default_factory=dict)
+    chosen: ChosenGroup = field(default_factory=ChosenGroup)
+    """The like runs that the number is of."""
     floor: float = 0.0
     """The usual standard deviation between runs."""
     error: MeasurementError | None = None
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The names of the runs."""
+        return self.chosen.run_ids
 
 
 class PaperValues:
@@ -97,12 +104,12 @@ class RecordValues:
                 run.record.task: measure_value(run.record, group, metric).value for run in evidence.runs
             }
             mean = fmean(value for value in by_task.values() if value is not None)
-            return ClaimValue(key, make_exact(mean), runs=evidence.run_ids)
+            return ClaimValue(key, make_exact(mean), chosen=evidence.chosen)
         if all("training" in run.record and run.record.training is None for run in evidence.runs):
             # Nothing was trained, so no seed was used and a single run says it all.
-            return ClaimValue(key, make_exact(fmean(evidence.replicates.values())), runs=evidence.run_ids)
+            return ClaimValue(key, make_exact(fmean(evidence.replicates.values())), chosen=evidence.chosen)
         return make_measured(
-            key, selector, evidence.replicates, machines=evidence.machines, runs=evidence.run_ids
+            key, selector, evidence.replicates, machines=evidence.machines, chosen=evidence.chosen
         )
 
     def _find_fact_rate(self, key: str, selector: Selector) -> ClaimValue:
@@ -123,7 +130,7 @@ class RecordValues:
             errors.compute_error(fmean(replicates.values())),
             min(errors.present, errors.absent) - 1,
         )
-        return make_measured(key, selector, replicates, runs=evidence.run_ids, error=error)
+        return make_measured(key, selector, replicates, chosen=evidence.chosen, error=error)
 
     def _find_counted(self, key: str, selector: Selector) -> ClaimValue:
         """The mean over tasks of what was counted in the published files."""
@@ -170,14 +177,18 @@ def find_pair(source: ValueSource, a: Selector, b: Selector) -> tuple[ClaimValue
     common = first.machines.keys() & second.machines.keys()
     if not common:
         raise MissingValueError("the two were never measured on the same machine")
-    best = max(sorted(common), key=lambda name: len(first.machines[name]) + len(second.machines[name]))
+    best = max(
+        sorted(common),
+        key=lambda name: len(first.machines[name].members) + len(second.machines[name].members),
+    )
     return restrict_to_machine(first, best), restrict_to_machine(second, best)
 
 
 def restrict_to_machine(value: ClaimValue, machine: str) -> ClaimValue:
     """The value from the runs on that machine alone."""
-    replicates = value.machines[machine]
-    return replace(value, estimate=estimate_mean(replicates, value.floor), replicates=replicates)
+    chosen = value.machines[machine]
+    estimate = estimate_mean(chosen.replicates, value.floor)
+    return replace(value, estimate=estimate, replicates=chosen.replicates, chosen=chosen)
 
 
 def sum_values(terms: Sequence[tuple[float, ClaimValue]]) -> PointEstimate:

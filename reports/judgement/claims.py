@@ -28,11 +28,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
+from reports.judgement.claim_remarks import EvidenceRemarks, collect_remarks
 from reports.judgement.claim_values import (
     ClaimValue,
     MissingValueError,
@@ -111,6 +112,8 @@ class ClaimEvaluation:
     """Numbers that are not there, and why."""
     details: str = ""
     """The explanation without the outcome's name before it."""
+    remarks: EvidenceRemarks = field(default_factory=EvidenceRemarks)
+    """What the explanation says of the runs, as values."""
 
 
 @dataclass(frozen=True)
@@ -226,12 +229,15 @@ def evaluate_claim(claim: Claim, source: ValueSource, name: str) -> ClaimEvaluat
         head = "Cannot be decided" if name == "paper" else "Not run"
         details = f"{len(missing)} of {len(claim.needs)} numbers are missing ({missing[0]})."
         return evaluation(ClaimOutcome.NOT_RUN, head, details, missing=tuple(missing))
+    remarks = collect_remarks(claim, values)
     try:
         decision = decide_best(claim, values) if claim.kind == "best" else decide_by_numbers(claim, values)
     except (MixedError, NoSpreadError) as error:
-        return evaluation(ClaimOutcome.UNDECIDED, "Undecided", f"{error}.")
-    explanation = " ".join((decision.explanation, *describe_checks(claim)))
-    return evaluation(decision.outcome, decision.outcome.capitalize(), explanation, numbers=decision.numbers)
+        explanation = " ".join((f"{error}.", *remarks.to_sentences()))
+        return evaluation(ClaimOutcome.UNDECIDED, "Undecided", explanation, remarks=remarks)
+    explanation = " ".join((decision.explanation, *describe_checks(claim), *remarks.to_sentences()))
+    head = decision.outcome.capitalize()
+    return evaluation(decision.outcome, head, explanation, numbers=decision.numbers, remarks=remarks)
 
 
 def describe_checks(claim: Claim) -> list[str]:

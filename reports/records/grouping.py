@@ -23,6 +23,7 @@ from typing import Any
 from bench.config.specification import is_silent
 from bench.store.record import Record
 from reports.records.runs import Profile, Run
+from reports.stats.intervals import Replicates
 
 COMPUTING_PACKAGES = ("torch", "transformers", "tokenizers")
 """Libraries whose version can move a loss or a token. Those that score are in a score's signature."""
@@ -202,11 +203,28 @@ class ChosenGroup:
     repeated: int = 0
     """Runs of the group left out because a later one has the same seed."""
     unlike: tuple[UnlikeRuns, ...] = ()
+    compared: tuple[DecidingFact, ...] = ()
+    """What all members have in common."""
 
     @property
     def facts(self) -> Facts:
-        """What all members have in common; empty without members."""
+        """Of the first member, which the others share as far as ``compared``; empty without members."""
         return self.members[0].facts if self.members else {}
+
+    @property
+    def replicates(self) -> Replicates:
+        """The values by subset and seed."""
+        return {member.run.replicate: member.value for member in self.members}
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The names of the members' runs."""
+        return tuple(member.run.run_id for member in self.members)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the code of the members had changes that were not committed."""
+        return any(is_dirty(member.run.record) for member in self.members)
 
 
 def choose_group(
@@ -227,7 +245,7 @@ def choose_group(
     _, chosen = max(ranked, key=lambda item: rank_group(item[1], table))
     latest = select_latest(chosen)
     unlike = [describe_unlike(group, chosen[0], compared) for _, group in ranked if group[0] is not chosen[0]]
-    return ChosenGroup(tuple(latest), len(chosen) - len(latest), tuple(unlike))
+    return ChosenGroup(tuple(latest), len(chosen) - len(latest), tuple(unlike), tuple(compared))
 
 
 def rank_group(group: Sequence[MeasuredRun], table: str) -> tuple[int, bool, bool, int, str]:

@@ -30,7 +30,6 @@ from reports.records.grouping import (
     UnlikeRuns,
     choose_group,
     describe_facts,
-    is_dirty,
     spell_settings,
 )
 from reports.records.matching import CONDITIONS, RunQuery, find_mismatch, make_query, translate_to_mini
@@ -220,14 +219,20 @@ class CellEvidence:
     excluded: tuple[str, ...] = ()
     """Why runs of the same thing cannot stand beside the paper's number."""
     notes: tuple[str, ...] = ()
-    machines: Mapping[str, Replicates] = field(default_factory=dict)
-    """For time and memory: the values by machine."""
-    facts: Facts = field(default_factory=dict)
-    """What the runs behind the values have in common."""
-    unlike: tuple[UnlikeRuns, ...] = ()
-    """Runs of the same that were left out because they differ in what decides numbers."""
-    dirty: bool = False
-    """Whether the code of the runs had changes that were not committed."""
+    machines: Mapping[str, ChosenGroup] = field(default_factory=dict)
+    """For time and memory: the like runs of every machine."""
+    chosen: ChosenGroup = field(default_factory=ChosenGroup)
+    """The like runs behind the values."""
+
+    @property
+    def unlike(self) -> tuple[UnlikeRuns, ...]:
+        """Runs of the same that were left out because they differ in what decides numbers."""
+        return self.chosen.unlike
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the code of the runs had changes that were not committed."""
+        return self.chosen.dirty
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -314,7 +319,7 @@ def read_evidence(
         notes.append(f"{chosen.repeated} repeated runs counted once")
     return CellEvidence(
         scale,
-        replicates={member.run.replicate: member.value for member in chosen.members},
+        replicates=chosen.replicates,
         runs=tuple(member.run for member in chosen.members),
         failures=selection.failures,
         missing=list_missing_reasons(index, selection, missing, chosen),
@@ -322,9 +327,7 @@ def read_evidence(
         excluded=selection.excluded,
         notes=tuple(notes),
         machines=group_by_machine(measured, compared, query.table),
-        facts=chosen.facts,
-        unlike=chosen.unlike,
-        dirty=any(is_dirty(member.run.record) for member in chosen.members),
+        chosen=chosen,
     )
 
 
@@ -357,15 +360,10 @@ def add_measurement(facts: Facts, value: MeasuredValue) -> Facts:
 
 def group_by_machine(
     measured: Sequence[tuple[MeasuredRun, str]], compared: Sequence[DecidingFact], table: str
-) -> dict[str, Replicates]:
-    """Values of time and memory by machine, of each machine one group of like runs."""
+) -> dict[str, ChosenGroup]:
+    """The runs with a value of time or memory by machine, of each machine one group of like runs."""
     by_machine: dict[str, list[MeasuredRun]] = {}
     for candidate, machine in measured:
         if machine:
             by_machine.setdefault(machine, []).append(candidate)
-    return {
-        machine: {
-            member.run.replicate: member.value for member in choose_group(runs, compared, table).members
-        }
-        for machine, runs in by_machine.items()
-    }
+    return {machine: choose_group(runs, compared, table) for machine, runs in by_machine.items()}

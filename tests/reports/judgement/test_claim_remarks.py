@@ -1,0 +1,118 @@
+"""Where a claim compares runs that are not alike in all but the system, it says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_up import record, seeds
+
+from reports import FORMATS
+from reports.document.builder import build_report
+from reports.judgement.claim_values import RecordValues, find_pair
+from reports.judgement.claims import ClaimEvaluation, evaluate_claim
+from reports.paper import published
+from reports.records.grouping import DecidingFact
+from reports.records.index import RunIndex
+from reports.render import output_files
+
+CLAIM = next(claim for claim in published.read_claims() if claim.id == "adapter-equal-size")
+CODE = {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None}
+DIRTY = {**CODE, "dirty": True, "changed": ["bench/x.py"], "changes_sha256": "e" * 64}
+EXECUTION = {
+    "threads": 2,
+    "matmul_precision": "highest",
+    "processes": 1,
+    "deterministic": False,
+    "device": "cpu",
+    "cpu_capability": "AVX2",
+}
+TASKS = ("e2e", "webnlg", "dart")
+PREFIX, ADAPTER = [60.0, 60.2, 60.1], [50.0, 50.2, 50.1]
+UNLIKE: dict[DecidingFact, dict[str, Any]] = {
+    DecidingFact.WEIGHTS: {"model_fingerprint": "f" * 64},
+    DecidingFact.DATA: {"data_fingerprint": "a" * 64},
+    DecidingFact.WORKING_TREE: {"code": DIRTY},
+    DecidingFact.CODE: {"code": {**CODE, "commit": "b" * 40}},
+    DecidingFact.PACKAGES: {"packages": {"torch": "2.12.0"}},
+    DecidingFact.EXECUTION: {"execution": EXECUTION},
+}
+
+
+def make_runs(prefix: dict[str, Any], adapter: dict[str, Any]) -> list[dict[str, Any]]:
+    """Three seeds of both systems on the three tasks, the records of each changed as asked."""
+    return [
+        {**run, **changes}
+        for task in TASKS
+        for values, changes, system in (
+            (PREFIX, prefix, {"method": "prefix"}),
+            (ADAPTER, adapter, {"method": "adapter", "options": {"size": "0.1%"}}),
+        )
+        for run in seeds(values, task=task, **system)
+    ]
+
+
+def evaluate(records: list[dict[str, Any]]) -> ClaimEvaluation:
+    return evaluate_claim(CLAIM, RecordValues(RunIndex(records), "paper"), "records")
+
+
+def test_nothing_is_said_of_like_runs() -> None:
+    got = evaluate(make_runs({"code": CODE}, {"code": CODE}))
+    assert got.remarks.to_sentences() == [] and "alike" not in got.explanation
+
+
+@pytest.mark.parametrize("fact", UNLIKE, ids=str)
+def test_sides_that_differ_are_said_to(fact: DecidingFact) -> None:
+    before = {"code": CODE}
+    got = evaluate(make_runs(before, {**before, **UNLIKE[fact]}))
+    assert len(got.remarks.unlike_sides) == 3 == got.remarks.compared
+    assert {d.fact for sides in got.remarks.unlike_sides for d in sides.differences} == {fact}
+    assert (
+        f"Not alike on both sides: {fact} (" in got.explanation and "in 3 of 3 numbers)." in got.explanation
+    )
+    assert got.remarks.dirty == (fact is DecidingFact.WORKING_TREE)
+
+
+def test_what_was_left_out_and_what_was_dirty_is_said() -> None:
+    runs = make_runs({"code": DIRTY}, {"code": DIRTY})
+    runs.append({**record(seed=9, task="e2e", bleu=10.0), "code": {**DIRTY, "changes_sha256": "f" * 64}})
+    got = evaluate(runs)
+    assert "1 run left out as unlike: working tree." in got.explanation and got.remarks.dirty
+    assert "changes that were not committed" in got.explanation and "both sides" not in got.explanation
+
+
+def test_a_single_number_of_all_compares_all() -> None:
+    """The mean over tasks: webnlg's runs have other packages, on both sides alike."""
+    claim = next(claim for claim in published.read_claims() if claim.id == "adapter-4.1-bleu")
+    runs = make_runs({}, {})
+    for run in runs:
+        run["packages"] = {"torch": "2.12.0" if run["task"] == "webnlg" else "2.13.0"}
+    got = evaluate_claim(claim, RecordValues(RunIndex(runs), "paper"), "records")
+    assert "Not alike on both sides: packages (torch 2.13.0 against torch 2.12.0)." in got.explanation
+    assert evaluate(runs).remarks.unlike_sides == ()
+
+
+def test_time_names_the_runs_of_the_machine_that_both_were_measured_on() -> None:
+    """Not those of the machine with the most seeds, when the other side has none there."""
+    hardware = {
+        name: {"accelerators": [{"name": name, "memory_bytes": 1}], "cpu": "x", "cores": 1}
+        for name in ("A", "B")
+    }
+    training = {"rows": 100, "updates": 20, "seconds": 60.0, "taken_from": None}
+    runs = [
+        {**record(seed=n, method=method), "training": training, "hardware": hardware[name]}
+        for n, (method, name) in enumerate([*[("prefix", "A")] * 3, ("prefix", "B"), ("ft-full", "B")], 1)
+    ]
+    cells = [
+        {"table": "x", "task": "webnlg", "model": "gpt2-medium", "method": method, "metric": "epoch_hours"}
+        for method in ("prefix", "ft-full")
+    ]
+    first, second = find_pair(RecordValues(RunIndex(runs), "paper"), *cells)
+    assert first.runs == (runs[3]["run_id"],) and second.runs == (runs[4]["run_id"],)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_has_it(form: str) -> None:
+    report = build_report(make_runs({"code": CODE}, {"code": DIRTY}), ["claims"])
+    files = output_files.render_files(report, form)
+    assert any(b"ot alike on both sides" in content for content in files.values())
