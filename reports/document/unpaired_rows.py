@@ -50,20 +50,21 @@ class UnpairedRows:
         """The paper's blocks with the rows of methods that it does not have, each below those of its model."""
         if self._source.id == "efficiency":
             return (*blocks, *self._build_work_block("paper"))
-        extended = []
-        for block in blocks:
-            sections: list[TableSection] = []
-            placed: set[str] = set()
-            for section in block.sections:
-                cells = self._list_cells(section.label)
-                models = {cell.model for cell in cells if cell.model is not None}
-                measures = self._list_measures(cells)
-                rows = self._build_rows("paper", measures, block.columns, (), models)
-                sections += [section, *group_rows_by_model(rows, section.label if self._varied else None)]
-                placed |= models
-            others = self._build_elsewhere(block, placed)
-            extended.append(replace(block, sections=(*sections, *others)))
-        return tuple(extended)
+        return tuple(replace(block, sections=self._extend_sections(block)) for block in blocks)
+
+    def _extend_sections(self, block: TableBlock) -> tuple[TableSection, ...]:
+        """The block's sections, the last of each model (in a figure every panel) with the rows of others below."""
+        models = [
+            {cell.model for cell in self._list_cells(section.label) if cell.model is not None}
+            for section in block.sections
+        ]
+        sections: list[TableSection] = []
+        for number, section in enumerate(block.sections):
+            later = set() if self._varied else set().union(*models[number + 1 :])
+            measures = self._list_measures(self._list_cells(section.label))
+            rows = self._build_rows("paper", measures, block.columns, (), models[number] - later)
+            sections += [section, *group_rows_by_model(rows, section.label if self._varied else None)]
+        return (*sections, *self._build_elsewhere(block, set().union(*models)))
 
     def _build_elsewhere(self, block: TableBlock, placed: Collection[str]) -> tuple[TableSection, ...]:
         """Systems on a model that no section of the block is about."""

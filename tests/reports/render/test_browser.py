@@ -163,6 +163,17 @@ def test_the_navigation_and_the_progress_are_all_in_sight(page: Page) -> None:
     page.resize(*SIZES["desktop"], "light")
 
 
+def test_the_latest_score_is_on_the_first_screen(page: Page) -> None:
+    for size, (width, height) in SIZES.items():
+        page.resize(width, height, "light")
+        page.js("scrollTo(0, 0)")
+        place = page.js(
+            "(r => [r.right, r.bottom])(document.querySelector('.latest td strong').getBoundingClientRect())"
+        )
+        assert 0 < place[0] <= width and 0 < place[1] <= height, size
+    page.resize(*SIZES["desktop"], "light")
+
+
 def test_what_scrolls_sideways_shows_it(page: Page) -> None:
     """Where there is more to the right the edge is darker than the page; at the end it is not."""
     page.js("document.querySelector('#table2 .scroll').scrollIntoView()")
