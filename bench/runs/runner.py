@@ -88,6 +88,8 @@ def carry_out(
 def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Record) -> Record | None:
     """The record of a finished run, after scoring it for what can be scored by now."""
     run_id = specified.spec.run_id
+    if get_process_rank() == 0:
+        restore_scores(folder, done)
     names = list_stale_scores(specified.task, done)
     if not names:
         print_message(f"{run_id} is done already ({folder.path}); nothing to do")
@@ -99,6 +101,17 @@ def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Reco
         except UserError as error:
             raise UserError(f"{run_id}: {error}") from error
     return folder.done_record()
+
+
+def restore_scores(folder: RunDir, done: Record) -> None:
+    """Write the scores of a finished run again where the file is gone or damaged: the record has them."""
+    key = str(folder.product_sha256("decode"))
+    if folder.stage_done("score", key):
+        return
+    with folder.claim():
+        folder.put_damaged_aside("score", key)
+        folder.write_scores(done["scores"])
+        folder.finish_stage("score", key)
 
 
 def record_failure(attempt: Attempt, folder: RunDir, error: BaseException) -> None:

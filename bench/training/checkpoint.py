@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from bench.errors import DataError
 from bench.system.damage import DamagedFileError
-from bench.system.files import replace_file
+from bench.system.files import make_temporary_name, replace_file
 from bench.system.json_files import JsonObject, to_canonical_json
 
 START_OVER = "delete it to start over"
@@ -64,7 +65,19 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
 
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replace_file(path) as temporary:
-        save_file(flat, temporary, metadata)
+        # The library writes to a name of its own beside, readable for its owner alone. In a folder whose name says
+        # whose it is, what a kill leaves of it is recognised and removed.
+        folder = make_temporary_name(path)
+        folder.mkdir()
+        try:
+            file = folder / path.name
+            file.touch()
+            mode = file.stat().st_mode
+            save_file(flat, file, metadata)
+            file.chmod(mode)
+            file.replace(temporary)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class TensorFile(NamedTuple):

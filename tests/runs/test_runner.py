@@ -235,6 +235,23 @@ def test_a_damaged_product_is_put_aside_and_made_again(
     assert f"put aside as {damaged.kept_as}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_damaged_scores_of_a_finished_run_are_written_again(
+    lost: bool, tmp_path: Path, tiny_model: Path
+) -> None:
+    runner.run(request(tmp_path, tiny_model, "prompt"))
+    folder = folder_of(tmp_path)
+    before = folder.scores.read_bytes()
+    if lost:
+        folder.scores.unlink()
+    else:
+        flip(folder.scores, 0.5)
+    runner.run(request(tmp_path, tiny_model, "prompt"))
+    assert folder.scores.read_bytes() == before
+    assert folder.scores.with_name("scores.json.damaged-1").is_file() != lost
+    assert len(folder.records()) == 1
+
+
 def test_decoding_never_uses_parameters_that_were_damaged_after_training(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from bench.errors import DataError
 from bench.system.damage import DamagedFileError, put_aside, read_damage_notes
+from bench.system.files import remove_leftovers
 from bench.training.checkpoint import (
     TrainingProgress,
     check_state,
@@ -33,6 +36,30 @@ def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
     content = load_tensors(tmp_path / "some.safetensors")
     assert torch.equal(content.tensors["weight"], torch.arange(6.0))
     assert content.metadata == {"run": "some"}
+
+
+def test_a_file_of_tensors_is_as_readable_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    save_tensors(tmp_path / "some.safetensors", {"weight": torch.arange(6.0)}, {})
+    assert (tmp_path / "some.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["other", "some.safetensors"]
+
+
+def test_what_a_kill_leaves_of_the_librarys_own_file_is_removed(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, sys, safetensors.torch, torch\n"
+        "from bench.training.checkpoint import save_tensors\n"
+        "def killed(tensors, file, metadata):\n"
+        "    file.with_name('.tmpB4z9V3').write_bytes(b'half')\n"
+        "    os._exit(9)\n"
+        "safetensors.torch.save_file = killed\n"
+        "save_tensors(pathlib.Path(sys.argv[1]) / 'some.safetensors', {'weight': torch.zeros(1)}, {})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert done.returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_file_says_what_its_reader_advises(tmp_path: Path) -> None:
