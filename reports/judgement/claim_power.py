@@ -74,6 +74,8 @@ class PowerTerm:
     subsets: int
     """Planned; 0 where all data is trained on."""
     check_error: float = 0.0
+    """Of what the check of facts adds, in the claim's unit; it errs alike in all terms of an ``instrument``."""
+    instrument: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,13 @@ class PowerModel:
         if selector["metric"] in FACT_METRICS:
             check = CHECK_ERRORS[selector["task"], selector["metric"]].compute_error(PRESUMED_RATE)
         return PowerTerm(
-            weight, max(floor, observed), floor, len(runs) // max(1, count), count, abs(weight) * check
+            weight,
+            max(floor, observed),
+            floor,
+            len(runs) // max(1, count),
+            count,
+            abs(weight) * check,
+            " ".join(str(selector.get(name)) for name in ("task", "metric", "method")),
         )
 
     def make_terms(self, need: Mapping[str, Selector], weight: float = 1.0) -> list[PowerTerm]:
@@ -252,11 +260,18 @@ def simulate(terms: Sequence[PowerTerm], count: int | None, name: str) -> Simula
         observed = sd * np.sqrt(rng.chisquare(n - 1, DRAWS) / (n - 1))
         offsets += rng.normal(0.0, sd / math.sqrt(n), DRAWS)
         squares += t_quantile((1 + LEVEL) / 2, n - 1) ** 2 * np.maximum(observed, floor) ** 2 / n
-    for term in terms:
-        if term.check_error:
-            offsets += rng.normal(0.0, term.check_error, DRAWS)
-            squares += (t_quantile((1 + LEVEL) / 2, math.inf) * term.check_error) ** 2
+    for error in sum_check_errors(terms):
+        offsets += rng.normal(0.0, error, DRAWS)
+        squares += (t_quantile((1 + LEVEL) / 2, math.inf) * error) ** 2
     return Simulation(offsets, np.sqrt(squares))
+
+
+def sum_check_errors(terms: Sequence[PowerTerm]) -> list[float]:
+    """What the check adds: of one instrument the errors add up, those of several are independent."""
+    sums: dict[str, float] = {}
+    for term in terms:
+        sums[term.instrument] = sums.get(term.instrument, 0.0) + term.check_error
+    return [error for error in sums.values() if error]
 
 
 class VaryingPart(NamedTuple):

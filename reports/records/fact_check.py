@@ -141,7 +141,7 @@ def find_stated_values(name: str, text: str) -> dict[str, str]:
 
 def check_triples(facts: Sequence[Sequence[str]], references: Sequence[str], output: str) -> FactCheck:
     """(subject, relation, object) triples: objects that are not there; names and numbers from nowhere."""
-    stated = split_words(output)
+    stated = set(split_words(output))
     missing = []
     for subject, relation, thing in facts:
         words = split_words(thing)
@@ -173,7 +173,9 @@ def is_near(word: str, words: Iterable[str]) -> bool:
 
 def simplify(text: str) -> str:
     """Lower case, no accents, one blank between words, none after £."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    plain = text
+    if not text.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return re.sub(r"£\s+", "£", re.sub(r"\s+", " ", plain.lower())).strip()
 
 
