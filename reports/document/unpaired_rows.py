@@ -11,19 +11,31 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from reports.document.schema import TableBlock, TableRow, TableSection, UnpairedView
+from reports.document.schema import (
+    Lineage,
+    OurNumber,
+    RunValue,
+    SystemName,
+    TableBlock,
+    TableRow,
+    TableSection,
+    UnpairedView,
+)
 from reports.document.systems import (
     Measure,
     System,
     list_paper_methods,
     list_systems,
     make_measure,
+    spell_method,
     spell_system,
 )
 from reports.paper.published import Cell, PaperTable
 from reports.records.index import CellEvidence, RunIndex
 from reports.records.matching import CONDITIONS
+from reports.records.runs import Profile
 from reports.records.values import WORK_METRICS
+from reports.stats.intervals import IntervalOver
 
 NOT_THE_PAPERS = "Not the paper's"
 SCORES = ("measured", "cited", "read off")
@@ -50,6 +62,9 @@ class UnpairedRows:
         """The paper's blocks with the rows of methods that it does not have, each below those of its model."""
         if self._source.id == "efficiency":
             return (*blocks, *self._build_work_block("paper"))
+        if self._source.id == "table6":
+            sections = build_setting_sections(self._index, self._source.cells, blocks[0].columns)
+            return (replace(blocks[0], sections=(*blocks[0].sections, *sections)), *blocks[1:])
         return tuple(replace(block, sections=self._extend_sections(block)) for block in blocks)
 
     def _extend_sections(self, block: TableBlock) -> tuple[TableSection, ...]:
@@ -166,6 +181,48 @@ class UnpairedRows:
         self._number += 1
         prefix = "mini" if scale == "mini" else "other"
         return self._build_view(measure, evidence, f"{prefix}-{measure.table}-{self._number}")
+
+
+def build_setting_sections(
+    index: RunIndex, cells: Sequence[Cell], columns: Sequence[str]
+) -> tuple[TableSection, ...]:
+    """The hyperparameters of methods that the paper does not have, a row for each task trained with all data."""
+    names = {cell.column: cell.metric for cell in cells}
+    tasks = {cell.task for cell in cells}
+    rows: dict[tuple[str, str, tuple[str, ...]], _SystemRow] = {}
+    for profile in index.profiles:
+        whole = all(profile.settings.get(name) is None for name in CONDITIONS.values())
+        ours = profile.method in list_paper_methods() or profile.scale != "paper" or profile.reasons
+        if ours or not whole or profile.task not in tasks:
+            continue
+        chosen = {name: value for name, value in profile.chosen_options.items() if value is not None}
+        label = spell_method(profile.method, chosen)
+        named = SystemName(profile.model, profile.method, chosen, (), "paper", in_paper=False)
+        views = tuple(build_setting_view(profile, names[column]) for column in columns)
+        system = System(profile.model, profile.method, label, chosen)
+        row = TableRow(f"{label}, {profile.task}", views, named)
+        texts = tuple(view.ours.text if view is not None and view.ours is not None else "" for view in views)
+        rows.setdefault((profile.model, row.label, texts), _SystemRow(system, row))  # decoded twice: once
+    return group_rows_by_model(list(rows.values()), None)
+
+
+def build_setting_view(profile: Profile, name: str) -> UnpairedView | None:
+    """What the profile's runs have there; None where it is no number."""
+    value = {**profile.settings, **profile.options}.get(name)
+    if not isinstance(value, int | float):
+        return None
+    count = len(profile.runs)
+    note = "a setting of its runs"
+    return UnpairedView(
+        id=f"other-table6-{profile.number}-{name}",
+        scale="paper",
+        task=profile.task,
+        group="all",
+        metric=name,
+        ours=OurNumber(f"{value:g}", value, None, None, IntervalOver.EXACT, note, count, count),
+        label="not the paper's",
+        lineage=Lineage(tuple(RunValue(run.run_id, run.seed, run.data_seed, value) for run in profile.runs)),
+    )
 
 
 def has_content(evidence: CellEvidence, with_gaps: bool) -> bool:

@@ -155,10 +155,13 @@ def test_it_stands_in_every_table_of_a_task_that_it_ran_on() -> None:
         run["experiment"] = "table9"
     report = report_on(*runs, *dev, names=("all",))
     assert "table2" in TABLES
-    for name in ("table2", "table5", "table9", "efficiency"):
+    for name in ("table2", "table5", "table6", "table9", "efficiency"):
         rows = [row.label for _, row in others(report, name)]
         assert rows and len(rows) == len(set(rows)), name
-    assert not others(report, "table3") and not others(report, "table6")
+    assert not others(report, "table3") and not others(report, "table4")
+    hyperparameters = others(report, "table6")[0][1]
+    texts = [view.ours.text if view is not None and view.ours else "" for view in hyperparameters.cells]
+    assert hyperparameters.label == "lora[rank=4], e2e" and texts == ["8e-05", "5", "10", ""]
 
 
 def test_it_is_in_a_figure_whose_conditions_it_ran_under() -> None:
