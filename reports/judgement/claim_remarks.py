@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from bench.store.record import Record
 from reports.judgement.claim_values import ClaimValue
 from reports.paper.published import Claim
 from reports.records.grouping import DIRTY_MEANING, ChosenGroup, DecidingFact, Difference, UnlikeRuns
@@ -103,17 +105,19 @@ def list_unlike_sides(groups: Mapping[str, Sequence[ChosenGroup]]) -> tuple[Unli
 def compare_groups(first: ChosenGroup, second: ChosenGroup) -> list[Difference]:
     """What differs between two systems' groups beside the systems.
 
-    Settings are a system's own; weights are compared within a model, data and scorer within a task.
+    Settings are a system's own; weights are compared within a model, the scorer within a task, and the data where
+    both read the same splits, since their fingerprint is that of the files that were read.
     """
     if not first.members or not second.members:
         return []
     records = [group.members[0].run.record for group in (first, second)]
     same_model = records[0].model == records[1].model
     same_task = records[0].task == records[1].task
+    splits = [list_read_splits(record) for record in records]
     comparable = {
         DecidingFact.SETTINGS: False,
         DecidingFact.WEIGHTS: same_model,
-        DecidingFact.DATA: same_task,
+        DecidingFact.DATA: same_task and splits[0] is not None and splits[0] == splits[1],
         DecidingFact.SCORER: same_task,
     }
     return [
@@ -124,3 +128,16 @@ def compare_groups(first: ChosenGroup, second: ChosenGroup) -> list[Difference]:
         and fact in second.compared
         and first.facts[fact] != second.facts[fact]
     ]
+
+
+def list_read_splits(record: Record) -> tuple[Any, ...] | None:
+    """The splits whose files a run read; None where the record does not say whether it trained.
+
+    Nothing trains on none, and dev is read where the loss on it is computed.
+    """
+    if "training" not in record:
+        return None
+    values = {name: entry.value for name, entry in record.settings.items()}
+    if record.training is None:
+        return (values.get("test_split"),)
+    return (values.get("train_split"), values.get("eval_every") is not None, values.get("test_split"))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import record, seeds
+from made_up import record, seeds, webnlg_prefix
 
 from reports import FORMATS
 from reports.document.builder import build_report
+from reports.judgement.claim_remarks import compare_groups
 from reports.judgement.claim_values import RecordValues, find_pair
-from reports.judgement.claims import ClaimEvaluation, evaluate_claim
+from reports.judgement.claims import ClaimEvaluation, check_claims, evaluate_claim
 from reports.paper import published
 from reports.records.grouping import DecidingFact
-from reports.records.index import RunIndex
+from reports.records.index import RunIndex, collect_evidence
+from reports.records.reading import read_records
+from reports.records.runs import make_run
 from reports.render import output_files
 
 CLAIM = next(claim for claim in published.read_claims() if claim.id == "adapter-equal-size")
+MINI = Path(__file__).resolve().parents[3] / "results" / "mini" / "records.json"
+DATA = DecidingFact.DATA
 CODE = {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None}
 DIRTY = {**CODE, "dirty": True, "changed": ["bench/x.py"], "changes_sha256": "e" * 64}
 EXECUTION = {
@@ -71,6 +79,28 @@ def test_sides_that_differ_are_said_to(fact: DecidingFact) -> None:
         f"Not alike on both sides: {fact} (" in got.explanation and "in 3 of 3 numbers)." in got.explanation
     )
     assert got.remarks.dirty == (fact is DecidingFact.WORKING_TREE)
+
+
+def test_data_of_other_splits_are_no_other_data() -> None:
+    """The fingerprint is that of the files that were read: no training's where nothing is trained."""
+    like = collect_evidence(RunIndex(seeds([55.0])), webnlg_prefix()).chosen
+    other = {**record(seed=2), **UNLIKE[DecidingFact.DATA]}
+    eval_every = {"value": 1, "origin": "somebody"}
+    for changes in ({"training": None}, {"settings": {**other["settings"], "eval_every": eval_every}}):
+        run = read_records([{**other, **changes}])[0]
+        group = replace(
+            like,
+            members=(replace(like.members[0], run=make_run(run, 1, 1.0), facts={**like.facts, DATA: "a"}),),
+        )
+        assert compare_groups(like, group) == []
+    group = replace(like, members=(replace(like.members[0], facts={**like.facts, DATA: "a"}),))
+    assert [difference.fact for difference in compare_groups(like, group)] == [DATA]
+
+
+def test_the_committed_mini_runs_are_alike() -> None:
+    """Those of the instruction in words, which trains nothing, among them."""
+    checked = check_claims(RunIndex(json.loads(MINI.read_text())))
+    assert [one.claim.id for one in checked if one.mini.remarks.to_sentences()] == []
 
 
 def test_what_was_left_out_and_what_was_dirty_is_said() -> None:
