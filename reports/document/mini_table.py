@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.system.json_files import to_canonical_json
+from reports.records.grouping import DecidingFact, describe_facts
+from reports.records.reading import read_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +41,7 @@ COMMITTED_FIELDS: tuple[str, ...] = (
     "seed",
     "command",
 )
-COMMITTED_FIELDS += ("data_origin", "data_fingerprint", "parameters", "scores", "status")
+COMMITTED_FIELDS += ("execution", "data_origin", "data_fingerprint", "parameters", "scores", "status")
 
 
 def format_label(record: Document) -> str:
@@ -61,23 +63,23 @@ def collect_scores(records: Sequence[Document]) -> pd.DataFrame:
         for record in sorted(records, key=lambda record: record["seed"])
         if record["status"] == "done" and record["data_origin"] == "mini" and record["scale"] == "mini"
     ]
-    alike = ("options", "settings", "protocol", "model_fingerprint")
     runs = pd.DataFrame(
         [
             {
                 "label": format_label(record),
                 "task": record["task"],
                 "seed": record["seed"],
-                "alike": to_canonical_json({name: record[name] for name in alike}),
+                **spell_facts(record),
                 "bleu": {group: scores["bleu"]["value"] for group, scores in record["scores"].items()},
             }
             for record in counted
         ],
-        columns=["label", "task", "seed", "alike", "bleu"],
+        columns=["label", "task", "seed", *DecidingFact, "bleu"],
     )
-    kinds = runs.groupby(["label", "task"], sort=False)["alike"].nunique()
-    if not kinds.empty and kinds.max() > 1:
-        raise ValueError(f"{kinds.idxmax()}: runs with other settings or options cannot share a cell")
+    kinds = runs.groupby(["label", "task"], sort=False)[list(DecidingFact)].nunique()
+    for cell, counts in kinds[kinds.gt(1).any(axis=1)].iterrows():
+        facts = ", ".join(fact for fact in DecidingFact if counts[fact] > 1)
+        raise ValueError(f"{cell}: runs that differ in {facts} cannot share a cell")
     for label, task, seed in runs.loc[
         runs.duplicated(["label", "task", "seed"]), ["label", "task", "seed"]
     ].values:
@@ -86,6 +88,17 @@ def collect_scores(records: Sequence[Document]) -> pd.DataFrame:
     runs["bleu"] = [list(scores.values()) for scores in runs["bleu"]]
     scores = runs.explode(["group", "bleu"], ignore_index=True).dropna(subset="bleu")
     return scores.astype({"bleu": float})[["label", "task", "group", "seed", "bleu"]]
+
+
+def spell_facts(record: Document) -> dict[str, str]:
+    """What runs that share a cell must have in common, as reports have it."""
+    settings = to_canonical_json({name: record[name] for name in ("options", "settings", "protocol")})
+    signatures = {group: scores["bleu"].get("signature") for group, scores in record["scores"].items()}
+    facts = {
+        **describe_facts(read_records([record])[0], settings),
+        DecidingFact.SCORER: to_canonical_json(signatures),
+    }
+    return {fact.value: text for fact, text in facts.items()}
 
 
 def summarise_cells(records: Sequence[Document]) -> pd.DataFrame:

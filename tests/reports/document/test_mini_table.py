@@ -26,6 +26,7 @@ def record(method: str, seed: int, bleu: float, **changes: Any) -> dict[str, Any
         "method": method,
         "options": options,
         "task": "webnlg",
+        "model": "mini-gpt2",
         "seed": seed,
         "status": "done",
         "scale": "mini",
@@ -33,7 +34,7 @@ def record(method: str, seed: int, bleu: float, **changes: Any) -> dict[str, Any
         "settings": {},
         "protocol": "original",
         "model_fingerprint": "f",
-        "parameters": {"stored": 1234},
+        "parameters": {"trained": 1234, "stored": 1234, "backbone": 9999},
         "scores": {"all": {"bleu": {"value": bleu, "signature": "s"}}},
     }
     return {**base, **changes}
@@ -54,8 +55,18 @@ def test_only_finished_mini_runs_count() -> None:
 
 
 def test_unlike_runs_do_not_share_a_cell() -> None:
-    with pytest.raises(ValueError, match="other settings"):
+    with pytest.raises(ValueError, match="differ in settings cannot share a cell"):
         summarise_cells([*MADE_UP, record("prefix", 3, 50.0, length=10, protocol="plain")])
+    dirty = {"commit": "c" * 40, "dirty": True, "changed": ["x"], "changes_sha256": "e" * 64}
+    scores = {"all": {"bleu": {"value": 50.0, "signature": "t"}}}
+    for facts, changes in (
+        ("weights", {"model_fingerprint": "g"}),
+        ("scorer", {"scores": scores}),
+        ("working tree, code", {"code": dirty}),
+        ("data, packages", {"data_fingerprint": "a", "packages": {"torch": "2.12.0"}}),
+    ):
+        with pytest.raises(ValueError, match=f"differ in {facts} cannot share"):
+            summarise_cells([*MADE_UP, record("prefix", 3, 50.0, length=10, **changes)])
     with pytest.raises(ValueError, match="two runs with seed 2"):
         summarise_cells([*MADE_UP, record("prefix", 2, 50.0, length=10)])
 
