@@ -19,6 +19,7 @@ from bench.models.catalogue import find_model_kind
 from bench.store.comparable import list_incomparable
 from bench.store.record import Record, RunStatus
 from reports.judgement.row_verdicts import MAIN_GROUP, MAIN_METRICS
+from reports.records.grouping import NOT_STATED, DecidingFact, Facts, describe_facts
 
 SEARCHED = ("length", "lr", "epochs")
 """Options and settings that §A.2 searches; batch sizes are what fits into memory."""
@@ -39,8 +40,8 @@ class SearchedRun:
     """Nats per target token of the dev rows."""
     score: float | None
     """Of the dev items, in the scorer's unit; higher is better."""
-    conditions: tuple[str, ...]
-    """Backbone, data and code: what must be the same for runs to be compared."""
+    facts: Facts
+    """What must be the same for runs to be compared; their settings are what is searched."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,13 @@ class SearchResult:
     """What the method runs with when nobody chooses: Table 6's values at scale paper."""
     usual_on_grid: bool
     standings: tuple[Standing, ...]
-    alike: bool
-    """Whether all done runs had the same backbone, data and code."""
+    differing: tuple[DecidingFact, ...]
+    """What is not the same in all done runs, settings aside."""
+
+    @property
+    def alike(self) -> bool:
+        """Whether the done runs differ in nothing but their settings."""
+        return not self.differing
 
     @property
     def complete(self) -> bool:
@@ -82,7 +88,7 @@ class SearchResult:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "complete": self.complete}
+        return {**asdict(self), "complete": self.complete, "alike": self.alike}
 
 
 def build_search(experiment: str, records: Iterable[Record]) -> list[SearchResult]:
@@ -177,24 +183,27 @@ def _build_result(
         experiment, scale, task, method, model, len(runs), len(counted), failed, left_out, usual,
         usual_on_grid=any(_read_values(run) == usual for run in runs),
         standings=tuple(standing for standing in rankings if standing is not None),
-        alike=len({run.conditions for run in counted}) < 2,
+        differing=tuple(
+            fact
+            for fact in DecidingFact
+            if len({run.facts[fact] for run in counted if fact in run.facts}) > 1
+        ),
     )  # fmt: skip
 
 
 def _read_run(run: ExperimentRun, record: Record) -> SearchedRun:
     training = record.training
     score = record.scores.get(MAIN_GROUP, {}).get(SCORES[record.task])
-    document = record.document
-    conditions = [document.get("model_fingerprint"), document.get("data_fingerprint")]
-    code = document.get("code") or {}
-    conditions.append(code.get("deciding_sha256") or code.get("commit"))
+    facts = describe_facts(record, "")
+    if score is not None and score.value is not None:
+        facts[DecidingFact.SCORER] = score.signature or NOT_STATED
     return SearchedRun(
         _read_values(run),
         record.run_id,
         record.seed,
         None if training is None else training.best_dev_loss,
         None if score is None else score.value,
-        tuple(map(str, conditions)),
+        facts,
     )
 
 

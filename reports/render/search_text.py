@@ -41,7 +41,7 @@ def _render_result(result: SearchResult) -> str:
     if not result.usual_on_grid:
         lines.append(f"- {usual} ({_list_values(result.usual)}) is not on this grid.")
     if not result.alike:
-        lines.append("- The runs differ in backbone, data or code: their order may be due to that.")
+        lines.append(f"- The runs differ in {', '.join(result.differing)}: their order may be due to that.")
     if result.standings:
         lines.append("- One seed a setting: neighbours on the grid may differ by chance alone.")
     if result.scale == "mini" and result.done:

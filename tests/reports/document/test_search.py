@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.experiments.expansion import expand_experiments
 from bench.store.record import make_excerpt
 from reports.document.search import SearchedRun, SearchResult, build_search, rank_runs
+from reports.records.grouping import DecidingFact
 from reports.render.search_text import render_search
 
 
@@ -91,12 +92,21 @@ def test_no_winner_is_called_before_every_run_is_done() -> None:
     assert " wins " not in text
 
 
-def test_runs_on_other_weights_or_code_are_said_to_be_unlike() -> None:
-    first = make_records(ALL)[:4]
-    others = make_records(ALL, model_fingerprint="another")[4:]
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({"model_fingerprint": "another"}, DecidingFact.WEIGHTS),
+        ({"code": {"commit": "b" * 40}}, DecidingFact.CODE),
+        ({"packages": {"torch": "2.12.0"}}, DecidingFact.PACKAGES),
+    ],
+)
+def test_runs_that_differ_in_more_than_settings_are_said_to(
+    changes: dict[str, Any], fact: DecidingFact
+) -> None:
+    first, others = make_records(ALL)[:4], make_records(ALL, **changes)[4:]
     result = get_mini(build_search("search", [*first, *others]))
-    assert not result.alike
-    assert "differ in backbone, data or code" in render_search([result])
+    assert result.differing == (fact,) and not result.alike
+    assert f"differ in {fact}: their order may be due to that" in render_search([result])
 
 
 def test_nothing_counts_at_scale_paper_that_is_not_comparable() -> None:
@@ -120,7 +130,7 @@ def test_every_row_of_table_6_is_on_the_papers_grid() -> None:
 
 def test_of_equal_runs_the_usual_one_is_named_and_places_are_shared() -> None:
     def make(lr: float) -> SearchedRun:
-        return SearchedRun({"lr": lr}, f"run-{lr}", 1, None, None, ())
+        return SearchedRun({"lr": lr}, f"run-{lr}", 1, None, None, {})
 
     runs = [(make(1.0), 2.0), (make(2.0), 2.0), (make(3.0), 3.0), (make(4.0), None)]
     standing = rank_runs("dev loss", runs, {"lr": 2.0}, lowest=True)
