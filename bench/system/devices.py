@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SHARE_OF_CORES = "BENCH_CORES"
-"""Environment variable: how many cores a job is to take that runs beside others, where its run decides nothing."""
+"""Environment variable beside an equal OMP_NUM_THREADS: that is a job's share of the cores, and no wish of a user."""
 
 
 def get_process_rank() -> int:

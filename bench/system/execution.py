@@ -108,17 +108,14 @@ def _format(value: Any) -> str:
 def choose_threads(decided: int | None, typed: bool) -> int | None:
     """How many threads an operation is to have; None: as many as torch takes by itself.
 
-    What was typed counts most, then OMP_NUM_THREADS (which torch has read by itself), then what the run's settings
-    say, then a share of the cores that whoever started this process thought right.
+    What was typed counts most, then the OMP_NUM_THREADS of the user (which torch has read by itself), then what the
+    run's settings say, then a share of the cores (as OMP_NUM_THREADS) by whoever started jobs beside each other.
     """
     if typed and decided is not None:
         return decided
-    if os.environ.get("OMP_NUM_THREADS"):
-        return None
-    if decided is not None or typed:
-        return decided
-    share = os.environ.get(SHARE_OF_CORES, "")
-    return int(share) if share.isdecimal() and int(share) > 0 else None
+    chosen = os.environ.get("OMP_NUM_THREADS")
+    is_users = bool(chosen) and chosen != os.environ.get(SHARE_OF_CORES)
+    return None if is_users else decided
 
 
 @contextlib.contextmanager

@@ -223,9 +223,11 @@ def test_processes_that_run_beside_each_other_share_the_cores(monkeypatch: pytes
     content = {"id": "x", "cluster": "local", "jobs": [], "arrays": [{"resources": resources}]}
     launch = launches.make_launch(Path(), content)
     cores = len(os.sched_getaffinity(0))
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "BENCH_CORES"):
+        monkeypatch.setenv(name, "")  # put back afterwards
+        monkeypatch.delenv(name)
     local.share_cores(launch, 1)
-    assert os.environ["OMP_NUM_THREADS"] == str(max(1, cores // 2))
+    assert os.environ["OMP_NUM_THREADS"] == os.environ["BENCH_CORES"] == str(max(1, cores // 2))
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     local.share_cores(launch, 1)
     assert os.environ["OMP_NUM_THREADS"] == "7"

@@ -165,8 +165,9 @@ def supervise(launch: Launch) -> None:
 def share_cores(launch: Launch, at_once: int) -> None:
     """Every process that runs beside others gets its part of the cores, where its run decides nothing itself."""
     beside = at_once * max(site.count_processes(array.resources) for array in launch.document.arrays)
-    if beside > 1:
-        os.environ[SHARE_OF_CORES] = str(max(1, provenance.count_usable_cores() // beside))
+    if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
+        share = str(max(1, provenance.count_usable_cores() // beside))
+        os.environ.update({"OMP_NUM_THREADS": share, SHARE_OF_CORES: share})
 
 
 def count_places(launch: Launch) -> int:
