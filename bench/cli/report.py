@@ -107,7 +107,7 @@ def print_summary(report: Report) -> None:
 
     for run in report.overview.latest[:MAX_PRINTED]:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in run.scores.items()) or "no score"
-        system = f"{run.task}, {run.method} on {run.model}, {run.scale}, seed {run.seed}"
+        system = f"{run.task}, {run.system}, {run.scale}, seed {run.seed}"
         click.echo(escape_controls(f"latest: {system}: {scores}"))
     if report.overview.headline.rows:
         click.echo(spell_headline(report.overview.headline))

@@ -13,6 +13,7 @@ from reports.document.schema import ClaimView, ExperimentProgress, JudgedRow, La
 from reports.judgement.claims import count_outcomes
 from reports.judgement.row_verdicts import MAIN_METRICS
 from reports.judgement.verdicts import Verdict
+from reports.records.grouping import is_dirty
 from reports.records.index import RunIndex
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def list_latest(index: RunIndex) -> tuple[LatestRun, ...]:
             ended=run.ended,
             scores=select_scores(run.record),
             not_comparable=profile.reason_texts,
+            dirty=is_dirty(run.record),
         )
         for run, profile in done[:MAX_LATEST]
     )

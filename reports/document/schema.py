@@ -17,7 +17,7 @@ from reports.judgement.row_verdicts import AcceptedNumber
 from reports.judgement.verdicts import Gap, GapKind, Verdict
 from reports.paper.deviations import Deviation
 from reports.paper.published import DisputeAccount, OtherAccount, PaperNumber
-from reports.records.grouping import UnlikeRuns
+from reports.records.grouping import DIRTY, UnlikeRuns
 
 
 @dataclass(frozen=True)
@@ -422,6 +422,13 @@ class LatestRun:
     ended: str
     scores: Mapping[str, float]
     not_comparable: tuple[str, ...]
+    dirty: bool = False
+    """Whether the run's code had changes that were not committed."""
+
+    @property
+    def system(self) -> str:
+        """``prefix on gpt2-medium``, and whether its code was dirty."""
+        return f"{self.method} on {self.model}" + (f" ({DIRTY})" if self.dirty else "")
 
 
 @dataclass(frozen=True)

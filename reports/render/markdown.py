@@ -120,7 +120,7 @@ def format_latest(latest: Sequence[LatestRun]) -> str:
     rows = [
         (
             escape_text(run.task),
-            escape_text(f"{run.method} on {run.model}"),
+            escape_text(run.system),
             escape_text(run.scale),
             str(run.seed),
             escape_text(", ".join(f"{name} {value:.4g}" for name, value in run.scores.items())),

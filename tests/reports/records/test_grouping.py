@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import SIGNATURE, cell, record, seeds, webnlg_prefix
 
+from reports import FORMATS
 from reports.document import gaps
 from reports.document.builder import build_report
 from reports.records.grouping import DecidingFact
 from reports.records.index import CellEvidence, RunIndex, collect_evidence
+from reports.render import output_files
 
 CODE = {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None}
 DIRTY = {**CODE, "dirty": True, "changed": ["bench/x.py"], "changes_sha256": "e" * 64}
@@ -130,6 +132,16 @@ def test_a_report_shows_what_was_left_out_and_what_was_dirty() -> None:
         cell.ours.text for cell in cells if cell is not None and cell.ours is not None and cell.ours.dirty
     ]
     assert texts and all(text.endswith("(dirty)") for text in texts)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_latest_scores_say_which_are_of_dirty_code(form: str) -> None:
+    """A run stands there alone, averaged with nothing."""
+    report = build_report([{**record(seed=1), "code": CODE}, {**record(seed=2), "code": DIRTY}], ["claims"])
+    assert [(run.seed, run.dirty) for run in report.overview.latest] == [(2, True), (1, False)]
+    if form not in ("csv", "json"):
+        text = b"".join(output_files.render_files(report, form).values()).decode()
+        assert text.count("medium (dirty)") == 1
 
 
 CHANGES = st.lists(
