@@ -118,12 +118,20 @@ class UnlikeRuns:
 # --- the facts of a run
 
 
+MEASURED_SETTINGS = ("threads",)
+"""Settings of which the conditions of the computation say what came of them (``OMP_NUM_THREADS`` goes first)."""
+
+
 def spell_settings(profile: Profile) -> str:
     """Protocol, options and settings as text that is equal for equal values; without what numbers repetitions.
 
     A setting that older records lack is as absent where it has the value that it had for them.
     """
-    stated = [(name, value) for name, value in profile.settings.items() if not is_silent(name, value)]
+    stated = [
+        (name, value)
+        for name, value in profile.settings.items()
+        if name not in MEASURED_SETTINGS and not is_silent(name, value)
+    ]
     return ascii((profile.protocol, sorted(profile.options.items()), sorted(stated)))
 
 
@@ -290,7 +298,9 @@ def name_other_settings(theirs: Profile, ours: Profile) -> tuple[str, str]:
         {"protocol": profile.protocol, **profile.options, **profile.settings} for profile in (theirs, ours)
     ]
     names = [
-        name for name in {**sides[0], **sides[1]} if sides[0].get(name, ABSENT) != sides[1].get(name, ABSENT)
+        name
+        for name in {**sides[0], **sides[1]}
+        if name not in MEASURED_SETTINGS and sides[0].get(name, ABSENT) != sides[1].get(name, ABSENT)
     ]
     first, second = (", ".join(f"{name}={side.get(name, ABSENT)}" for name in names) for side in sides)
     return first, second

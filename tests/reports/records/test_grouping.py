@@ -98,6 +98,18 @@ def test_versions_of_the_deciding_code_count_and_commits_do_not() -> None:
     assert len(collect([first, second]).replicates) == 1
 
 
+def test_threads_count_as_they_were_and_not_as_they_were_asked_for() -> None:
+    """A variable of the environment goes before the setting."""
+    runs = []
+    for seed, setting, threads in ((1, 1, 1), (2, 2, 1), (3, 2, 2)):
+        run = {**record(seed=seed), "execution": {**EXECUTION, "threads": threads}}
+        run["settings"] = {**run["settings"], "threads": {"value": setting, "origin": "command line"}}
+        runs.append(run)
+    got = collect(runs)
+    assert {seed for _, seed in got.replicates} == {1, 2}
+    assert got.unlike[0].to_text().endswith("conditions of the computation (2 threads instead of 1 thread)")
+
+
 def test_most_seeds_then_the_latest() -> None:
     others = [{**one, "model_fingerprint": "f" * 64} for one in seeds([40.0, 41.0])]
     assert set(collect([*seeds([55.0]), *others]).replicates.values()) == {40.0, 41.0}
