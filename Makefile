@@ -7,11 +7,12 @@ PIP_FLAGS ?= -c constraints.txt
 # Tests side by side, one thread each: `logical` is one per core; `make tests WORKERS=0` runs them in this process.
 WORKERS ?= logical
 
-.PHONY: help demo test lint types tests slurm mutants format benchmarks clean
+.PHONY: help demo test lint types tests check slurm mutants format benchmarks clean
 help:
 	@echo "make demo        set up, then train, decode and score prefix-tuning on mini-WebNLG"
 	@echo "make test        set up, then lint, types and all tests that need no accelerator"
 	@echo "make slurm       the tests on a real Slurm (tests/cluster/slurm_up.sh starts one)"
+	@echo "make check       has a change moved a number? small runs, same seed against same seed (docs/check.md)"
 	@echo "make mutants     plant small faults one at a time and count those that bench check catches"
 	@echo "make format      rewrite the code in the house style"
 	@echo "make benchmarks  speed and memory beside what else one would use"
@@ -47,6 +48,9 @@ types: $(VENV)/.installed-dev
 tests: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m 'not gpu and not slurm and not network' \
 	  -n $(WORKERS) --maxprocesses 8 --dist worksteal
+
+check: $(VENV)/.installed
+	$(BIN)/bench check
 
 slurm: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slurm tests/cluster

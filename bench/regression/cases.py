@@ -93,7 +93,7 @@ SPECIAL: Mapping[tuple[str, str, str], Special] = {
         {
             "keep": "best",
             "eval_every": 2,
-            "patience": 3,
+            "patience": 1,
             "lr": 0.006,
             "train_subset": 3,
             "dev_subset": 8,

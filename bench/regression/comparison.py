@@ -122,7 +122,7 @@ def compare_case(name: str, known: CaseReference, measured: Measurement) -> list
         if not isinstance(entry.value, str):
             low, high = entry.value - entry.half_width, entry.value + entry.half_width
         compared.append(ComparedValue(name, metric, entry.kind, value, entry.value, low, high))
-    new = [metric for metric in values if metric not in known.values]
+    new = [metric for metric in values if metric not in known.values and metric not in known.unstable]
     return compared + [
         ComparedValue(name, metric, values[metric].kind, values[metric].value, None) for metric in new
     ]

@@ -121,6 +121,8 @@ class CaseReference(_Part):
 
     settings: dict[str, Any] | None = None
     values: dict[str, ReferenceValue] = Field(min_length=1)
+    unstable: dict[str, float] = {}
+    """Value -> how far it was measured to move, where that is too far to compare it."""
     outputs: ReferenceOutputs | None = None
     packages: dict[str, str | None] | None = None
     variants: list[VariantFacts] | None = None
@@ -131,6 +133,8 @@ class CaseReference(_Part):
 
     @model_validator(mode="after")
     def _check_bands(self) -> Self:
+        if self.settings is not None and len(self.unstable) > len(self.values):
+            raise PydanticCustomError("band", "most of its values are not compared")
         for name, value in self.values.items():
             problem = value.find_problem(self.output_count)
             if problem is not None:

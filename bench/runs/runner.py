@@ -141,8 +141,15 @@ def list_stale_scores(task: Task, record: Record) -> list[str]:
 
 
 def list_failed_scores(record: Record) -> list[str]:
-    """The scores that should have been computed and were not: the run is kept and the command fails."""
-    return [name for name, score in record.scores["all"].items() if score.status is ScoreStatus.FAILED]
+    """The scores that should have been computed and were not, or by a scorer that fails its golden values.
+
+    The run is kept and the command fails.
+    """
+    return [
+        name
+        for name, score in record.scores["all"].items()
+        if score.status is ScoreStatus.FAILED or score.failed_gate
+    ]
 
 
 def write_failure_record(folder: RunDir, record: Mapping[str, Any]) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from bench.cli import main
 from bench.regression import references
-from bench.regression.cases import Case
+from bench.regression.cases import Case, Suite
+from bench.regression.comparison import compare_case
 from bench.regression.measuring import Circumstances, SeparateMeasurement, Unit, measure_apart
+from bench.regression.probes import Probe
 from bench.regression.reference import read_reference
 from bench.regression.values import MeasuredValue, Measurement, ValueKind, fingerprint_outputs
 
@@ -170,3 +172,41 @@ def test_circumstances_are_those_of_the_process_that_measures() -> None:
     answer: Any = measure_apart(units, 1, Circumstances("odd", threads=2, environment=environment))
     assert answer.packages["torch"]
     assert answer.measured["webnlg prompt search"].values["prompts"].kind is ValueKind.FINGERPRINT
+
+
+def test_a_value_that_rounding_moves_far_is_named_and_not_compared(
+    planted: Callable[[Measure], None], tmp_path: Path
+) -> None:
+    def measure(name: str, circumstances: Circumstances) -> Measurement:
+        return make_measurement(bleu=50.0 if circumstances.onednn else 40.0)
+
+    planted(measure)
+    path = tmp_path / "reference.json"
+    assert references.update_reference(["e2e prompt"], 1, path=path).incomplete == []
+    known = read_reference(path).cases["e2e prompt"]
+    assert known.unstable == {"bleu": 10.0}
+    assert "bleu" not in known.values
+    compared = compare_case("e2e prompt", known, make_measurement(bleu=3.0))
+    assert not [value.metric for value in compared if value.outside]
+    planted(lambda name, circumstances: make_measurement())
+    references.update_reference(["e2e infix"], 1, path=path)
+    before = read_reference(path).cases["e2e infix"]
+    assert references.list_changes("e2e infix", before, known) == [
+        "e2e infix: bleu is not compared, it moves by 10 without a change of the code"
+    ]
+
+
+def test_published_files_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def measure_all(
+        units: Sequence[Unit], processes: int, circumstances: Circumstances
+    ) -> SeparateMeasurement:
+        asked.append([unit.name for unit in units])
+        return SeparateMeasurement({unit.name: make_measurement() for unit in units}, TORCH)
+
+    monkeypatch.setattr(references, "measure_apart", measure_all)
+    units: list[Unit] = [Probe("data", "e2e", tmp_path), Case("e2e", "prompt", data_dir=tmp_path)]
+    reference, incomplete = references.measure_reference(units, 1, [], Suite.REAL)
+    assert asked == [["e2e data", "e2e prompt"], *[["e2e prompt"]] * len(references.VARIANTS)]
+    assert (sorted(reference.cases), incomplete) == (["e2e data", "e2e prompt"], [])

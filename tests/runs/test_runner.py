@@ -190,6 +190,7 @@ def test_a_score_that_can_be_computed_by_now_is_added_without_training(
     before = folder_of(tmp_path).parameters.stat().st_mtime_ns
     record = runner.run(request(tmp_path, tiny_model))
     assert record["scores"]["all"]["bleu"]["value"] is not None
+    assert runner.list_failed_scores(record) == ["meteor"]  # it fails its golden values
     assert record["scores"]["all"]["meteor"]["value"] == 0.5
     assert record["scores"]["all"]["meteor"]["gate"].startswith("failed")
     assert folder_of(tmp_path).parameters.stat().st_mtime_ns == before
