@@ -10,12 +10,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from bench.errors import DataError
+from bench.system.json_files import refuse_repeated_names
 
 FIELD_LIMIT = 100_000
 """Characters in one field. The longest ones seen have under 1,000; far more means a lost quote
@@ -37,7 +39,7 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: expected a file, found nothing of that name") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not content.strip():
+    if not content.removeprefix(BOM_UTF8).strip():
         raise DataError(f"{path}: the file is empty; expected data")
     return content
 
@@ -86,7 +88,13 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str
                     f"{path}, line 1: no column {column!r}; expected the columns "
                     f"{', '.join(columns)}, found {', '.join(header)}"
                 )
+            if header.count(column) > 1:
+                raise DataError(
+                    f"{path}, line 1: {header.count(column)} columns named {column!r}; expected one of each name, "
+                    f"found {', '.join(header)}"
+                )
         positions = [header.index(column) for column in columns]
+        empty = True
         for record in lines:
             place = f"{path}, line {lines.line_num}"
             if not record:
@@ -95,7 +103,10 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str
                 raise DataError(
                     f"{place}: {len(record)} columns; expected {len(header)} ({', '.join(header)})"
                 )
+            empty = False
             yield place, [check_field(record[i], place, repr(header[i])) for i in positions]
+        if empty:
+            raise DataError(f"{path}: no record below the header; expected at least one")
     except csv.Error as error:
         raise DataError(
             f"{path}, line {lines.line_num}: not CSV ({error}); expected quoted, comma-separated "
@@ -103,11 +114,20 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str
         ) from error
 
 
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of ``pairs``; of two values for one name the message shows which object has them."""
+    try:
+        return refuse_repeated_names(pairs)
+    except ValueError as error:
+        excerpt = ", ".join(f"{json.dumps(name)}: {json.dumps(value)[:60]}" for name, value in pairs[:3])
+        raise ValueError(f"{error}: {{{excerpt[:200]}, …}}") from None
+
+
 def read_json(path: Path) -> Any:
-    """The JSON document in a file."""
+    """The JSON document in a file; an object that gives a name twice is refused."""
     text = read_text(path)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_named_once)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {error.lineno}: not JSON ({error.msg}); expected one JSON document"

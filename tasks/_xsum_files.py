@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
+from bench.system.json_files import refuse_repeated_names
 from tasks._read import check_field, read_json, read_text
 from tasks._xsum_tables import SMALL_FILE, iterate_generated, iterate_table
 
@@ -160,14 +162,15 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             place = f"{path}, line {number}"
-            if not line.strip():
+            text = line.removeprefix(BOM_UTF8) if number == 1 else line
+            if not text.strip():
                 continue
             empty = False
             try:
-                yield number, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                yield number, json.loads(text.decode(), object_pairs_hook=refuse_repeated_names)
             except UnicodeDecodeError as error:
                 raise DataError(
-                    f"{place}: byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8 text"
+                    f"{place}: byte 0x{text[error.start]:02x} is not UTF-8; expected UTF-8 text"
                 ) from None
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{place}: not JSON ({error}); expected one JSON object per line") from None

@@ -42,6 +42,8 @@ def iterate_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]
                     f"{path}: no column {column!r}; expected {', '.join(columns)}, "
                     f"found {', '.join(table.column_names)}"
                 )
+            if table.column_names.count(column) > 1:
+                raise DataError(f"{path}: two columns named {column!r}; expected one of each name")
         yield from _iterate_rows(table.select_columns(list(columns)))
 
 

@@ -41,11 +41,14 @@ def prepare(
     """Find the files of ``splits``, hash them and count their rows.
 
     Raises ``UnavailableError`` listing every place that was tried, and ``DataError`` for files that
-    are damaged or, unless ``strict`` is off, of another size than declared.
+    are damaged, hold nothing or, unless ``strict`` is off, are of another size than declared.
     """
     prepared = find_data(task, data_dir, allow_download, scale, splits)
     for split in splits:
-        if (problem := describe_miscount(prepared, split)) is None:
+        counted = count_split(prepared, split)
+        if not counted.rows and not counted.items:
+            raise DataError(f"{task.name} {split} in {prepared.root} is empty; expected at least one row")
+        if (problem := describe_miscount(prepared, split, counted)) is None:
             continue
         if strict:
             raise DataError(f"{problem} Give --any-row-count to go on all the same")
@@ -136,10 +139,10 @@ def count_split(prepared: Prepared, split: str) -> RowCount:
     return prepared.task.count(split, prepared.root)
 
 
-def describe_miscount(prepared: Prepared, split: str) -> str | None:
-    """What is wrong with the size of ``split``, or None."""
+def describe_miscount(prepared: Prepared, split: str, counted: RowCount | None = None) -> str | None:
+    """What is wrong with the size of ``split``, or None; ``counted``: where it has been counted already."""
     expected = prepared.expected.get(split)
-    counted = count_split(prepared, split)
+    counted = counted or count_split(prepared, split)
     if expected is None or counted == expected:
         return None
     return (

@@ -1,7 +1,9 @@
 """What the official pipelines do to texts before a score sees them (facts checked on real system outputs).
 
 WebNLG transliterates, and does so before splitting a hypothesis but after splitting a reference;
-DART does not transliterate at all. Both split at every non-word character.
+DART does not transliterate at all. Both split at every non-word character. WebNLG's ``multi-bleu.perl -lc``
+lower-cases once more, after everything else: a transliteration can bring capitals back (``€`` becomes ``EUR``).
+METEOR and TER disregard case, so that one preparation serves the three scores.
 """
 
 from __future__ import annotations
@@ -20,18 +22,18 @@ def split_words(text: str) -> str:
 
 
 def prepare_webnlg_hypothesis(text: str) -> str:
-    """ASCII, lower-cased, split. Lower-casing can leave non-ASCII behind, hence the second pass."""
+    """ASCII, lower-cased, split. The transliteration comes first here and leaves only ASCII to lower-case."""
     from text_unidecode import unidecode
 
-    return split_words(unidecode(unidecode(text.strip()).lower()))
+    return split_words(unidecode(text.strip()).lower())
 
 
 def prepare_webnlg_reference(text: str) -> str:
-    """Split, lower-cased, then to ASCII."""
+    """Split, lower-cased, then to ASCII, and lower-cased again: ``5 €`` becomes ``5 eur``."""
     from text_unidecode import unidecode
 
     ascii_text: str = unidecode(split_words(text).lower())
-    return ascii_text
+    return ascii_text.lower()
 
 
 def prepare_dart(text: str) -> str:

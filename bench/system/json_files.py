@@ -69,8 +69,8 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names differ: of two values for one name ``json`` would keep the last."""
+def refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """``object_pairs_hook`` of ``json``, which would keep the last of two values for one name: a ``ValueError``."""
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
@@ -90,7 +90,9 @@ def parse_json(path: Path, content: bytes, line: int | None = None, distinct: bo
         raise DataError(f"{place} is {problem}", problem)
     try:
         return json.loads(
-            content, parse_constant=_refuse_constant, object_pairs_hook=_distinct if distinct else None
+            content,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=refuse_repeated_names if distinct else None,
         )
     except (ValueError, RecursionError) as error:
         problem = f"damaged; expected one JSON document: {error}"

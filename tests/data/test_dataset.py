@@ -183,6 +183,14 @@ def test_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(TASK, given, splits=("dev", "test"))
 
 
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_a_split_without_a_row_is_refused_whatever_size_is_allowed(tmp_path: Path, split: str) -> None:
+    given = lay_out(tmp_path / "given")
+    (given / "lines" / "v1" / f"{split}.txt").write_text("")
+    with pytest.raises(DataError, match=f"lines {split} in .* is empty; expected at least one row"):
+        prepare(TASK, given, strict=False)
+
+
 def test_the_fingerprint_is_of_names_and_contents(tmp_path: Path) -> None:
     one, two = lay_out(tmp_path / "one"), lay_out(tmp_path / "two")
     first = prepare(TASK, one)

@@ -183,12 +183,23 @@ def test_an_output_of_a_million_characters_is_scored(scorer: Scorer, text: str) 
         ("", "", ""),
         ("snake_case", "snake_case", "snake_case"),
         ("½ mile", "1 / 2 mile", "1/2 mile"),
+        ("5 €", "5 eur", "5 eur"),
+        ("Bio™ ﬁn", "biotm fin", "bio tm fin"),
+        ("İzmir ılık ŒUVRE", "izmir ilik oeuvre", "izmir ilik oeuvre"),
     ],
 )
 def test_preparation_of_webnlg_texts(text: str, hypothesis: str, reference: str) -> None:
     """The last row shows the order: a hypothesis is transliterated before it is split, a reference after."""
     assert _preprocess.prepare_webnlg_hypothesis(text) == hypothesis
     assert _preprocess.prepare_webnlg_reference(text) == reference
+
+
+@pytest.mark.parametrize("mark", ["€", "§", "¶", "™", "№", "ʀ", "ʟ", "ϔ", "İ", "Å", "ı", "ﬁ"])
+def test_capitals_that_a_transliteration_brings_are_lower_cased(mark: str) -> None:
+    """``multi-bleu.perl -lc`` lower-cases both texts last: identical texts with ``mark`` as a word get 100."""
+    text = f"the entry fee is 5 {mark} for adults"
+    assert _preprocess.prepare_webnlg_reference(text) == _preprocess.prepare_webnlg_reference(text).lower()
+    assert bleu.score_webnlg([text], [[text]]).value == pytest.approx(100)
 
 
 def test_dart_is_not_transliterated_and_webnlg_is() -> None:

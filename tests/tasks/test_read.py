@@ -34,11 +34,21 @@ def entries(path: Path) -> list[object]:
     return list(read_xml_entries(path))
 
 
+READERS: list[Callable[[Path], object]] = [rows, entries, read_json, read_text]
+
+
 @pytest.mark.parametrize(
     ("read", "content", "expected"),
     [
         (rows, b"", "the file is empty"),
         (rows, b" \r\n\n", "the file is empty"),
+        *((read, b"\xef\xbb\xbf" + end, "the file is empty") for read in READERS for end in (b"", b"\r\n")),
+        (rows, b"mr,ref\r\n", "no record below the header; expected at least one"),
+        (rows, b"\xef\xbb\xbfmr,ref\n\n\n", "no record below the header; expected at least one"),
+        (rows, b"mr,ref,mr\na,b,c\n", "line 1: 2 columns named 'mr'; expected one of each name"),
+        (rows, b"mr, REF ,ref\na,b,c\n", "line 1: 2 columns named 'ref'; expected one of each name"),
+        (read_json, b'[{"a": 1, "b": [2], "a": 3}]', '"a" is given twice in one object: {"a": 1, "b": [2]'),
+        (read_json, b'{"a": {"b": 1, "b": 1}}', '"b" is given twice in one object'),
         (rows, b"mr,text\r\na,b\r\n", "line 1: no column 'ref'; expected the columns mr, ref"),
         (rows, b"mr,ref\r\na,b,c\r\n", "line 2: 3 columns; expected 2"),
         (rows, b"mr,ref\r\na,b\r\na\r\n", "line 3: 1 columns; expected 2"),

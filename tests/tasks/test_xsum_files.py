@@ -166,6 +166,11 @@ def one_raw(root: Path, content: bytes) -> None:
     ("damage", "expected"),
     [
         (lambda r: lines(r, b""), "validation.jsonl: the file is empty; expected data"),
+        (lambda r: lines(r, b"\xef\xbb\xbf\r\n"), "validation.jsonl: the file is empty; expected data"),
+        (
+            lambda r: lines(r, b'{"id": "1", "id": "2"}'),
+            'line 1: not JSON ("id" is given twice in one object)',
+        ),
         (lambda r: lines(r, b'\n{"document":'), "line 2: not JSON"),
         (lambda r: lines(r, b"[" * 100_000), "line 1: not JSON"),
         (lambda r: lines(r, b'{"document": "\xff"}\n'), "line 1: byte 0xff is not UTF-8"),
