@@ -56,7 +56,8 @@ def test_every_task_and_method_has_reference_values_for_the_settings_of_today() 
                 values
             )
             assert any(name.startswith("dev loss") for name in values)
-        assert {"prompts", "references", "rules of decoding", "identical output tokens"} <= set(values)
+        assert {"prompts", "references", "rules of decoding"} <= set(values)
+        assert "identical output tokens" in {*values, *reference[case.name].unstable}
 
 
 def test_in_the_special_cases_acts_what_they_are_for() -> None:
