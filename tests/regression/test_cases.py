@@ -55,7 +55,8 @@ def test_every_task_and_method_has_reference_values_for_the_settings_of_today() 
             assert {"loss 1", "loss 5", "training targets", "tensors of the backbone that changed"} <= set(
                 values
             )
-            assert any(name.startswith("dev loss") for name in values)
+            known = {*values, *reference[case.name].unstable}
+            assert any(name.startswith("dev loss") for name in known)
         assert {"prompts", "references", "rules of decoding"} <= set(values)
         assert "identical output tokens" in {*values, *reference[case.name].unstable}
 
