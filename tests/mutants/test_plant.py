@@ -1,8 +1,11 @@
-"""The faults of `make mutants` can be planted."""
+"""The faults of `make mutants` can be planted, and the committed table is of these faults."""
+
+import json
+import re
 
 import pytest
 
-from tests.mutants.plant import ROOT, Fault, FaultResult, Outcome, format_table, read_faults
+from tests.mutants.plant import RESULTS, ROOT, Fault, FaultResult, Outcome, format_table, read_faults
 
 FAULTS = read_faults()
 
@@ -35,3 +38,12 @@ def test_the_table_counts_what_was_caught() -> None:
     assert "1 of 2 planted faults" in table
     assert "one \\| two" in table
     assert "2 more" in table
+
+
+def test_the_committed_table_is_of_these_faults() -> None:
+    document = json.loads((RESULTS / "mutants.json").read_text())
+    assert [entry["name"] for entry in document["faults"]] == [fault.name for fault in FAULTS]
+    outcomes = [entry["outcome"] for entry in document["faults"]]
+    assert outcomes.count("caught") == document["caught"] >= 0.93 * len(FAULTS)
+    text = (RESULTS / "mutants.md").read_text()
+    assert re.search(rf"{document['caught']} of {len(FAULTS)} planted faults", text)
