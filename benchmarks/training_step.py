@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from bench.registry import get_method
 from bench.system.rng import make_generator
-from bench.training.loop import make_optimiser
+from bench.training.update import make_optimiser
 
 LENGTH = 5
 

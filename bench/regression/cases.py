@@ -26,16 +26,16 @@ SEED = 1
 """Of every run: same seed is compared with same seed."""
 STANDARD = ""
 """The variant of a case that is its method with the settings of its kind of task."""
+TABLE_TO_TEXT: Mapping[str, object] = {
+    "batch_size": 4,
+    "max_steps": 14,
+    "warmup_steps": 3,
+    "eval_every": 14,
+    "max_new_tokens": 30,
+    "device": "cpu",
+}
 SETTINGS: Mapping[str, Mapping[str, object]] = {
-    "table-to-text": {
-        "limit": 18,
-        "batch_size": 4,
-        "max_steps": 14,
-        "warmup_steps": 3,
-        "eval_every": 14,
-        "max_new_tokens": 30,
-        "device": "cpu",
-    },
+    "table-to-text": {"limit": 18, **TABLE_TO_TEXT},
     "summarization": {
         "limit": 8,
         "batch_size": 3,
@@ -150,12 +150,7 @@ REAL_SETTINGS: Mapping[str, Mapping[str, object]] = {
         "dev_subset": 12,
         "test_subset": 18,
         "data_seed": 0,
-        "batch_size": 4,
-        "max_steps": 14,
-        "warmup_steps": 3,
-        "eval_every": 14,
-        "max_new_tokens": 30,
-        "device": "cpu",
+        **TABLE_TO_TEXT,
     },
     "summarization": {
         "train_subset": 8,

@@ -128,7 +128,8 @@ class Stages:
     def fit(self, tokenizer: PreTrainedTokenizerBase, model: AdaptedModel) -> dict[str, Any] | None:
         """Train ``model`` in place; the report, or None where there is nothing to train."""
         from bench.models.adapted import hash_frozen_parameters
-        from bench.training.loop import TrainingSettings, train_model
+        from bench.training.loop import train_model
+        from bench.training.update import TrainingSettings
 
         if not model.trained_state():  # prompt, or a prefix of length 0
             return None
@@ -197,7 +198,7 @@ class Stages:
     @contextlib.contextmanager
     def watch(self, rows: int, settings: Any) -> Iterator[Any]:
         """Progress of the training on the screen, in the log file and in the claim's heartbeat."""
-        from bench.training.loop import count_planned_updates
+        from bench.training.update import count_planned_updates
 
         total = count_planned_updates(rows, settings)
         every = max(1, total // 200)

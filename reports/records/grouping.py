@@ -148,22 +148,32 @@ def describe_facts(record: Record, settings: str) -> dict[DecidingFact, str]:
     }
 
 
+class TreeState(StrEnum):
+    """Whether a run's code had changes that were not committed; the later, the rather a group is chosen."""
+
+    DIRTY = "dirty"
+    NOT_STATED = "not stated"
+    CLEAN = "clean"
+
+
+def find_tree_state(record: Record) -> TreeState:
+    """The state of the working tree that a run's code was in."""
+    code = record.code
+    if code is None or code.get("dirty") is None:
+        return TreeState.NOT_STATED
+    return TreeState.DIRTY if code["dirty"] else TreeState.CLEAN
+
+
 def is_dirty(record: Record) -> bool:
     """Whether the run's code had changes that were not committed."""
-    return bool(record.code and record.code.get("dirty"))
+    return find_tree_state(record) is TreeState.DIRTY
 
 
 def describe_working_tree(record: Record) -> str:
     """``clean``, ``not stated``, or what was changed, by its fingerprint."""
-    code = record.code
-    if code is None or code.get("dirty") is None:
-        return NOT_STATED
-    if not code["dirty"]:
-        return CLEAN
-    return f"uncommitted changes {shorten_value(str(code.get('changes_sha256')))}"
-
-
-CLEAN = "clean"
+    if is_dirty(record) and record.code is not None:
+        return f"uncommitted changes {shorten_value(str(record.code.get('changes_sha256')))}"
+    return str(find_tree_state(record))
 
 
 def describe_code_version(record: Record) -> str:
@@ -258,11 +268,16 @@ def choose_group(
 
 def rank_group(group: Sequence[MeasuredRun], table: str) -> tuple[int, bool, bool, int, str]:
     """What is compared between groups; the greatest is chosen."""
-    tree = group[0].facts.get(DecidingFact.WORKING_TREE, NOT_STATED)
-    cleanliness = {CLEAN: 2, NOT_STATED: 1}.get(tree, 0)
+    state = find_tree_state(group[0].run.record)
     experiments = {member.profile.experiment for member in group}
     seeds = len({(member.run.record.task, member.run.replicate) for member in group})
-    return (cleanliness, table in experiments, None in experiments, seeds, max(m.run.ended for m in group))
+    return (
+        list(TreeState).index(state),
+        table in experiments,
+        None in experiments,
+        seeds,
+        max(m.run.ended for m in group),
+    )
 
 
 def select_latest(group: Iterable[MeasuredRun]) -> list[MeasuredRun]:

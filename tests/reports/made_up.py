@@ -14,6 +14,16 @@ from reports.paper import published
 SIGNATURE = "nrefs:3|case:lc|made-up"
 VALUES = [54.1, 55.0, 55.3, 54.6, 56.2]
 """Scores of five seeds."""
+CODE = {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None}
+DIRTY = {**CODE, "dirty": True, "changed": ["bench/x.py"], "changes_sha256": "e" * 64}
+EXECUTION = {
+    "threads": 2,
+    "matmul_precision": "highest",
+    "processes": 1,
+    "deterministic": False,
+    "device": "cpu",
+    "cpu_capability": "AVX2",
+}
 _numbers = itertools.count(1)
 
 
@@ -77,7 +87,7 @@ def record(
         "started": f"2026-01-01T00:00:00.{number:06d}+00:00",
         "ended": f"2026-01-02T00:00:00.{number:06d}+00:00",
         "seconds": {"train": 700.0, "decode": 60.0, "score": 5.0, "attempt": 770.0},
-        "code": {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None},
+        "code": CODE,
         "packages": {"torch": "2.13.0"},
         "hardware": {
             "host": "node",

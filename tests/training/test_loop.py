@@ -21,9 +21,9 @@ from bench.models.adapted import AdaptedModel
 from bench.registry import get_method
 from bench.system.damage import read_damage_notes
 from bench.system.devices import make_accelerator
-from bench.training.loop import (
-    Diverged,
-    Interrupted,
+from bench.training.loop import Diverged, Interrupted, train_model
+from bench.training.selection import KeepRule
+from bench.training.update import (
     TokenPair,
     TrainingSettings,
     compute_dev_loss,
@@ -31,9 +31,7 @@ from bench.training.loop import (
     count_planned_updates,
     make_optimiser,
     select_batch,
-    train_model,
 )
-from bench.training.selection import KeepRule
 
 VOCABULARY = 40
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import record, seeds, webnlg_prefix
+from made_up import CODE, DIRTY, EXECUTION, record, seeds, webnlg_prefix
 
 from reports import FORMATS
 from reports.document.builder import build_report
@@ -25,16 +25,6 @@ from reports.render import output_files
 CLAIM = next(claim for claim in published.read_claims() if claim.id == "adapter-equal-size")
 MINI = Path(__file__).resolve().parents[3] / "results" / "mini" / "records.json"
 DATA = DecidingFact.DATA
-CODE = {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None}
-DIRTY = {**CODE, "dirty": True, "changed": ["bench/x.py"], "changes_sha256": "e" * 64}
-EXECUTION = {
-    "threads": 2,
-    "matmul_precision": "highest",
-    "processes": 1,
-    "deterministic": False,
-    "device": "cpu",
-    "cpu_capability": "AVX2",
-}
 TASKS = ("e2e", "webnlg", "dart")
 PREFIX, ADAPTER = [60.0, 60.2, 60.1], [50.0, 50.2, 50.1]
 UNLIKE: dict[DecidingFact, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import SIGNATURE, cell, record, seeds, webnlg_prefix
+from made_up import CODE, DIRTY, EXECUTION, SIGNATURE, cell, record, seeds, webnlg_prefix
 
 from reports import FORMATS
 from reports.document import gaps
@@ -17,16 +17,6 @@ from reports.records.grouping import DecidingFact
 from reports.records.index import CellEvidence, RunIndex, collect_evidence
 from reports.render import output_files
 
-CODE = {"commit": "c" * 40, "dirty": False, "changed": [], "changes_sha256": None}
-DIRTY = {**CODE, "dirty": True, "changed": ["bench/x.py"], "changes_sha256": "e" * 64}
-EXECUTION = {
-    "threads": 2,
-    "matmul_precision": "highest",
-    "processes": 1,
-    "deterministic": False,
-    "device": "cpu",
-    "cpu_capability": "AVX2",
-}
 UNLIKE: dict[DecidingFact, dict[str, Any]] = {
     DecidingFact.WEIGHTS: {"model_fingerprint": "f" * 64},
     DecidingFact.DATA: {"data_fingerprint": "a" * 64},
