@@ -115,7 +115,7 @@ def find_layer(module: str) -> str:
         return top
     if module in CONTRACTS:
         return "contracts"
-    if module in ("bench", "bench.errors"):
+    if module in ("bench", "bench.errors", "bench.foreign_text"):
         return "errors"
     return "cli" if module == "bench.__main__" else rest.partition(".")[0]
 

@@ -17,6 +17,7 @@ import click
 
 from bench import __version__
 from bench.errors import UnknownNameError, UserError
+from bench.foreign_text import format_message
 from bench.system.devices import make_waiting_passive
 
 VERBS = {
@@ -105,24 +106,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_.exit_code
     except click.Abort as error:
         # click's way of passing on Ctrl-C; the cause says how to go on.
-        print(f"bench: interrupted. {error.__cause__ or ''}".rstrip(), file=sys.stderr)
+        print_error(f"interrupted. {error.__cause__ or ''}".rstrip())
         return 1
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
+    except click.ClickException as error:
+        print_error(describe_usage_error(error))
+        return 2
     except UserError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print_error(str(error))
         return error.exit_code
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
         # The reader of our output (head, less) went away, or the disk under it is full.
-        print(
-            f"bench: the output was lost ({error.strerror}); what had not started was not run",
-            file=sys.stderr,
-        )
+        print_error(f"the output was lost ({error.strerror}); what had not started was not run")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def describe_usage_error(error: click.ClickException) -> str:
+    """What click found wrong with the words of a command, and where its options are explained."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return error.format_message() + (f" See `{context.command_path} --help`." if context is not None else "")
+
+
+def print_error(message: str) -> None:
+    """The one message of a command that failed, on standard error."""
+    print(format_message(f"bench: {message}"), file=sys.stderr)
 
 
 def print_json(document: object) -> None:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
 from bench.errors import DataError
-from bench.system.files import read_bytes, sha256_text
+from bench.system.files import check_regular_file, read_bytes, sha256_text
 from bench.system.json_files import parse_json
 from bench.system.progress import track_progress
 
@@ -116,7 +115,7 @@ def list_shards(path: Path) -> list[Path]:
         raise DataError(
             f"{index}: {index.stat().st_size:,} bytes; expected an index of at most {LARGEST_INDEX:,}"
         )
-    document = parse_json(index, read_bytes(index), distinct=True)
+    document = parse_json(index, read_bytes(index))
     parts = document if isinstance(document, dict) else {}
     names, metadata = parts.get("weight_map"), parts.get("metadata")
     if not isinstance(names, dict) or not names or not isinstance(metadata, dict):
@@ -141,16 +140,6 @@ def check_shard(path: Path, name: str) -> None:
     if leads_out and find_hub_blob(shard) is None:
         raise DataError(f"{index}: the shard {name} is a link to another folder; {expected}, not a link")
     check_regular_file(shard)
-
-
-def check_regular_file(file: Path) -> None:
-    """Refuse what is no file with content (a folder, a pipe, a broken link) before it is opened."""
-    try:
-        mode = file.stat().st_mode
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); expected a file") from error
-    if not stat.S_ISREG(mode):
-        raise DataError(f"{file}: not a regular file; expected a file of a checkpoint")
 
 
 def list_read_files(path: Path) -> list[Path]:
@@ -265,7 +254,7 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
         length = int.from_bytes(stream.read(8), "little")
         if not 0 < length <= min(LARGEST_HEADER, size - 8):
             raise DataError(f"{file}: the weights cannot be read (no header); expected a safetensors file")
-        header = parse_json(file, stream.read(length), distinct=True)
+        header = parse_json(file, stream.read(length))
     entries = dict(header) if isinstance(header, dict) else {"": None}
     entries.pop("__metadata__", None)
     ends = [length + 8]

@@ -159,7 +159,7 @@ def read_proof(file: Path) -> Proof:
         refuse_proof(file, "a link or no regular file; a proof is a file of its own")
     if status.st_size > LARGEST_PROOF:
         refuse_proof(file, f"{status.st_size:,} bytes; a proof has at most {LARGEST_PROOF:,}")
-    document = parse_json(file, read_bytes(file), distinct=True)
+    document = parse_json(file, read_bytes(file))
     try:
         return Proof.model_validate(document)
     except ValidationError as error:

@@ -158,7 +158,7 @@ def read_reference(path: Path, suite: Suite = Suite.EMBEDDED) -> Reference:
     """The reference in ``path``; a ``DataError`` names the place and what is wrong."""
     if not path.is_file():
         raise UserError(f"{path}: no reference values are here; `bench check --update` makes them")
-    document = parse_json(path, path.read_bytes(), distinct=True)
+    document = parse_json(path, path.read_bytes())
     try:
         reference = Reference.model_validate(document)
     except ValidationError as error:

@@ -130,7 +130,7 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> ScoringInput:
         if not line.strip():
             continue
         location = f"{path}, line {number}"
-        row = parse_json(path, line, number, distinct=True)
+        row = parse_json(path, line, number)
         if not isinstance(row, dict):
             raise DataError(f"{location}: expected an object like {EXAMPLE}")
         outputs.append(read_hypothesis(row, location))

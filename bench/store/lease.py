@@ -158,7 +158,7 @@ def find_holder(directory: Path, number: int, stale_after: float) -> dict[str, A
     if not content:
         return None  # released
     try:
-        owner = json_files.parse_json(path, content)
+        owner = json_files.parse_json(path, content, any_text=True)
         who = {name: owner[name] for name in ("host", "pid", "since")}
         on_this_machine, started = owner["machine"] == processes.identify_machine(), owner["started"]
         if (

@@ -17,11 +17,13 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.errors import DataError, UserError
+from bench.errors import DataError, UserError, first_line
+from bench.foreign_text import quote_foreign
 from bench.system import processes
 
 FileContent = bytes | str
@@ -250,14 +252,56 @@ def _create_without_links(temporary: Path, path: Path) -> None:
 # --- reading
 
 
-def read_bytes(path: Path, missing: str | None = None) -> bytes:
-    """A file's content. ``missing``: what to say where there is no such file, if not that it is missing."""
+def check_regular_file(path: Path) -> None:
+    """Refuse what is no file with content (a folder, a pipe, a device, a dangling link) before it is opened."""
     try:
-        return path.read_bytes()
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise DataError(f"{path} cannot be read: {explain_unreadable(path, error)}") from error
+    _refuse_special(path, mode)
+
+
+def _refuse_special(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _FILE_TYPES.get(stat.S_IFMT(mode), "no file")
+        raise DataError(f"{path} cannot be read: {kind}; expected a regular file")
+
+
+_FILE_TYPES = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def explain_unreadable(path: Path, error: OSError | ValueError) -> str:
+    """Why ``path`` cannot be read; a link that leads nowhere is called that."""
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return f"a dangling link to {quote_foreign(path.readlink())}"
+    return (error.strerror if isinstance(error, OSError) else None) or first_line(error)
+
+
+def read_bytes(path: Path, missing: str | None = None) -> bytes:
+    """A regular file's content. ``missing``: what to say where there is no such file, if not that it is missing.
+
+    Pipes and devices are refused and never waited for.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            _refuse_special(path, os.fstat(handle).st_mode)
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
     except FileNotFoundError as error:
+        if path.is_symlink():
+            raise DataError(f"{path} cannot be read: {explain_unreadable(path, error)}") from error
         raise DataError(missing or f"{path} is missing") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {explain_unreadable(path, error)}") from error
 
 
 # --- fingerprints

@@ -6,13 +6,16 @@ them another reader rejects or takes for something else.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from bench.errors import DataError
+from bench.foreign_text import quote_foreign, show_foreign
 from bench.system.files import read_bytes, replace_file, write_atomic
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -69,43 +72,85 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{quote_foreign(text, 40)} is larger than any number that can be kept")
+    return number
+
+
 def refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """``object_pairs_hook`` of ``json``, which would keep the last of two values for one name: a ``ValueError``."""
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise ValueError(f'"{name}" is given twice in one object')
-        members[name] = value
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'"{show_foreign(repeated)}" is given twice in one object')
     return members
 
 
-def parse_json(path: Path, content: bytes, line: int | None = None, distinct: bool = False) -> Any:
+def parse_json(path: Path, content: bytes, line: int | None = None, any_text: bool = False) -> Any:
     """``content`` of ``path`` as a value; damage is a DataError that names the file and the place.
 
-    ``distinct`` refuses an object that gives a name twice: for what people and other programs write.
+    Refused are what is no UTF-8 (a byte order mark at the beginning is passed over), a name that an object gives
+    twice, NaN, infinities and numbers that become infinite, nesting deeper than Python's, and texts that hold NUL
+    or half a surrogate pair. ``any_text`` lets such texts pass: our own documents have them where a file's name
+    or a library's message does.
     """
     place = f"{path}" if line is None else f"{path}, line {line}"
+    content = content.removeprefix(codecs.BOM_UTF8)
     if not content.strip():
         problem = "empty; expected one JSON document"
         raise DataError(f"{place} is {problem}", problem)
     try:
-        return json.loads(
-            content,
+        value = json.loads(
+            content.decode(),
             parse_constant=_refuse_constant,
-            object_pairs_hook=refuse_repeated_names if distinct else None,
+            parse_float=_parse_float,
+            object_pairs_hook=refuse_repeated_names,
         )
+        if not any_text and _ESCAPED_TEXT.search(content):
+            _refuse_unusable_text(value)
     except (ValueError, RecursionError) as error:
-        problem = f"damaged; expected one JSON document: {error}"
+        problem = f"damaged; expected one JSON document: {_explain(error)}"
         raise DataError(f"{place} is {problem}", problem) from error
+    return value
+
+
+_ESCAPED_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+"""How JSON spells a NUL or half a surrogate pair; as plain bytes they are no JSON and no UTF-8."""
+
+
+def _refuse_unusable_text(value: Any) -> None:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_unusable_text(name)
+            _refuse_unusable_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_unusable_text(inner)
+    elif isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a text holds the character NUL")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a text holds half a surrogate pair")
+
+
+def _explain(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "its values are nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return f"no UTF-8 at byte {error.start}"
+    return str(error)
 
 
 def read_json(path: Path | str) -> Any:
-    """The value in ``path``; a missing or damaged file is a DataError that names it."""
-    return parse_json(Path(path), read_bytes(Path(path)))
+    """The value in ``path``, a document of ours; a missing or damaged file is a DataError that names it."""
+    return parse_json(Path(path), read_bytes(Path(path)), any_text=True)
 
 
 def read_jsonl(path: Path | str, forgive_torn: bool = False) -> list[Any]:
-    """The values in ``path``, one per line; ``forgive_torn`` leaves out lines that a kill cut short."""
+    """The values in ``path``, one per line, of ours; ``forgive_torn`` leaves out lines that a kill cut short."""
     path = Path(path)
     lines = read_bytes(path).split(b"\n")  # only this: text may hold other characters that end lines
     if lines.pop().strip() and not forgive_torn:
@@ -115,7 +160,7 @@ def read_jsonl(path: Path | str, forgive_torn: bool = False) -> list[Any]:
         if not line.strip():
             continue
         try:
-            values.append(parse_json(path, line, number))
+            values.append(parse_json(path, line, number, any_text=True))
         except DataError:
             if not forgive_torn:
                 raise

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, overload
 
+from bench.foreign_text import format_message
+
 T = TypeVar("T")
 
 LINE_EVERY = 10.0  # seconds: at most one line in this time
@@ -51,9 +53,10 @@ def is_terminal() -> bool:
 
 
 def print_message(text: str, important: bool = False) -> None:
-    """One line on standard error, above any bar. ``important`` ones are said even when quiet."""
+    """One message on standard error, above any bar. ``important`` ones are said even when quiet."""
     if settings.quiet and not important:
         return
+    text = format_message(text)
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or its reader left
         if _Bar.count:
             from tqdm import tqdm

@@ -214,7 +214,6 @@ def test_weights_that_changed_since_they_were_found_are_not_loaded(folder: Path)
         ".safetensors",
         "A.bin",
         "A.safetensors\n",
-        "A\0.safetensors",
         "a" * 300 + ".safetensors",
         5,
         None,
@@ -321,11 +320,11 @@ def test_a_configuration_that_is_none_is_refused(config: str, folder: Path) -> N
 def test_a_pipe_or_a_folder_instead_of_a_file_is_refused_before_it_is_opened(name: str, folder: Path) -> None:
     (folder / name).unlink(missing_ok=True)
     os.mkfifo(folder / name)
-    with pytest.raises(DataError, match="not a regular file"):
+    with pytest.raises(DataError, match="expected a regular file"):
         locate_model(str(folder))
     (folder / name).unlink()
     (folder / name).mkdir()
-    with pytest.raises(DataError, match="not a regular file"):
+    with pytest.raises(DataError, match="expected a regular file"):
         locate_model(str(folder))
 
 
