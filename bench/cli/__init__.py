@@ -7,15 +7,14 @@ its traceback.
 
 from __future__ import annotations
 
-import errno
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 from bench import __version__
+from bench.cli.streams import find_lost_output, guard_streams
 from bench.errors import UnknownNameError, UserError
 from bench.foreign_text import format_message
 from bench.system.devices import make_waiting_passive
@@ -97,10 +96,18 @@ def cli(context: click.Context, quiet: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `bench` program; returns the exit code."""
     make_waiting_passive()
+    with guard_streams():
+        code = call_verb(arguments)
+        if (error := find_lost_output()) is not None:
+            reason = error.strerror if isinstance(error, OSError) else error
+            print_error(f"the output was lost ({reason}); files that were asked for are written all the same")
+        return code or int(error is not None)
+
+
+def call_verb(arguments: Sequence[str] | None) -> int:
+    """Carry out a command; the exit code, after the message where it failed."""
     try:
         result = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a failure can still be explained
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
@@ -117,13 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print_error(str(error))
         return error.exit_code
-    except OSError as error:
-        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
-        # The reader of our output (head, less) went away, or the disk under it is full.
-        print_error(f"the output was lost ({error.strerror}); what had not started was not run")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def describe_usage_error(error: click.ClickException) -> str:
@@ -141,4 +141,9 @@ def print_json(document: object) -> None:
     """The one JSON document of a `--json` call, on standard output."""
     import json
 
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # half a character, as in an undecodable file name; or an ASCII terminal
+        text = json.dumps(document, indent=2, allow_nan=False)
+    click.echo(text)

@@ -11,6 +11,7 @@ import click
 
 from bench.cli import print_json
 from bench.cli.options import json_option
+from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
 from bench.errors import UserError
 
@@ -40,7 +41,7 @@ How bands come about and how to read a failure: docs/check.md""",
 )
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=PathName("directory"),
     default=None,
     help="Check on small parts of published data: a directory with e2e/, webnlg/, dart/, xsum/.",
 )
@@ -50,7 +51,7 @@ How bands come about and how to read a failure: docs/check.md""",
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of each run.")
 @click.option(
     "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathName("file", dir_okay=False),
     default=None,
     help="Write the outcome as JUnit's XML.",
 )
@@ -58,13 +59,13 @@ How bands come about and how to read a failure: docs/check.md""",
 @click.option(
     "--with-packages",
     "packages",
-    type=click.Path(path_type=Path),
+    type=PathName("directory"),
     multiple=True,
     help="With --update: measure with the packages in this folder (pip install --target) too; repeatable.",
 )
 @click.option(
     "--reference",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathName("file", dir_okay=False),
     default=None,
     help="With --update: the file to write, as a plug-in's bench_check.json; the committed one otherwise.",
 )
@@ -84,6 +85,8 @@ def command(
     # Runs go side by side, and their models are too small to share cores: threads would only fight for them.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     check_flags(renew, packages, reference, junit, data_dir)
+    junit = check_place("--junit", junit, data_dir, packages)
+    reference = check_place("--reference", reference, data_dir, packages)
     from bench.system.provenance import count_usable_cores
 
     processes = processes or max(1, count_usable_cores() // threads)
@@ -125,6 +128,20 @@ def check_flags(
     for flag, file in (("--junit", junit), ("--reference", reference)):
         if file is not None and not file.absolute().parent.is_dir():
             raise UserError(f"{flag} {file}: no such folder; expected a file in a folder that exists")
+
+
+def check_place(
+    option: str, file: Path | None, data_dir: Path | None, packages: Sequence[Path]
+) -> Path | None:
+    """Where the file is to be written, judged before anything runs: it is none that the check reads."""
+    if file is None:
+        return None
+    from bench import registry
+    from bench.system.outputs import CommandInput, check_output_file, list_data_inputs
+
+    inputs = list_data_inputs(data_dir, registry.tasks())
+    inputs += [CommandInput("--with-packages", folder) for folder in packages]
+    return check_output_file(option, file, inputs, in_program=option == "--reference")
 
 
 def compare(

@@ -16,6 +16,7 @@ from bench.cli.options import (
     offline_option,
     tokenizer_option,
 )
+from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
 from bench.errors import UnavailableError
 
@@ -165,7 +166,7 @@ def print_statistics(document: dict[str, Any]) -> None:
 @command.command("export")
 @common
 @protocol_option
-@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+@click.option("--to", "folder", type=PathName("directory"), required=True, help="A new or empty folder.")
 @click.option(
     "--split", "splits", help="Split, or several separated by commas; by default all that are here."
 )

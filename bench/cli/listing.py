@@ -11,6 +11,7 @@ import click
 
 from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
+from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
 
@@ -46,7 +47,7 @@ Examples:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathName("file", dir_okay=False),
     help="With runs: the table's file; its ending says the format where --format does not.",
 )
 @runs_option
@@ -58,7 +59,12 @@ def command(
     if kind not in KINDS:
         raise UnknownNameError("list", kind, KINDS)
     if table_format is not None or out is not None:
-        write_run_table(runs, choose_table_format(kind, table_format, out, as_json), out)
+        table_format = choose_table_format(kind, table_format, out, as_json)
+        if out is not None:
+            from bench.system.outputs import check_output_file, list_run_inputs
+
+            out = check_output_file("--out", out, list_run_inputs(runs), "for the table")
+        write_run_table(runs, table_format, out)
         return
     rows = list_rows(kind, model, runs)
     if as_json:

@@ -8,6 +8,7 @@ import click
 
 from bench.cli import print_json
 from bench.cli.options import json_option, runs_option
+from bench.cli.streams import is_output_lost
 from bench.errors import FailureKind, UserError
 
 ASK_EVERY = 10.0
@@ -59,3 +60,5 @@ def command(run: str, follow: bool, lines: int | None, process: int, runs: Path,
     with backend.limit_queries(ASK_EVERY):
         for piece in control.read_log(runs, row, process, follow, lines):
             click.echo(piece, nl=False)
+            if is_output_lost():
+                break

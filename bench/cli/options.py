@@ -8,38 +8,52 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.path_options import PathName, check_runs_place, check_typed_runs, check_typed_runs_place
 from bench.config.settings import DEFINITIONS, format_value
 
 if TYPE_CHECKING:
     from bench.config.request import CommonOptions
 
-runs_option = click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    envvar="BENCH_RUNS",
-    show_envvar=True,
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs are kept.",
-)
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def make_runs_option(check: Callable[[click.Context, click.Parameter, Path], Path] | None) -> Decorator:
+    """``--runs``, judged by ``check`` before the verb begins."""
+    return click.option(
+        "--runs",
+        type=PathName("directory"),
+        envvar="BENCH_RUNS",
+        show_envvar=True,
+        default=Path("runs"),
+        show_default=True,
+        callback=check,
+        help="Where runs are kept.",
+    )
+
+
+runs_option = make_runs_option(check_typed_runs)
+"""Of verbs that read runs."""
+unchecked_runs_option = make_runs_option(None)
+"""Of verbs that read runs in one of their modes alone."""
+report_runs_option = make_runs_option(check_typed_runs_place)
+"""Of a report, which says what there is without a run, too."""
+kept_runs_option = make_runs_option(check_runs_place)
+"""Of verbs that make runs, and plan them."""
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=PathName("directory"),
     envvar="BENCH_DATA",
     show_envvar=True,
     help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
 )
 tokenizer_option = click.option(
-    "--tokenizer", type=click.Path(path_type=Path), help="Folder of GPT-2's tokenizer, to count lengths with."
+    "--tokenizer", type=PathName("directory"), help="Folder of GPT-2's tokenizer, to count lengths with."
 )
 offline_option = click.option("--offline", is_flag=True, help="Never use the network.")
 any_row_count_option = click.option(
     "--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size."
 )
-
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def all_of(*options: Decorator) -> Decorator:
@@ -68,7 +82,7 @@ experiment_options = all_of(
         help="Seed, or several; otherwise 101, the authors', or the experiment's.",
     ),
     data_dir_option,
-    runs_option,
+    kept_runs_option,
 )
 """Which runs, at which scale, from which data, kept where: what `run`, `plan` and `submit` share."""
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli import print_json
-from bench.cli.options import data_dir_option, json_option, runs_option, tokenizer_option
+from bench.cli.options import data_dir_option, json_option, report_runs_option, tokenizer_option
+from bench.cli.path_options import PathName
 from reports import FORMATS
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ Examples:
 @click.option("--format", "form", default="html", show_default=True, metavar="|".join(FORMATS))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathName("directory", file_okay=False),
     help="Directory to write to. Default: report for html; the others go to standard output.",
 )
 @click.option("--paper-only", is_flag=True, help="The paper's numbers alone; no runs are read.")
-@runs_option
+@report_runs_option
 @data_dir_option
 @tokenizer_option
 @json_option
@@ -73,12 +74,16 @@ def command(
     if out is None and form == "json" and paper_only:
         print_paper(selected)
         return
-    report = read_and_build(selected, paper_only, runs, data_dir, tokenizer)
     # In JSON the report itself is the one document of `--json`, in other formats the list of its files.
-    if out is None and (form == "json" or (form != "html" and not as_json)):
+    printed = out is None and (form == "json" or (form != "html" and not as_json))
+    folder = out or Path("report")
+    if not printed:
+        check_folder(folder, None if paper_only else runs, data_dir, tokenizer)
+    report = read_and_build(selected, paper_only, runs, data_dir, tokenizer)
+    if printed:
         click.echo(output_files.render_text(report, form), nl=False)
         return
-    paths = output_files.write_files(out or Path("report"), output_files.render_files(report, form))
+    paths = output_files.write_files(folder, output_files.render_files(report, form))
     if as_json:
         print_json(summarise_report(report, paths))
     else:
@@ -86,6 +91,21 @@ def command(
         click.echo(f"{paths[-1]}{more}")
         if not paper_only:
             print_summary(report)
+
+
+def check_folder(folder: Path, runs: Path | None, data_dir: Path | None, tokenizer: Path | None) -> None:
+    """Refuse, before the work, a folder that is an input or could not be written to after it."""
+    from bench.registry import tasks
+    from bench.system.outputs import CommandInput, check_output_place, list_data_inputs, list_run_inputs
+    from reports.render.output_files import probe_folder
+
+    inputs = [
+        *(list_run_inputs(runs) if runs is not None else []),
+        *list_data_inputs(data_dir, tasks()),
+        *([CommandInput("--tokenizer", tokenizer)] if tokenizer is not None else []),
+    ]
+    check_output_place("--out", folder, inputs)
+    probe_folder(folder)
 
 
 def summarise_report(report: Report, paths: Sequence[Path]) -> dict[str, Any]:

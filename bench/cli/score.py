@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from bench.cli import print_json
-from bench.cli.options import data_dir_option, json_option, offline_option, runs_option
+from bench.cli.options import data_dir_option, json_option, offline_option, unchecked_runs_option
+from bench.cli.path_options import PathName, require_typed_runs
 from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    from bench.scoring.score import Score
 
 MODES = ("--pairs", "--predictions", "--run", "--self-test")
 BELONGS = {
@@ -23,16 +26,6 @@ BELONGS = {
     "runs": ("--run",),
 }
 """Parameter -> the modes in which it means something; one that is not here does so in all."""
-
-
-class FileName(click.Path):
-    """A file's name that is one: '' is a script's unset variable, and to pathlib this directory."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if os.fspath(value) == "":
-            named = param.opts[0] if param else "file"
-            raise UserError(f"{named} '': an empty name; expected a file")
-        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -57,12 +50,12 @@ or every score, could not be computed, a scorer broke, or it gave wrong values f
 @click.option("--task", default=None, help="As which task's outputs to score.")
 @click.option(
     "--pairs",
-    type=FileName(path_type=Path),
+    type=PathName("file"),
     help="JSON lines (may be .gz; - is standard input): hyp, refs and, for WebNLG, category or seen.",
 )
 @click.option(
     "--predictions",
-    type=FileName(path_type=Path),
+    type=PathName("file"),
     help="One output a line (- is standard input), in the official order, against the task's own references.",
 )
 @click.option("--split", default="test", show_default=True, help="With --predictions: which references.")
@@ -77,11 +70,11 @@ or every score, could not be computed, a scorer broke, or it gave wrong values f
 @click.option("--scale", default="paper", show_default=True, help="With --predictions: mini or paper.")
 @offline_option
 @click.option("--run", "run", default=None, help="Score stored runs again: a run's name, or a pattern.")
-@runs_option
+@unchecked_runs_option
 @click.option("--metric", "only", multiple=True, help="Only this metric; repeated, or separated by commas.")
 @click.option(
     "--segments",
-    type=FileName(path_type=Path),
+    type=PathName("file"),
     help="With --pairs or --predictions: write the values per item to this file.",
 )
 @click.option("--self-test", is_flag=True, help="Score the golden outputs; exit 1 if a value is wrong.")
@@ -116,18 +109,21 @@ def command(
         if self_test:
             return run_self_test(task, only, as_json)
         if run is not None:
+            require_typed_runs(context, runs)
             return rescore_stored_runs(run, runs, only, as_json)
         if task is None:
             raise UserError(
                 f"{chosen[0]} needs --task: as which task's outputs to score (`bench list tasks`)"
             )
-        from bench.registry import get_task
+        from bench.registry import get_task, tasks
         from bench.scoring import evaluation
         from bench.scoring.external_outputs import read_pairs, read_task_outputs
 
         scored = get_task(task)
         valid_names = evaluation.choose_metrics(scored)
         names = evaluation.choose_metrics(scored, split_names(only, valid_names)) if only else []
+        if segments is not None:
+            segments = check_segments_file(segments, pairs, predictions, which["data_dir"], tasks())
         items: Sequence[Any]
         if pairs is not None:
             items, outputs = read_pairs(pairs, task, tuple(scored.groups))
@@ -166,52 +162,49 @@ def score_and_print(
     as_json: bool,
 ) -> int:
     from bench.scoring import evaluation
-    from bench.system.json_files import write_json_atomic
+    from bench.system.files import StorageError
 
-    if segments is not None:
-        check_destination(segments)
     scores = evaluation.score_outputs(task, items, outputs, only)
     document = evaluation.make_score_documents(scores)
     evaluation.warn_of_failed_gates(document)
+    failure = None
+    if segments is not None:  # before anything is printed: a file is kept, an output may be lost
+        try:
+            write_segments(segments, scores)
+        except StorageError as error:
+            failure = error
     if as_json:
         print_json({"task": task.name, "n": len(outputs), "scores": document})
     else:
         click.echo(f"{task.name}: {len(outputs):,} outputs")
         print_scores(document)
-    if segments is not None:
-        values = {
-            group: {
-                name: list(values) for score in scored.values() for name, values in score.segments.items()
-            }
-            for group, scored in scores.items()
-        }
-        write_json_atomic(segments, values)
+    if failure is not None:
+        raise failure
     without = sum(not item.references for item in items)
     return find_exit_code(task.name, document, only, some_lack_references=0 < without < len(items))
 
 
-def check_destination(path: Path) -> None:
-    """Refuse, before the work, a file for the values per item that could not be written after it."""
-    from tempfile import TemporaryFile
+def write_segments(path: Path, scores: Mapping[str, Mapping[str, Score]]) -> None:
+    """The values per item of every group and metric, as JSON."""
+    from bench.system.json_files import write_json_atomic
 
-    from bench.system.files import make_directory
+    values = {
+        group: {name: list(values) for score in scored.values() for name, values in score.segments.items()}
+        for group, scored in scores.items()
+    }
+    write_json_atomic(path, values)
 
-    if path == Path("-"):
-        raise UserError(
-            "--segments -: standard output has the scores; expected a file for the values per item"
-        )
-    try:
-        if path.exists() and not path.is_file():
-            obstacle = "is a directory" if path.is_dir() else "is no plain file"
-            raise UserError(f"--segments {path} {obstacle}; expected a file for the values per item")
-        make_directory(path.parent)
-        with TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"--segments {path} cannot be written: {error.strerror} ({path.parent}); "
-            "expected a file in a directory that you may write to"
-        ) from error
+
+def check_segments_file(
+    path: Path, pairs: Path | None, predictions: Path | None, data_dir: Path | None, tasks: Iterable[str]
+) -> Path:
+    """Refuse, before the work, a file for the values per item that is an input or could not be written after it."""
+    from bench.system.outputs import CommandInput, check_output_file, list_data_inputs
+
+    options = {"--pairs": pairs, "--predictions": predictions}
+    inputs = [CommandInput(option, source) for option, source in options.items() if source is not None]
+    inputs += list_data_inputs(data_dir if predictions is not None else None, tasks)
+    return check_output_file("--segments", path, inputs, "for the values per item", "the scores")
 
 
 def find_exit_code(

@@ -18,6 +18,7 @@ from bench.cli.options import (
     offline_option,
     with_settings,
 )
+from bench.cli.path_options import PathName
 from bench.cli.run import expand_experiment_requests, selection
 from bench.cluster.backends import DEFAULT_BACKEND
 from bench.cluster.site import KEYS
@@ -45,7 +46,7 @@ def with_site(function: Any) -> Any:
             function
         )
     return click.option(
-        "--site", "site_file", type=click.Path(path_type=Path), default=None,
+        "--site", "site_file", type=PathName("file"), default=None,
         help="TOML file with the site's settings (docs/site.example.toml); otherwise BENCH_SITE or ./site.toml.",
     )(function)  # fmt: skip
 

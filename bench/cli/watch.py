@@ -10,6 +10,7 @@ import click
 
 from bench.cli import print_json
 from bench.cli.options import add_run_selector, json_option, runs_option
+from bench.cli.streams import is_output_lost
 from bench.cluster.select import make_selector
 
 
@@ -52,7 +53,8 @@ def command(
         elif line != last:  # a log file gets a line when something has changed
             click.echo(line, err=as_json)
         last = line
-        if (not report.open and report.reached) or late:
+        gone = not as_json and is_output_lost()
+        if (not report.open and report.reached) or late or gone:
             break
         time.sleep(every)
     if as_json:

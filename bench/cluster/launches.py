@@ -9,7 +9,6 @@ Nothing here is shared between launches, so that many can be made at once on one
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from bench.store import legacy
 from bench.store.store import LAUNCHES
 from bench.system import files, json_files, processes
 from bench.system.json_files import JsonObject
+from bench.system.paths import find_folder_problem
 from bench.system.progress import print_message
 
 LOG_END = 4000
@@ -282,13 +282,17 @@ def make_launch(runs: Path, content: object, path: Path | None = None) -> Launch
 
 
 def list_launch_ids(runs: Path) -> list[str]:
-    """Names of all launches, the oldest first."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        names = os.listdir(runs / LAUNCHES)  # noqa: PTH208 - names only
-        return sorted(
-            name.removesuffix(".json") for name in names if name[0] != "." and name.endswith(".json")
-        )
-    return []
+    """Names of all launches, the oldest first; ``DataError`` where their folder cannot be read."""
+    folder = runs / LAUNCHES
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names only
+    except (OSError, ValueError) as error:
+        if (problem := find_folder_problem(folder)) is not None:
+            raise DataError(f"cannot read the launches in {folder}: {problem}") from error
+        if isinstance(error, FileNotFoundError):
+            return []
+        raise
+    return sorted(name.removesuffix(".json") for name in names if name[0] != "." and name.endswith(".json"))
 
 
 def read_launches(runs: Path) -> list[Launch]:

@@ -137,8 +137,9 @@ def collect_status(runs: Path, only: Iterable[str] | None = None, repair: bool =
     ``repair``: write the records that dead jobs could not write themselves.
     """
     store = Store(runs)
+    started = store.runs()  # first: it says where the folder cannot be read
     submitted = find_latest_jobs(runs)
-    names = {*submitted, *(run.run_id for run in store.runs())}
+    names = {*submitted, *(run.run_id for run in started)}
     names = names if only is None else names & set(only)
     folders = {name: store.run(name) for name in sorted(names)}
     records = {name: folder.latest_record() for name, folder in folders.items()}

@@ -20,8 +20,14 @@ from bench import __version__
 from bench.data.dataset import check_split, compute_splits_fingerprint
 from bench.data.sources import list_missing_files
 from bench.errors import UnavailableError, UserError
-from bench.system.files import explain_storage_error, make_temporary_name
+from bench.system.files import (
+    explain_storage_error,
+    make_directory,
+    make_temporary_name,
+    remove_leftovers,
+)
 from bench.system.json_files import write_json_atomic
+from bench.system.outputs import check_new_folder
 from bench.task import DatasetView, Prepared, ProtocolName
 
 
@@ -56,18 +62,22 @@ def export_tasks(
     files that cannot be read and ``StorageError`` where nothing can be written.
     """
     folder = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - links stay what they are called
+    check_new_folder("--to", folder)
     _check_target(folder, found)
     chosen = [_choose_splits(prepared, splits) for prepared in found]
     _quieten_datasets()
-    temporary = make_temporary_name(folder)
+    target = Path(os.path.realpath(folder))  # a link is no folder that could give way
+    temporary = make_temporary_name(target)
     try:
-        temporary.mkdir(parents=True)
+        make_directory(target.parent)
+        remove_leftovers(target.parent)
+        temporary.mkdir()
         tables = [
             table._replace(path=folder / table.path.relative_to(temporary))
             for prepared, names in zip(found, chosen, strict=True)
             for table in _export_task(prepared, names, temporary / prepared.task.name, table_format, protocol)
         ]
-        temporary.rename(folder)  # an empty folder gives way
+        temporary.rename(target)  # an empty folder gives way
     except OSError as error:
         raise explain_storage_error(folder, error) or error from error
     finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UserError
 from bench.models.catalogue import MODELS
 from bench.store.run_dir import RunDir
-from bench.system.files import explain_storage_error
+from bench.system.files import explain_storage_error, make_directory, make_temporary_name, remove_leftovers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,10 +43,11 @@ def export_to_peft(run: RunDir, out: Path) -> list[Path]:
     prefix = tensors["prefix"]
     config = make_peft_config(record["model"], prefix.shape)
     rows = flatten_prefix(prefix)
-    draft = out.with_name(out.name + ".part")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = make_temporary_name(out)
     try:
-        draft.mkdir(parents=True)
+        make_directory(out.parent)
+        remove_leftovers(out.parent)
+        draft.mkdir()
         (draft / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
         save_tensors(draft / "adapter_model.safetensors", {"prompt_embeddings": rows}, {"format": "pt"})
         draft.rename(out)

@@ -32,6 +32,7 @@ from bench.errors import DataError, UnknownNameError, UserError
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RUN_ID, DamagedRecord, Document, RunDir
 from bench.system.garbage import pause_garbage_collection
+from bench.system.paths import find_folder_problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,13 +76,18 @@ class Store:
         return RunDir(self.root, run_id)
 
     def runs(self) -> list[RunDir]:
-        """Every run that has left anything, by name."""
+        """Every run that has left anything, by name; none where the folder is missing, before the first run.
+
+        Raises ``DataError`` where it cannot be read: for a link that leads nowhere, a file, a folder of others.
+        """
         try:
             names = sorted(e.name for e in os.scandir(self.root) if e.is_dir() and e.name != LAUNCHES)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise DataError(f"cannot read the runs in {self.root}: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            if (problem := find_folder_problem(self.root)) is not None:
+                raise DataError(f"cannot read the runs in {self.root}: {problem}") from error
+            if isinstance(error, FileNotFoundError):
+                return []
+            raise
         return [RunDir(self.root, name) for name in names if RUN_ID.fullmatch(name)]
 
     def find(self, name: str) -> RunDir:

@@ -25,6 +25,7 @@ from pathlib import Path
 from bench.errors import DataError, UserError, first_line
 from bench.foreign_text import quote_foreign
 from bench.system import processes
+from bench.system.paths import FILE_TYPES, find_broken_link
 
 FileContent = bytes | str
 
@@ -52,7 +53,9 @@ def make_temporary_name(path: Path) -> Path:
     """A name beside ``path`` that nobody else uses and that tells `remove_leftovers` whose it is."""
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
     owner = f"{processes.identify_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return path.with_name(f".{path.name[:100]}.{host}.{owner}.tmp")
+    # Cut in bytes: 100 characters may be 400 of them, and a name has room for 255.
+    beginning = os.fsencode(path.name)[:100].decode(errors="ignore")
+    return path.with_name(f".{beginning}.{host}.{owner}.tmp")
 
 
 def remove_leftovers(directory: Path) -> list[Path]:
@@ -79,6 +82,18 @@ def remove_leftovers(directory: Path) -> list[Path]:
     return removed
 
 
+_cleaned: set[str] = set()
+"""Directories that `remove_leftovers_once` has looked through."""
+
+
+def remove_leftovers_once(directory: Path) -> None:
+    """`remove_leftovers` before the first write of this process into ``directory``."""
+    name = os.path.abspath(directory)  # noqa: PTH100 - links may stay
+    if name not in _cleaned:
+        _cleaned.add(name)
+        remove_leftovers(directory)
+
+
 # --- writing
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EFBIG: "the file would exceed the size limit"}
@@ -92,6 +107,8 @@ _REFUSED = {
     errno.EISDIR: "a directory has that name",
     errno.ENAMETOOLONG: "the name is too long",
 }
+_BY_LINKS = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.ELOOP)
+"""What fails with these may have failed of a link that leads nowhere."""
 
 
 def explain_storage_error(path: Path, error: BaseException) -> StorageError | None:
@@ -100,6 +117,8 @@ def explain_storage_error(path: Path, error: BaseException) -> StorageError | No
     Libraries that write by themselves (safetensors) report the cause as text, "(os error 28)".
     """
     code = error.errno if isinstance(error, OSError) else None
+    if code in _BY_LINKS and (broken := find_broken_link(path)) is not None:
+        return _storage_error(path, broken, "remove the link, or make what it leads to,")
     if not isinstance(error, OSError) and (number := re.search(r"\(os error (\d+)\)", str(error))):
         code = int(number[1])
     if code in _FULL:
@@ -126,6 +145,7 @@ def _beside(path: Path) -> Iterator[Path]:
     temporary = make_temporary_name(path)
     try:
         make_directory(path.parent)
+        remove_leftovers_once(path.parent)
         yield temporary
     except NameTakenError:
         raise
@@ -263,17 +283,8 @@ def check_regular_file(path: Path) -> None:
 
 def _refuse_special(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        kind = _FILE_TYPES.get(stat.S_IFMT(mode), "no file")
+        kind = FILE_TYPES.get(stat.S_IFMT(mode), "no file")
         raise DataError(f"{path} cannot be read: {kind}; expected a regular file")
-
-
-_FILE_TYPES = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-}
 
 
 def explain_unreadable(path: Path, error: OSError | ValueError) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bench.errors import UserError
 from bench.system import files, json_files
+from bench.system.outputs import probe_place
 from reports import FORMATS
 from reports.document.schema import Report
 from reports.render import csv_table, html_page, latex, markdown, plots
@@ -111,6 +112,7 @@ def write_files(folder: Path, content: Files) -> list[Path]:
     new = not folder.exists()
     try:
         files.make_directory(folder)
+        files.remove_leftovers(folder)
         for name in content:
             check_free(folder / name)
         for name, data in content.items():
@@ -129,6 +131,14 @@ def write_files(folder: Path, content: Files) -> list[Path]:
             with contextlib.suppress(OSError):  # only where it stayed empty
                 folder.rmdir()
     return [folder / name for name in content]
+
+
+def probe_folder(folder: Path) -> None:
+    """``StorageError`` where nothing can be written to ``folder``; nothing is left there."""
+    try:
+        probe_place(folder / "index.html")
+    except OSError as error:
+        raise explain_failure(folder, error) from error
 
 
 def check_free(path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Types and checks of options that name files and folders: what is no path is refused when it is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from bench.errors import UserError
+from bench.system.paths import find_folder_problem
+
+
+class PathName(click.Path):
+    """A path that is one: '' is a script's unset variable, and to pathlib the current directory.
+
+    ``~`` at the beginning is the home: a shell leaves it as it is behind an equals sign.
+    """
+
+    def __init__(self, kind: str = "file", **settings: Any) -> None:
+        super().__init__(path_type=Path, **settings)
+        self.kind = kind
+        """What is expected, for the message: a file or a directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = os.fspath(value)
+        named = param.opts[0] if param else self.kind
+        if text == "":
+            raise UserError(f"{named} '': an empty name; expected a {self.kind}")
+        if "\0" in text:
+            raise UserError(f"{named} {text!r}: a path cannot have a NUL character; expected a {self.kind}")
+        return super().convert(os.path.expanduser(text), param, ctx)  # noqa: PTH111 - click wants the text
+
+
+def check_runs_place(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:  # noqa: ARG001 - click's
+    """Of verbs that keep runs: the folder may be missing, it is made; anything else in its place is refused."""
+    if (problem := find_folder_problem(runs)) is not None:
+        raise make_runs_error(context, runs, problem)
+    return runs
+
+
+def check_typed_runs_place(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:
+    """As ``check_runs_place`` where the folder was typed; one from elsewhere is looked at when it is used."""
+    return check_runs_place(context, parameter, runs) if is_typed(context) else runs
+
+
+def check_typed_runs(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:
+    """Of verbs that read runs: a folder that was typed is there. The default is missing before the first run."""
+    check_typed_runs_place(context, parameter, runs)
+    require_typed_runs(context, runs)
+    return runs
+
+
+def require_typed_runs(context: click.Context, runs: Path) -> None:
+    """``UserError`` where ``--runs`` was typed and is no directory."""
+    if is_typed(context) and not runs.is_dir():
+        raise make_runs_error(context, runs, find_folder_problem(runs) or "no such directory")
+
+
+def is_typed(context: click.Context) -> bool:
+    """Whether the folder of runs is from the command line, and not from the environment or the default."""
+    return context.get_parameter_source("runs") is ParameterSource.COMMANDLINE
+
+
+def make_runs_error(context: click.Context, runs: Path, problem: str) -> UserError:
+    """The error for a folder of runs that is none: where it was named, why it is none, what to type."""
+    source = context.get_parameter_source("runs")
+    named = f"BENCH_RUNS={runs}" if source is ParameterSource.ENVIRONMENT else f"--runs {runs}"
+    return UserError(
+        f"{named}: {problem}; expected the directory where runs are kept: --runs DIR or BENCH_RUNS"
+    )
