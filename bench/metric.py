@@ -42,6 +42,21 @@ def format_signature(signature: Signature) -> str:
     return "|".join(parts)
 
 
+class NoReferenceError(Exception):
+    """Some items have no reference that the metric could use. ``items``: their numbers, from 1."""
+
+    def __init__(self, items: Sequence[int]) -> None:
+        super().__init__(f"no reference for items {items[0]} and {len(items) - 1} more")
+        self.items = tuple(items)
+
+
+def require_references(references: Sequence[Sequence[str]]) -> None:
+    """``NoReferenceError`` where an item has none but blank ones."""
+    items = [number for number, refs in enumerate(references, 1) if not any(text.strip() for text in refs)]
+    if items:
+        raise NoReferenceError(items)
+
+
 @dataclass(frozen=True)
 class MetricResult:
     """The score of a set of outputs.
@@ -87,7 +102,8 @@ class Metric(ABC):
     def score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
         """The score of ``hypotheses`` (at least one) against the references of each (at least one each).
 
-        Raises ``bench.errors.UnavailableError`` where something that it needs cannot be had.
+        Raises ``bench.errors.UnavailableError`` where something that it needs cannot be had, and
+        ``NoReferenceError`` where items have references of which the metric can use none.
         """
 
     def for_task(self, task: str) -> Metric | None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from bench import registry
 from bench.errors import UnavailableError, UnknownNameError, UserError
-from bench.metric import format_signature
+from bench.metric import NoReferenceError, format_signature
 from bench.scoring import golden
 from bench.scoring.score import GateStatus, Score, ScoreStatus
 from bench.system.progress import print_message
@@ -114,9 +114,11 @@ def _score_metric(
         return Score(ScoreStatus.EMPTY, reason="no items in this group")
     without = [number for number, refs in enumerate(references, 1) if not refs]
     if without and metric.requirements.references:
-        reason = f"no reference for {len(without)} of {len(hypotheses)} items (first: {without[0]})"
-        return Score(ScoreStatus.NO_REFERENCES, reason=reason)
-    result = metric.score(hypotheses, references)
+        return make_unreferenced_score(without, len(hypotheses))
+    try:
+        result = metric.score(hypotheses, references)
+    except NoReferenceError as error:
+        return make_unreferenced_score(error.items, len(hypotheses))
     return Score(
         ScoreStatus.COMPUTED,
         result.value,
@@ -124,6 +126,12 @@ def _score_metric(
         segments=result.segments,
         gate=golden.judge_scorer(task, name),
     )
+
+
+def make_unreferenced_score(without: Sequence[int], count: int) -> Score:
+    """The score of ``count`` items of which some, by their numbers from 1, have no usable reference."""
+    reason = f"no reference for {len(without)} of {count} items (first: {without[0]})"
+    return Score(ScoreStatus.NO_REFERENCES, reason=reason)
 
 
 def read_generation_rows(rows: Iterable[Mapping[str, Any]]) -> ScoringInput:

@@ -113,7 +113,7 @@ def test_an_unknown_metric_names_the_valid_ones(tmp_path: Path, capsys: pytest.C
 def test_hard_texts_lose_no_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Empty outputs and references, odd line ends, combining letters, and nothing but punctuation."""
     rows = [
-        {"hyp": "", "refs": [""]},
+        {"hyp": "", "refs": ["", "x"]},
         {"hyp": "a\r\nb\u2028c\x85d ||| e", "refs": ["a\nb c", ""]},
         {"hyp": "e\u0301te\u0301 \ud83d\ude00 ...", "refs": ["été", "???"]},
         {"hyp": "   ", "refs": ["   ", "x"]},
@@ -124,6 +124,19 @@ def test_hard_texts_lose_no_score(tmp_path: Path, capsys: pytest.CaptureFixture[
         code, out, err = call(capsys, "score", "--task", task, "--pairs", path, "--json")
         assert code == 0, err
         assert all(one["value"] is not None for one in json.loads(out)["scores"]["all"].values()), out
+
+
+@pytest.mark.parametrize(("task", "refused"), [("e2e", ["meteor"]), ("dart", ["meteor", "ter"])])
+def test_an_item_with_blank_references_alone_has_no_meteor_and_no_ter(
+    task: str, refused: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = pairs(tmp_path / "p.jsonl", ROW, {"hyp": "x", "refs": ["  "]})
+    _, out, _ = call(capsys, "score", "--task", task, "--pairs", path, "--json")
+    scores = json.loads(out)["scores"]["all"]
+    for name in refused:
+        assert scores[name]["status"] == "no-references"
+        assert scores[name]["reason"] == "no reference for 1 of 2 items (first: 2)"
+    assert scores["bleu"]["status"] == "computed"
 
 
 def test_items_without_references_are_reported_for_every_metric(

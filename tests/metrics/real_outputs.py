@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 WEBNLG = [
     f"webnlg17-{system}/{part}"
     for system in ("UPF-TALN", "Baseline")
@@ -49,3 +51,12 @@ def read(shared: Path, case: str) -> RealOutputs:
         entry["scores"],
         {name: [values[number] for number in chosen] for name, values in segments.items()},
     )
+
+
+def read_odd_pairs(shared: Path) -> tuple[list[str], list[list[str]]]:
+    """Hypotheses and references in accents, other scripts, digits, punctuation, empty or very long."""
+    file = shared / "cases" / "odd.jsonl"
+    if not file.is_file():
+        pytest.skip("no cases/odd.jsonl in ../shared")
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [row["hyp"] for row in rows], [row["refs"] for row in rows]

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from real_outputs import DART, E2E, WEBNLG, read
+from real_outputs import DART, E2E, WEBNLG, read, read_odd_pairs
 
 from bench.errors import UnavailableError, UserError
-from bench.metric import Scorer, format_signature
+from bench.metric import NoReferenceError, Scorer, format_signature
 from bench.metrics import meteor
 from bench.metrics._official import METEOR_JAR, has_java
 from bench.metrics.meteor import alignment, java, matching, resources
@@ -146,9 +146,7 @@ def test_synonyms_count_for_base_forms_too() -> None:
     ("hypothesis", "reference", "score"),
     [
         ("cat", "cat", 1.0),
-        ("cat", "", 0.0),
         ("", "cat", 0.0),
-        ("", "", 0.0),
         # precision 1, recall 1/2, one chunk of one word: 1 / (0.15 / 1 + 0.85 / 0.5) * (1 - 0.6)
         ("cat", "cat dog", 0.4 / 1.85),
         # function words weigh a third of the others: precision 0.75 / 1, recall 1
@@ -188,9 +186,22 @@ def test_blank_references_and_odd_characters_change_nothing() -> None:
     clean = meteor.score_plain(["a cat sat"], [["the cat sat down"]])
     odd = meteor.score_plain(["a\r\ncat\fsat"], [["", " \n", "the\ncat \r\n sat down", "\t"]])
     assert odd == clean
-    lines = meteor.score_plain(["cat\0\u2028\x85\ud800", "", "a\u0301"], [["cat\0 x"], [""], ["", "a\u0301"]])
+    lines = meteor.score_plain(
+        ["cat\0\u2028\x85\ud800", "", "a\u0301"], [["cat\0 x"], ["x"], ["", "a\u0301"]]
+    )
     assert len(lines.segments["meteor"]) == 3
     assert lines.segments["meteor"][1:] == [0.0, 1.0]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    "scorer", [meteor.score_plain, meteor.score_webnlg, meteor.score_dart, meteor.score_e2e]
+)
+@pytest.mark.parametrize("blanks", [[], [""], ["  ", "\t"]])
+def test_an_item_with_blank_references_alone_has_none(scorer: Scorer, blanks: list[str]) -> None:
+    with pytest.raises(NoReferenceError) as caught:
+        scorer(["a", "b", "c"], [["a"], blanks, blanks])
+    assert caught.value.items == (2, 3)
 
 
 @pytest.mark.usefixtures("small")
@@ -301,6 +312,21 @@ def test_real_outputs_have_the_official_scores(case: str, scorer: Scorer, shared
     measured = scorer(*real.texts)
     assert measured.segments["meteor"] == pytest.approx(real.segments["METEOR"], abs=1e-12)
     assert measured.value == pytest.approx(real.scores["METEOR"]["value"], abs=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_table")
+@pytest.mark.parametrize("scorer", [meteor.score_plain, meteor.score_webnlg, meteor.score_dart])
+def test_odd_texts_have_the_official_scores(
+    scorer: Scorer, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_java()
+    outputs, truths = read_odd_pairs(shared)
+    here = scorer(outputs, truths)
+    monkeypatch.setenv("BENCH_JAVA", "1")
+    official = scorer(outputs, truths)
+    assert here.segments["meteor"] == pytest.approx(official.segments["meteor"], abs=1e-12)
+    assert here.value == pytest.approx(official.value, abs=1e-12)
 
 
 # --- data and settings

@@ -10,6 +10,7 @@ from csv import DictReader
 from pathlib import Path
 
 import pytest
+from real_outputs import read_odd_pairs
 
 from bench.errors import UnavailableError
 from bench.metric import format_signature
@@ -257,3 +258,11 @@ def test_real_texts_are_tokenised_as_by_the_official_program(shared: Path) -> No
     ours, theirs = _ptb.tokenize_all(listed), _ptb.tokenize_java(listed)
     different = [(text, a, b) for text, a, b in zip(listed, ours, theirs, strict=True) if a != b]
     assert not different, different[:5]
+
+
+@needs_java
+@pytest.mark.slow
+def test_odd_texts_are_tokenised_as_by_the_official_program(shared: Path) -> None:
+    outputs, truths = read_odd_pairs(shared)
+    texts = [*outputs, *(text for refs in truths for text in refs)]
+    assert _ptb.tokenize_all(texts) == _ptb.tokenize_java(texts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature, require_references
 from bench.metrics import _official, _preprocess
 from bench.metrics.meteor import resources
 from bench.metrics.meteor.alignment import Alignment, align_sentences
@@ -39,6 +39,7 @@ def score_e2e(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) ->
     """
     from bench.metrics import _ptb, coco
 
+    require_references(references)
     outputs, refs = coco.tokenize_sides(hypotheses, references)
     ptb = _ptb.make_signature()
 
@@ -72,21 +73,22 @@ def score_dart(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -
 
 def score_plain(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> MetricResult:
     """On the texts as they are, all references: what the official program does when nothing is said."""
-    return score_prepared(hypotheses, [drop_blanks(refs) for refs in references], {"refs": "all"})
+    return score_prepared(hypotheses, drop_blanks(references), {"refs": "all"})
 
 
 def prepare_first_three(
     references: Sequence[Sequence[str]], prepare: Callable[[str], str]
 ) -> list[list[str]]:
-    return [[prepare(text) for text in drop_blanks(refs[:MAX_REFERENCES])] for refs in references]
+    return drop_blanks([[prepare(text) for text in refs[:MAX_REFERENCES]] for refs in references])
 
 
-def drop_blanks(references: Sequence[str]) -> list[str]:
-    """The references that say something; a single empty one if none does.
+def drop_blanks(references: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The references that are not blank; ``NoReferenceError`` where an item has no other.
 
     Blank ones score 0, but the first of several zeros would lend its length to the corpus score.
     """
-    return [text for text in references if text.strip()] or [""]
+    require_references(references)
+    return [[text for text in refs if text.strip()] for refs in references]
 
 
 def score_prepared(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
+from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature, require_references
 from bench.metrics import _preprocess
 from bench.metrics.ter.edit_path import BEAM, Path, find_path
 
@@ -57,20 +57,19 @@ def score_tercom(
 ) -> MetricResult:
     """All edits divided by the sum of the average reference lengths, with both per segment.
 
-    A blank reference is not counted. Where all are blank, every word of the hypothesis is an edit and the
-    length is 0: tercom counts so if it is given a blank reference, but the official scripts leave those
-    out, and it stops at a segment without references.
+    A blank reference is none, as for the official scripts, which leave those out. An item that has no other is
+    refused (``NoReferenceError``): tercom stops at it.
     """
+    targets = [
+        list(filter(None, (normalize_text(prepare_reference(text)) for text in refs[:MAX_REFERENCES])))
+        for refs in references
+    ]
+    require_references(targets)
     edits, lengths = [], []
-    for hypothesis, refs in zip(hypotheses, references, strict=True):
+    for hypothesis, texts in zip(hypotheses, targets, strict=True):
         words = normalize_text(prepare_hypothesis(hypothesis))
-        targets = [
-            text
-            for text in (normalize_text(prepare_reference(reference)) for reference in refs[:MAX_REFERENCES])
-            if text
-        ]
-        edits.append(float(min(count_edits(words, text) for text in targets or [""])))
-        lengths.append(sum(len(text.split()) for text in targets) / max(1, len(targets)))
+        edits.append(float(min(count_edits(words, text) for text in texts)))
+        lengths.append(sum(len(text.split()) for text in texts) / len(texts))
     total, length = math.fsum(edits), math.fsum(lengths)
     signature: Signature = {
         "impl": "bench",
@@ -84,8 +83,7 @@ def score_tercom(
         "blank-refs": "skipped",
     }
     return MetricResult(
-        # As tercom: without reference words the rate is 1 if there is anything to delete.
-        total / length if length else float(total > 0),
+        total / length,
         signature,
         {"ter_edits": edits, "ter_reflen": lengths},
     )
