@@ -62,6 +62,7 @@ TEXTS_OF_OTHERS = {
     ("bench.method", "origin.startswith(source.value)"),
     ("bench.runs.failures", "'out of memory' in str(error).lower()"),
     ("bench.runs.failures", "f'(os error {code})' in str(error)"),
+    ("bench.system.third_party", "'allocate memory' in str(error).lower()"),
 }
 """Decisions on what Slurm, torch, the operating system and the authors of methods write: (module, expression)."""
 DECISIONS_ON_TEXT: set[tuple[str, str]] = set()

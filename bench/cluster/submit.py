@@ -27,6 +27,7 @@ from bench.config.run_key import get_model_name
 from bench.config.specification import ResolvedSettings
 from bench.errors import FailureKind, UnavailableError, UserError
 from bench.experiments.cost_model import RunCost, RunHistory, SubmissionCost, sum_costs
+from bench.models.catalogue import ModelOriginKind
 from bench.store.store import Store
 from bench.system import provenance
 from bench.system.files import StorageError
@@ -131,6 +132,7 @@ def plan_submission(
         lookup = request if fetch else replace(request, common=replace(request.common, offline=True))
         try:
             needed = resolver.specify(lookup)
+            check_backbone(needed)
         except UserError as error:  # the others can still be submitted
             lacks = not fetch and isinstance(error, UnavailableError)
             (missing if lacks else wrong).append((request.describe(), str(error)))
@@ -163,6 +165,14 @@ def plan_submission(
         for request in absent
     ]
     return SubmissionPlan(steps, wrong, missing, seen, sum_costs(costs, history.gpu or asks_gpu))
+
+
+def check_backbone(needed: SpecifiedRun) -> None:
+    """Refuse now a user's checkpoint whose tokenizer only the library can judge: the job would refuse it."""
+    if needed.model.origin.kind is ModelOriginKind.DIRECTORY and not needed.model.verification.is_verified:
+        from bench.models.loading import check_tokenizer
+
+        check_tokenizer(needed.model)
 
 
 class SubmissionDecision(NamedTuple):

@@ -30,6 +30,7 @@ from bench.models.catalogue import (
     MODELS,
     LocatedModel,
     find_model_kind,
+    inspect_checkpoint,
     locate_model,
 )
 from bench.system.json_files import JsonObject
@@ -294,11 +295,15 @@ class Resolver:
         return build_specified_run(request, model, data, resolved)
 
     def locate_model(self, request: RunRequest) -> LocatedModel:
-        """The request's backbone, hashed; one that costs the paper's scale and fills no cell is said beforehand."""
+        """The request's backbone, its files inspected and hashed.
+
+        One that costs the paper's scale and fills no cell is said beforehand.
+        """
         offline = request.common.offline
 
         def find() -> LocatedModel:
             model = locate_model(request.model, allow_download=not offline)
+            inspect_checkpoint(model)
             if (
                 request.common.scale == "paper"
                 and model.origin.is_named

@@ -18,7 +18,7 @@ from bench.config import run_key
 from bench.config.request import RunRequest, SpecifiedRun, build_specified_run, list_splits
 from bench.config.specification import ResolvedSettings, list_settings_of_other_runs
 from bench.data.dataset import find_data
-from bench.errors import DataError, UserError
+from bench.errors import DataError, UnavailableError, UserError
 from bench.experiments.cost_model import ROUGH, RunCost, RunHistory
 from bench.experiments.expansion import Expansion, ExperimentRun
 from bench.experiments.files import load_experiment
@@ -196,7 +196,7 @@ class LocalInputs:
         if name not in self._models:
             try:
                 self._models[name] = locate_model(name, allow_download=False)
-            except UserError:
+            except UnavailableError:
                 self._models[name] = None
         return self._models[name]
 

@@ -10,28 +10,29 @@ Loading is in ``bench.models.loading``.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from bench.errors import DataError, UnavailableError, UnknownNameError, UserError, first_line
+from bench.foreign_text import quote_foreign, show_foreign
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
 from bench.models.checkpoint_files import (
     CHECKPOINT_FILES,
-    CONFIG_FILE,
     digest_checkpoint,
     fingerprint_checkpoint,
     fingerprint_digests,
     list_weight_files,
-    read_tensor_shapes,
 )
+from bench.models.model_config import ARCHITECTURES, read_config_document, read_model_config_file
 from bench.models.published_shape import PublishedShape, check_published_shape
 from bench.models.verification import NOT_PUBLISHED, ModelVerification, PublishedFiles, check_content
+from bench.models.weight_headers import read_tensor_shapes, read_weight_headers
+from bench.models.weight_layout import check_weight_layout
 from bench.system.hub import PinnedRepository, fetch_snapshot, find_local_folder
+from bench.system.progress import print_message
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,6 @@ MODELS = {
         ),
     )
 }
-MODEL_TYPES = {"gpt2": DECODER_ONLY, "bart": ENCODER_DECODER}
-"""``model_type`` of a configuration -> kind of model."""
 MODEL_KIND_BY_TASK_KIND = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
 """Kind of task -> the kind of model that it is run on."""
 
@@ -156,8 +155,7 @@ def is_model_path(model: str) -> bool:
 def find_model_kind(model: str) -> ModelKind:
     """The kind of model that a name or a directory is; the errors are those of ``locate_model``."""
     if is_model_path(model):
-        path = Path(model).expanduser().resolve()
-        check_path_exists(model, path)
+        path = resolve_model_path(model)
         list_weight_files(path)
         return read_model_kind(path)
     if model not in MODELS:
@@ -165,12 +163,19 @@ def find_model_kind(model: str) -> ModelKind:
     return MODELS[model].kind
 
 
-def check_path_exists(model: str, path: Path) -> None:
-    """Refuse a ``--model`` that names no directory."""
-    if not path.exists():
-        raise DataError(
-            f"--model {model}: does not exist; expected a directory with {', '.join(CHECKPOINT_FILES)}"
-        )
+def resolve_model_path(model: str) -> Path:
+    """The directory that ``--model`` names; ``DataError`` where there is none."""
+    expected = f"expected a directory with {', '.join(CHECKPOINT_FILES)}"
+    given = f"--model {show_foreign(model, 200)}"
+    try:
+        path = Path(model).expanduser().resolve()
+        path.stat()
+    except FileNotFoundError as error:
+        raise DataError(f"{given}: does not exist; {expected}") from error
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, a NUL
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise DataError(f"{given}: cannot be read ({reason}); {expected}") from error
+    return path
 
 
 def locate_model(model: str, allow_download: bool = True) -> LocatedModel:
@@ -191,6 +196,7 @@ def locate_model(model: str, allow_download: bool = True) -> LocatedModel:
         return LocatedModel(model, path, SHIPPED, fingerprint_checkpoint(path), kind)
     path, origin = find_named_weights(entry, entry.pinned, allow_download)
     check_named_shape(entry, path)
+    check_weights(path)
     digests = digest_checkpoint(path)
     verification = check_content(PublishedFiles(model, entry.pinned, path, digests))
     return LocatedModel(model, path, origin, fingerprint_digests(digests), kind, verification)
@@ -199,7 +205,8 @@ def locate_model(model: str, allow_download: bool = True) -> LocatedModel:
 def locate_directory(model: str, kind: ModelKind) -> LocatedModel:
     """The checkpoint in a directory given as ``--model PATH``; one of a published model's name may be proven to
     be that model."""
-    path = Path(model).expanduser().resolve()
+    path = resolve_model_path(model)
+    check_weights(path)
     origin = ModelOrigin(ModelOriginKind.DIRECTORY, f"directory {path.name}")
     digests = digest_checkpoint(path)
     verification, entry = NOT_PUBLISHED, MODELS.get(path.name)
@@ -236,7 +243,9 @@ def check_named_shape(entry: ModelEntry, path: Path) -> None:
             "other weights are given as --model PATH"
         )
         published = PublishedShape(entry.kind, entry.shape)
-        check_published_shape(str(path), read_config(path), read_tensor_shapes(path), published, advice)
+        check_published_shape(
+            str(path), read_config_document(path), read_tensor_shapes(path), published, advice
+        )
 
 
 def find_published_entry(model: str) -> tuple[ModelEntry, Path | None]:
@@ -249,8 +258,7 @@ def find_published_entry(model: str) -> tuple[ModelEntry, Path | None]:
         if model not in published:
             raise UnknownNameError("published model", model, published, "or a directory with one of them")
         return published[model], None
-    path = Path(model).expanduser().resolve()
-    check_path_exists(model, path)
+    path = resolve_model_path(model)
     if path.name in published:
         return published[path.name], path
     list_weight_files(path)
@@ -284,31 +292,33 @@ def describe_missing_weights(model: str, entry: ModelEntry, tried: Sequence[str]
     )
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """``config.json`` of a checkpoint as it is written; one that names weights of its own is refused."""
-    file = path / CONFIG_FILE
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise TypeError(f"a {type(config).__name__}, expected an object")
-    except (ValueError, TypeError, OSError, RecursionError) as error:
-        raise DataError(f"{file}: not a model configuration ({type(error).__name__}: {error})") from error
-    if config.get("transformers_weights") is not None:
-        raise DataError(
-            f"{file}: transformers_weights names a file of its own; expected the weights in model.safetensors"
-        )
-    return config
-
-
 def read_model_kind(path: Path) -> ModelKind:
-    """The kind of a checkpoint; another architecture is refused, before anything heavy is imported."""
-    config = read_config(path)
-    if "model_type" not in config:
-        raise DataError(f"{path / CONFIG_FILE}: not a model configuration (no model_type)")
-    model_type = config["model_type"]
-    if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
-        raise DataError(
-            f"{path / CONFIG_FILE}: model_type is {str(model_type)[:60]!r}; expected 'gpt2' for table-to-text or "
-            "'bart' for summarization"
+    """The kind of a checkpoint whose configuration is sound; another architecture is refused, before anything heavy
+    is imported."""
+    return ARCHITECTURES[read_model_config_file(path).model_type].kind
+
+
+def check_weights(path: Path) -> list[str]:
+    """Refuse weights that are not those of the ``config.json`` beside them; the tensors that are no part of it."""
+    return check_weight_layout(path, read_model_config_file(path), read_weight_headers(path))
+
+
+def inspect_checkpoint(model: LocatedModel) -> None:
+    """Refuse a checkpoint whose configuration, weights or tokenizer cannot be read; torch is not needed for it.
+
+    A tensor that is no part of the model is left out, and said. The numbers themselves are looked at where nothing
+    says what they should be.
+    """
+    from bench.models.tokenizer_files import check_tokenizer_files
+    from bench.models.weight_values import check_finite
+
+    path = model.path
+    config, weights = read_model_config_file(path), read_weight_headers(path)
+    check_tokenizer_files(path, config.vocab_size)
+    if ignored := check_weight_layout(path, config, weights):
+        more = f" and {len(ignored) - 1} more" if len(ignored) > 1 else ""
+        print_message(
+            f"{path}: {quote_foreign(ignored[0])}{more} is no part of the model: left out", important=True
         )
-    return MODEL_TYPES[model_type]
+    if not model.verification.is_verified and model.origin.kind is not ModelOriginKind.SHIPPED:
+        check_finite(weights)

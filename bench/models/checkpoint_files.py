@@ -8,14 +8,16 @@ of its own.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeGuard
+from typing import BinaryIO, NamedTuple
 
 from bench.errors import DataError
+from bench.foreign_text import quote_foreign, show_foreign
 from bench.system.files import check_regular_file, read_bytes, sha256_text
 from bench.system.json_files import parse_json
 from bench.system.progress import track_progress
@@ -26,6 +28,7 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 ADAPTER_FILE = "adapter_config.json"
+TEMPLATE_FOLDER = "additional_chat_templates"
 SIDE_FILES = (
     "generation_config.json",
     "tokenizer.json",
@@ -42,13 +45,13 @@ SIDE_FILES = (
     "tekken.json",
     "chat_template.jinja",
     "chat_template.json",
-    "additional_chat_templates/*.jinja",
+    f"{TEMPLATE_FOLDER}/*.jinja",
 )
 """What loading the tokenizer and the model may read besides configuration and weights (transformers 5)."""
-SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,250}\.safetensors")
+SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}\.safetensors")
 """A plain file name beside the index; the loader would unpickle a shard of another ending."""
+SHARD_EXPECTED = "expected the name of a .safetensors file beside it"
 LARGEST_INDEX = 64 << 20  # bytes; an index of a thousand shards has some 10 MB
-LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
 CHUNK = 1 << 22  # bytes read at once
 LONG = 256 << 20  # bytes; hashing more than this shows its progress
 
@@ -74,11 +77,6 @@ _digests: dict[FileIdentity, str] = {}
 """SHA-256 of files that this process has hashed. Kept on disk, it could be wrong about a file that came back."""
 
 
-def escape_unprintable(text: str) -> str:
-    """Names from foreign files as a terminal may show them: what would steer it stands as an escape."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
 # --- which files the loader reads
 
 
@@ -87,28 +85,41 @@ def list_weight_files(path: Path) -> list[Path]:
 
     ``DataError`` where the directory is no checkpoint, or where the weights would come from another place.
     """
-    if not path.is_dir():
-        raise DataError(f"{path}: expected a directory with {', '.join(CHECKPOINT_FILES)}")
-    if (path / CONFIG_FILE).is_file():
-        if (path / ADAPTER_FILE).exists():
+    names = list_names(path)
+    if CONFIG_FILE in names:
+        if ADAPTER_FILE in names:
             raise DataError(
                 f"{path / ADAPTER_FILE}: an adapter beside the weights would be loaded into them; expected a "
                 "checkpoint alone: merge the adapter into the weights, or remove its files"
             )
-        if (path / WEIGHTS_FILE).exists():
+        if WEIGHTS_FILE in names:
             return [path / WEIGHTS_FILE]
-        if (path / INDEX_FILE).exists():
+        if INDEX_FILE in names:
             return [path / INDEX_FILE, *list_shards(path)]
-    others = "pytorch_model.bin (pickled weights are not read)" if list(path.glob("*.bin")) else "none"
-    others = ", ".join(sorted(file.name for file in path.glob("*.safetensors"))) or others
+    pickled = any(name.endswith(".bin") for name in names)
+    others = "pytorch_model.bin (pickled weights are not read)" if pickled else "none"
+    weights = sorted(name for name in names if name.endswith(".safetensors"))
+    others = show_foreign(", ".join(weights)) or others
     raise DataError(
         f"{path}: expected {CONFIG_FILE} and {WEIGHTS_FILE} (or {INDEX_FILE} with its shards); weights found: "
         f"{others}. Save with save_pretrained(..., safe_serialization=True)"
     )
 
 
-def list_shards(path: Path) -> list[Path]:
-    """The shards that the index of a checkpoint directory names, each a plain file beside it."""
+def list_names(path: Path) -> set[str]:
+    """The names in a checkpoint directory; ``DataError`` where it is none or cannot be listed."""
+    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a part of the path may not be entered
+        raise DataError(f"{path}: expected a directory with {', '.join(CHECKPOINT_FILES)}")
+    try:
+        return set(os.listdir(path))  # noqa: PTH208 - names are all that is needed
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); expected a directory with {', '.join(CHECKPOINT_FILES)}"
+        ) from error
+
+
+def read_weight_map(path: Path) -> dict[str, str]:
+    """Name of a tensor -> name of its shard, as the index of a checkpoint directory says; the shards are not read."""
     index = path / INDEX_FILE
     check_regular_file(index)
     if index.stat().st_size > LARGEST_INDEX:
@@ -122,33 +133,54 @@ def list_shards(path: Path) -> list[Path]:
         raise DataError(
             f"{index}: not an index of weights; expected metadata, and weight_map with a shard's name per tensor"
         )
-    distinct_names = {name if isinstance(name, str) else repr(name) for name in names.values()}
-    for name in sorted(distinct_names):
+    for tensor, shard in names.items():
+        if not isinstance(shard, str) or not SHARD_NAME.fullmatch(shard):
+            raise DataError(
+                f"{index}: names the shard {quote_foreign(shard)} for {quote_foreign(tensor)}; {SHARD_EXPECTED}"
+            )
+    return names
+
+
+def list_shards(path: Path) -> list[Path]:
+    """The shards that the index of a checkpoint directory names, each a plain file beside it."""
+    shards = sorted(set(read_weight_map(path).values()))
+    for name in shards:
         check_shard(path, name)
-    return [path / name for name in sorted(distinct_names)]
+    return [path / name for name in shards]
 
 
 def check_shard(path: Path, name: str) -> None:
     """Refuse a shard that is not a plain file beside the index; the hub's cache links into its own blobs."""
-    index, expected = path / INDEX_FILE, "expected the name of a .safetensors file beside it"
-    if not SHARD_NAME.fullmatch(name):
-        raise DataError(f"{index}: names the shard {name[:200]!r}; {expected}")
-    shard = path / name
-    if not shard.exists():
-        raise DataError(f"{index}: the shard {name} is missing; {expected}")
+    index, shard = path / INDEX_FILE, path / name
+    if not shard.exists() and not shard.is_symlink():
+        raise DataError(f"{index}: the shard {show_foreign(name)} is missing; {SHARD_EXPECTED}")
+    check_regular_file(shard)
     leads_out = shard.is_symlink() and shard.resolve().parent != path.resolve()
     if leads_out and find_hub_blob(shard) is None:
-        raise DataError(f"{index}: the shard {name} is a link to another folder; {expected}, not a link")
-    check_regular_file(shard)
+        raise DataError(
+            f"{index}: the shard {name} is a link to another folder; {SHARD_EXPECTED}, not a link"
+        )
 
 
 def list_read_files(path: Path) -> list[Path]:
     """Every file of a checkpoint directory that loading reads: configuration, weights, tokenizer and its tokens."""
-    sides = {file for pattern in SIDE_FILES for file in path.glob(pattern)}
-    files = [path / CONFIG_FILE, *list_weight_files(path), *sorted(sides)]
+    files = [path / CONFIG_FILE, *list_weight_files(path), *list_side_files(path)]
     for file in files:
         check_regular_file(file)
     return files
+
+
+def list_side_files(path: Path) -> list[Path]:
+    """What a directory has of ``SIDE_FILES``, links that lead nowhere and what is no file among them."""
+    names = list_names(path)
+    if TEMPLATE_FOLDER in names and os.path.isdir(path / TEMPLATE_FOLDER):  # noqa: PTH112 - as in list_names
+        names |= {
+            f"{TEMPLATE_FOLDER}/{name}"
+            for name in list_names(path / TEMPLATE_FOLDER)
+            if name.endswith(".jinja")
+        }
+    matching = {name for pattern in SIDE_FILES for name in fnmatch.filter(names, pattern)}
+    return sorted(path / name for name in matching)
 
 
 def find_hub_blob(file: Path) -> str | None:
@@ -226,55 +258,3 @@ def hash_git_blob(file: Path) -> str:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-# --- which tensors the weights hold
-
-
-def read_tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Name of a tensor -> its shape, from the headers of all weight files; no weight is read."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in list_weight_files(path):
-        if file.name == INDEX_FILE:
-            continue
-        for name, shape in read_header(file).items():
-            if name in shapes:
-                raise DataError(
-                    f"{file}: the tensor {name[:200]!r} is in another shard too; expected it once"
-                )
-            shapes[name] = shape
-    return shapes
-
-
-def read_header(file: Path) -> dict[str, tuple[int, ...]]:
-    """Name of a tensor -> its shape, of one safetensors file; ``DataError`` where the header is not one."""
-    check_regular_file(file)
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 0 < length <= min(LARGEST_HEADER, size - 8):
-            raise DataError(f"{file}: the weights cannot be read (no header); expected a safetensors file")
-        header = parse_json(file, stream.read(length))
-    entries = dict(header) if isinstance(header, dict) else {"": None}
-    entries.pop("__metadata__", None)
-    ends = [length + 8]
-    shapes = {}
-    for name, entry in entries.items():
-        shape, offsets = (
-            (entry.get("shape"), entry.get("data_offsets")) if isinstance(entry, dict) else (None, None)
-        )
-        if not is_list_of_sizes(shape) or not is_list_of_sizes(offsets) or len(offsets) != 2:
-            raise DataError(f"{file}: the header says no shape and place of {name[:200]!r}")
-        shapes[name] = tuple(shape)
-        ends.append(length + 8 + offsets[1])
-    if max(ends) != size:
-        raise DataError(
-            f"{file}: the weights cannot be read ({size:,} bytes, the header speaks of {max(ends):,}); "
-            "expected a whole safetensors file"
-        )
-    return shapes
-
-
-def is_list_of_sizes(value: Any) -> TypeGuard[list[int]]:
-    """Whether it is a list of whole numbers from 0."""
-    return isinstance(value, list) and all(type(entry) is int and entry >= 0 for entry in value)

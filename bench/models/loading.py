@@ -6,12 +6,15 @@ Nothing is filled in silently: missing weights, other shapes or a tokenizer of a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import DataError
 from bench.method import ENCODER_DECODER, ModelKind
 from bench.models.catalogue import MODELS, LocatedModel, locate_model, read_model_kind
-from bench.models.checkpoint_files import fingerprint_checkpoint
+from bench.models.checkpoint_files import CONFIG_FILE, fingerprint_checkpoint
+from bench.models.model_config import ARCHITECTURES, read_model_config_file
+from bench.models.tokenizer_files import check_tokenizer_files
+from bench.system.third_party import loading_file
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
@@ -35,54 +38,51 @@ def get_model_class(kind: ModelKind) -> Any:
 
 
 def read_model_config(path: Path) -> Any:
-    """``config.json`` of a checkpoint, which must be a GPT-2 or a BART."""
-    from transformers import AutoConfig
+    """``config.json`` of a checkpoint as the library's configuration, of its validated fields alone."""
+    valid = read_model_config_file(path)
+    from transformers import BartConfig, GPT2Config
 
-    read_model_kind(path)
-    try:
-        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path / 'config.json'}: not a model configuration ({error})") from error
-    return config
+    is_encoder_decoder = ARCHITECTURES[valid.model_type].kind == ENCODER_DECODER
+    factory: Any = BartConfig if is_encoder_decoder else GPT2Config
+    with loading_file(path / CONFIG_FILE, "a configuration that the library accepts"):
+        return factory(**valid.get_library_fields())
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer beside the weights. GPT-2's end-of-text token serves as BOS and EOS (authors' code)."""
-    from transformers import AutoTokenizer
+    config = read_model_config_file(path) if (path / CONFIG_FILE).exists() else None
+    check_tokenizer_files(path, None if config is None else config.vocab_size)
+    from transformers import AutoTokenizer, PreTrainedConfig
 
-    names = {file.name for file in path.iterdir()} if path.is_dir() else set()
-    # Checked here because the library makes an empty tokenizer when it finds no files.
-    if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
-        raise DataError(
-            f"{path}: no tokenizer; expected tokenizer.json, or vocab.json and merges.txt, beside the weights"
-        )
-    try:
+    tokenizer: Any
+    # Without a configuration the library would look for one, and fail.
+    library_config = PreTrainedConfig() if config is None else read_model_config(path)
+    with loading_file(path, "a tokenizer that the library can read"):
         tokenizer = AutoTokenizer.from_pretrained(
-            path, local_files_only=True, trust_remote_code=False, use_fast=True
+            path, config=library_config, local_files_only=True, trust_remote_code=False, use_fast=True
         )
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the tokenizer cannot be read ({error})") from error
     if tokenizer.eos_token_id is None:
         raise DataError(
             f"{path}: the tokenizer has no end-of-text token; expected GPT-2's <|endoftext|> or BART's </s>"
         )
-    return tokenizer
+    return cast("PreTrainedTokenizerBase", tokenizer)
 
 
 def load_backbone(located: LocatedModel, dtype: str = "float32") -> Any:
     """The weights as a model in eval mode on the CPU; ``DataError`` if they are no longer what was located."""
     import torch
-    from safetensors import SafetensorError
-    from transformers.utils.logging import disable_progress_bar
+    from transformers import GenerationConfig
 
     if fingerprint_checkpoint(located.path) != located.fingerprint:
         raise DataError(f"{located.path}: changed since it was found; issue the same command again")
-    read_model_config(located.path)
-    disable_progress_bar()  # our own progress says what takes time
+    model_class, config = get_model_class(read_model_kind(located.path)), read_model_config(located.path)
     loaded: Any
-    try:
-        loaded, report = get_model_class(read_model_kind(located.path)).from_pretrained(
+    with loading_file(located.path, "the weights of its config.json"):
+        loaded, report = model_class.from_pretrained(
             located.path,
+            config=config,
+            # Else the library would read generation_config.json, which nothing here uses.
+            generation_config=GenerationConfig(),
             local_files_only=True,
             use_safetensors=True,
             dtype=getattr(torch, dtype),
@@ -90,8 +90,6 @@ def load_backbone(located: LocatedModel, dtype: str = "float32") -> Any:
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{located.path}: the weights cannot be read ({error})") from error
     absent = set(report["missing_keys"]) - {"final_logits_bias"}  # the bias is then 0
     missing = sorted(name for name in absent if not is_tied(loaded, name))
     mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
@@ -104,17 +102,33 @@ def load_backbone(located: LocatedModel, dtype: str = "float32") -> Any:
     return loaded.eval()
 
 
-def check_vocabulary(backbone: Any, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+def check_tokenizer(located: LocatedModel) -> None:
+    """Refuse a checkpoint whose tokenizer the library cannot read or that does not fit its model; once a process."""
+    if located.fingerprint not in _checked_tokenizers:
+        check_vocabulary(read_model_config(located.path), load_tokenizer(located.path), located.path)
+        _checked_tokenizers.add(located.fingerprint)
+
+
+_checked_tokenizers: set[str] = set()
+"""Fingerprints of the checkpoints whose tokenizer fits."""
+
+
+def check_vocabulary(config: Any, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
     """Refuse a tokenizer with ids that the embedding does not have, or with special tokens other than BART's."""
-    if len(tokenizer) > backbone.config.vocab_size:
+    if len(tokenizer) > config.vocab_size:
         raise DataError(
-            f"{path}: the tokenizer has {len(tokenizer):,} tokens and the model {backbone.config.vocab_size:,}; "
+            f"{path}: the tokenizer has {len(tokenizer):,} tokens and the model {config.vocab_size:,}; "
             "expected the tokenizer that belongs to these weights"
         )
-    if not backbone.config.is_encoder_decoder:
+    if tokenizer.eos_token_id >= config.vocab_size:
+        raise DataError(
+            f"{path}: the end-of-text token has the id {tokenizer.eos_token_id} and the model {config.vocab_size:,} "
+            "embeddings; expected the tokenizer that belongs to these weights"
+        )
+    if not config.is_encoder_decoder:
         return
     for name, theirs in (("bos", "bos"), ("eos", "eos"), ("pad", "pad"), ("eos", "decoder_start")):
-        expected = getattr(backbone.config, f"{theirs}_token_id")
+        expected = getattr(config, f"{theirs}_token_id")
         if getattr(tokenizer, f"{name}_token_id") != expected:
             raise DataError(
                 f"{path}: the tokenizer's {name} token is {getattr(tokenizer, f'{name}_token_id')} and the "

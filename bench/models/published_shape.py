@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bench.errors import DataError
+from bench.foreign_text import escape_controls
 from bench.method import ENCODER_DECODER, ModelKind
-from bench.models.checkpoint_files import escape_unprintable
 
 Shape = tuple[int, ...]
 
@@ -96,8 +96,9 @@ def list_expected_tensors(published: PublishedShape) -> dict[str, Shape]:
 
 
 def list_gpt2_tensors(sizes: Mapping[str, int]) -> dict[str, Shape]:
-    """The parameters of a GPT-2; the library keeps its projections transposed."""
+    """The parameters of a GPT-2; the library keeps its projections transposed. ``n_inner``: 0 for 4 * n_embd."""
     width = sizes["n_embd"]
+    inner = sizes.get("n_inner") or 4 * width
     tensors: dict[str, Shape] = {
         "wte.weight": (sizes["vocab_size"], width),
         "wpe.weight": (sizes["n_positions"], width),
@@ -105,8 +106,8 @@ def list_gpt2_tensors(sizes: Mapping[str, int]) -> dict[str, Shape]:
     projections = {
         "attn.c_attn": (width, 3 * width),
         "attn.c_proj": (width, width),
-        "mlp.c_fc": (width, 4 * width),
-        "mlp.c_proj": (4 * width, width),
+        "mlp.c_fc": (width, inner),
+        "mlp.c_proj": (inner, width),
     }
     for layer in range(sizes["n_layer"]):
         for name in ("ln_1", "ln_2"):
@@ -223,5 +224,5 @@ def check_published_shape(
         ("the weights", find_tensor_difference(tensors, published)),
     ):
         if difference is not None:
-            problem = escape_unprintable(f"{file}: {difference}")
+            problem = escape_controls(f"{file}: {difference}")
             raise DataError(f"{place}: {problem}. {advice}", problem)

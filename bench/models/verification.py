@@ -24,10 +24,10 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bench.errors import DataError, UnavailableError, first_line
+from bench.foreign_text import escape_controls
 from bench.models.checkpoint_files import (
     WEIGHTS_FILE,
     FileDigest,
-    escape_unprintable,
     find_hub_blob,
     hash_git_blob,
 )
@@ -114,7 +114,7 @@ class PublishedFiles:
         """The verification by ``method``, or that there is none."""
         status = VerificationStatus.NOT_VERIFIED if method is None else VerificationStatus.VERIFIED
         checksums = {name: digest.sha256 for name, digest in self.digests.items()}
-        in_words = None if reason is None else escape_unprintable(reason)
+        in_words = None if reason is None else escape_controls(reason)
         return ModelVerification(status, method, self.pinned.revision, checksums, in_words)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from bench.config.request import SpecifiedRun
+from bench.errors import UserError
 from bench.runs.failures import describe_error
 from bench.runs.job_context import JobContext
 from bench.runs.observer import RunObserver
@@ -18,6 +19,9 @@ from bench.store.run_dir import RunDir
 from bench.system import damage, provenance
 from bench.system.json_files import JsonObject
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 
 class Attempt:
     """Carries a specified run out in its directory. ``job``: the scheduler's job around it, if any."""
@@ -26,23 +30,43 @@ class Attempt:
         self,
         specified: SpecifiedRun,
         folder: RunDir,
-        beat: Callable[[], None] = lambda: None,
         job: JobContext | None = None,
         observer: RunObserver | None = None,
     ) -> None:
         self.specified = specified
         self.job = job
         self.stopping = Stopping(job)
-        self.stages = Stages(specified, folder, self.stopping, beat, observer)
+        self.stages = Stages(specified, folder, self.stopping, observer=observer)
         self.started = provenance.format_current_time()
         self.clock = time.monotonic()
         self.durations: dict[str, float] = {}
+        self.tokenizer: PreTrainedTokenizerBase | None = None
+        """Once it is loaded."""
+
+    def prepare(self) -> BaseException | None:
+        """Load the tokenizer and the model, and look whether what is to be decoded fits.
+
+        Raises ``UserError``. Anything else that goes wrong, a bug or an interrupt, is returned: it belongs into the
+        run's record.
+        """
+        try:
+            self.stages.prepare(self._load_tokenizer())
+        except UserError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller, under the run's lease
+            return error
+        return None
+
+    def _load_tokenizer(self) -> PreTrainedTokenizerBase:
+        from bench.models.loading import load_tokenizer
+
+        if self.tokenizer is None:
+            self.tokenizer = load_tokenizer(self.specified.model.path)
+        return self.tokenizer
 
     def carry_out(self) -> dict[str, Any]:
         """Train, decode and score; what the record says of them. Raises what went wrong."""
-        from bench.models.loading import load_tokenizer
-
-        tokenizer = load_tokenizer(self.specified.model.path)
+        tokenizer = self._load_tokenizer()
         with self._time_stage("train"):
             training, parameters = self.stages.train(tokenizer)
         if self.stopping.asked:  # at the last update: all that was trained is kept
@@ -55,13 +79,12 @@ class Attempt:
 
     def take_part(self) -> None:
         """The share of a further process in a launch of many: its part of the training, nothing else."""
-        from bench.models.loading import load_tokenizer
         from bench.training.loop import Interrupted
 
         stages = self.stages
         if stages.folder.stage_done("train", stages.training_key):
             return
-        tokenizer = load_tokenizer(self.specified.model.path)
+        tokenizer = self._load_tokenizer()
         try:
             with self.stopping.listening():
                 stages.fit(tokenizer, stages.build(tokenizer))

@@ -70,11 +70,18 @@ def run_specified(
 def carry_out(
     specified: SpecifiedRun, folder: RunDir, job: JobContext | None, observer: RunObserver | None
 ) -> None:
-    """Do what is left of a run under its lease, and leave its record, whatever happens."""
+    """Do what is left of a run under its lease, and leave its record, whatever happens.
+
+    A run that is new and no job of a scheduler is first loaded: a mistake that shows then leaves nothing behind.
+    """
+    attempt = Attempt(specified, folder, job=job, observer=observer)
+    failure = attempt.prepare() if job is None and not folder.path.exists() else None
     with folder.claim() as claim:
         folder.write_spec(specified.spec.to_json())
-        attempt = Attempt(specified, folder, beat=claim.beat, job=job, observer=observer)
+        attempt.stages.beat = claim.beat
         try:
+            if failure is not None:
+                raise failure
             may_fetch = specified.spec.scale == "paper" and not specified.common.offline
             with attempt.stopping.listening(), hub.allow_downloads(may_fetch):
                 record = attempt.build_record(RunStatus.DONE, attempt.carry_out())

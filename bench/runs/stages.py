@@ -82,6 +82,8 @@ class Stages:
         self.observer = observer or RunObserver()
         self.inputs = Inputs(specified)
         self.training_key = compute_training_key(specified)
+        self.prepared: AdaptedModel | None = None
+        """Built, and not yet trained."""
         self.others: list[OtherParameters] = []
         """What this attempt stored beside the parameters that are kept."""
         self.conditions: list[JsonObject | None] = []
@@ -92,13 +94,20 @@ class Stages:
         from bench.models.loading import check_vocabulary, load_backbone
 
         backbone = load_backbone(self.specified.model)
-        check_vocabulary(backbone, tokenizer, self.specified.model.path)
+        check_vocabulary(backbone.config, tokenizer, self.specified.model.path)
         vocabulary = int(backbone.config.vocab_size)
         self.inputs.make_format(tokenizer).prepare(backbone)
         model = self.specified.method.build(backbone, tokenizer, self.spec.option_values, self.spec.seed)
         model.decode_vocab = vocabulary
         model.backbone_dropout = self.spec["backbone_dropout"]
         return model
+
+    def prepare(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Build what is trained, and refuse prompts that decoding would have no room for; once."""
+        if self.prepared is None:
+            model = self.build(tokenizer)
+            self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), model)
+            self.prepared = model
 
     def train(self, tokenizer: PreTrainedTokenizerBase) -> TrainingProduct:
         """Train, and leave ``parameters.safetensors``."""
@@ -110,8 +119,9 @@ class Stages:
             self._note_training_conditions(facts)
             return TrainingProduct(facts["training"], facts["parameters"])
         self.folder.put_damaged_aside("train", key)
-        model = self.build(tokenizer)
-        self.inputs.make_format(tokenizer).check_room(self.inputs.encode_prompts(tokenizer), model)
+        self.prepare(tokenizer)
+        model, self.prepared = self.prepared, None
+        assert model is not None  # just prepared
         # The processes of a launch of many must all do the same, and only the first one sees the folder.
         facts = reuse_training(self.folder, self.spec, key) if count_processes() == 1 else None
         if facts is not None:

@@ -132,7 +132,7 @@ def test_a_directory_says_what_kind_it_is(tiny_bart: Path, checkpoint: Path) -> 
     backbone = load_backbone(located)
     assert isinstance(backbone, BartForConditionalGeneration)
     assert not backbone.training
-    check_vocabulary(backbone, load_tokenizer(tiny_bart), tiny_bart)
+    check_vocabulary(backbone.config, load_tokenizer(tiny_bart), tiny_bart)
     assert locate_model(str(checkpoint)).kind == "decoder-only"
 
 

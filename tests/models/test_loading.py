@@ -84,7 +84,9 @@ def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(
     checkpoint: Path, tiny_model: Path
 ) -> None:
     with pytest.raises(DataError, match="257 tokens and the model 20"):
-        check_vocabulary(load_backbone(locate_model(str(checkpoint))), load_tokenizer(tiny_model), checkpoint)
+        check_vocabulary(
+            load_backbone(locate_model(str(checkpoint))).config, load_tokenizer(tiny_model), checkpoint
+        )
 
 
 def test_a_directory_without_a_tokenizer_is_refused(checkpoint: Path) -> None:
@@ -246,4 +248,4 @@ def test_a_tokenizer_with_other_special_tokens_is_refused(tiny_bart: Path, tmp_p
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"decoder_start_token_id": 0}))
     with pytest.raises(DataError, match="decoder_start_token_id is 0"):
-        check_vocabulary(load_backbone(locate_model(str(folder))), load_tokenizer(folder), folder)
+        check_vocabulary(load_backbone(locate_model(str(folder))).config, load_tokenizer(folder), folder)
