@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError, UnavailableError, UserError
+from bench.foreign_text import show_foreign
 from bench.system.cache_dir import cache_root
-from bench.system.files import explain_storage_error, sha256_file
+from bench.system.files import check_regular_file, explain_storage_error, sha256_file
 from bench.system.progress import print_message
+from bench.system.third_party import loading_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,17 +36,26 @@ def iterate_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]
     """
     if path.is_dir():
         raise DataError(f"{path}: expected a file, found a directory")
-    with _translate_errors(path):
+    check_regular_file(path)
+    _prepare_libraries(path)
+    whole_file = f"a whole {path.suffix.removeprefix('.')} file"
+    with loading_file(path, whole_file):
         table = _open_table(path)
-        for column in columns:
-            if column not in table.column_names:
-                raise DataError(
-                    f"{path}: no column {column!r}; expected {', '.join(columns)}, "
-                    f"found {', '.join(table.column_names)}"
-                )
-            if table.column_names.count(column) > 1:
-                raise DataError(f"{path}: two columns named {column!r}; expected one of each name")
-        yield from _iterate_rows(table.select_columns(list(columns)))
+        names = list(table.column_names)
+    for column in columns:
+        if column not in names:
+            raise DataError(
+                f"{path}: no column {column!r}; expected {', '.join(columns)}, "
+                f"found {show_foreign(', '.join(names), 200)}"
+            )
+        if names.count(column) > 1:
+            raise DataError(f"{path}: two columns named {column!r}; expected one of each name")
+    with loading_file(path, whole_file):
+        chosen = table.select_columns(list(columns))
+    for start in range(0, chosen.num_rows, BATCH_ROWS):
+        with loading_file(path, whole_file):
+            rows = chosen.data.slice(start, BATCH_ROWS).to_pylist()
+        yield from rows
 
 
 def iterate_generated(
@@ -60,11 +71,9 @@ def iterate_generated(
         )
         return dataset
 
-    with _translate_errors(path):
-        yield from _iterate_rows(_build_in_cache(path, build))
-
-
-def _iterate_rows(table: Dataset) -> Iterator[dict[str, Any]]:
+    _prepare_libraries(path)
+    with _passing_on_errors():
+        table = _build_in_cache(path, build)
     for start in range(0, table.num_rows, BATCH_ROWS):
         yield from table.data.slice(start, BATCH_ROWS).to_pylist()
 
@@ -108,12 +117,11 @@ def _build_in_cache(path: Path, build: Callable[[str, bool], Dataset]) -> Datase
         raise
 
 
-@contextlib.contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
-    """Errors of the libraries as one line about the file; and no bars and warnings of theirs."""
+def _prepare_libraries(path: Path) -> None:
+    """Refuse ``path`` where the libraries that read it are not installed; no bars and warnings of theirs."""
     try:
         import datasets
-        import pyarrow  # type: ignore[import-untyped]  # it publishes no types
+        import pyarrow  # type: ignore[import-untyped]  # noqa: F401 - it publishes no types; datasets needs it
     except ImportError as error:
         raise UnavailableError(
             f"{path}: reading it needs pyarrow and datasets ({error}); pip install 'pyarrow>=17' datasets, "
@@ -121,20 +129,18 @@ def _translate_errors(path: Path) -> Iterator[None]:
         ) from error
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _passing_on_errors() -> Iterator[None]:
+    """What our own reader raises within `datasets` comes out as it was raised, not as an error of `datasets`."""
     try:
         yield
-    except (UserError, GeneratorExit):
-        raise
     except Exception as error:
         cause = _first_cause(error)
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, UnicodeDecodeError):
-            raise DataError(f"{path}: text that is not UTF-8 ({cause.reason}); expected UTF-8 text") from None
-        if not isinstance(cause, (pyarrow.ArrowException, OSError, datasets.exceptions.DatasetsError)):
-            raise
-        text, kind = " ".join(str(cause).split())[:200], path.suffix.removeprefix(".")
-        raise DataError(f"{path}: cannot be read as {kind} ({text}); expected a whole {kind} file") from error
+        raise
 
 
 def _first_cause(error: BaseException) -> BaseException:

@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UnavailableError, first_line
+from bench.errors import DataError, UnavailableError, first_line
+from bench.foreign_text import quote_foreign
 from bench.system import hub
-from bench.system.files import sha256_file
+from bench.system.files import check_regular_file, read_bytes, sha256_file
+from bench.system.json_files import parse_json
+from bench.system.refused_keys import check_keys
+from bench.system.safetensors_header import read_header
+from bench.system.third_party import loading_file
 
 if TYPE_CHECKING:
     import torch
@@ -108,19 +112,63 @@ def read_config(path: Path, kinds: Sequence[str]) -> dict[str, Any]:
         raise UnavailableError(f"{path}: no safetensors{pickled}; expected {FILES}")
     config = read_json(path / "config.json")
     kind = config.get("model_type")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise UnavailableError(
-            f"{path / 'config.json'}: model_type is {kind!r}; expected {' or '.join(kinds)}"
+            f"{path / 'config.json'}: model_type is {quote_foreign(kind)}; expected {' or '.join(kinds)}"
         )
+    check_sizes(path / "config.json", config)
+    check_headers(path, config)
     return config
 
 
+SIZES = ("vocab_size", "hidden_size", "dim", "intermediate_size", "hidden_dim", "max_position_embeddings")
+"""What a configuration of these architectures says of the shapes of tensors."""
+COUNTS = ("num_hidden_layers", "n_layers", "num_attention_heads", "n_heads", "num_labels", "type_vocab_size")
+LARGEST_SIZE, LARGEST_COUNT = 10_000_000, 10_000
+
+
+def check_sizes(file: Path, config: Mapping[str, Any]) -> None:
+    """Sizes are whole numbers that a model can have: a library would allocate whatever they say."""
+    for names, largest in ((SIZES, LARGEST_SIZE), (COUNTS, LARGEST_COUNT)):
+        for name in names:
+            value = config.get(name, 1)
+            if type(value) is not int or not 1 <= value <= largest:
+                raise UnavailableError(
+                    f"{file}: {name} is {quote_foreign(value)}; expected a whole number from 1 to {largest:,}"
+                )
+
+
+def check_headers(path: Path, config: Mapping[str, Any]) -> None:
+    """The weight files are whole, and hold tensors of the sizes that the configuration says."""
+    dimensions: set[int] = set()
+    for file in sorted(path.glob("*.safetensors")):
+        try:
+            dimensions.update(size for entry in read_header(file).values() for size in entry.shape)
+        except DataError as error:
+            raise UnavailableError(str(error)) from error
+    for name in SIZES:
+        if name in config and config[name] not in dimensions:
+            raise UnavailableError(
+                f"{path}: config.json says {name} {config[name]:,} and no tensor is of that size; expected the "
+                "weights of its config.json"
+            )
+
+
 def read_json(file: Path) -> dict[str, Any]:
-    """A configuration file: one JSON object."""
+    """A configuration file: one JSON object, without keys that would make a library load code from elsewhere."""
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, OSError) as error:
-        raise UnavailableError(f"{file}: not a model configuration ({first_line(error)})") from error
+        document = parse_json(file, read_bytes(file))
+        if not isinstance(document, dict):
+            raise DataError("no object", "expected a JSON object")
+        check_keys(file, document)
+    except DataError as error:
+        raise UnavailableError(f"{file}: not a model configuration ({error.problem or error})") from error
+    return document
+
+
+def make_unavailable(message: str, problem: str) -> UnavailableError:  # noqa: ARG001 - what loading_file gives
+    """The error for a file that cannot be read: the score is not available."""
+    return UnavailableError(message)
 
 
 def find_tokenizer_file(path: Path) -> Path:
@@ -137,18 +185,23 @@ def read_tokenizer(file: Path, longest_word: int = 100) -> Tokenizer:
     from tokenizers.models import WordPiece
 
     try:
-        if file.suffix == ".json":
+        check_regular_file(file)
+    except DataError as error:
+        raise UnavailableError(str(error)) from error
+    if file.suffix == ".json":
+        with loading_file(file, "a whole tokenizer.json", make_unavailable):
             tokenizer = Tokenizer.from_file(str(file))
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            return tokenizer
+            tokenizer.encode("a text", add_special_tokens=False)
+        return tokenizer
+    with loading_file(file, "a word a line, in UTF-8", make_unavailable):
         words = file.read_text(encoding="utf-8").split("\n")
-    except Exception as error:  # the library raises plain Exception
-        raise UnavailableError(f"{file}: not a tokenizer ({first_line(error)})") from error
     vocabulary = {word.strip(): index for index, word in enumerate(words) if word.strip()}
-    tokenizer = Tokenizer(
-        WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest_word)  # noqa: S106 - no password
-    )
+    with loading_file(file, "the vocabulary of a WordPiece tokenizer", make_unavailable):
+        tokenizer = Tokenizer(
+            WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest_word)  # noqa: S106 - no password
+        )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
@@ -164,7 +217,7 @@ def find_token_ids(tokenizer: Tokenizer, tokens: Sequence[str], file: Path) -> l
 
 def check_vocabulary(tokenizer: Tokenizer, rows: int, file: Path) -> None:
     """Refuse a tokenizer with ids that the model's embedding does not have."""
-    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
     if largest >= rows:
         raise UnavailableError(
             f"{file}: the tokenizer has ids up to {largest} and the model {rows} embeddings; "
@@ -263,27 +316,20 @@ def load_encoder(checkpoint: Checkpoint, kinds: Sequence[str], layers: int | Non
 def load_pretrained(factory: Any, path: Path, **options: Any) -> Any:
     """A transformers model in eval mode with every tensor from the checkpoint, and the random state as before."""
     import torch
-    from safetensors import SafetensorError
-    from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # unused heads are no news; what is missing is said below
-    logging.disable_progress_bar()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            model, report = factory.from_pretrained(
-                path,
-                local_files_only=True,
-                use_safetensors=True,
-                dtype=torch.float32,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                **options,
-            )
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        raise UnavailableError(f"{path}: the weights cannot be read ({first_line(error)})") from error
-    finally:
-        logging.set_verbosity(verbosity)
+    with (
+        torch.random.fork_rng(devices=[]),
+        loading_file(path, "the weights of its config.json", make_unavailable),
+    ):
+        model, report = factory.from_pretrained(
+            path,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **options,
+        )
     unusable = sorted({*report["missing_keys"], *(str(entry[0]) for entry in report["mismatched_keys"])})
     if unusable:
         raise UnavailableError(

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.errors import UnavailableError, first_line
+from bench.errors import UnavailableError
 from bench.metric import MetricResult, PipelineMetric, Requirements, Scorer, Signature
 from bench.metrics import _neural, _preprocess
+from bench.system.third_party import loading_file
 
 if TYPE_CHECKING:
     import torch
@@ -158,12 +159,18 @@ def load_regressor(path: Path) -> Regressor:
 
     model: Any
     if (path / VARIABLES).is_file():
-        config = make_config(_neural.read_json(path / "bert_config.json"))
-        with torch.random.fork_rng(devices=[]):
+        raw = _neural.read_json(path / "bert_config.json")
+        _neural.check_sizes(path / "bert_config.json", raw)
+        config = make_config(raw, path / "bert_config.json")
+        variables = read_variables(path / VARIABLES, config)
+        with (
+            torch.random.fork_rng(devices=[]),
+            loading_file(path, "a model of BERT", _neural.make_unavailable),
+        ):
             model = BertForSequenceClassification(config)
-        model.load_state_dict(read_variables(path / VARIABLES, config))
+            model.load_state_dict(variables)
     else:
-        config = make_config(_neural.read_config(path, ["bert"]))
+        config = make_config(_neural.read_config(path, ["bert"]), path / "config.json")
         model = _neural.load_pretrained(BertForSequenceClassification, path, config=config)
     file = find_vocabulary(path)
     tokenizer = _neural.read_tokenizer(file, longest_word=200)
@@ -178,17 +185,15 @@ def find_vocabulary(path: Path) -> Path:
     return path / "vocab.txt" if (path / "vocab.txt").is_file() else _neural.find_tokenizer_file(path)
 
 
-def make_config(raw: Mapping[str, Any]) -> BertConfig:
+def make_config(raw: Mapping[str, Any], file: Path) -> BertConfig:
     """BERT with one output. BLEURT's "gelu" is the approximation by tanh; transformers calls that gelu_new."""
     from transformers import BertConfig
 
     entries = {
         name: value for name, value in raw.items() if name not in ("id2label", "label2id", "num_labels")
     }
-    try:
+    with loading_file(file, "a BERT configuration", _neural.make_unavailable):
         config = BertConfig(**entries, num_labels=1)
-    except Exception as error:  # whatever its validation raises
-        raise UnavailableError(f"not a BERT configuration ({first_line(error)})") from error
     if config.hidden_act == "gelu":
         config.hidden_act = "gelu_new"
     return config

@@ -17,9 +17,9 @@ from bench.errors import DataError
 from bench.foreign_text import quote_foreign, show_foreign
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
 from bench.models.checkpoint_files import CONFIG_FILE
-from bench.models.refused_keys import check_keys
 from bench.system.files import check_regular_file, read_bytes
 from bench.system.json_files import parse_json
+from bench.system.refused_keys import check_keys
 
 LARGEST_CONFIG = 16 << 20  # bytes; a configuration has some 2 kB
 

@@ -22,7 +22,7 @@ from bench.models.model_config import (
     read_json_object,
     read_limited,
 )
-from bench.models.refused_keys import check_keys
+from bench.system.refused_keys import check_keys
 from bench.system.third_party import loading_file
 
 TOKENIZER_FILE, VOCABULARY_FILE, MERGES_FILE = "tokenizer.json", "vocab.json", "merges.txt"

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from bench.errors import DataError
 from bench.system.damage import DamagedFileError
-from bench.system.files import make_temporary_name, replace_file
+from bench.system.files import check_regular_file, make_temporary_name, replace_file
 from bench.system.json_files import JsonObject, to_canonical_json
+from bench.system.third_party import loading_file
 
 START_OVER = "delete it to start over"
 PROGRESS, CHECKSUM = "progress", "checksum"
@@ -89,15 +90,15 @@ class TensorFile(NamedTuple):
 
 def load_tensors(path: Path, advice: str = START_OVER) -> TensorFile:
     """Tensors and metadata of a safetensors file; ``DataError`` with ``advice`` where it is damaged."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = file.keys()  # the file itself cannot be iterated over
-            return TensorFile({name: file.get_tensor(name) for name in names}, file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        problem = f"expected a whole safetensors file ({error})"
-        raise DataError(f"{path}: {problem}; {advice}", problem) from error
+    def refuse(message: str, problem: str) -> DataError:
+        return DataError(f"{message}; {advice}", problem)
+
+    check_regular_file(path)
+    with loading_file(path, "a whole safetensors file", refuse), safe_open(path, framework="pt") as file:
+        names = file.keys()  # the file itself cannot be iterated over
+        return TensorFile({name: file.get_tensor(name) for name in names}, file.metadata() or {})
 
 
 def compute_checksum(tensors: Mapping[str, Tensor], document: JsonObject) -> str:

@@ -223,7 +223,7 @@ def test_unusable_checkpoints_are_refused_with_the_reason(
     copy("no-words", "tokenizer.json vocab.txt")
     refused("no-words", "no tokenizer.json and no vocab.txt")
     (copy("odd-words") / "tokenizer.json").write_text("{}")
-    refused("odd-words", "tokenizer.json: not a tokenizer")
+    refused("odd-words", "tokenizer.json: cannot be read")
     (copy("few-words", "tokenizer.json") / "vocab.txt").write_text("[PAD]\n[UNK]\n")
     refused("few-words", r"lacks \[CLS\] and \[SEP\]")
     (copy("many-words", "tokenizer.json") / "vocab.txt").write_text("\n".join([*VOCABULARY, "more"]))

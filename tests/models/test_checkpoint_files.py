@@ -35,7 +35,8 @@ from bench.models.checkpoint_files import (
     list_shards,
 )
 from bench.models.loading import load_backbone
-from bench.models.weight_headers import read_header, read_tensor_shapes
+from bench.models.weight_headers import read_tensor_shapes
+from bench.system.safetensors_header import read_header
 
 
 @pytest.fixture
