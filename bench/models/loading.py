@@ -13,7 +13,7 @@ from bench.method import ENCODER_DECODER, ModelKind
 from bench.models.catalogue import MODELS, LocatedModel, locate_model, read_model_kind
 from bench.models.checkpoint_files import CONFIG_FILE, fingerprint_checkpoint
 from bench.models.model_config import ARCHITECTURES, read_model_config_file
-from bench.models.tokenizer_files import check_tokenizer_files
+from bench.models.tokenizer_files import PROBE, check_probe, check_tokenizer_files
 from bench.system.third_party import loading_file
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(
             path, config=library_config, local_files_only=True, trust_remote_code=False, use_fast=True
         )
+        ids = tokenizer.encode(PROBE, add_special_tokens=False)
+        text = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    check_probe(path, text)
     if tokenizer.eos_token_id is None:
         raise DataError(
             f"{path}: the tokenizer has no end-of-text token; expected GPT-2's <|endoftext|> or BART's </s>"

@@ -295,11 +295,19 @@ def ask_library(file: Path) -> None:
 
     with loading_file(file, "a whole tokenizer.json"):
         tokenizer = Tokenizer.from_file(str(file))
-        tokens = tokenizer.encode(PROBE, add_special_tokens=True).ids
-        tokenizer.decode(tokens)
-    if not tokens:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode(PROBE, add_special_tokens=True)
+        text = tokenizer.decode(tokenizer.encode(PROBE, add_special_tokens=False).ids)
+    check_probe(file, text)
+
+
+def check_probe(place: Path, text: str) -> None:
+    """Refuse a tokenizer that makes another text of the probe, but for capitals and blanks at the ends."""
+    if text.strip().casefold() != PROBE.strip().casefold():
         raise DataError(
-            f"{file}: gives no token for {PROBE.strip()!r}; expected the tokenizer of a language model"
+            f"{place}: makes {quote_foreign(text)} of {quote_foreign(PROBE.strip())}; expected a tokenizer that "
+            "loses nothing of a text"
         )
 
 

@@ -103,9 +103,12 @@ def flush_standard_error() -> None:
 
 @contextlib.contextmanager
 def silence_loggers() -> Iterator[None]:
-    """The libraries' log lines, bars and Python warnings stay off the terminal; what matters is raised."""
+    """The libraries' log lines, bars and Python warnings stay off the terminal; what matters is raised.
+
+    Afterwards they log errors only: what was loaded may have more to warn of when it is used.
+    """
     loggers = [logging.getLogger(name) for name in LIBRARIES]
-    levels = [logger.level for logger in loggers]
+    levels = [max(logger.level, logging.ERROR) for logger in loggers]
     for module, function in (
         ("transformers.utils.logging", "disable_progress_bar"),
         ("datasets", "disable_progress_bars"),

@@ -5,6 +5,7 @@ A random GPT-2 of one layer and a BART of one layer a side are built once; each 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -34,12 +35,19 @@ Damage = Callable[[Path], object]
 # --- sound checkpoints
 
 
+def make_folder() -> Path:
+    """A folder that is gone when the process ends."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @cache
 def build_gpt2() -> Path:
     """A sound GPT-2 of 257 tokens, width 16, one layer."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    folder = Path(tempfile.mkdtemp(prefix="sound-gpt2-"))
+    folder = make_folder()
     tokenizer = byte_tokenizer(["<|endoftext|>"], eos_token="<|endoftext|>")
     tokenizer.save_pretrained(folder)
     end = tokenizer.eos_token_id
@@ -53,7 +61,7 @@ def build_bart() -> Path:
     """A sound BART of 260 tokens, width 16, one layer a side."""
     from transformers import BartConfig, BartForConditionalGeneration
 
-    folder = Path(tempfile.mkdtemp(prefix="sound-bart-"))
+    folder = make_folder()
     roles = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     tokenizer = byte_tokenizer([*roles.values()], **roles)
     tokenizer.save_pretrained(folder)
@@ -221,6 +229,7 @@ def use_old_files(
         vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
         change(vocabulary)
         (folder / "tokenizer.json").unlink()
+        (folder / "tokenizer_config.json").unlink()  # it asks for a tokenizer.json
         (folder / "vocab.json").write_text(json.dumps(vocabulary))
         (folder / "merges.txt").write_text(merges)
 
@@ -362,6 +371,8 @@ TOKENIZER_VALUES: tuple[tuple[str, Any], ...] = (
     ("added_tokens", [{"id": -1, "content": "x"}]),
     ("added_tokens", [{"id": "0", "content": "x"}]),
     ("added_tokens", [{"content": "x"}]),
+    ("pre_tokenizer", None),
+    ("decoder", None),
     ("pre_tokenizer", {"type": "Evil"}),
     ("pre_tokenizer", 5),
     ("pre_tokenizer", {"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": False}),
@@ -558,7 +569,10 @@ def make_old_file_inputs() -> list[MalformedInput]:
         "no-merges": lambda folder: (use_old_files()(folder), remove("merges.txt")(folder)),
         "no-vocab": lambda folder: (use_old_files()(folder), remove("vocab.json")(folder)),
     }
-    return [make_input(f"pieces-{name}", damage, "vocab|merges|tokenizer") for name, damage in cases.items()]
+    return [
+        make_input(f"pieces-{name}", damage, r"vocab\.json|merges\.txt|embeddings")
+        for name, damage in cases.items()
+    ]
 
 
 BART_VALUES: tuple[tuple[str, Any], ...] = (
@@ -581,7 +595,85 @@ BART_VALUES: tuple[tuple[str, Any], ...] = (
     ("auto_map", {"AutoModel": "evil.Model"}),
 )
 
+
+def make_path_inputs() -> list[MalformedInput]:
+    """``--model`` that is no directory with a checkpoint."""
+
+    def give(
+        name: str, make: Callable[[Path], object], expects: str = "expected a directory"
+    ) -> MalformedInput:
+        def prepare(folder: Path) -> list[str]:
+            make(folder / "given")
+            return [*GPT2_COMMAND, "--model", str(folder / "given")]
+
+        return MalformedInput(f"path-is-{name}", KIND, prepare, expects)
+
+    return [
+        give("missing", lambda _: None),
+        give("empty-directory", Path.mkdir, r"expected config\.json"),
+        give("file", lambda path: path.write_text("{}")),
+        give("pipe", os.mkfifo),
+        give("loop", lambda path: path.symlink_to(path.name)),
+        give("dangling-link", lambda path: path.symlink_to("nowhere")),
+        give("device", lambda path: path.symlink_to("/dev/null")),
+        *(
+            MalformedInput(
+                f"path-{name}", KIND, lambda _, text=text: [*GPT2_COMMAND, "--model", text], expects
+            )  # type: ignore[misc]
+            for name, text, expects in (
+                ("too-long", "./" + "x" * 5000, "expected a directory"),
+                ("controls", "./\x1b[2J\u202e", "expected a directory"),
+                ("of-no-user", "~nobody-of-that-name/x", "expected a directory"),
+                ("other-directory", "/", r"expected config\.json"),
+            )
+        ),
+    ]
+
+
+OTHER_VERBS = {
+    "dry-run": "run --dry-run --method prefix --task webnlg --offline --model {}",
+    "list-methods": "list methods --model {}",
+    "verify": "models verify {} --offline",
+    "stats": "data stats --task webnlg --scale mini --tokenizer {}",
+}
+DAMAGES_FOR_VERBS: tuple[tuple[str, Damage, tuple[str, ...]], ...] = (
+    ("layers-text", change_json("config.json", {"n_layer": "6"}), tuple(OTHER_VERBS)),
+    ("kernel", change_json("config.json", {"_attn_implementation": "evil/kernel"}), tuple(OTHER_VERBS)),
+    ("config-list", write("config.json", "[]"), tuple(OTHER_VERBS)),
+    ("config-pipe", replace_by("config.json", os.mkfifo), tuple(OTHER_VERBS)),
+    ("tokenizer-config-list", write("tokenizer_config.json", "[]"), ("dry-run", "stats")),
+    (
+        "merges-unknown",
+        tokenizer_model(lambda model: model.update(merges=[["zz", "qq"]])),
+        ("dry-run", "stats"),
+    ),
+    (
+        "tokenizer-panics",
+        tokenizer_model(lambda model: model.update(vocab={"a": 10**30})),
+        ("dry-run", "stats"),
+    ),
+    ("no-tokenizer", remove("tokenizer.json"), ("dry-run", "stats")),
+    ("lacks-head", change_json("config.json", {"tie_word_embeddings": False}), ("dry-run", "list-methods")),
+    ("weights-cut", cut("model.safetensors", 0.5), ("dry-run", "list-methods", "verify")),
+    ("index-broken", write_index("{"), ("dry-run", "list-methods", "verify")),
+)
+
+
+def make_verb_input(verb: str, name: str, damage: Damage) -> MalformedInput:
+    """Other verbs that read a checkpoint refuse it as `bench run` does."""
+
+    def prepare(folder: Path) -> list[str]:
+        checkpoint = folder / "model"
+        shutil.copytree(build_gpt2(), checkpoint)
+        damage(checkpoint)
+        return OTHER_VERBS[verb].format(checkpoint).split()
+
+    return MalformedInput(f"{verb}-{name}", KIND, prepare, "model")
+
+
 INPUTS = [
+    *make_path_inputs(),
+    *(make_verb_input(verb, name, damage) for name, damage, verbs in DAMAGES_FOR_VERBS for verb in verbs),
     *(
         make_input(f"config-{name}-{spell(value)}", change_json("config.json", {name: value}), "model")
         for name, value in CONFIG_VALUES
