@@ -17,6 +17,7 @@ from bench import __version__
 from bench.cli.streams import find_lost_output, guard_streams
 from bench.errors import UnknownNameError, UserError
 from bench.foreign_text import format_message
+from bench.system.cpus import keep_to_allotted_processors
 from bench.system.devices import make_waiting_passive
 
 VERBS = {
@@ -96,6 +97,7 @@ def cli(context: click.Context, quiet: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `bench` program; returns the exit code."""
     make_waiting_passive()
+    keep_to_allotted_processors()
     with guard_streams():
         code = call_verb(arguments)
         if (error := find_lost_output()) is not None:

@@ -20,7 +20,6 @@ from bench.cli.options import (
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from bench.config.request import CommonOptions, Resolver, RunRequest
@@ -238,9 +237,9 @@ def print_execution(record: Record) -> None:
         )
 
 
-def print_record(record: Mapping[str, Any], runs: Path) -> None:
+def print_record(record: Record, runs: Path) -> None:
     """A finished run as a person reads it, on standard output."""
-    from bench import registry
+    from bench.runs.score_lines import list_score_lines
 
     training, parameters = record["training"], record["parameters"]
     click.echo(f"\n{record['method']} on {record['task']}, {record['model']}, seed {record['seed']}")
@@ -250,17 +249,8 @@ def print_record(record: Mapping[str, Any], runs: Path) -> None:
         click.echo(f"  training           {training['updates']} updates, {training['seconds']:.0f} s")
     decoding = record["decoding"]
     click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
-    for group, scores in record["scores"].items():
-        variants = registry.list_supplementary_metrics(record["task"])
-        computed = [
-            f"{name.upper()} {score['value']:.4g}"
-            for name, score in scores.items()
-            if score["value"] is not None and name not in variants
-        ]
-        click.echo(f"  {group:<18} {', '.join(computed) or 'no score'}")
-    missing = [name for name, score in record["scores"]["all"].items() if score["value"] is None]
-    if missing:
-        click.echo(f"  not computed       {', '.join(missing)} (reasons in the record)")
+    for line in list_score_lines(record):
+        click.echo(f"  {line}")
     click.echo(f"  kept in            {runs / record['run_id']}")
     if record["data_origin"] == "mini" and record["model"].startswith("mini-"):
         click.echo(MINI_NOTE)

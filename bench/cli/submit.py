@@ -140,12 +140,14 @@ def carry_out(plan: SubmissionPlan, cluster: str, runs: Path, as_json: bool) -> 
         rows = status.collect_status(runs, only=[step.run_id for step in plan.todo]).rows
         failed = failed or any(row.state is not RunState.DONE for row in rows)
     jobs = [{k: v for k, v in entry.to_json().items() if k != "request"} for entry in launch.jobs]
-    document = {**launch.document.to_json(), "jobs": jobs}
+    document = {**launch.document.to_json(), "jobs": jobs, "threads": submit.describe_threads(plan, launch)}
     if as_json:
         return int(failed), document
     show_left(plan)
     for array in launch.document.arrays:
         click.echo(f"  {array.count:>4} job(s) as {array.job or cluster}  {shape(array.resources)}")
+    for line in submit.describe_threads(plan, launch):
+        click.echo(f"  threads  {line}")
     click.echo(f"  source   {launch.source.snapshot} ({commit(launch.source.code)})")
     if plan.estimate is not None:
         click.echo(f"  cost     {plan.estimate}")

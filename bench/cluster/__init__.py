@@ -9,6 +9,9 @@ arrays.py       jobs of equal resources, put together as a scheduler takes them
 submit.py       requests -> what there is to do -> a launch, handed to its backend
 submit_lock.py  two commands at once submit no run twice
 backends/       slurm, local, debug: one file each, behind one interface
+bootstrap.py    the first lines of a job's process: which source, which threads, signals from the first moment on
+job_start.py    what these lines noted
+plain_folder.py a launch's folder by a path that submitit can read
 job.py          what a job does: one run through bench.runs.runner, stopped and continued by signals
 ranks.py        what the processes of one job note about themselves
 status.py       backend, records and leases together: the one answer to "how is it going"

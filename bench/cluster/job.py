@@ -23,17 +23,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bench.cluster import job_start
 from bench.cluster.launches import JobEntry, Launch, read_launch
 from bench.cluster.ranks import JobProcesses, ProcessEnd
 from bench.config.comparability import UNFINISHED
 from bench.errors import FailureKind
+from bench.foreign_text import escape_controls, quote_foreign
 from bench.runs.job_context import JobContext
 from bench.store import lease
-from bench.store.record import RunStatus
+from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import json_files, provenance
 from bench.system.json_files import JsonObject
+from bench.system.progress import format_duration
 
 MARK = "bench: failed"
 """Begins the line of a log that says which kind of failure ended the job."""
@@ -80,10 +83,12 @@ class Job:
         context, processes = self._make_context(environment, launch, number)
         if not backend.in_process:
             processes.begin()
+            self.print_beginning(launch, processes)
         backend.prepare_job(number)
         requeue = signal.getsignal(requeue_signal())
         try:
             with catch_signals(context), join_processes(environment, number):
+                check_source(launch)
                 record = self.carry_out(context)
         except KeyboardInterrupt:
             if backend.in_process:
@@ -100,7 +105,21 @@ class Job:
                 return {"run_id": self.run_id, "status": "failed", "error": str(error)}
             raise SystemExit(code) from error
         processes.end(ProcessEnd.DONE)
+        if record is not None and not backend.in_process:
+            print_scores(record)
         return {"run_id": self.run_id, "status": "done" if record is not None else "took part"}
+
+    def print_beginning(self, launch: Launch, processes: JobProcesses) -> None:
+        """The first lines of the log: the command that does the same by hand, and which job this is."""
+        process = f", process {processes.rank} of {processes.count}" if processes.count > 1 else ""
+        again = f", continued for the {processes.attempt}. time" if processes.attempt else ""
+        print(f"$ {escape_controls(self.command)}")
+        print(
+            f"bench: job {processes.job} of launch {launch.id} ({launch.cluster}){process}{again} on "
+            f"{socket.gethostname()}, {provenance.format_current_time()}, processors: "
+            f"{job_start.get_cpus().to_text()}",
+            flush=True,
+        )
 
     def _make_context(self, environment: Any, launch: Launch, number: str) -> tuple[JobContext, JobProcesses]:
         """What the run is told of its job, and the job's processes."""
@@ -116,6 +135,9 @@ class Job:
         }
         facts |= {"because": self.because} if self.because else {}
         signals = () if launch.backend.in_process else (requeue_signal(),)
+        if not launch.backend.in_process:
+            given = job_start.get_cpus()
+            facts |= {"cpus": given.number, "cpus_from": given.source.value}
         processes = JobProcesses(
             launch.folder,
             number,
@@ -129,7 +151,7 @@ class Job:
         )
         return context, processes
 
-    def carry_out(self, context: JobContext) -> Mapping[str, Any] | None:
+    def carry_out(self, context: JobContext) -> Record | None:
         """The run itself; a holder that seems dead on another machine is waited for."""
         from bench.config.request import read_request, specify_run
         from bench.errors import UserError
@@ -246,6 +268,32 @@ class Job:
         return failed and latest is not None and latest.job == dict(context.facts)
 
 
+def check_source(launch: Launch) -> None:
+    """Refuse to run another source than the launch's copy: the record would name what did not run."""
+    from bench.errors import UserError
+
+    if job_start.cpus is None or not launch.source.snapshot:
+        return
+    running = (provenance.describe_code() or {}).get("snapshot")
+    if running != launch.source.snapshot:
+        raise UserError(
+            f"this job is to run snapshot {launch.source.snapshot} of the source and runs "
+            f"{running or 'no snapshot'}, from {quote_foreign(str(provenance.ROOT))}: nothing was run. Submit "
+            "it again from an environment where no other bench comes first"
+        )
+
+
+def print_scores(record: Record) -> None:
+    """The last lines of the log of a job whose run is done."""
+    from bench.runs.score_lines import list_score_lines
+
+    seconds = float(record["seconds"]["attempt"])
+    print(f"bench: {record['run_id']} is done, {format_duration(seconds)}")
+    for line in list_score_lines(record):
+        print(f"  {line}")
+    sys.stdout.flush()
+
+
 def make_job(entry: JobEntry, launch: Launch) -> Job:
     """The callable for an entry of the launch record."""
     return Job(
@@ -330,6 +378,8 @@ def catch_signals(context: JobContext) -> Iterator[None]:
     numbers = (signal.SIGTERM, *context.signals) if context.signals else ()
     old = {number: signal.signal(number, ask) for number in numbers}
     try:
+        if job_start.signals and numbers:  # while Python still imported
+            ask(job_start.signals[0], None)
         yield
     finally:
         for number in old:  # what follows must not be disturbed by a repetition

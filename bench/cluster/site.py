@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bench.errors import DataError, UnknownNameError, UserError
+from bench.system.cpus import SHARE_OF_CORES
 
 Resources: TypeAlias = Mapping[str, Any]
 """Keys of a site (``KEYS``) with their values, as they hold for some jobs."""
@@ -266,17 +267,29 @@ def list_setup_lines(resources: Resources, source: Path) -> list[str]:
 
     lines = [f"module load {shlex.quote(name)}" for name in resources["modules"] or []]
     lines += [*(resources["setup"] or [])]
-    if resources["cpus"]:  # torch would take the node's; what the user or the modules set stays
+    if resources[
+        "cpus"
+    ]:  # for what the lines above and the job start; what the user or the modules set stays
+        lines.append(f'[ -n "${{OMP_NUM_THREADS:-}}" ] || export {SHARE_OF_CORES}={resources["cpus"]}')
         lines.append(f'export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-{resources["cpus"]}}}"')
-    lines.append('export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"')
     variables = {**(resources["environment"] or {}), **make_source_environment(source)}
     return lines + [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def make_source_environment(source: Path) -> dict[str, str]:
-    """Variables with which Python imports the harness from ``source``, and not from the working directory."""
+    """Variables with which Python imports the harness from ``source``, and not from the working directory.
+
+    For what a job starts; the job itself is started by ``make_bootstrap_command``, since PYTHONPATH cannot name a
+    directory with a ``:`` in its path.
+    """
+    named = [] if os.pathsep in str(source) else [str(source)]
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return {"PYTHONPATH": os.pathsep.join([str(source), *others]), "PYTHONSAFEPATH": "1"}
+    return {"PYTHONPATH": os.pathsep.join([*named, *others]), "PYTHONSAFEPATH": "1"}
+
+
+def make_bootstrap_command(python: str, source: Path, *options: str) -> list[str]:
+    """The words with which ``python`` runs a module of the source in ``source``; ``-m MODULE ...`` follows."""
+    return [python, "-P", str(source / "bench" / "cluster" / "bootstrap.py"), *options]
 
 
 def make_executor_parameters(resources: Resources, name: str, limit: int) -> dict[str, Any]:

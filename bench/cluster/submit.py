@@ -30,6 +30,8 @@ from bench.experiments.cost_model import RunCost, RunHistory, SubmissionCost, su
 from bench.models.catalogue import ModelOriginKind
 from bench.store.store import Store
 from bench.system import provenance
+from bench.system.cpus import CpuSource
+from bench.system.execution import ThreadSource, explain_threads
 from bench.system.files import StorageError
 
 
@@ -259,6 +261,7 @@ def submit_plan(
     if not steps:
         return None
     backend.check([step.resources for step in steps])
+    backend.check_runs(runs)
     source = snapshot.take_snapshot(runs)
     with submit_lock.hold_submit_lock(runs):
         steps = leave_taken_runs(runs, planned)
@@ -274,6 +277,30 @@ def submit_plan(
     launch.write()
     backend.run_jobs(launch)
     return launch
+
+
+def describe_threads(planned: SubmissionPlan, launch: Launch) -> list[str]:
+    """With how many threads each process will compute, and what decides it: one line per kind of job."""
+    lines = []
+    for step in planned.todo:
+        setting = step.specified.spec.settings["threads"]
+        given = launch.backend.find_process_cpus(launch, step.resources)
+        if given is None:
+            most = f", {setting.value} at most" if setting.value else ""
+            lines.append(f"as many per process as Slurm gives it processors (--cpus N asks for N){most}")
+        elif given.source is CpuSource.SLURM_TASK:
+            number = min(setting.value or given.number, given.number)
+            lines.append(f"{number} per process, which has {given.number} processor(s) (--cpus)")
+        else:
+            number, source = explain_threads(setting.value, setting.typed)
+            if source is ThreadSource.VARIABLE:
+                lines.append(
+                    f"{os.environ['OMP_NUM_THREADS']} per process ({source}), {given.number} at most"
+                )
+            else:
+                number, source = (given.number, given.source) if number is None else (number, source)
+                lines.append(f"{number} per process ({source})")
+    return list(dict.fromkeys(lines))
 
 
 def note_interruption(launch: Launch, error: BaseException) -> None:

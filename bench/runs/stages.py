@@ -26,7 +26,13 @@ from bench.runs.shared_training import (
 from bench.runs.stopping import Stopping
 from bench.store.run_dir import RunDir
 from bench.system.devices import count_processes, get_process_rank, make_accelerator, pick_device
-from bench.system.execution import ExecutionConditions, describe_change, list_distinct, measure_conditions
+from bench.system.execution import (
+    ExecutionConditions,
+    describe_change,
+    explain_threads,
+    list_distinct,
+    measure_conditions,
+)
 from bench.system.files import sha256_file, sha256_text
 from bench.system.json_files import JsonObject, to_canonical_json
 from bench.system.progress import print_message, track_progress
@@ -307,7 +313,10 @@ class Stages:
     def describe_execution(self) -> JsonObject | None:
         """What the record says of the conditions: of the last part, and of earlier ones where they differ."""
         with contextlib.suppress(UserError):
-            return combine_conditions(self.conditions, self._measure_conditions())
+            facts = combine_conditions(self.conditions, self._measure_conditions())
+            threads = self.spec.settings["threads"]
+            source = explain_threads(threads.value, threads.typed).source
+            return None if facts is None else {**facts, "threads_from": source.value}
         return None
 
     def _measure_conditions(self) -> ExecutionConditions | None:

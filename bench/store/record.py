@@ -250,6 +250,9 @@ class ExecutionFacts(ConditionsEntry):
     continued_under: list[EarlierConditions | None] = []
     """Of earlier parts (training before it was continued, a training of another run), oldest first; null where a
     part's conditions were not noted. Only a run where this is empty can be repeated byte for byte."""
+    threads_from: MaybeText = None
+    """What decided the number of threads: ``--threads``, ``OMP_NUM_THREADS``, the default of the scale, or what gave
+    the process so many processors (``SLURM_CPUS_PER_TASK``, ``affinity``, …)."""
 
     def to_text(self) -> str:
         """As of any conditions, and whether earlier parts of the run had others."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-SHARE_OF_CORES = "BENCH_CORES"
-"""Environment variable beside an equal OMP_NUM_THREADS: that is a job's share of the cores, and no wish of a user."""
 
 
 def get_process_rank() -> int:

@@ -13,10 +13,12 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from bench.system import provenance
-from bench.system.devices import SHARE_OF_CORES, count_processes
+from bench.system.cpus import SHARE_OF_CORES, CpuSource, find_cpu_share
+from bench.system.devices import count_processes
 from bench.system.json_files import JsonObject
 
 VARIABLES = (
@@ -105,17 +107,51 @@ def _format(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+class ThreadSource(StrEnum):
+    """What decided how many threads an operation has, where no limit (``CpuSource``) did."""
+
+    TYPED = "--threads"
+    VARIABLE = "OMP_NUM_THREADS"
+    SETTING = "default of the scale"
+
+
+class ThreadChoice(NamedTuple):
+    """How many threads an operation is to have (None: as many as torch takes by itself), and what decided it."""
+
+    number: int | None
+    source: ThreadSource | CpuSource
+
+
 def choose_threads(decided: int | None, typed: bool) -> int | None:
-    """How many threads an operation is to have; None: as many as torch takes by itself.
+    """How many threads an operation is to have; None: as many as torch takes by itself (``explain_threads``)."""
+    return explain_threads(decided, typed).number
+
+
+def explain_threads(decided: int | None, typed: bool) -> ThreadChoice:
+    """How many threads an operation is to have, and why.
 
     What was typed counts most, then the OMP_NUM_THREADS of the user (which torch has read by itself), then what the
-    run's settings say, then a share of the cores (as OMP_NUM_THREADS) by whoever started jobs beside each other.
+    run's settings say, then the processors that there are. None of it, but for what is typed outside of any job,
+    exceeds what a scheduler, a control group or the affinity give; a share of a machine, which its jobs keep to by
+    agreement, bounds only what nobody decided, so that a run has the same bytes alone and beside others.
     """
-    if typed and decided is not None:
-        return decided
     chosen = os.environ.get("OMP_NUM_THREADS")
     is_users = bool(chosen) and chosen != os.environ.get(SHARE_OF_CORES)
-    return None if is_users else decided
+    limit = find_cpu_share()
+    if typed and decided is not None:
+        is_job = "SUBMITIT_EXECUTOR" in os.environ or limit.source in _OF_SLURM
+        bound = limit.number if is_job else decided
+        return ThreadChoice(min(decided, bound), limit.source if bound < decided else ThreadSource.TYPED)
+    if is_users:
+        return ThreadChoice(None, ThreadSource.VARIABLE)
+    if decided is not None:
+        number = min(decided, limit.number)
+        return ThreadChoice(number, limit.source if number < decided else ThreadSource.SETTING)
+    # Less than what the system gives is a part that was left to a job beside others.
+    return ThreadChoice(None, CpuSource.SHARE if chosen and chosen != str(limit.number) else limit.source)
+
+
+_OF_SLURM = (CpuSource.SLURM_TASK, CpuSource.SLURM_NODE)
 
 
 @contextlib.contextmanager

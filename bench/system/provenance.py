@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
+from bench.system.cpus import find_cpu_share
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORING_PACKAGES = ("bench", "tasks", "baselines")  # the folders whose code can move a score
@@ -240,9 +241,7 @@ def _cpu_model() -> str:
 
 def count_usable_cores() -> int:
     """Cores that this process may use: a job's share of the node, not the node."""
-    with contextlib.suppress(AttributeError, OSError):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return find_cpu_share().number
 
 
 def _memory() -> int | None:

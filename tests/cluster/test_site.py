@@ -128,4 +128,9 @@ def test_the_parameters_of_a_job() -> None:
     local = site.make_executor_parameters(resources, "name", 60)
     assert not any(name.startswith("slurm") for name in local)
     short = slurm.make_executor_parameters({**resources, "time": 1}, "name", Path("/snap"))
-    assert short["slurm_signal_delay_s"] == 30  # half of it at most
+    # Slurm may send it half a minute early, and then it must not come at the beginning.
+    assert short["slurm_signal_delay_s"] == 10
+    long = slurm.make_executor_parameters(
+        {**resources, "time": 2, "signal_before": 120}, "name", Path("/snap")
+    )
+    assert long["slurm_signal_delay_s"] == 70

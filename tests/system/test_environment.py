@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bench.metrics._official as official
 from bench.store.lease import JOB_VARIABLE
-from bench.system.devices import SHARE_OF_CORES
+from bench.system.cpus import SHARE_OF_CORES
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {"JAVA": official.JAVA, "JOB_VARIABLE": JOB_VARIABLE, "SHARE_OF_CORES": SHARE_OF_CORES}

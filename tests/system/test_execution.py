@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from bench.store.record import EarlierConditions
-from bench.system import execution
+from bench.system import cpus, execution
+from bench.system.cpus import CpuSource
 from bench.system.devices import make_accelerator
-from bench.system.execution import ExecutionConditions
+from bench.system.execution import ExecutionConditions, ThreadSource
 
 
 def measure() -> ExecutionConditions:
@@ -87,6 +88,43 @@ def test_who_decides_the_number_of_threads(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert execution.choose_threads(decided, typed) == expected
+
+
+@pytest.mark.parametrize(
+    ("decided", "typed", "variables", "expected"),
+    [
+        (2, False, {}, (2, ThreadSource.SETTING)),
+        (2, False, {"SLURM_CPUS_PER_TASK": "1"}, (1, CpuSource.SLURM_TASK)),
+        (2, False, {"SLURM_CPUS_PER_TASK": "8"}, (2, ThreadSource.SETTING)),  # the same bytes as elsewhere
+        (2, False, {"SLURM_CPUS_PER_TASK": "8", "OMP_NUM_THREADS": "8", "BENCH_CORES": "8"},
+            (2, ThreadSource.SETTING)),
+        (2, False, {"SLURM_CPUS_ON_NODE": "1", "OMP_NUM_THREADS": "1", "BENCH_CORES": "1"},
+            (1, CpuSource.SLURM_NODE)),
+        (2, False, {"OMP_NUM_THREADS": "1"}, (None, ThreadSource.VARIABLE)),
+        (6, True, {"SLURM_CPUS_PER_TASK": "4"}, (4, CpuSource.SLURM_TASK)),
+        (6, True, {"SUBMITIT_EXECUTOR": "local"}, (6, ThreadSource.TYPED)),
+        (16, True, {"SUBMITIT_EXECUTOR": "local"}, (8, CpuSource.AFFINITY)),
+        (16, True, {}, (16, ThreadSource.TYPED)),
+        (None, False, {}, (None, CpuSource.AFFINITY)),
+        (None, False, {"OMP_NUM_THREADS": "2", "BENCH_CORES": "2"}, (None, CpuSource.SHARE)),
+        (None, False, {"SLURM_CPUS_PER_TASK": "4", "OMP_NUM_THREADS": "4", "BENCH_CORES": "4"},
+            (None, CpuSource.SLURM_TASK)),
+    ],
+)  # fmt: skip
+def test_what_decided_the_number_of_threads(
+    decided: int | None,
+    typed: bool,
+    variables: dict[str, str],
+    expected: tuple[int | None, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpus, "count_affinity", lambda: 8)
+    monkeypatch.setattr(cpus, "read_cgroup_quota", lambda: None)
+    for name in ("OMP_NUM_THREADS", "BENCH_CORES", "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert execution.explain_threads(decided, typed) == expected
 
 
 def test_the_threads_of_before_come_back() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.cluster.site import Resources
 from bench.errors import FailureKind, UserError
+from bench.system.cpus import CpuShare, find_cpu_share
 
 if TYPE_CHECKING:
     from bench.cluster.launches import Launch, SubmittedJob
@@ -111,9 +112,18 @@ class Backend(ABC):
     def check(self, resources: Sequence[Resources]) -> None:
         """Refuse what it cannot do (``UserError``), before anything is written."""
 
+    def check_runs(self, runs: Path) -> None:
+        """Refuse a directory of runs that its jobs could not use."""
+        del runs
+
     @abstractmethod
     def hand_over(self, launch: Launch, source: Path) -> None:
         """Give the launch's jobs to whatever runs them; their numbers go into the launch's document."""
+
+    def find_process_cpus(self, launch: Launch, resources: Resources) -> CpuShare | None:
+        """The processors that each process of a job will have; None where only the scheduler knows."""
+        del launch, resources
+        return find_cpu_share()
 
     def run_jobs(self, launch: Launch) -> None:
         """Run the jobs now, where that is this process's own affair."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,10 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cluster import ranks, site
 from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState, refuse_several_nodes
+from bench.cluster.plain_folder import open_plain_folder
 from bench.cluster.site import Resources
 from bench.errors import DataError, FailureKind
-from bench.system import json_files, processes, provenance
-from bench.system.devices import SHARE_OF_CORES, make_waiting_passive
+from bench.system import cpus, json_files, processes, provenance
+from bench.system.cpus import CpuShare, CpuSource
+from bench.system.devices import make_waiting_passive
 from bench.system.json_files import JsonObject
 
 if TYPE_CHECKING:
@@ -48,6 +51,10 @@ class Local(Backend):
 
     def hand_over(self, launch: Launch, source: Path) -> None:
         start_supervisor(launch, source)
+
+    def find_process_cpus(self, launch: Launch, resources: Resources) -> CpuShare | None:
+        del resources  # the supervisor shares the machine among all of them
+        return compute_share(launch, count_places(launch)) or cpus.find_cpu_share()
 
     def query(self, jobs: Mapping[str, SubmittedJob]) -> Answer:
         answer = Answer(jobs={run_id: str(job.entry.job) for run_id, job in jobs.items()})
@@ -111,7 +118,8 @@ def start_supervisor(launch: Launch, source: Path) -> None:
     """Start the supervisor, detached from this terminal, and return."""
     launch.folder.mkdir(parents=True, exist_ok=True)
     log = launch.folder / "supervisor.log"
-    words = [sys.executable, "-m", "bench.cluster.backends.local", str(launch.runs.resolve()), launch.id]
+    words = site.make_bootstrap_command(sys.executable, source)
+    words += ["-m", "bench.cluster.backends.local", str(launch.runs.resolve()), launch.id]
     with log.open("ab") as output:
         supervisor = subprocess.Popen(  # noqa: S603 - this program again
             words,
@@ -135,18 +143,25 @@ def start_supervisor(launch: Launch, source: Path) -> None:
 def supervise(launch: Launch) -> None:
     """Run every job of the launch, ``max_parallel`` at once; returns when the last has ended."""
     json_files.write_json_atomic(get_supervisor_file(launch), processes.identify_process())
+    with open_plain_folder(launch.folder) as folder:
+        _run_jobs(launch, folder, Path(provenance.ROOT))
+
+
+def _run_jobs(launch: Launch, folder: Path, source: Path) -> None:
+    """``folder``: the launch's, by a path that submitit can read; ``source``: what the jobs run."""
     running: dict[int, Any] = {}
     slots: dict[int, int] = {}
     waiting = list(enumerate(launch.jobs))
     places = count_places(launch)
-    share_cores(launch, places)
+    share = share_cores(launch, places)
     while waiting or running:
         while waiting and len(running) < places:
             number, entry = waiting.pop(0)
             if get_cancel_file(launch, number).exists():
                 continue
             slots[number] = min(set(range(places)) - {slots[job] for job in running})
-            running[number] = start_job(launch, number, entry, slots[number])
+            executor = make_executor(launch, entry, slots[number], folder, make_python_command(source, share))
+            running[number] = start_job(launch, number, entry, executor)
         for number in [number for number, process in running.items() if process.poll() is not None]:
             note = read_note(launch, number)
             if ranks.list_running_workers(launch.folder, str(note["pid"])):
@@ -162,12 +177,27 @@ def supervise(launch: Launch) -> None:
         time.sleep(POLL)
 
 
-def share_cores(launch: Launch, at_once: int) -> None:
-    """Every process that runs beside others gets its part of the cores, where its run decides nothing itself."""
+def compute_share(launch: Launch, at_once: int) -> CpuShare | None:
+    """The processors of each process where several run beside each other; None where one has all of them."""
+    at_once = max(1, min(at_once, len(launch.jobs)))
     beside = at_once * max(site.count_processes(array.resources) for array in launch.document.arrays)
-    if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
-        share = str(max(1, provenance.count_usable_cores() // beside))
-        os.environ.update({"OMP_NUM_THREADS": share, SHARE_OF_CORES: share})
+    if beside == 1:
+        return None
+    return CpuShare(max(1, cpus.find_cpu_share().number // beside), CpuSource.SHARE)
+
+
+def share_cores(launch: Launch, at_once: int) -> CpuShare | None:
+    """``compute_share``; in OMP_NUM_THREADS too, where the user sets none, for what is not a job."""
+    share = compute_share(launch, at_once)
+    if share is not None and "OMP_NUM_THREADS" not in os.environ:
+        os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", cpus.SHARE_OF_CORES), str(share.number)))
+    return share
+
+
+def make_python_command(source: Path, share: CpuShare | None) -> str:
+    """The shell words with which a job begins; ``share``: its processors, where it does not have all."""
+    cores = [] if share is None else ["--cores", str(share.number)]
+    return shlex.join(site.make_bootstrap_command(sys.executable, source, "--job", *cores))
 
 
 def count_places(launch: Launch) -> int:
@@ -183,19 +213,25 @@ def count_places(launch: Launch) -> int:
     return 1
 
 
-def start_job(launch: Launch, number: int, entry: JobEntry, slot: int) -> Any:
-    """Start one job through submitit; its process."""
+def make_executor(launch: Launch, entry: JobEntry, slot: int, folder: Path, python: str) -> Any:
+    """submitit's, for one job: ``slot`` tells its GPUs from those of the jobs beside it."""
     from submitit import AutoExecutor
 
-    from bench.cluster.job import make_job
-
     resources = launch.get_resources(entry)
-    os.environ.update(resources["environment"] or {})
-    executor = AutoExecutor(launch.folder, cluster="local", local_max_num_timeout=resources["max_requeues"])
+    options = {"local_max_num_timeout": resources["max_requeues"], "local_python": python}
+    executor = AutoExecutor(folder, cluster="local", **options)
     limit = resources["time"] or NO_LIMIT
     executor.update_parameters(**site.make_executor_parameters(resources, entry.run_id, limit))
     if gpus := resources["gpus"]:  # jobs beside each other use different ones
         executor.update_parameters(local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)))
+    return executor
+
+
+def start_job(launch: Launch, number: int, entry: JobEntry, executor: Any) -> Any:
+    """Start one job through submitit; its process."""
+    from bench.cluster.job import make_job
+
+    os.environ.update(launch.get_resources(entry)["environment"] or {})
     job = executor.submit(make_job(entry, launch))
     process: Any = job._process  # noqa: SLF001 - submitit says it nowhere else
     note = {**processes.identify_process(process.pid), "began": provenance.format_current_time()}

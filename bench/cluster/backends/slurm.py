@@ -24,9 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cluster import site
 from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState
+from bench.cluster.plain_folder import open_plain_folder
 from bench.cluster.site import Resources
 from bench.errors import FailureKind, UserError
+from bench.foreign_text import quote_foreign
 from bench.store import lease
+from bench.system.cpus import CpuShare, CpuSource
 from bench.system.files import StorageError
 from bench.system.progress import print_message
 
@@ -76,23 +79,37 @@ class Slurm(Backend):
                 "--cluster local runs the same jobs as processes of this machine"
             )
 
-    def hand_over(self, launch: Launch, source: Path) -> None:
-        for number, array in enumerate(launch.document.arrays):
-            self._submit_array(launch, number, array, source)
-            launch.write()  # what was handed over is known even if the next array is refused
+    def check_runs(self, runs: Path) -> None:
+        check_log_folder(runs)
 
-    def _submit_array(self, launch: Launch, number: int, array: ArrayEntry, source: Path) -> None:
+    def find_process_cpus(self, launch: Launch, resources: Resources) -> CpuShare | None:
+        """As many as are asked for; otherwise one each, unless the site has another default."""
+        del launch
+        return CpuShare(resources["cpus"], CpuSource.SLURM_TASK) if resources["cpus"] else None
+
+    def hand_over(self, launch: Launch, source: Path) -> None:
+        with open_plain_folder(launch.folder) as folder:
+            for number, array in enumerate(launch.document.arrays):
+                self._submit_array(launch, number, array, source, folder)
+                launch.write()  # what was handed over is known even if the next array is refused
+
+    def _submit_array(
+        self, launch: Launch, number: int, array: ArrayEntry, source: Path, folder: Path
+    ) -> None:
+        """``folder``: the launch's, by a path that submitit can read."""
         from submitit import AutoExecutor
 
         from bench.cluster.job import make_job
 
         entries = [entry for entry in launch.jobs if entry.array == number]
         options: dict[str, Any] = {"slurm_max_num_timeout": array.resources["max_requeues"]}
-        if array.resources["container"] or array.resources["python"]:
-            python = shlex.quote(array.resources["python"] or sys.executable)
-            options["slurm_python"] = f"{array.resources['container'] or ''} {python}".strip()
-        executor = AutoExecutor(launch.folder, cluster="slurm", **options)
+        options["slurm_python"] = make_python_command(array.resources, source, launch.folder)
+        executor = AutoExecutor(folder, cluster="slurm", **options)
         parameters = make_executor_parameters(array.resources, array.name, source)
+        parameters["slurm_additional_parameters"] |= {
+            "output": make_log_pattern(launch.folder, len(entries), "0")
+        }
+        parameters["slurm_srun_args"] += ["--output", make_log_pattern(launch.folder, len(entries), "%t")]
         if array.after is not None:
             additional = parameters["slurm_additional_parameters"]
             before = f"afterany:{launch.document.arrays[array.after].job}"
@@ -181,13 +198,39 @@ def make_executor_parameters(resources: Resources, name: str, source: Path) -> d
     for key in ("partition", "account", "qos", "constraint", "exclude", "nodelist"):
         if resources[key]:
             parameters[f"slurm_{key}"] = resources[key]
-    # Slurm looks at the clock every half minute: a short limit needs its signal early enough.
-    parameters["slurm_signal_delay_s"] = min(resources["signal_before"], limit * 60 // 2)
+    # Slurm looks at the clock every half minute and may send a signal so much earlier. A job of a minute that got it
+    # half a minute before its end got it at its beginning.
+    parameters["slurm_signal_delay_s"] = min(resources["signal_before"], max(10, limit * 60 - 50))
     parameters["slurm_setup"] = site.list_setup_lines(resources, source)
     parameters["slurm_additional_parameters"] = {"requeue": True, **(resources["slurm"] or {})}
     # One process that fails ends the others, which would wait for it for ever.
-    parameters["slurm_srun_args"] = ["--kill-on-bad-exit=1"]
+    parameters["slurm_srun_args"] = ["--kill-on-bad-exit=1", "--quiet"]
+    if resources["cpus"]:  # what sbatch is asked for srun no longer takes over by itself
+        parameters["slurm_srun_args"].append(f"--cpus-per-task={resources['cpus']}")
     return parameters
+
+
+def make_python_command(resources: Resources, source: Path, folder: Path) -> str:
+    """The shell words that begin a job: container, Python and what makes it run ``source``."""
+    options = ["--job", *(["--folder", str(folder)] if "%" in str(folder) else [])]
+    words = site.make_bootstrap_command(resources["python"] or sys.executable, source, *options)
+    return f"{resources['container'] or ''} {shlex.join(words)}".strip()
+
+
+def make_log_pattern(folder: Path, jobs: int, task: str) -> str:
+    """The name of a job's logs in Slurm's patterns: a ``%`` of the folder is itself."""
+    number = "%A_%a" if jobs > 1 else "%j"
+    return f"{str(folder).replace('%', '%%')}/{number}_{task}_log.out"
+
+
+def check_log_folder(runs: Path) -> None:
+    """Refuse a path that Slurm cannot write logs to: with a backslash it fills in no number, and a line ends it."""
+    path = str(runs.resolve())
+    if any(character == "\\" or not character.isprintable() for character in path):
+        raise UserError(
+            f"--runs {quote_foreign(path)}: Slurm writes no logs below a path with a backslash, a line break or "
+            "another control character; choose another directory (--runs DIR or BENCH_RUNS), or --cluster local"
+        )
 
 
 # -- what Slurm's commands say
