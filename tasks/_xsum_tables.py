@@ -54,7 +54,9 @@ def iterate_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]
         chosen = table.select_columns(list(columns))
     for start in range(0, chosen.num_rows, BATCH_ROWS):
         with loading_file(path, whole_file):
-            rows = chosen.data.slice(start, BATCH_ROWS).to_pylist()
+            part = chosen.data.slice(start, BATCH_ROWS)
+            part.validate(full=True)
+            rows = part.to_pylist()
         yield from rows
 
 
@@ -82,6 +84,8 @@ def _open_table(path: Path) -> Dataset:
     from datasets import Dataset, load_dataset
 
     kind = path.suffix.removeprefix(".")
+    if kind == "arrow":
+        _validate_arrow(path)
     if kind == "arrow" and _is_arrow_stream(path):
         return Dataset.from_file(str(path))
 
@@ -92,6 +96,20 @@ def _open_table(path: Path) -> Dataset:
         return dataset
 
     return _build_in_cache(path, build)
+
+
+def _validate_arrow(path: Path) -> None:
+    """Let pyarrow look at every offset and text of an arrow file: it maps the file and would follow them anywhere."""
+    import pyarrow  # type: ignore[import-untyped]  # it publishes no types
+
+    with pyarrow.memory_map(str(path)) as source:
+        if _is_arrow_stream(path):
+            for batch in pyarrow.ipc.open_stream(source):
+                batch.validate(full=True)
+            return
+        reader = pyarrow.ipc.open_file(source)
+        for number in range(reader.num_record_batches):
+            reader.get_batch(number).validate(full=True)
 
 
 def _is_arrow_stream(path: Path) -> bool:
@@ -121,12 +139,13 @@ def _prepare_libraries(path: Path) -> None:
     """Refuse ``path`` where the libraries that read it are not installed; no bars and warnings of theirs."""
     try:
         import datasets
-        import pyarrow  # type: ignore[import-untyped]  # noqa: F401 - it publishes no types; datasets needs it
+        import pyarrow  # noqa: F401 - datasets needs it
     except ImportError as error:
         raise UnavailableError(
             f"{path}: reading it needs pyarrow and datasets ({error}); pip install 'pyarrow>=17' datasets, "
             "or give the same rows as JSON lines"
         ) from error
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # else reading a local file asks the hub to count it
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
 

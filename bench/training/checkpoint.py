@@ -23,7 +23,7 @@ from torch import Tensor
 from bench.errors import DataError
 from bench.system.damage import DamagedFileError
 from bench.system.files import check_regular_file, make_temporary_name, replace_file
-from bench.system.json_files import JsonObject, to_canonical_json
+from bench.system.json_files import JsonObject, parse_json, to_canonical_json
 from bench.system.third_party import loading_file
 
 START_OVER = "delete it to start over"
@@ -132,10 +132,10 @@ def load_checked(path: Path) -> CheckedFile:
     except DataError as error:
         raise DamagedFileError(path, error.problem or str(error), START_OVER) from error
     try:
-        document = json.loads(metadata[PROGRESS])
+        document = parse_json(path, metadata[PROGRESS].encode(), any_text=True)
         checksum = document.pop(CHECKSUM, None)
         intact = checksum == compute_checksum(tensors, document)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, DataError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise DamagedFileError(path, "it does not say what it holds", START_OVER) from error
     if checksum is None:
         raise DamagedFileError(path, "it has no checksum, as those of earlier versions", START_OVER)

@@ -11,8 +11,10 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
+import torch
 from examples import FUZZ_EXAMPLES
 from hypothesis import HealthCheck, given, settings
+from safetensors.torch import save
 
 from bench.errors import UserError
 from bench.models.checkpoint_files import INDEX_FILE, read_weight_map
@@ -28,7 +30,15 @@ from bench.models.tokenizer_files import (
 from bench.models.weight_headers import WeightFiles
 from bench.models.weight_layout import LAYOUTS, check_weight_layout
 from bench.system.safetensors_header import TensorEntry, read_header
-from bench.training.checkpoint import load_checkpoint, load_tensors
+from bench.training.checkpoint import (
+    CHECKSUM,
+    PROGRESS,
+    TrainingProgress,
+    check_state,
+    compute_checksum,
+    load_checkpoint,
+    load_tensors,
+)
 
 FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SCALARS = (
@@ -198,6 +208,45 @@ def test_any_parameters_and_training_states_are_read_or_refused(content: bytes, 
     file.write_bytes(content)
     is_refused(lambda: load_tensors(file), file)
     assert is_refused(lambda: load_checkpoint(file, "key"), file)
+
+
+PROGRESS_DOCUMENTS = change_some(
+    {"key": "key", "step": 2},
+    [*TrainingProgress.__dataclass_fields__, "more"],
+)
+TENSOR_NAMES = st.sampled_from(
+    [
+        "parameter/a",
+        "parameter/b",
+        "optimiser/0/exp_avg",
+        "optimiser/x/y",
+        "optimiser/0",
+        "random/cpu",
+        "evil",
+        "",
+    ]
+)
+
+
+@FUZZ
+@given(
+    document=PROGRESS_DOCUMENTS, names=st.lists(TENSOR_NAMES, unique=True, max_size=4), size=st.integers(0, 2)
+)
+def test_any_training_state_with_a_right_checksum_is_a_state_or_refused(
+    document: dict[str, Any], names: list[str], size: int, folder: Path
+) -> None:
+    """A hand that edits a checkpoint can make its checksum fit."""
+    file = folder / "edited.safetensors"
+    tensors = {name: torch.zeros(size) for name in names}
+    checked = json.dumps({**document, CHECKSUM: compute_checksum(tensors, document)})
+    file.write_bytes(save(tensors, {PROGRESS: checked}))
+
+    def read() -> None:
+        state = load_checkpoint(file, "key")
+        check_state(file, state, {"a": torch.zeros(1)}, planned=4)
+        assert 0 <= state.progress.step <= 4
+
+    is_refused(read, file)
 
 
 INDICES = change_some(
