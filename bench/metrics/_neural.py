@@ -36,6 +36,7 @@ SPECIAL = {
 }
 """Architectures that can be read, with the tokens that open and close a text."""
 FILES = "config.json, model.safetensors and tokenizer.json"
+WEIGHTS_FILE, ADAPTER_FILE = "model.safetensors", "adapter_config.json"
 TOKENS_AT_ONCE = 8192  # bounds the memory of a batch of long texts
 PROBE_SECONDS = 5.0
 
@@ -110,6 +111,14 @@ def read_config(path: Path, kinds: Sequence[str]) -> dict[str, Any]:
     if not list(path.glob("*.safetensors")):
         pickled = " (pickled weights, .bin, are not read)" if list(path.glob("*.bin")) else ""
         raise UnavailableError(f"{path}: no safetensors{pickled}; expected {FILES}")
+    if not (
+        path / WEIGHTS_FILE
+    ).exists():  # an index may name files of any kind, which a library would unpickle
+        raise UnavailableError(f"{path}: no {WEIGHTS_FILE}; expected {FILES}")
+    if (path / ADAPTER_FILE).exists():
+        raise UnavailableError(
+            f"{path / ADAPTER_FILE}: an adapter would be loaded into the weights; expected {FILES} alone"
+        )
     config = read_json(path / "config.json")
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in kinds:

@@ -107,6 +107,22 @@ class TokenizerConfigFile(SpecialTokensFile):
     added_tokens_decoder: (
         dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}$")], AddedToken] | None
     ) = None
+    name_or_path: str | None = None
+    processor_class: str | None = None
+    verbose: bool | None = None
+    is_local: bool | None = None
+    local_files_only: bool | None = None
+    files_loaded: list[str] | None = None
+    # Arguments of the library's own, which it would take from here.
+    vocab: None = None
+    merges: None = None
+    post_processor: None = None
+    tokenizer_padding: None = None
+    tokenizer_truncation: None = None
+    cache_dir: None = None
+    revision: None = None
+    token: None = None
+    proxies: None = None
     chat_template: str | list[dict[str, str]] | dict[str, str] | None = None
 
 

@@ -333,6 +333,16 @@ TOKENIZER_CONFIG_VALUES: tuple[tuple[str, Any], ...] = (
     ("fast_tokenizer_files", ["tokenizer.4.json"]),
     ("init_inputs", ["/etc/passwd"]),
     ("custom_generate", "evil/x"),
+    ("name_or_path", 5),
+    ("files_loaded", 5),
+    ("verbose", "x"),
+    ("vocab", {"a": 0}),
+    ("merges", ["a b"]),
+    ("post_processor", {"type": "Evil"}),
+    ("tokenizer_padding", 5),
+    ("tokenizer_truncation", {"max_length": 1}),
+    ("proxies", {"https": "evil:1"}),
+    ("token", "x"),
 )
 BPE_VALUES: tuple[tuple[str, Any], ...] = (
     ("vocab", {}),
