@@ -8,7 +8,6 @@ earlier one, and nothing is written beside the user's files. Small files are rea
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import DataError, UnavailableError, UserError
 from bench.foreign_text import show_foreign
 from bench.system.cache_dir import cache_root
-from bench.system.files import check_regular_file, explain_storage_error, sha256_file
+from bench.system.files import check_regular_file, explain_storage_error, open_temporary_folder, sha256_file
 from bench.system.progress import print_message
 from bench.system.third_party import loading_file
 
@@ -121,8 +120,8 @@ def _is_arrow_stream(path: Path) -> bool:
 def _build_in_cache(path: Path, build: Callable[[str, bool], Dataset]) -> Dataset:
     """The table that ``build`` makes of a file, given a folder for its arrow copy and whether to leave none."""
     if path.stat().st_size <= SMALL_FILE:
-        with tempfile.TemporaryDirectory() as temporary:
-            return build(temporary, True)
+        with open_temporary_folder("table") as temporary:
+            return build(str(temporary), True)
     folder = cache_root() / "datasets" / sha256_file(path)[:32]
     if not folder.is_dir():
         print_message(f"{path}: an arrow copy is kept in {folder}")

@@ -60,10 +60,6 @@ def command(
         raise UnknownNameError("list", kind, KINDS)
     if table_format is not None or out is not None:
         table_format = choose_table_format(kind, table_format, out, as_json)
-        if out is not None:
-            from bench.system.outputs import check_output_file, list_run_inputs
-
-            out = check_output_file("--out", out, list_run_inputs(runs), "for the table")
         write_run_table(runs, table_format, out)
         return
     rows = list_rows(kind, model, runs)
@@ -120,8 +116,12 @@ def write_run_table(runs: Path, table_format: str, out: Path | None) -> None:
     """Every run as a row (``bench.store.Store.frame``), to ``out`` or to standard output."""
     from bench.store.store import Store
     from bench.system.files import write_atomic
+    from bench.system.outputs import check_output_file, list_run_inputs
     from bench.system.progress import print_message
 
+    target = None
+    if out is not None:
+        target = check_output_file("--out", out, list_run_inputs(runs), "for the table")
     store = Store(runs)
     table = store.frame()
     for damage in store.damaged:
@@ -131,10 +131,10 @@ def write_run_table(runs: Path, table_format: str, out: Path | None) -> None:
     else:
         text = format_markdown(table) if table_format == "md" else format_csv(table)
         content = text.encode("utf-8", "replace")
-    if out is None:
+    if target is None:
         click.echo(content, nl=False)
     else:
-        write_atomic(out, content)
+        write_atomic(target, content)
         click.echo(f"{out}: {len(table):,} runs", err=True)
 
 

@@ -10,7 +10,8 @@ import click
 from click.core import ParameterSource
 
 from bench.errors import UserError
-from bench.system.paths import find_folder_problem
+from bench.foreign_text import show_foreign
+from bench.system.paths import PATH_LENGTH, find_folder_problem
 
 
 class PathName(click.Path):
@@ -55,8 +56,8 @@ def check_typed_runs(context: click.Context, parameter: click.Parameter, runs: P
 
 def require_typed_runs(context: click.Context, runs: Path) -> None:
     """``UserError`` where ``--runs`` was typed and is no directory."""
-    if is_typed(context) and not runs.is_dir():
-        raise make_runs_error(context, runs, find_folder_problem(runs) or "no such directory")
+    if is_typed(context) and ((problem := find_folder_problem(runs)) is not None or not runs.is_dir()):
+        raise make_runs_error(context, runs, problem or "no such directory")
 
 
 def is_typed(context: click.Context) -> bool:
@@ -67,7 +68,8 @@ def is_typed(context: click.Context) -> bool:
 def make_runs_error(context: click.Context, runs: Path, problem: str) -> UserError:
     """The error for a folder of runs that is none: where it was named, why it is none, what to type."""
     source = context.get_parameter_source("runs")
-    named = f"BENCH_RUNS={runs}" if source is ParameterSource.ENVIRONMENT else f"--runs {runs}"
+    option = "BENCH_RUNS=" if source is ParameterSource.ENVIRONMENT else "--runs "
+    named = option + show_foreign(runs, PATH_LENGTH)
     return UserError(
         f"{named}: {problem}; expected the directory where runs are kept: --runs DIR or BENCH_RUNS"
     )

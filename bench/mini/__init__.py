@@ -11,7 +11,6 @@ Importing this module needs neither torch nor anything else outside the standard
 import hashlib
 import json
 import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -91,13 +90,15 @@ def mini_data_dir() -> Path:
 
 def _build(root: Path, target: Path) -> None:
     from bench.mini.write import write_mini
+    from bench.system.files import make_directory, make_temporary_name, remove_leftovers
 
-    root.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=root))
+    make_directory(root)
+    remove_leftovers(root)
+    fresh = make_temporary_name(target)
     try:
+        fresh.mkdir()
         write_mini(fresh)
         (fresh / RECORD).write_text(json.dumps(file_hashes(fresh), indent=1) + "\n")
-        fresh.chmod(0o755)
         for _ in range(10):
             try:
                 fresh.rename(target)
@@ -114,7 +115,10 @@ def _build(root: Path, target: Path) -> None:
 
 
 def _move_away(target: Path) -> None:
-    trash = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    from bench.system.files import make_temporary_name
+
+    trash = make_temporary_name(target)
+    trash.mkdir()
     try:
         target.rename(trash / "damaged")
     except FileNotFoundError:

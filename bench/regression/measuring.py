@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -27,6 +26,7 @@ from bench.regression.observing import measure_run
 from bench.regression.probes import Probe, measure_probe
 from bench.regression.values import Measurement, read_measurement
 from bench.system import progress, provenance
+from bench.system.files import open_temporary_folder
 from bench.system.json_files import read_json, write_json_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def measure_units(
                 f"bench: {unit.name} failed: {measurement.failure.rstrip()}", important=True
             )
 
-    with make_scratch_folder("bench-check-") as folder:
+    with make_scratch_folder("check") as folder:
         if processes < 2:
             for unit in units:
                 report(unit, try_measuring(unit, folder, circumstances))
@@ -141,7 +141,7 @@ def measure_apart(units: Sequence[Unit], processes: int, circumstances: Circumst
         "threads": circumstances.threads,
         "onednn": circumstances.onednn,
     }
-    with tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
+    with open_temporary_folder("check") as folder:
         answer = Path(folder) / "answer.json"
         command = [sys.executable, "-m", "bench.regression.measuring", str(answer)]
         done = subprocess.run(  # noqa: S603 - this program itself

@@ -320,6 +320,7 @@ class RunDir:
         try:
             for directory in (self.path, self.path / "records", self.path / "stages"):
                 files.remove_leftovers(directory)
+            files.remove_library_leftovers(self.path)
             if beat_every is not None:
                 claim.start_beating(beat_every)
             yield claim

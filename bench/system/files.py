@@ -18,6 +18,7 @@ import secrets
 import shutil
 import socket
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,37 @@ def remove_leftovers_once(directory: Path) -> None:
     if name not in _cleaned:
         _cleaned.add(name)
         remove_leftovers(directory)
+
+
+@contextlib.contextmanager
+def open_temporary_folder(purpose: str) -> Iterator[Path]:
+    """A folder for its owner alone where the system keeps temporaries; gone afterwards.
+
+    What a kill leaves of one is recognised by its name, and removed by the next.
+    """
+    parent = Path(tempfile.gettempdir())
+    remove_leftovers_once(parent)
+    folder = make_temporary_name(parent / f"bench-{purpose}")
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_LIBRARY_TEMPORARY = re.compile(r"\.tmp[A-Za-z0-9]{6}")
+"""What safetensors calls a file that it is writing; it leaves it when it is killed."""
+
+
+def remove_library_leftovers(directory: Path) -> list[Path]:
+    """Delete what libraries left in ``directory`` when they were killed, for whoever alone writes there."""
+    removed = []
+    for path in directory.glob(".tmp??????"):
+        if _LIBRARY_TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.unlink()
+                removed.append(path)
+    return removed
 
 
 # --- writing

@@ -16,8 +16,9 @@ from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from bench.errors import UserError
+from bench.foreign_text import show_foreign
 from bench.system.files import StorageError, explain_storage_error, make_temporary_name
-from bench.system.paths import describe_kind, find_broken_link
+from bench.system.paths import PATH_LENGTH, describe_kind, find_broken_link
 from bench.system.provenance import ROOT
 
 PACKAGES = ("bench", "tasks", "baselines", "results", "reports")
@@ -33,6 +34,11 @@ class CommandInput(NamedTuple):
     path: Path
     files_allowed: bool = False
     """Of a folder: a file directly inside is nothing that is read."""
+
+
+def show(path: Path) -> str:
+    """A path inside a message."""
+    return show_foreign(path, PATH_LENGTH)
 
 
 def list_data_inputs(data_dir: Path | None, tasks: Iterable[str]) -> list[CommandInput]:
@@ -68,7 +74,7 @@ def check_output_file(
     _check_words(option, path, expected, printed)
     if (kind := describe_kind(path)) is not None:
         named = "is a directory" if kind == "a directory" else f"is no plain file, it is {kind}"
-        raise UserError(f"{option} {path} {named}; {expected}")
+        raise UserError(f"{option} {show(path)} {named}; {expected}")
     target = Path(os.path.realpath(path))
     _check_inputs(option, path, target, inputs, is_folder=False)
     _check_streams(option, path, target)
@@ -78,7 +84,7 @@ def check_output_file(
         probe_place(target)
     except OSError as error:
         raise UserError(
-            f"{option} {path} cannot be written: {error.strerror} ({path.parent}); "
+            f"{option} {show(path)} cannot be written: {error.strerror} ({show(path.parent)}); "
             "expected a file in a directory that you may write to"
         ) from error
     return target
@@ -92,7 +98,7 @@ def check_output_place(option: str, path: Path, inputs: Sequence[CommandInput] =
     expected = "expected a directory"
     _check_words(option, path, expected)
     if (kind := describe_kind(path)) not in (None, "a directory"):
-        raise UserError(f"{option} {path} is {kind}; {expected}")
+        raise UserError(f"{option} {show(path)} is {kind}; {expected}")
     target = Path(os.path.realpath(path))
     _check_inputs(option, path, target, inputs, is_folder=True)
     _check_program(option, path, target)
@@ -105,7 +111,7 @@ def check_new_folder(option: str, path: Path, inputs: Sequence[CommandInput] = (
         probe_place(Path(os.path.realpath(path)))
     except OSError as error:
         raise explain_storage_error(path, error) or StorageError(
-            f"{option} {path} cannot be made: {error.strerror} ({path.parent}); "
+            f"{option} {show(path)} cannot be made: {error.strerror} ({show(path.parent)}); "
             "expected a new directory below one that you may write to"
         ) from error
 
@@ -132,7 +138,7 @@ def _check_words(option: str, path: Path, expected: str, printed: str = "the res
     if "\0" in str(path):
         raise UserError(f"{option} {str(path)!r}: a path cannot have a NUL character; {expected}")
     if (broken := find_broken_link(path)) is not None:
-        raise UserError(f"{option} {path}: {broken}; {expected}")
+        raise UserError(f"{option} {show(path)}: {broken}; {expected}")
 
 
 def is_same_file(first: Path, second: Path) -> bool:
@@ -157,7 +163,7 @@ def find_input(target: Path, inputs: Iterable[CommandInput], is_folder: bool = F
         parents = list(target.parents)
         if source.files_allowed and not is_folder:
             parents = parents[1:]
-        if source.path.is_dir() and any(is_same_file(parent, source.path) for parent in parents):
+        if not source.path.is_file() and any(is_same_file(parent, source.path) for parent in parents):
             return source
     return None
 
@@ -167,10 +173,10 @@ def _check_inputs(
 ) -> None:
     if (source := find_input(target, inputs, is_folder)) is None:
         return
-    place = "standard input" if source.path == Path("-") else str(source.path)
+    place = "standard input" if source.path == Path("-") else show(source.path)
     relation = "is" if is_same_file(target, source.path) or place == "standard input" else "lies in"
     raise UserError(
-        f"{option} {path} {relation} {place}, which this command reads ({source.label}); "
+        f"{option} {show(path)} {relation} {place}, which this command reads ({source.label}); "
         "nothing was done. Choose another place for what it writes"
     )
 
@@ -178,7 +184,9 @@ def _check_inputs(
 def _check_streams(option: str, path: Path, target: Path) -> None:
     for number, name in STREAMS.items():
         if _is_stream(target, number):
-            raise UserError(f"{option} {path}: {name} goes to this file already; expected a file of its own")
+            raise UserError(
+                f"{option} {show(path)}: {name} goes to this file already; expected a file of its own"
+            )
 
 
 def _is_stream(target: Path, number: int) -> bool:
@@ -194,5 +202,5 @@ def _check_program(option: str, path: Path, target: Path) -> None:
     for package in PACKAGES:
         if target.is_relative_to(os.path.realpath(ROOT / package)):
             raise UserError(
-                f"{option} {path} lies in {ROOT / package}, a part of this program; choose another place"
+                f"{option} {show(path)} lies in {ROOT / package}, a part of this program; choose another place"
             )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from bench.foreign_text import show_foreign
 
+PATH_LENGTH = 160
+"""Characters of a path inside a message."""
 FILE_TYPES = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a pipe",
@@ -46,10 +48,10 @@ def describe_broken_link(link: Path, error: Exception) -> str | None:
     """Why ``link`` leads nowhere; None where another problem than the link made ``error``."""
     code = error.errno if isinstance(error, OSError) else None
     if code == errno.ELOOP:
-        return f"{show_foreign(link)} is a link that leads back to itself"
+        return f"{show_foreign(link, PATH_LENGTH)} is a link that leads back to itself"
     if code in (errno.ENOENT, errno.ENOTDIR):
         target = show_foreign(os.readlink(link))  # noqa: PTH115 - as it is written
-        return f"{show_foreign(link)} is a dangling link: {target} does not exist"
+        return f"{show_foreign(link, PATH_LENGTH)} is a dangling link: {target} does not exist"
     return None
 
 
@@ -77,6 +79,6 @@ def find_folder_problem(folder: Path) -> str | None:
         return None
     except NotADirectoryError:
         file = next((part for part in [*reversed(folder.parents), folder] if not part.is_dir()), folder)
-        return f"{show_foreign(file)} is {describe_kind(file) or 'a file'}, not a directory"
+        return f"{show_foreign(file, PATH_LENGTH)} is {describe_kind(file) or 'a file'}, not a directory"
     except OSError as error:
-        return f"{show_foreign(folder)}: {error.strerror or error}"
+        return f"{show_foreign(folder, PATH_LENGTH)}: {error.strerror or error}"

@@ -9,7 +9,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +16,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench.system.files import open_temporary_folder
 from bench.system.provenance import count_usable_cores
 
 Row = TypeVar("Row")
@@ -104,7 +104,7 @@ def make_scratch_folder(prefix: str) -> Iterator[Path]:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 old[number] = signal.signal(number, stop)
     try:
-        with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        with open_temporary_folder(prefix) as folder:
             try:
                 yield Path(folder)
             finally:

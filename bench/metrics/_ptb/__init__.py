@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from bench.errors import UnavailableError
 from bench.metric import Signature
 from bench.metrics import _official
 from bench.metrics._ptb import lexer
+from bench.system.files import open_temporary_folder
 
 JAR = "stanford-corenlp-3.4.1.jar"
 SHA256 = "2fcb91bb7a111f93d71e264f4ee0e3afd19ba0dde6d21b38605088df9e940399"
@@ -65,7 +65,7 @@ def tokenize_java(texts: Sequence[str]) -> list[str]:
     if not texts:
         return []
     lines = "\n".join(_one_line(text) for text in texts)
-    with tempfile.TemporaryDirectory() as folder:
+    with open_temporary_folder("tokens") as folder:
         path = Path(folder, "texts.txt")
         path.write_bytes(lines.encode("utf-8"))
         command = [

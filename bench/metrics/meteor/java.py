@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UnavailableError
 from bench.metrics._official import JAVA, METEOR_JAR, has_java
 from bench.metrics.meteor.resources import PARAPHRASES, find_package_file
+from bench.system.files import open_temporary_folder
 
 HEAP = "-Xmx2G"
 """What the official scripts give it; the paraphrase table alone takes more than half."""
@@ -32,7 +32,7 @@ def run_meteor_jar(
         )
     width = max(map(len, references))
     lines = [line for refs in references for line in [*refs, *[""] * (width - len(refs))]]
-    with tempfile.TemporaryDirectory(prefix="bench-meteor-") as folder:
+    with open_temporary_folder("meteor") as folder:
         outputs, truths = Path(folder, "hypotheses"), Path(folder, "references")
         write_lines(outputs, hypotheses)
         write_lines(truths, lines)
