@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ from bench.models.checkpoint_files import (
     digest_checkpoint,
     fingerprint_checkpoint,
     fingerprint_digests,
+    is_directory,
     list_weight_files,
 )
 from bench.models.model_config import ARCHITECTURES, read_config_document, read_model_config_file
@@ -97,6 +99,8 @@ MODELS = {
         ),
     )
 }
+LONGEST_NAME = 160  # of 200 that a run's name may have
+FOLDER_NAME = re.compile(rf"[A-Za-z0-9._+=-]{{1,{LONGEST_NAME}}}")
 MODEL_KIND_BY_TASK_KIND = {"table-to-text": DECODER_ONLY, "summarization": ENCODER_DECODER}
 """Kind of task -> the kind of model that it is run on."""
 
@@ -149,7 +153,7 @@ class LocatedModel:
 
 def is_model_path(model: str) -> bool:
     """Whether ``--model`` was given a directory rather than a name."""
-    return os.sep in model or model in (".", "..") or (model not in MODELS and Path(model).is_dir())
+    return os.sep in model or model in (".", "..") or (model not in MODELS and is_directory(model))
 
 
 def find_model_kind(model: str) -> ModelKind:
@@ -200,6 +204,15 @@ def locate_model(model: str, allow_download: bool = True) -> LocatedModel:
     digests = digest_checkpoint(path)
     verification = check_content(PublishedFiles(model, entry.pinned, path, digests))
     return LocatedModel(model, path, origin, fingerprint_digests(digests), kind, verification)
+
+
+def check_folder_name(path: Path) -> None:
+    """Refuse a directory whose name cannot be a part of a run's name, which it becomes."""
+    if not FOLDER_NAME.fullmatch(path.name):
+        raise DataError(
+            f"--model {show_foreign(path, 200)}: the folder's name becomes a part of the run's name; expected up to "
+            f"{LONGEST_NAME} letters, digits and . _ + = -: rename the folder"
+        )
 
 
 def locate_directory(model: str, kind: ModelKind) -> LocatedModel:
@@ -313,6 +326,8 @@ def inspect_checkpoint(model: LocatedModel) -> None:
     from bench.models.weight_values import check_finite
 
     path = model.path
+    if model.origin.kind is ModelOriginKind.DIRECTORY:
+        check_folder_name(path)
     config, weights = read_model_config_file(path), read_weight_headers(path)
     check_tokenizer_files(path, config.vocab_size)
     if ignored := check_weight_layout(path, config, weights):

@@ -106,9 +106,17 @@ def list_weight_files(path: Path) -> list[Path]:
     )
 
 
+def is_directory(path: Path | str) -> bool:
+    """Whether it is one; ``Path.is_dir`` raises where a name is too long or a part of the path may not be entered."""
+    try:
+        return os.path.isdir(path)  # noqa: PTH112
+    except ValueError:  # half a surrogate pair
+        return False
+
+
 def list_names(path: Path) -> set[str]:
     """The names in a checkpoint directory; ``DataError`` where it is none or cannot be listed."""
-    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a part of the path may not be entered
+    if not is_directory(path):
         raise DataError(f"{path}: expected a directory with {', '.join(CHECKPOINT_FILES)}")
     try:
         return set(os.listdir(path))  # noqa: PTH208 - names are all that is needed
@@ -173,7 +181,7 @@ def list_read_files(path: Path) -> list[Path]:
 def list_side_files(path: Path) -> list[Path]:
     """What a directory has of ``SIDE_FILES``, links that lead nowhere and what is no file among them."""
     names = list_names(path)
-    if TEMPLATE_FOLDER in names and os.path.isdir(path / TEMPLATE_FOLDER):  # noqa: PTH112 - as in list_names
+    if TEMPLATE_FOLDER in names and is_directory(path / TEMPLATE_FOLDER):
         names |= {
             f"{TEMPLATE_FOLDER}/{name}"
             for name in list_names(path / TEMPLATE_FOLDER)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bench.errors import DataError
 from bench.method import ENCODER_DECODER, ModelKind
 from bench.models.catalogue import MODELS, LocatedModel, locate_model, read_model_kind
-from bench.models.checkpoint_files import CONFIG_FILE, fingerprint_checkpoint
+from bench.models.checkpoint_files import CONFIG_FILE, fingerprint_checkpoint, list_names
 from bench.models.model_config import ARCHITECTURES, read_model_config_file
 from bench.models.tokenizer_files import PROBE, check_probe, check_tokenizer_files
 from bench.system.third_party import loading_file
@@ -50,7 +50,7 @@ def read_model_config(path: Path) -> Any:
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer beside the weights. GPT-2's end-of-text token serves as BOS and EOS (authors' code)."""
-    config = read_model_config_file(path) if (path / CONFIG_FILE).exists() else None
+    config = read_model_config_file(path) if CONFIG_FILE in list_names(path) else None
     check_tokenizer_files(path, None if config is None else config.vocab_size)
     from transformers import AutoTokenizer, PreTrainedConfig
 

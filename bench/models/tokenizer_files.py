@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from bench.errors import DataError
 from bench.foreign_text import quote_foreign
-from bench.models.checkpoint_files import list_names
+from bench.models.checkpoint_files import list_names, list_side_files
 from bench.models.model_config import (
     TokenizerClass,
     make_document_error,
     read_json_object,
     read_limited,
 )
+from bench.system.files import check_regular_file
 from bench.system.refused_keys import check_keys
 from bench.system.third_party import loading_file
 
@@ -159,6 +160,8 @@ def check_tokenizer_files(path: Path, vocabulary: int | None = None) -> None:
         raise DataError(
             f"{path}: no tokenizer; expected tokenizer.json, or vocab.json and merges.txt, beside the weights"
         )
+    for file in list_side_files(path):
+        check_regular_file(file)
     check_side_files(path, names)
     ids: dict[str, int] = {}
     if TOKENIZER_FILE in names:

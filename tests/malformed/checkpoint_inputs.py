@@ -632,11 +632,29 @@ def make_path_inputs() -> list[MalformedInput]:
             )  # type: ignore[misc]
             for name, text, expects in (
                 ("too-long", "./" + "x" * 5000, "expected a directory"),
+                ("name-too-long", "x" * 300, "unknown model"),
+                ("half-a-character", "\udcff", "unknown model"),
                 ("controls", "./\x1b[2J\u202e", "expected a directory"),
                 ("of-no-user", "~nobody-of-that-name/x", "expected a directory"),
                 ("other-directory", "/", r"expected config\.json"),
             )
         ),
+    ]
+
+
+def make_name_inputs() -> list[MalformedInput]:
+    """A sound checkpoint in a folder whose name cannot be a part of a run's name."""
+
+    def give(name: str) -> MalformedInput:
+        def prepare(folder: Path) -> list[str]:
+            shutil.copytree(build_gpt2(), folder / name)
+            return [*GPT2_COMMAND, "--model", str(folder / name)]
+
+        return MalformedInput(f"folder-named-{spell(name)}", KIND, prepare, "rename the folder")
+
+    return [
+        give(name)
+        for name in ("a b", "a:b", "a\nb", "\x1b[31m", "\u202eabc", "é", "a,b", "[x]", "%j", "x" * 161)
     ]
 
 
@@ -683,6 +701,34 @@ def make_verb_input(verb: str, name: str, damage: Damage) -> MalformedInput:
 
 INPUTS = [
     *make_path_inputs(),
+    *make_name_inputs(),
+    *(
+        MalformedInput(
+            f"stats-path-{spell(text)}",
+            KIND,
+            lambda _, text=text: [
+                "data",
+                "stats",
+                "--task",
+                "webnlg",
+                "--scale",
+                "mini",
+                "--tokenizer",
+                text,
+            ],  # type: ignore[misc]
+            "expected a directory",
+        )
+        for text in ("x" * 5000, "~nobody-of-that-name", "\udcff", "/dev/null", "nowhere")
+    ),
+    make_input("template-is-pipe", replace_by("chat_template.jinja", os.mkfifo), "chat_template"),
+    make_input(
+        "further-template-is-pipe",
+        lambda folder: (
+            (folder / "additional_chat_templates").mkdir(),
+            os.mkfifo(folder / "additional_chat_templates" / "x.jinja"),
+        ),
+        "jinja",
+    ),
     *(make_verb_input(verb, name, damage) for name, damage, verbs in DAMAGES_FOR_VERBS for verb in verbs),
     *(
         make_input(f"config-{name}-{spell(value)}", change_json("config.json", {name: value}), "model")
