@@ -11,6 +11,8 @@ import difflib
 from collections.abc import Iterable
 from enum import StrEnum
 
+from bench.foreign_text import FRAGMENT_LENGTH, quote_foreign, show_foreign
+
 
 class FailureKind(StrEnum):
     """What an attempt at a run failed of, as records, jobs and listings have it."""
@@ -74,7 +76,10 @@ class UnknownNameError(UserError):
     def __init__(self, kind: str, name: str, valid: Iterable[str], hint: str = "") -> None:
         self.kind, self.name = kind, name
         choices = sorted(map(str, valid))
-        nearest = difflib.get_close_matches(name, choices, n=2, cutoff=0.5)
-        guess = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else "."
-        listing = ", ".join(choices) if choices else "none"
-        super().__init__(f"unknown {kind} {name!r}{guess} Valid: {listing}" + (f" ({hint})" if hint else ""))
+        # The comparison takes the square of the lengths, and nobody means a name by a text of megabytes.
+        nearest = difflib.get_close_matches(name[:FRAGMENT_LENGTH], choices, n=2, cutoff=0.5)
+        guess = f"; did you mean {' or '.join(map(quote_foreign, nearest))}?" if nearest else "."
+        listing = ", ".join(map(show_foreign, choices)) if choices else "none"
+        super().__init__(
+            f"unknown {kind} {quote_foreign(name)}{guess} Valid: {listing}" + (f" ({hint})" if hint else "")
+        )

@@ -6,6 +6,7 @@ characters stand as escapes. It cannot flood the screen either: it is cut, and t
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 FRAGMENT_LENGTH = 80
@@ -17,22 +18,55 @@ MESSAGE_END = 180
 """Characters at the end of a cut message that stay: they say what to type next."""
 
 
+LINE_LENGTH = 2_000
+"""Characters of a line on standard output."""
+CELL_LENGTH = 1_000
+"""Characters of a cell of a table on a terminal."""
+REPORT_LENGTH = 4_000
+"""Characters of a text in a report that people read; its JSON has all."""
+LOG_LINE_LENGTH = 10_000
+"""Characters of a line of a job's log, or of a traceback."""
+
+# Letters and marks by their category of which a screen has nothing: fillers, joiners, tags.
+_BLANK_LETTERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\U000e0000-\U000e0fff]"
+)
+
+
+def is_visible(character: str) -> bool:
+    """Whether a character can be seen, or is a blank, and changes nothing of what stands beside it."""
+    if not character.isprintable():
+        return unicodedata.category(character) == "Zs"
+    return character.isascii() or _BLANK_LETTERS.match(character) is None
+
+
 def escape_controls(text: str) -> str:
     r"""``text`` in one line: what is no visible character and no blank stands as an escape.
 
     Escaped are C0 and C1 controls, line breaks, direction marks and other format characters, lone surrogates,
-    and code points that nobody has assigned.
+    letters that are drawn as nothing, and code points that nobody has assigned.
 
     >>> print(escape_controls("red \x1b[31m, \u202eturned"))
     red \x1b[31m, \u202eturned
     """
-    if text.isprintable():
+    if text.isprintable() and (text.isascii() or _BLANK_LETTERS.search(text) is None):
         return text
     return "".join(
-        character
-        if character.isprintable() or unicodedata.category(character) == "Zs"
-        else character.encode("unicode_escape").decode("ascii")
+        character if is_visible(character) else character.encode("unicode_escape").decode("ascii")
         for character in text
+    )
+
+
+def escape_log(text: str) -> str:
+    """Lines that a program wrote, to be printed again: line breaks and tabs stay, all else as `escape_controls`.
+
+    A carriage return, with which progress bars write over their line, ends the line: every state stays readable, and
+    no line can hide the beginning of itself.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(
+        "\t".join(escape_controls(part) for part in cut_text(line, LOG_LINE_LENGTH).split("\t"))
+        for line in lines
     )
 
 

@@ -16,7 +16,7 @@ import click
 from bench import __version__
 from bench.cli.streams import find_lost_output, guard_streams
 from bench.errors import UnknownNameError, UserError
-from bench.foreign_text import format_message
+from bench.foreign_text import LINE_LENGTH, format_message, show_foreign
 from bench.system.cpus import keep_to_allotted_processors
 from bench.system.devices import make_waiting_passive
 
@@ -96,6 +96,9 @@ def cli(context: click.Context, quiet: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `bench` program; returns the exit code."""
+    from bench.system.progress import escape_interpreter_output
+
+    escape_interpreter_output()
     make_waiting_passive()
     keep_to_allotted_processors()
     with guard_streams():
@@ -140,12 +143,25 @@ def print_error(message: str) -> None:
 
 
 def print_json(document: object) -> None:
-    """The one JSON document of a `--json` call, on standard output."""
+    """The one JSON document of a `--json` call, on standard output; safe on a terminal, whatever texts it has."""
     import json
 
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    from bench.system.json_files import to_json
+
+    text = to_json(document, indent=2)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:  # half a character, as in an undecodable file name; or an ASCII terminal
+    except UnicodeEncodeError:  # a terminal of ASCII alone
         text = json.dumps(document, indent=2, allow_nan=False)
     click.echo(text)
+
+
+def print_lines(*lines: str, err: bool = False) -> None:
+    """Print each of ``lines`` as one line, whatever text of others is in it: controls as escapes, cut where long."""
+    for line in lines:
+        click.echo(show_foreign(line, LINE_LENGTH), err=err)
+
+
+def print_document(content: str | bytes) -> None:
+    """Print a document as it is: a table as a file, a report, both escaped where they were made."""
+    click.echo(content, nl=False)

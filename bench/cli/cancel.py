@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
 from bench.cluster.select import make_selector, require_selection
 
@@ -40,7 +40,7 @@ def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool,
     else:
         for row in rows:
             job = row.job or ("is being submitted" if row.state is RunState.SUBMITTING else "started by hand")
-            click.echo(f"{'left      ' if row in left else 'cancelled '} {row.run_id}  {job}")
+            print_lines(f"{'left      ' if row in left else 'cancelled '} {row.run_id}  {job}")
         if not rows:
-            click.echo("nothing that fits is queued or running")
+            print_lines("nothing that fits is queued or running")
     return 1 if left else 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_error, print_json, print_lines
 from bench.cli.options import json_option
 from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
@@ -162,7 +162,7 @@ def compare(
         publishing.write_junit(outcome, junit)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in publishing.make_annotations(outcome):
-            click.echo(line, err=True)  # GitHub reads both streams
+            print_lines(line, err=True)  # GitHub reads both streams
     if as_json:
         print_json(outcome.to_json())
     else:
@@ -185,14 +185,14 @@ def renew_reference(
 
     update = references.update_reference(selectors, processes, packages, data_dir, reference)
     for sentence in update.incomplete:
-        click.echo(f"bench: not written: {sentence}", err=True)
+        print_error(f"not written: {sentence}")
     if as_json:
         print_json({"changed": update.changes, "incomplete": update.incomplete})
     else:
-        click.echo("\n".join(update.changes) or "nothing changed")
+        print_lines(*(update.changes or ["nothing changed"]))
         suite = Suite.EMBEDDED if data_dir is None else Suite.REAL
         written = reference or Path("results") / "check" / REFERENCE_FILES[suite].name
-        click.echo(f"written to {written}; review the difference and commit it")
+        print_lines(f"written to {written}; review the difference and commit it")
     return 1 if update.incomplete else 0
 
 
@@ -209,9 +209,9 @@ def print_outcome(outcome: CheckOutcome) -> None:
     if rows:
         print_table(["run", "value", "now", "reference", "±"], rows)
     if hidden:
-        click.echo(f"and {hidden} more values of these runs (--json has all)")
+        print_lines(f"and {hidden} more values of these runs (--json has all)")
     cases = len({value.case for value in values})
-    click.echo(
+    print_lines(
         f"{len(values) - len(outside)} of {len(values)} values of {cases} runs and parts are within their "
         f"bands ({outcome.seconds:.0f} s)"
     )
@@ -220,7 +220,7 @@ def print_outcome(outcome: CheckOutcome) -> None:
         (outcome.cannot_run, "that cannot run any more"),
     ):
         if names:
-            click.echo(f"not compared, {reason}: {', '.join(names)}")
+            print_lines(f"not compared, {reason}: {', '.join(names)}")
 
 
 def format_row(value: ComparedValue) -> list[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from bench.cli import print_lines
 from bench.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -56,15 +55,15 @@ def print_claim_power(power: ClaimPower) -> None:
         columns = ["number", f"effect ({power.claim.unit})", "allowed", "spread", "power", "detectable"]
         print_table(columns, rows)
         for source in dict.fromkeys(number.source for number in power.numbers if number.source is not None):
-            click.echo(f"  effect: {source}")
+            print_lines(f"  effect: {source}")
         for text in power.spreads:
-            click.echo(f"  {text}")
+            print_lines(f"  {text}")
     if power.numbers:
-        click.echo(
+        print_lines(
             f"  planned: {describe_planned(power)}; chance of 'supported' {format_chance(power.power)} "
             f"({LEVEL:.0%} intervals, each end wrong at most {(1 - LEVEL) / 2:.0%} of the time)"
         )
-    click.echo(f"  for {WANTED_POWER:.0%}: {describe_needed(power)}")
+    print_lines(f"  for {WANTED_POWER:.0%}: {describe_needed(power)}")
 
 
 def format_number(number: NumberPower) -> list[str]:

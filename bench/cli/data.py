@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_error, print_json, print_lines
 from bench.cli.options import (
     all_of,
     any_row_count_option,
@@ -128,7 +128,7 @@ def stats_(
     try:
         loaded_tokenizer = find_tokenizer(tokenizer)
     except UnavailableError as error:
-        click.echo(f"bench: {error}; lengths are left out", err=True)
+        print_error(f"{error}; lengths are left out")
         loaded_tokenizer = None
     documents = [compute_statistics(entry, loaded_tokenizer, protocol_name) for entry in prepared]
     if as_json:
@@ -140,7 +140,7 @@ def stats_(
 
 def print_statistics(document: dict[str, Any]) -> None:
     """One task's statistics as a table."""
-    click.echo(f"{document['title']} ({document['origin']}: {document['root']})")
+    print_lines(f"{document['title']} ({document['origin']}: {document['root']})")
     header = ["split", "rows", "declared", "items", "declared", "source tokens", "target tokens", "paper"]
     rows = []
     for split, sizes in document["splits"].items():
@@ -160,7 +160,7 @@ def print_statistics(document: dict[str, Any]) -> None:
     print_table(header, rows)
     for split, sizes in document["splits"].items():
         if sizes["missing"]:
-            click.echo(f"  {split}: not here: {', '.join(sizes['missing'])}")
+            print_lines(f"  {split}: not here: {', '.join(sizes['missing'])}")
 
 
 @command.command("export")
@@ -218,13 +218,13 @@ def verify_(tasks: str, data_dir: Path | None, scale: str | None, as_json: bool)
         print_json(documents if len(documents) > 1 else documents[0])
     else:
         for document in documents:
-            click.echo(
+            print_lines(
                 f"{document['task']}: {'ok' if document['ok'] else 'NOT as declared'} ({document['root']})"
             )
             for file in document["files"]:
-                click.echo(f"  {file['status']:<8} {file['path']}")
+                print_lines(f"  {file['status']:<8} {file['path']}")
             for split, size in document["splits"].items():
-                click.echo(
+                print_lines(
                     f"  {'ok' if size['ok'] else 'differs':<8} {split}: {size['rows']:,} rows, "
                     f"{size['items']:,} items (declared {format_number(size['expected_rows'])}, "
                     f"{format_number(size['expected_items'])})"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import json_option, runs_option
 from bench.cli.path_options import PathName
 from bench.errors import UnknownNameError, UserError
@@ -36,4 +36,4 @@ def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None
     if as_json:
         print_json({"run": run, "to": target, "files": [str(path) for path in written]})
     else:
-        click.echo(f"wrote {', '.join(str(path) for path in written)}")
+        print_lines(f"wrote {', '.join(str(path) for path in written)}")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_document, print_json, print_lines
 from bench.cli.options import json_option, runs_option
 from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
+from bench.foreign_text import CELL_LENGTH, show_foreign
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def command(
         print_json(rows)
         return
     if not rows:
-        click.echo(f"no {kind}" + (f" in {runs}" if kind == "runs" else ""))
+        print_lines(f"no {kind}" + (f" in {runs}" if kind == "runs" else ""))
         return
     header = list(dict.fromkeys(name for row in rows for name in row))
     print_table(header, [[format_value(row.get(name), name) for name in header] for row in rows])
@@ -132,10 +133,10 @@ def write_run_table(runs: Path, table_format: str, out: Path | None) -> None:
         text = format_markdown(table) if table_format == "md" else format_csv(table)
         content = text.encode("utf-8", "replace")
     if target is None:
-        click.echo(content, nl=False)
+        print_document(content)
     else:
         write_atomic(target, content)
-        click.echo(f"{out}: {len(table):,} runs", err=True)
+        print_lines(f"{out}: {len(table):,} runs", err=True)
 
 
 def format_csv(table: pd.DataFrame) -> str:
@@ -144,6 +145,7 @@ def format_csv(table: pd.DataFrame) -> str:
 
     texts = [name for name in table.columns if str(table[name].dtype) == "string"]
     safe = table.assign(**{name: table[name].map(guard_value, na_action="ignore") for name in texts})
+    safe.columns = safe.columns.map(guard_value)
     return str(safe.to_csv(index=False, lineterminator="\r\n"))
 
 
@@ -152,6 +154,7 @@ def format_markdown(table: pd.DataFrame) -> str:
     scores = [name for name in table.columns if name.startswith("score.")]
     names = [*READ_COLUMNS[:3], *scores, *READ_COLUMNS[3:]]
     texts = table[names].astype("object").map(format_markdown_value, na_action="ignore")
+    texts.columns = texts.columns.map(format_markdown_value)
     return str(texts.fillna("").to_markdown(index=False, disable_numparse=True)) + "\n"
 
 
@@ -162,7 +165,7 @@ def format_markdown_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     text = f"{value:,}" if isinstance(value, int) else str(value)
-    return " ".join(text.split()).replace("|", "\\|")
+    return show_foreign(text, CELL_LENGTH).replace("|", "\\|")
 
 
 # --- everything that can be listed

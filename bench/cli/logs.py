@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_document, print_json
 from bench.cli.options import json_option, runs_option
 from bench.cli.streams import is_output_lost
 from bench.errors import FailureKind, UserError
+from bench.foreign_text import escape_log
 
 ASK_EVERY = 10.0
 """Seconds: the log is looked at more often than the scheduler is asked whether the job goes on."""
@@ -54,11 +55,11 @@ def command(run: str, follow: bool, lines: int | None, process: int, runs: Path,
     if path is None and not follow:
         if not (text := control.read_recorded_tail(runs, row)):
             raise UserError(f"{row.run_id} has no log yet: it is {row.state}")
-        click.echo(text)
+        print_document(escape_log(text) + "\n")
         return
     backend = get_backend(row.cluster or DEFAULT_BACKEND)
     with backend.limit_queries(ASK_EVERY):
         for piece in control.read_log(runs, row, process, follow, lines):
-            click.echo(piece, nl=False)
+            print_document(escape_log(piece))
             if is_output_lost():
                 break

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import json_option, offline_option
 from bench.cli.tables import print_table
 
@@ -90,12 +90,12 @@ def list_digests(files: PublishedFiles) -> list[dict[str, Any]]:
 
 def print_verification(document: dict[str, Any]) -> None:
     """One model: the conclusion, and a line per file."""
-    click.echo(f"{document['model']} ({document['path']}): {document['text']}")
+    print_lines(f"{document['model']} ({document['path']}): {document['text']}")
     if document["hub"] is not None:
-        click.echo(
+        print_lines(
             f"  {document['hub']}; on a machine with a network: bench models verify {document['path']}"
         )
     for file in document["files"]:
-        click.echo(
+        print_lines(
             f"  {file.get('status', ''):<14}{file['sha256'][:16]}  {file['size']:>15,}  {file['file']}"
         )

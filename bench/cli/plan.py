@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import common_of, experiment_options, json_option, with_settings
 from bench.cli.run import selection
 from bench.cli.tables import print_table
@@ -124,7 +124,7 @@ def plan_claims(
         if as_json:
             print_json([claim_power.to_json(computed) for computed in powers])
         elif len(powers) == 1:
-            click.echo(describe_claim(claims[0]))
+            print_lines(*describe_claim(claims[0]))
             claim_power.print_claim_power(powers[0])
         else:
             claim_power.print_claim_powers(powers)
@@ -139,22 +139,22 @@ def plan_claims(
         print_json([{"claim": claim.id, **document(plan)} for claim, plan in zip(claims, plans, strict=True)])
         return
     for claim, plan in zip(claims, plans, strict=True):
-        click.echo(describe_claim(claim))
+        print_lines(*describe_claim(claim))
         if all_settings:
             for run in plan.runs:
                 print_settings(run)
         elif plan.runs:
             print_runs(list(plan.runs))
         print_totals(plan, all_settings)
-        click.echo("")
+        print_lines("")
 
 
-def describe_claim(claim: Claim) -> str:
-    """The sentence, what it allows of its number, and where that comes from."""
+def describe_claim(claim: Claim) -> tuple[str, str]:
+    """The sentence, and in a second line what it allows of its number and where that comes from."""
     asked = f"asks for {claim.limits.describe()} {claim.unit}"
     if any("limits" in need for need in claim.needs):
         asked = f"asks for a range of its own of each number ({claim.unit})"
-    return f"{claim.id}: {claim.sentence} [{claim.source}]\n  {asked}. {claim.why}"
+    return f"{claim.id}: {claim.sentence} [{claim.source}]", f"  {asked}. {claim.why}"
 
 
 def print_experiments(plan: ExperimentPlan, all_settings: bool) -> None:
@@ -163,20 +163,20 @@ def print_experiments(plan: ExperimentPlan, all_settings: bool) -> None:
 
     for name in plan.expansion.names:
         description = describe_experiment(name)
-        click.echo(f"{name} ({plan.expansion.scale}): {description['title']} [{description['source']}]")
+        print_lines(f"{name} ({plan.expansion.scale}): {description['title']} [{description['source']}]")
         if description["note"]:
-            click.echo(f"  {description['note']}")
+            print_lines(f"  {description['note']}")
         members = [run for run in plan.runs if name in run.candidate.experiments]
         first = [run for run in members if run.candidate.experiments[0] == name]
         if shared := len(members) - len(first):
-            click.echo(f"  {shared} of its {len(members)} runs are listed above, under another experiment")
+            print_lines(f"  {shared} of its {len(members)} runs are listed above, under another experiment")
         if all_settings:
             for run in first:
                 print_settings(run)
         elif first:
             print_runs(first)
             print_prescribed(first)
-        click.echo("")
+        print_lines("")
     print_totals(plan, all_settings)
 
 
@@ -215,7 +215,7 @@ def print_prescribed(runs: list[PlannedRun]) -> None:
 
     for name, values, origin in list_prescribed_values(runs):
         texts = ", ".join(format_value(value) for value in values)
-        click.echo(f"  {name} = {texts}  [{origin}]")
+        print_lines(f"  {name} = {texts}  [{origin}]")
 
 
 def print_settings(run: PlannedRun) -> None:
@@ -224,29 +224,29 @@ def print_settings(run: PlannedRun) -> None:
 
     prescribed = run.candidate.prescribed
     title = f"{prescribed.task}, {prescribed.model}, {prescribed.selector}, seed {prescribed.seed}"
-    click.echo(f"{title}: {run.state} {run.detail}".rstrip())
+    print_lines(f"{title}: {run.state} {run.detail}".rstrip())
     rows = [*list_settings(run, "options").items(), *list_settings(run, "settings").items()]
     width = max((len(name) for name, _ in rows), default=0)
     for name, setting in rows:
-        click.echo(f"    {name:<{width}}  {setting['value']!s:<14}  {setting['origin']}")
+        print_lines(f"    {name:<{width}}  {setting['value']!s:<14}  {setting['origin']}")
 
 
 def print_totals(plan: ExperimentPlan, all_settings: bool) -> None:
     from bench.experiments.cost_model import format_duration
 
     states = ", ".join(f"{number} {state}" for state, number in plan.count().items() if number)
-    click.echo(f"{len(plan.runs)} runs: {states}" if plan.runs else "no runs")
+    print_lines(f"{len(plan.runs)} runs: {states}" if plan.runs else "no runs")
     if plan.expansion.duplicates:
-        click.echo(f"{plan.expansion.duplicates} further ones are the same runs in other experiments")
+        print_lines(f"{plan.expansion.duplicates} further ones are the same runs in other experiments")
     if plan.trainings():
-        click.echo(
+        print_lines(
             f"{plan.trainings()} trainings to go: runs that differ only in what they decode share one, "
             "if one is done before the other begins"
         )
     if bases := plan.bases():
         counts = ", ".join(f"{number} {basis}" for basis, number in bases.items())
-        click.echo(f"about {format_duration(plan.seconds_left())} to go on one machine; estimates: {counts}")
+        print_lines(f"about {format_duration(plan.seconds_left())} to go on one machine; estimates: {counts}")
         if "rough" in bases:
-            click.echo("rough: from examples, parameters and the paper's own times (§5.3) or mini's")
+            print_lines("rough: from examples, parameters and the paper's own times (§5.3) or mini's")
     if not all_settings:
-        click.echo("--settings shows every setting of every run with its origin")
+        print_lines("--settings shows every setting of every run with its origin")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_document, print_json, print_lines
 from bench.cli.options import data_dir_option, json_option, report_runs_option, tokenizer_option
 from bench.cli.path_options import PathName
 from reports import FORMATS
@@ -81,14 +81,14 @@ def command(
         check_folder(folder, None if paper_only else runs, data_dir, tokenizer)
     report = read_and_build(selected, paper_only, runs, data_dir, tokenizer)
     if printed:
-        click.echo(output_files.render_text(report, form), nl=False)
+        print_document(output_files.render_text(report, form))
         return
     paths = output_files.write_files(folder, output_files.render_files(report, form))
     if as_json:
         print_json(summarise_report(report, paths))
     else:
         more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
-        click.echo(f"{paths[-1]}{more}")
+        print_lines(f"{paths[-1]}{more}")
         if not paper_only:
             print_summary(report)
 
@@ -122,15 +122,14 @@ def summarise_report(report: Report, paths: Sequence[Path]) -> dict[str, Any]:
 
 def print_summary(report: Report) -> None:
     """The latest scores and the headline, as the page begins with them."""
-    from bench.cli.tables import escape_controls
     from reports.document.headline import spell_headline
 
     for run in report.overview.latest[:MAX_PRINTED]:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in run.scores.items()) or "no score"
         system = f"{run.task}, {run.system}, {run.scale}, seed {run.seed}"
-        click.echo(escape_controls(f"latest: {system}: {scores}"))
+        print_lines(f"latest: {system}: {scores}")
     if report.overview.headline.rows:
-        click.echo(spell_headline(report.overview.headline))
+        print_lines(spell_headline(report.overview.headline))
 
 
 def check_search_options(searches: Sequence[str], names: Sequence[str], form: str, out: Path | None) -> None:
@@ -162,7 +161,7 @@ def report_search(searches: Sequence[str], runs: Path, as_json: bool) -> None:
     if as_json:
         print_json([result.to_json() for result in results])
     else:
-        click.echo(render_search(results), nl=False)
+        print_document(render_search(results))
 
 
 def print_paper(names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
 from bench.cli.submit import carry_out, show_plan, split_site, with_site
 from bench.cluster.select import make_selector, require_selection
@@ -82,6 +82,6 @@ def show_rest(rows: list[RunRow], by_hand: list[str], named: bool) -> None:
     states = Counter(row.state for row in rows)
     told = [f"{row.run_id}: {row.state}" for row in rows]
     for line in told if named else [f"{number} {state}" for state, number in states.items()]:
-        click.echo(f"  left     {line}")
+        print_lines(f"  left     {line}")
     for run_id in by_hand:
-        click.echo(f"  left     {run_id}: it was never submitted; bench run makes it again")
+        print_lines(f"  left     {run_id}: it was never submitted; bench run makes it again")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_error, print_json, print_lines
 from bench.cli.options import (
     any_row_count_option,
     common_of,
@@ -18,6 +17,7 @@ from bench.cli.options import (
     with_settings,
 )
 from bench.errors import UserError
+from bench.system.progress import print_traceback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +105,7 @@ class Batch:
         outcomes = []
         for number, request in enumerate(requests, 1):
             if self.size > 1:
-                click.echo(f"[{number}/{self.size}] {request.describe()}", err=True)
+                print_lines(f"[{number}/{self.size}] {request.describe()}", err=True)
             outcome = self.run(request, resolver, runs)
             if outcome is not None:
                 outcomes.append(outcome)
@@ -120,17 +120,17 @@ class Batch:
         except UserError as error:
             if self.alone:
                 raise
-            click.echo(f"bench: {request.describe()}: {error}", err=True)
+            print_error(f"{request.describe()}: {error}")
             return self.record_failure(request, str(error))
         except Exception as error:
             if self.alone:
                 raise
-            traceback.print_exc()
+            print_traceback(error)
             return self.record_failure(request, repr(error))
         if record is None:
             return None
         if broken := runner.list_failed_scores(record):
-            click.echo(f"bench: {record['run_id']}: scores that failed: {', '.join(broken)}", err=True)
+            print_error(f"{record['run_id']}: scores that failed: {', '.join(broken)}")
             self.failed += 1
         if self.print_records:
             print_record(record, runs)
@@ -197,7 +197,7 @@ def expand_experiment_requests(
     expansion = expand_experiments(names, common.scale, chosen, common)
     if not expansion.runs:
         for name in expansion.names:
-            click.echo(
+            print_lines(
                 f"{name} has no runs of its own. {load_experiment(name).get('note', '')}".rstrip(), err=True
             )
     unavailable = []
@@ -210,29 +210,29 @@ def expand_experiment_requests(
         sentence = f"{len(unavailable)} of {len(expansion.runs)} runs are not available: {reasons}"
         if not expansion.requests:
             raise UserError(f"{sentence}; see bench list tasks, bench list models")
-        click.echo(f"bench: {sentence}", err=True)
+        print_error(sentence)
     return expansion.requests, unavailable
 
 
 def print_plan(spec: Any, rerun_command: str) -> None:
     """A run's settings, each with where it comes from."""
-    click.echo(f"{spec.run_id}\n  {rerun_command}")
+    print_lines(str(spec.run_id), f"  {rerun_command}")
     rows = [*spec.options.items(), *spec.settings.items()]
     width = max(len(name) for name, _ in rows)
     for name, setting in rows:
-        click.echo(f"    {name:<{width}}  {setting.value!s:<12}  {setting.origin}")
+        print_lines(f"    {name:<{width}}  {setting.value!s:<12}  {setting.origin}")
 
 
 def print_execution(record: Record) -> None:
     """Under which conditions a run was computed, and what keeps it from being repeated byte for byte."""
     facts = record.execution
     if facts is not None:
-        click.echo(f"  computed with      {facts.to_text()}")
+        print_lines(f"  computed with      {facts.to_text()}")
     for part in facts.continued_under if facts is not None else ():
         conditions = "conditions that were not noted" if part is None else part.to_text()
-        click.echo(f"  earlier with       {conditions}: the same seed may give other bytes")
+        print_lines(f"  earlier with       {conditions}: the same seed may give other bytes")
     for damaged in record.damaged_files:
-        click.echo(
+        print_lines(
             f"  made anew          {damaged.file}, which {damaged.problem}; put aside as {damaged.kept_as}"
         )
 
@@ -242,17 +242,19 @@ def print_record(record: Record, runs: Path) -> None:
     from bench.runs.score_lines import list_score_lines
 
     training, parameters = record["training"], record["parameters"]
-    click.echo(f"\n{record['method']} on {record['task']}, {record['model']}, seed {record['seed']}")
+    print_lines("", f"{record['method']} on {record['task']}, {record['model']}, seed {record['seed']}")
     share = 100 * parameters["stored"] / parameters["backbone"]
-    click.echo(f"  stored parameters  {parameters['stored']:,} ({share:.3g} % of the backbone)")
+    print_lines(f"  stored parameters  {parameters['stored']:,} ({share:.3g} % of the backbone)")
     if training is not None:
-        click.echo(f"  training           {training['updates']} updates, {training['seconds']:.0f} s")
+        print_lines(f"  training           {training['updates']} updates, {training['seconds']:.0f} s")
     decoding = record["decoding"]
-    click.echo(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
+    print_lines(f"  decoding           {decoding['items']} items, {decoding['seconds']:.0f} s")
     for line in list_score_lines(record):
-        click.echo(f"  {line}")
-    click.echo(f"  kept in            {runs / record['run_id']}")
+        print_lines(f"  {line}")
+    print_lines(f"  kept in            {runs / record['run_id']}")
     if record["data_origin"] == "mini" and record["model"].startswith("mini-"):
-        click.echo(MINI_NOTE)
+        print_lines(*MINI_NOTE.splitlines())
     elif record["not_comparable"]:
-        click.echo("No number of the paper can be compared with this: " + "; ".join(record["not_comparable"]))
+        print_lines(
+            "No number of the paper can be compared with this: " + "; ".join(record["not_comparable"])
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import data_dir_option, json_option, offline_option, unchecked_runs_option
 from bench.cli.path_options import PathName, require_typed_runs
 from bench.cli.tables import print_table
@@ -176,7 +176,7 @@ def score_and_print(
     if as_json:
         print_json({"task": task.name, "n": len(outputs), "scores": document})
     else:
-        click.echo(f"{task.name}: {len(outputs):,} outputs")
+        print_lines(f"{task.name}: {len(outputs):,} outputs")
         print_scores(document)
     if failure is not None:
         raise failure
@@ -231,9 +231,9 @@ def print_scores(scores: dict[str, dict[str, Any]]) -> None:
         values = [scores[group][name]["value"] for group in groups]
         rows.append([name, *("-" if value is None else f"{value:.4f}" for value in values)])
     print_table(["metric", *groups], rows)
-    click.echo()
+    print_lines("")
     for name, score in scores["all"].items():
-        click.echo(f"{name}: {score['signature'] or 'not computed: ' + score['reason']}")
+        print_lines(f"{name}: {score['signature'] or 'not computed: ' + score['reason']}")
 
 
 def rescore_stored_runs(pattern: str, runs: Path, only: Sequence[str], as_json: bool) -> int:
@@ -275,7 +275,7 @@ def rescore_stored_runs(pattern: str, runs: Path, only: Sequence[str], as_json: 
                 }
                 failed += bool(find_exit_code(folder.run_id, scores, names))
         if not as_json:
-            click.echo("\n".join(lines))
+            print_lines(*lines)
     if as_json:
         print_json(outcomes)
     return 1 if failed else 0
@@ -317,5 +317,5 @@ def run_self_test(task: str | None, only: Sequence[str], as_json: bool) -> int:
         print_table(["task", "metric", "values", "outcome", "known from"], rows)
         for name, outcome in outcomes:
             if outcome.verdict.problem:
-                click.echo(f"{name} {outcome.metric}: {outcome.verdict.problem}")
+                print_lines(f"{name} {outcome.metric}: {outcome.verdict.problem}")
     return 1 if failed or (unchecked and (names or len(unchecked) == len(outcomes))) else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
 from bench.cli.tables import print_table
 from bench.cluster.rows import HELD, RunState
@@ -46,30 +46,30 @@ def command(names: tuple[str, ...], listed: bool, runs: Path, as_json: bool, **f
 def show_status(report: StatusReport, listed: bool, limit: int = 40) -> None:
     """Counts, failures in groups, then runs (open ones only, where there are many)."""
     if not report.rows:
-        click.echo("no runs")
+        print_lines("no runs")
         return
-    click.echo(", ".join(f"{count} {state}" for state, count in report.counts.items()))
+    print_lines(", ".join(f"{count} {state}" for state, count in report.counts.items()))
     if not report.reached:
-        click.echo("the scheduler does not answer: what is queued or running is not known")
+        print_lines("the scheduler does not answer: what is queued or running is not known")
     if report.accounting_broken:
-        click.echo(
+        print_lines(
             f"the accounting does not answer: how jobs ended may be known later ({report.accounting_broken})"
         )
     for group in report.group_failures():
-        click.echo(f"{len(group.runs)} x {group.kind}: {group.message}")
+        print_lines(f"{len(group.runs)} x {group.kind}: {group.message}")
         names = ", ".join(group.runs[:3])
-        click.echo(f"    {names}{' ...' if len(group.runs) > 3 else ''}")
+        print_lines(f"    {names}{' ...' if len(group.runs) > 3 else ''}")
         again = f"bench retry --kind {group.kind}"
         if group.kind == FailureKind.NOT_SUBMITTED:  # no log: the message is all that there is
-            click.echo(f"    the same bench submit again | {again}")
+            print_lines(f"    the same bench submit again | {again}")
         else:
-            click.echo(f"    bench logs {group.runs[0]} | {again}")
+            print_lines(f"    bench logs {group.runs[0]} | {again}")
     if continued := [row.run_id for row in report.rows if row.continued]:
         names = ", ".join(continued[:3]) + (" ..." if len(continued) > 3 else "")
-        click.echo(f"{len(continued)} continued under other conditions (execution in the record): {names}")
+        print_lines(f"{len(continued)} continued under other conditions (execution in the record): {names}")
     for row in report.rows:
         if row.kind == HELD:
-            click.echo(f"{row.run_id}: {row.message}")
+            print_lines(f"{row.run_id}: {row.message}")
     rows = (
         report.rows
         if listed or len(report.rows) <= limit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_error, print_json, print_lines
 from bench.cli.options import (
     any_row_count_option,
     common_of,
@@ -127,13 +127,13 @@ def carry_out(plan: SubmissionPlan, cluster: str, runs: Path, as_json: bool) -> 
     from bench.cluster.rows import RunState
 
     for what, message in plan.wrong:
-        click.echo(f"bench: {what}: {message}", err=True)
+        print_error(f"{what}: {message}")
     launch = submit.submit_plan(plan, cluster, runs)
     failed = bool(plan.wrong)
     if launch is None:
         if not as_json:
             show_left(plan)
-            click.echo("nothing to submit")
+            print_lines("nothing to submit")
         code = 2 if plan.wrong and not plan.steps else int(failed)
         return code, {"id": None, "jobs": [], **plan.to_json()}
     if launch.backend.in_process:
@@ -145,14 +145,14 @@ def carry_out(plan: SubmissionPlan, cluster: str, runs: Path, as_json: bool) -> 
         return int(failed), document
     show_left(plan)
     for array in launch.document.arrays:
-        click.echo(f"  {array.count:>4} job(s) as {array.job or cluster}  {shape(array.resources)}")
+        print_lines(f"  {array.count:>4} job(s) as {array.job or cluster}  {shape(array.resources)}")
     for line in submit.describe_threads(plan, launch):
-        click.echo(f"  threads  {line}")
-    click.echo(f"  source   {launch.source.snapshot} ({commit(launch.source.code)})")
+        print_lines(f"  threads  {line}")
+    print_lines(f"  source   {launch.source.snapshot} ({commit(launch.source.code)})")
     if plan.estimate is not None:
-        click.echo(f"  cost     {plan.estimate}")
-    click.echo(f"  next     bench status --launch {launch.id} | bench watch | bench logs RUN -f")
-    click.echo(f"launched {len(launch.jobs)} run(s): {launch.file}")
+        print_lines(f"  cost     {plan.estimate}")
+    print_lines(f"  next     bench status --launch {launch.id} | bench watch | bench logs RUN -f")
+    print_lines(f"launched {len(launch.jobs)} run(s): {launch.file}")
     return int(failed), document
 
 
@@ -177,9 +177,9 @@ def show_left(plan: SubmissionPlan) -> None:
 
     for step in plan.steps:
         if step.action is Action.SKIP:
-            click.echo(f"  left     {step.run_id}: {step.why}")
+            print_lines(f"  left     {step.run_id}: {step.why}")
         elif step.because:
-            click.echo(f"  changed  {step.run_id}: {step.because}")
+            print_lines(f"  changed  {step.run_id}: {step.because}")
 
 
 def show_plan(plan: SubmissionPlan, as_json: bool) -> dict[str, Any]:
@@ -188,20 +188,22 @@ def show_plan(plan: SubmissionPlan, as_json: bool) -> dict[str, Any]:
         return plan.to_json()
     for step in plan.steps:
         cost = "" if step.cost is None else f"  ~{step.cost.seconds / 60:.1f} min ({step.cost.basis})"
-        click.echo(
+        print_lines(
             f"{step.action:<7} {step.run_id}  {step.why}{cost}"
             + (f"  [{step.because}]" if step.because else "")
         )
     for what, message in plan.wrong:
-        click.echo(f"wrong   {what}: {message}")
+        print_lines(f"wrong   {what}: {' '.join(message.split())}")
     for what, message in told_once(plan.missing):
-        click.echo(f"missing {what}: {message} (bench submit without --offline would fetch it)")
+        print_lines(
+            f"missing {what}: {' '.join(message.split())} (bench submit without --offline would fetch it)"
+        )
     shapes = Counter(shape(dict(step.resources)) for step in plan.todo)
     for resources, number in shapes.items():
-        click.echo(f"  {number:>4} job(s) with  {resources or 'nothing asked for'}")
+        print_lines(f"  {number:>4} job(s) with  {resources or 'nothing asked for'}")
     every = len(plan.steps) + len(plan.missing)
     lacking = f", {len(plan.missing)} once their data and weights are here" if plan.missing else ""
-    click.echo(f"{len(plan.todo)} of {every} runs would be submitted{lacking}; {plan.estimate}")
+    print_lines(f"{len(plan.todo)} of {every} runs would be submitted{lacking}; {plan.estimate}")
     sys.stdout.flush()
     return plan.to_json()
 

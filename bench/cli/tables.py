@@ -3,18 +3,19 @@
 On a terminal rich lays them out: they fit its width, words wrap and nothing is cut off. Where the output is piped
 or written to a file, a row is one line without colour codes, so that `grep`, `cut` and `diff` find what they did.
 Texts that others wrote (the error of a run, a node's name, the cause of a broken file) cannot move the cursor or
-colour the screen: their control characters are shown as escapes.
+colour the screen, nor fill it: their control characters are shown as escapes, and what is very long is cut.
 """
 
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 import click
+
+from bench.foreign_text import CELL_LENGTH, show_foreign
 
 GAP = 2
 """Blanks between two columns."""
@@ -41,22 +42,12 @@ def print_table(columns: Sequence[Column | str], rows: Sequence[Sequence[object]
     alignments = [
         _find_alignment(column, [row[index] for row in rows]) for index, column in enumerate(columns)
     ]
-    header = [escape_controls(title) for title in titles]
-    cells = [[escape_controls(str(cell)) for cell in row] for row in rows]
+    header = [show_foreign(title, CELL_LENGTH) for title in titles]
+    cells = [[show_foreign(cell, CELL_LENGTH) for cell in row] for row in rows]
     if sys.stdout is not None and sys.stdout.isatty():
         _print_fitted(header, alignments, cells)
     else:
         _print_plain(header, alignments, cells)
-
-
-def escape_controls(text: str) -> str:
-    """``text`` with control and format characters (line breaks, escape sequences, direction marks) as escapes."""
-    return "".join(
-        character
-        if character.isprintable() or unicodedata.category(character) == "Zs"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def _find_alignment(column: Column | str, cells: Sequence[object]) -> CellAlignment:

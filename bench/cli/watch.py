@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.cli import print_json
+from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
 from bench.cli.streams import is_output_lost
 from bench.cluster.select import make_selector
@@ -51,7 +51,7 @@ def command(
             click.clear()
             show_status(report, listed=False)
         elif line != last:  # a log file gets a line when something has changed
-            click.echo(line, err=as_json)
+            print_lines(line, err=as_json)
         last = line
         gone = not as_json and is_output_lost()
         if (not report.open and report.reached) or late or gone:

@@ -14,7 +14,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +35,7 @@ from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system import json_files, provenance
 from bench.system.json_files import JsonObject
-from bench.system.progress import format_duration
+from bench.system.progress import format_duration, print_message, print_traceback
 
 MARK = "bench: failed"
 """Begins the line of a log that says which kind of failure ended the job."""
@@ -170,7 +169,7 @@ class Job:
             except lease.LeaseHeldError as busy:
                 if busy.holder["silent_s"] < SILENT:
                     raise
-                print(f"bench: waiting: {busy}", file=sys.stderr, flush=True)
+                print_message(f"bench: waiting: {busy}", important=True)
                 time.sleep(ASK_AGAIN)
 
     # -- after a signal -------------------------------------------------------------------------
@@ -191,10 +190,8 @@ class Job:
                 raise SystemExit(
                     self.fail(RuntimeError(cause["message"]), context, launch, rank, cause, True)
                 )
-        print(
-            f"bench: stopped by {by.name}; {'to be continued' if again else 'ending'}",
-            file=sys.stderr,
-            flush=True,
+        print_message(
+            f"bench: stopped by {by.name}; {'to be continued' if again else 'ending'}", important=True
         )
         if not again:
             raise SystemExit(128 + by)
@@ -225,7 +222,7 @@ class Job:
         """Somebody else makes the run: this job has nothing to record, and nobody may record it as failed."""
         from bench.system.files import StorageError
 
-        print(f"bench: left to another process, which makes this run: {busy}", file=sys.stderr, flush=True)
+        print_message(f"bench: left to another process, which makes this run: {busy}", important=True)
         processes.end(ProcessEnd.LEFT)
         with contextlib.suppress(StorageError):
             launch.note_end(processes.job)
@@ -246,14 +243,12 @@ class Job:
 
         ``after_stop``: the run's own record says that it was stopped, which is not the end of it.
         """
-        import traceback
-
         from bench.system.files import StorageError
 
-        traceback.print_exception(error)
+        print_traceback(error)
         facts = dict(described)
         first_line = (facts["message"].splitlines() or [""])[0]
-        print(f"{MARK} [{facts['kind']}] {first_line}", file=sys.stderr, flush=True)
+        print_message(f"{MARK} [{facts['kind']}] {first_line}", important=True)
         if rank == 0 and (after_stop or not self.is_recorded(context)):
             facts["log_tail"] = context.log_tail()
             [entry] = [entry for entry in launch.jobs if entry.run_id == self.run_id]
@@ -288,10 +283,9 @@ def print_scores(record: Record) -> None:
     from bench.runs.score_lines import list_score_lines
 
     seconds = float(record["seconds"]["attempt"])
-    print(f"bench: {record['run_id']} is done, {format_duration(seconds)}")
-    for line in list_score_lines(record):
-        print(f"  {line}")
-    sys.stdout.flush()
+    lines = [f"bench: {record['run_id']} is done, {format_duration(seconds)}"]
+    lines += [f"  {line}" for line in list_score_lines(record)]
+    print("\n".join(map(escape_controls, lines)), flush=True)
 
 
 def make_job(entry: JobEntry, launch: Launch) -> Job:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bench.foreign_text import escape_log
 from bench.regression.comparison import CheckOutcome, ComparedValue
 from bench.regression.values import Plain
 from bench.system.files import write_atomic
 
 SHOWN = 10
 """Values that the message of a failed case names."""
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def format_plain(value: Plain | None) -> str:
@@ -88,8 +87,8 @@ def add_failure(element: ET.Element, message: str, text: str) -> None:
 
 
 def clean_xml(text: str) -> str:
-    """Without the characters that XML has no way to write."""
-    return _NO_XML.sub("\ufffd", text)
+    """Without the characters that XML has no way to write, and without others that nobody sees."""
+    return escape_log(text)
 
 
 # --- GitHub

@@ -6,8 +6,6 @@ score says whether its scorer passed the gate (``bench.scoring.golden``): the go
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -17,7 +15,7 @@ from bench.errors import UnavailableError, UnknownNameError, UserError
 from bench.metric import NoReferenceError, format_signature
 from bench.scoring import golden
 from bench.scoring.score import GateStatus, Score, ScoreStatus
-from bench.system.progress import print_message
+from bench.system.progress import print_message, print_traceback
 from bench.task import Task
 
 ScoreDocuments = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -100,7 +98,7 @@ def score_metric(
     except UnavailableError as error:
         return Score(ScoreStatus.UNAVAILABLE, reason=str(error))
     except Exception as error:  # noqa: BLE001 - one broken score must not lose the others
-        traceback.print_exc(file=sys.stderr)
+        print_traceback(error)
         return Score(ScoreStatus.FAILED, reason=f"failed: {type(error).__name__}: {error}")
 
 

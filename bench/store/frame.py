@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.foreign_text import escape_controls
 from bench.store.comparable import list_incomparable
 from bench.store.record import Record, RunStatus
 
@@ -60,10 +61,10 @@ def choose_attempts(records: Sequence[Record]) -> pd.DataFrame:
 
     attempts = pd.DataFrame(
         {
-            "run_id": [make_printable(record.run_id) for record in records],
+            "run_id": [escape_controls(record.run_id) for record in records],
             "position": range(len(records)),
             "done": [record.status is RunStatus.DONE for record in records],
-            "ended": [make_printable(find_end_time(record)) for record in records],
+            "ended": [escape_controls(find_end_time(record)) for record in records],
             "seconds": [
                 None if record.get("scored") else record.seconds.get("attempt") for record in records
             ],
@@ -119,7 +120,7 @@ def build_frame(records: Sequence[Record]) -> pd.DataFrame:
         for name in sorted(further[prefix], key=_sort_key):
             cells = further[prefix][name]
             column = [cells.get(row) for row in range(len(chosen))]
-            columns[f"{prefix}.{name}"] = _make_column(column, kind or _find_type(column))
+            columns[escape_controls(f"{prefix}.{name}")] = _make_column(column, kind or _find_type(column))
     order = ["task", "method", "model", "scale", "seed", "run_id"]
     return pd.DataFrame(columns).sort_values(order, kind="stable", ignore_index=True)
 
@@ -184,9 +185,7 @@ def _read_further(record: Record) -> dict[str, dict[str, Any]]:
         },
         "option": {name: entry.value for name, entry in record.options.items()},
         "setting": {name: entry.value for name, entry in record.settings.items()},
-        "package": {make_printable(name): version for name, version in packages.items()}
-        if isinstance(packages, Mapping)
-        else {},
+        "package": dict(packages) if isinstance(packages, Mapping) else {},
     }
 
 
@@ -221,12 +220,7 @@ def _to_text(value: Any) -> str | None:
     """As it is typed in a selector or printed: true and false in lower case."""
     if value is None:
         return None
-    return str(value).lower() if isinstance(value, bool) else make_printable(str(value))
-
-
-def make_printable(text: str) -> str:
-    """With half characters, which JSON can spell and no table can hold, replaced by a question mark."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return str(value).lower() if isinstance(value, bool) else escape_controls(str(value))
 
 
 def _to_boolean(value: Any) -> bool | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bench.errors import DataError
-from bench.foreign_text import quote_foreign, show_foreign
+from bench.foreign_text import is_visible, quote_foreign, show_foreign
 from bench.system.files import read_bytes, replace_file, write_atomic
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -37,14 +37,22 @@ def _check(value: Any, path: str) -> None:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """``value`` as JSON in its own order, text readable; NaN and infinities are refused by place."""
+    """``value`` as JSON in its own order, text readable; NaN and infinities are refused by place.
+
+    Characters that nobody sees and that a terminal acts on (C1 controls, direction marks, halves of a surrogate pair,
+    as in an undecodable file name) are spelled by number, as JSON spells the other controls by itself.
+    """
     _check(value, "")
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, as in an undecodable file name
-        text = json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False)
-    return text
+    return _NOT_PLAIN.sub(_spell_invisible, text)
+
+
+_NOT_PLAIN = re.compile(r"[^\n -~]")
+
+
+def _spell_invisible(match: re.Match[str]) -> str:
+    character = match[0]
+    return character if is_visible(character) else json.dumps(character)[1:-1].replace("\x7f", "\\u007f")
 
 
 def to_canonical_json(value: Any) -> str:

@@ -12,16 +12,19 @@ import os
 import re
 import sys
 import time
+import traceback
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, overload
 
-from bench.foreign_text import format_message
+from bench.foreign_text import escape_log, format_message, show_foreign
 
 T = TypeVar("T")
 
 LINE_EVERY = 10.0  # seconds: at most one line in this time
+TRACEBACK_LINES = 150  # of the beginning and of the end of a longer traceback
 LINE_AT_LEAST = 60.0  # seconds: a line even if less than a tenth was done meanwhile
 
 
@@ -64,6 +67,25 @@ def print_message(text: str, important: bool = False) -> None:
             tqdm.write(text, file=sys.stderr)
         else:
             print(text, file=sys.stderr, flush=True)
+
+
+def print_traceback(error: BaseException) -> None:
+    """The traceback of a bug on standard error; what the error says may be a text of others, of any length."""
+    lines = escape_log("".join(traceback.format_exception(error))).rstrip("\n").split("\n")
+    if len(lines) > 2 * TRACEBACK_LINES:
+        note = f"({len(lines) - 2 * TRACEBACK_LINES:,} lines left out)"
+        lines = [*lines[:TRACEBACK_LINES], note, *lines[-TRACEBACK_LINES:]]
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or its reader left
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def escape_interpreter_output() -> None:
+    """Tracebacks and warnings that Python itself prints have their texts of others escaped from now on."""
+    sys.excepthook = lambda _kind, error, _trace: print_traceback(error)
+    warnings.formatwarning = lambda *facts, **more: escape_log(_format_warning(*facts, **more))
+
+
+_format_warning = warnings.formatwarning
 
 
 class _Display(Protocol):
@@ -203,7 +225,7 @@ class ProgressTracker(Generic[T]):
 
     def note(self, text: str) -> None:
         """A few words beside the numbers, such as the loss."""
-        self._note = text
+        self._note = show_foreign(text)
 
     def close(self, finished: bool = True) -> None:
         """Show the end state; once."""
@@ -258,7 +280,7 @@ def track_progress(
     if total is None:
         with contextlib.suppress(TypeError):
             total = work if isinstance(work, int) else start + len(work)
-    return ProgressTracker(items, total, start, _display(label, unit, total, start))
+    return ProgressTracker(items, total, start, _display(show_foreign(label), unit, total, start))
 
 
 def _display(label: str, unit: str, total: float | None, start: float) -> _Display:

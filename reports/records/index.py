@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.config.specification import is_silent
+from bench.foreign_text import escape_controls
 from bench.store.comparable import list_incomparable
-from bench.store.frame import make_printable
 from bench.store.record import RunStatus
 from reports.paper.published import Cell
 from reports.records.grouping import (
@@ -163,7 +163,7 @@ def make_run_table(runs: Sequence[Run]) -> pd.DataFrame:
             "settings": [spell_entries(record.settings, REPLICATE_SETTINGS) for record in records],
             "seed": pd.Series([run.seed for run in runs], dtype="object"),
             "data_seed": pd.Series([run.data_seed for run in runs], dtype="object"),
-            "ended": pd.Series([make_printable(run.ended) for run in runs], dtype="object"),
+            "ended": pd.Series([escape_controls(run.ended) for run in runs], dtype="object"),
             "status": pd.Series([run.status.value for run in runs], dtype="object"),
             "failure": pd.Series(
                 ["" if run.status is RunStatus.DONE else find_failure_kind(run) for run in runs],

@@ -1,16 +1,17 @@
 """One line per number of the paper, ours in the same line; safe to open in a spreadsheet.
 
 A text that a spreadsheet would take for a formula (it begins with = + - @, a tab or a line break) gets a
-quotation mark in front, as OWASP recommends. Numbers are written as numbers, signs and all.
+quotation mark in front, as OWASP recommends; line breaks and other controls stand as escapes. Numbers are
+written as numbers, signs and all.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 
+from bench.foreign_text import show_foreign
 from reports.document import headline
 from reports.document.schema import (
     CellView,
@@ -57,8 +58,8 @@ ROW_NAMES: tuple[str, ...] = ("table", "section", "row", "task", "metric", "spli
 ROW_NAMES += ("paper", "ours", "verdict")
 EXAMPLE_NAMES = ("place", "scale", "item", "group", "label", "facts", "system", "run")
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_HALVES = re.compile(r"[\ud800-\udfff]")
-"""Half characters, as in the name of a file in another encoding: no file of text can hold them."""
+CSV_LENGTH = 32_700
+"""Characters of a value: a spreadsheet's cell holds 32,767."""
 
 
 def guard_value(value: object) -> str:
@@ -67,9 +68,10 @@ def guard_value(value: object) -> str:
         return ""
     if isinstance(value, int | float):
         return f"{value:.10g}" if isinstance(value, float) else str(value)
-    text = _HALVES.sub("�", str(value).replace("\x00", ""))
+    text = str(value)
     # A blank before the sign does not stop every program.
-    return "'" + text if text.lstrip(" ").startswith(RISKY) or text.startswith(RISKY) else text
+    risky = text.startswith(RISKY) or text[:CSV_LENGTH].lstrip().startswith(RISKY)
+    return ("'" if risky else "") + show_foreign(text, CSV_LENGTH)
 
 
 def format_lines(rows: Sequence[Sequence[object]]) -> str:

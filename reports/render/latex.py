@@ -8,7 +8,6 @@ model can stop the typesetting or reach TeX as a command.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment
 
+from bench.foreign_text import REPORT_LENGTH, show_foreign
 from reports.document import gaps, headline
 from reports.document.paper_tables import shorten_columns
 from reports.document.schema import ExampleOutput, Report, TableBlock, TableRow, TableSection, UnpairedView
@@ -66,7 +66,6 @@ SPECIAL: Mapping[str, str] = {
     "€": r"\texteuro{}",
     "°": r"\textdegree{}",
     "\u00a0": "~",
-    "\u200b": "",
 }
 ACCENTED = set(
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽžČčĆćĐđŁłŃńŘřŚśŞşŮůŰűŐőŻżŹźĄąĘęĞğ"
@@ -146,8 +145,8 @@ def latex_environment() -> Environment:
 
 
 def escape_latex(text: str) -> str:
-    """Text for LaTeX, one line."""
-    one_line = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+    """Text for LaTeX, one line, cut where it is very long."""
+    one_line = show_foreign(" ".join(text.split()), REPORT_LENGTH)
     return "".join(SPECIAL[c] if c in SPECIAL else _spell_letter(c) for c in one_line)
 
 

@@ -1,8 +1,9 @@
 """The report in Markdown as code hosts render it (tables and headings; no HTML is used).
 
-Texts are escaped where a character could act, by a backslash, which also reads well on a terminal; what some
-dialect acts on all the same (tags, formulas, names and addresses that become links) by a character
-reference. Commands stand in fenced blocks whose fence is longer than any run of backticks in them.
+Texts are cut where they are very long, and escaped where a character could act, by a backslash, which also
+reads well on a terminal; what some dialect acts on all the same (tags, formulas, names and addresses that
+become links) by a character reference. Commands stand in fenced blocks whose fence is longer than any run of
+backticks in them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from bench.foreign_text import REPORT_LENGTH, show_foreign
 from reports.document import gaps, headline
 from reports.document.schema import (
     CellView,
@@ -41,23 +43,20 @@ _BACKSLASHED = re.compile(r"[\\`*_\[\]{>|~]|^#|#(?=#*$)|^[-+](?=[-+\s]|$)")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 _REFERENCED = re.compile(r"[<&$@]|(?<=\w):(?=//)|(?<=[wW])\.(?=\w)")
 _NAMED = {"<": "&lt;", "&": "&amp;"}
-_HALVES = re.compile(r"[\ud800-\udfff]")
-"""Half characters, as in the name of a file in another encoding: no file of text can hold them."""
-_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MAX_LISTED_RUNS = 200
 """Runs that are listed; the JSON has all. Failures come first."""
 
 
 def escape_text(text: str) -> str:
     """Text for a paragraph, a heading or a table's cell: one line, nothing in it is markup."""
-    one_line = _SPACE.sub(" ", _HALVES.sub("�", text)).strip()
+    one_line = show_foreign(" ".join(text.split()), REPORT_LENGTH)
     escaped = _NUMBERED.sub(r"\1\\\2", _BACKSLASHED.sub(r"\\\g<0>", one_line))
     return _REFERENCED.sub(lambda match: _NAMED.get(match[0], f"&#{ord(match[0])};"), escaped)
 
 
 def fence_code(lines: Iterable[str]) -> str:
     """A block of code that its content cannot end."""
-    text = "\n".join(_SPACE.sub(" ", _HALVES.sub("�", line)) for line in lines)
+    text = "\n".join(show_foreign(" ".join(line.split()), REPORT_LENGTH) for line in lines)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textwrap import fill, shorten
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.foreign_text import show_foreign
 from reports.document.schema import Curve, CurvePoint, FigurePanel
 from reports.judgement.verdicts import GapKind
 
@@ -36,6 +37,8 @@ OTHER_STYLES = (
     CurveStyle("#3F7F3F", ">", (0, (2, 2))),
 )
 """Of systems that the paper does not draw, one after the other."""
+MAX_DRAWN_LETTERS = 120
+"""Of any text in a drawing."""
 MAX_LABEL_LETTERS = 60
 """Of a system's name in the legend."""
 INK, BACKGROUND = "#1a1a1b", "#fefefd"
@@ -230,5 +233,6 @@ def write_gap(axes: Axes, title: str, curves: Sequence[Curve], height: float) ->
 
 
 def keep_drawable(text: str) -> str:
-    """The text without what the font cannot draw: values that somebody typed may hold anything."""
-    return "".join(c if " " <= c < "\u0250" and c != "\x7f" else "…" if c == "…" else "?" for c in text)
+    """The text without what the font cannot draw: values that somebody typed may hold anything, at any length."""
+    shown = show_foreign(text, MAX_DRAWN_LETTERS)
+    return "".join(c if c < "\u0250" or c == "…" else "?" for c in shown)

@@ -7,26 +7,34 @@ drawings, styles and script) passes as it is. A name that is not defined is an e
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-_FORBIDDEN_IN_HTML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
+from bench.foreign_text import REPORT_LENGTH, cut_text, escape_log
+
+_RIGHT_TO_LEFT = {"R", "AL", "AN"}
+"""Classes of characters (``unicodedata.bidirectional``) that turn the direction of what stands around them."""
 
 
 def make_html_environment() -> Environment:
-    """For HTML: Jinja's own escaping; characters that HTML forbids become U+FFFD before it."""
-    return Environment(
+    """For HTML: Jinja's own escaping, behind that of `bench.foreign_text`; texts from right to left are isolated.
+
+    Inside an attribute, where no element can stand, write ``{{ text | attribute }}``.
+    """
+    environment = Environment(
         loader=PackageLoader("reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_replace_forbidden,
+        finalize=_show_in_html,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["attribute"] = _show_in_attribute
+    return environment
 
 
 def make_latex_environment(escape: Callable[[str], str]) -> Environment:
@@ -55,7 +63,20 @@ def make_latex_environment(escape: Callable[[str], str]) -> Environment:
     )
 
 
-def _replace_forbidden(value: Any) -> Any:
-    text = value if isinstance(value, str) else str(value)
-    # What is printable has none of them, which is quicker to see; Markup went through here before.
-    return text if text.isprintable() or hasattr(text, "__html__") else _FORBIDDEN_IN_HTML.sub("�", text)
+def _show_in_html(value: Any) -> Any:
+    if hasattr(value, "__html__"):  # Markup went through here before
+        return value
+    text = _show_text(value)
+    if text.isascii() or not any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text
+    ):
+        return text
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+def _show_in_attribute(value: Any) -> Markup:
+    return escape(_show_text(value))
+
+
+def _show_text(value: Any) -> str:
+    return escape_log(cut_text(str(value), REPORT_LENGTH))

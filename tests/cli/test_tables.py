@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.cli import tables
 from bench.cli.tables import CellAlignment, Column, print_table
+from bench.foreign_text import escape_controls
 
 ROWS = [["prefix", 250880, "-"], ["ft-full with a rather long summary of what it trains", 1, ""]]
 
@@ -99,4 +99,4 @@ def test_what_others_wrote_cannot_steer_the_terminal(
 
 
 def test_text_in_any_script_stays_as_it_is() -> None:
-    assert tables.escape_controls("naïve 東京\u00a0£5 – σ²") == "naïve 東京\u00a0£5 – σ²"
+    assert escape_controls("naïve 東京\u00a0£5 – σ²") == "naïve 東京\u00a0£5 – σ²"

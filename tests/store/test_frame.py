@@ -158,8 +158,8 @@ def test_half_characters_stop_no_table(runs: Store, tmp_path: Path) -> None:
         least("failed", error={"kind": "error", "message": "\udcff"}, scale="paper", **odd)
     )
     table = runs.frame()
-    assert table.loc[0, "command"] == "file ?" and table.loc[0, "package.?"] == "?"
-    assert table.loc[0, "not_comparable"].startswith("?; ") and table.loc[0, "message"] == "?"
+    assert table.loc[0, "command"] == r"file \udcff" and table.loc[0, r"package.\ud800"] == r"\ud800"
+    assert table.loc[0, "not_comparable"].startswith(r"\udcff; ") and table.loc[0, "message"] == r"\udcff"
     table.to_parquet(tmp_path / "runs.parquet")
     assert RunIndex(runs.read()).select(make_query({"task": "webnlg", "metric": "bleu"}), "paper").excluded
 
