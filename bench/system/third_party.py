@@ -15,7 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from bench.errors import DataError, UserError, first_line
 
@@ -23,7 +23,7 @@ LIBRARIES = ("transformers", "tokenizers", "safetensors", "datasets", "huggingfa
 """Names of the loggers that would write to the terminal."""
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Of the operating system, that say nothing of the file that is read."""
-STANDARD_ERROR = 2  # the file descriptor, to which native code writes
+STANDARD_STREAMS = (1, 2)  # the file descriptors of standard output and error, to which native code writes
 
 
 class FileErrorFactory(Protocol):
@@ -46,59 +46,65 @@ def loading_file(path: Path, expectation: str, make_error: FileErrorFactory = Da
             yield
     except BaseException as error:
         if isinstance(cause := find_first_cause(error), UserError):
-            native.discard()
             raise cause from None
         if not is_about_file(cause):
+            native.show()
             raise
-        native.discard()
         problem = f"cannot be read ({describe_cause(cause)}); expected {expectation}"
         raise make_error(f"{path}: {problem}", problem) from error
-    finally:
-        native.write()
 
 
 class NativeText:
-    """What native code writes to standard error while a library loads: a panic's message, mostly."""
+    """What native code writes by itself while a library loads: the message of a panic, notes on unknown options."""
 
     def __init__(self) -> None:
         self.text = b""
 
     @contextlib.contextmanager
     def held_back(self) -> Iterator[None]:
-        """Collect it instead of showing it; nothing is done where standard error is closed."""
-        try:
-            terminal = os.dup(STANDARD_ERROR)
-        except OSError:
-            yield
-            return
-        try:
-            with tempfile.TemporaryFile() as collected:
-                flush_standard_error()
-                os.dup2(collected.fileno(), STANDARD_ERROR)
-                try:
-                    yield
-                finally:
-                    flush_standard_error()
-                    os.dup2(terminal, STANDARD_ERROR)
-                    collected.seek(0)
-                    self.text = collected.read()
-        finally:
-            os.close(terminal)
+        """Collect what goes to standard output and standard error instead of letting it through."""
+        flush_streams()
+        saved = {stream: os.dup(stream) for stream in STANDARD_STREAMS if is_open(stream)}
+        with open_collector() as collected:
+            try:
+                for stream in saved:
+                    os.dup2(collected.fileno(), stream)
+                yield
+            finally:
+                flush_streams()
+                for stream, copy in saved.items():
+                    os.dup2(copy, stream)
+                    os.close(copy)
+                collected.seek(0)
+                self.text = collected.read()
 
-    def discard(self) -> None:
-        """Forget it: an error says what happened."""
-        self.text = b""
-
-    def write(self) -> None:
-        """Show it after all: nothing else tells of it."""
+    def show(self) -> None:
+        """Let it be seen after all, on standard error: an error is passed on that it may belong to."""
         with contextlib.suppress(OSError):
-            if self.text:
-                os.write(STANDARD_ERROR, self.text)
+            os.write(STANDARD_STREAMS[-1], self.text)
 
 
-def flush_standard_error() -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.flush()
+def open_collector() -> IO[bytes]:
+    """A file for what is held back: in memory on Linux, where a full disk or none to write to is no matter."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("native-text"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def is_open(stream: int) -> bool:
+    """Whether a file descriptor is open."""
+    try:
+        os.fstat(stream)
+    except OSError:
+        return False
+    return True
+
+
+def flush_streams() -> None:
+    """Write out what Python has collected, so that it is not mixed with what others write."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 @contextlib.contextmanager

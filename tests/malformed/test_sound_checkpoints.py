@@ -31,6 +31,20 @@ SOUND: dict[str, made.Damage] = {
     "added-token": made.change_json(
         "special_tokens_map.json", {"eos_token": {"content": "<|endoftext|>", "lstrip": False}}
     ),
+    "padding-with-a-further-key": made.change_json(
+        "tokenizer.json",
+        {
+            "padding": {
+                "strategy": {"Fixed": 8},
+                "direction": "Left",
+                "pad_to_multiple_of": None,
+                "pad_id": 0,
+                "pad_type_id": 0,
+                "pad_token": "!",
+                "more": 1,
+            }
+        },
+    ),
     "double-precision": made.retype("float64"),
 }
 

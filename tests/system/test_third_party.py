@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -99,20 +100,40 @@ def test_a_panic_of_rust_is_a_message_and_writes_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_warnings_and_log_lines_stay_silent_and_other_words_do_not(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_libraries_say_stays_silent(capfd: pytest.CaptureFixture[str]) -> None:
     with loading_file(FILE, "a whole file"):
         warnings.warn("deprecated", stacklevel=1)
         logging.getLogger("transformers.modeling_utils").warning("a table in colours")
+        os.write(1, b"Ignored unknown kwarg option\n")
         os.write(2, b"words of native code\n")
-    assert capfd.readouterr().err == "words of native code\n"
+    print("ours")
+    assert capfd.readouterr() == ("ours\n", "")
 
 
-def test_standard_error_may_be_closed() -> None:
-    saved = os.dup(2)
-    os.close(2)
+def test_what_native_code_wrote_is_shown_beside_an_error_that_is_passed_on(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(MemoryError), loading_file(FILE, "a whole file"):
+        os.write(1, b"allocating\n")
+        raise MemoryError
+    assert capfd.readouterr() == ("", "allocating\n")
+
+
+def test_what_we_wrote_before_comes_out_where_it_belongs(capfd: pytest.CaptureFixture[str]) -> None:
+    sys.stdout.write("first ")
+    with loading_file(FILE, "a whole file"):
+        os.write(1, b"library\n")
+    print("second")
+    assert capfd.readouterr() == ("first second\n", "")
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_standard_stream_may_be_closed(stream: int) -> None:
+    saved = os.dup(stream)
+    os.close(stream)
     try:
         with pytest.raises(DataError), loading_file(FILE, "a whole file"):
             raise ValueError("x")
     finally:
-        os.dup2(saved, 2)
+        os.dup2(saved, stream)
         os.close(saved)
