@@ -41,7 +41,7 @@ How bands come about and how to read a failure: docs/check.md""",
 )
 @click.option(
     "--data-dir",
-    type=PathName("directory"),
+    type=PathName("directory", is_read=True),
     default=None,
     help="Check on small parts of published data: a directory with e2e/, webnlg/, dart/, xsum/.",
 )
@@ -59,7 +59,7 @@ How bands come about and how to read a failure: docs/check.md""",
 @click.option(
     "--with-packages",
     "packages",
-    type=PathName("directory"),
+    type=PathName("directory", is_read=True),
     multiple=True,
     help="With --update: measure with the packages in this folder (pip install --target) too; repeatable.",
 )

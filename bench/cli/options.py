@@ -42,13 +42,15 @@ kept_runs_option = make_runs_option(check_runs_place)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 data_dir_option = click.option(
     "--data-dir",
-    type=PathName("directory"),
+    type=PathName("directory", is_read=True),
     envvar="BENCH_DATA",
     show_envvar=True,
     help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
 )
 tokenizer_option = click.option(
-    "--tokenizer", type=PathName("directory"), help="Folder of GPT-2's tokenizer, to count lengths with."
+    "--tokenizer",
+    type=PathName("directory", is_read=True),
+    help="Folder of GPT-2's tokenizer, to count lengths with.",
 )
 offline_option = click.option("--offline", is_flag=True, help="Never use the network.")
 any_row_count_option = click.option(

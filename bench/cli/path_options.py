@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from bench.errors import UserError
 from bench.foreign_text import show_foreign
-from bench.system.paths import PATH_LENGTH, find_folder_problem
+from bench.system.paths import PATH_LENGTH, find_broken_link, find_folder_problem
 
 
 class PathName(click.Path):
@@ -20,10 +20,12 @@ class PathName(click.Path):
     ``~`` at the beginning is the home: a shell leaves it as it is behind an equals sign.
     """
 
-    def __init__(self, kind: str = "file", **settings: Any) -> None:
+    def __init__(self, kind: str = "file", is_read: bool = False, **settings: Any) -> None:
         super().__init__(path_type=Path, **settings)
         self.kind = kind
         """What is expected, for the message: a file or a directory."""
+        self.is_read = is_read
+        """A link that leads nowhere is refused: whoever reads it would call it missing."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         text = os.fspath(value)
@@ -32,7 +34,10 @@ class PathName(click.Path):
             raise UserError(f"{named} '': an empty name; expected a {self.kind}")
         if "\0" in text:
             raise UserError(f"{named} {text!r}: a path cannot have a NUL character; expected a {self.kind}")
-        return super().convert(os.path.expanduser(text), param, ctx)  # noqa: PTH111 - click wants the text
+        text = os.path.expanduser(text)  # noqa: PTH111 - click wants the text
+        if self.is_read and (broken := find_broken_link(Path(text))) is not None:
+            raise UserError(f"{named} {show_foreign(text, PATH_LENGTH)}: {broken}; expected a {self.kind}")
+        return super().convert(text, param, ctx)
 
 
 def check_runs_place(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:  # noqa: ARG001 - click's

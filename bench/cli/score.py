@@ -50,12 +50,12 @@ or every score, could not be computed, a scorer broke, or it gave wrong values f
 @click.option("--task", default=None, help="As which task's outputs to score.")
 @click.option(
     "--pairs",
-    type=PathName("file"),
+    type=PathName("file", is_read=True),
     help="JSON lines (may be .gz; - is standard input): hyp, refs and, for WebNLG, category or seen.",
 )
 @click.option(
     "--predictions",
-    type=PathName("file"),
+    type=PathName("file", is_read=True),
     help="One output a line (- is standard input), in the official order, against the task's own references.",
 )
 @click.option("--split", default="test", show_default=True, help="With --predictions: which references.")

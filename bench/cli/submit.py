@@ -46,7 +46,7 @@ def with_site(function: Any) -> Any:
             function
         )
     return click.option(
-        "--site", "site_file", type=PathName("file"), default=None,
+        "--site", "site_file", type=PathName("file", is_read=True), default=None,
         help="TOML file with the site's settings (docs/site.example.toml); otherwise BENCH_SITE or ./site.toml.",
     )(function)  # fmt: skip
 

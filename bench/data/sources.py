@@ -13,6 +13,7 @@ from bench import mini
 from bench.errors import UnavailableError, UserError
 from bench.system.cache_dir import cache_root
 from bench.system.download import download_file
+from bench.system.paths import find_broken_link
 from bench.system.progress import print_message, track_progress
 from bench.task import DataOrigin, PublishedFile, Task
 
@@ -54,7 +55,7 @@ def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
     named = "BENCH_DATA" if data_dir is None or str(data_dir) == variable else "--data-dir"
     place = Path(data_dir or str(variable)).expanduser()
     if not place.is_dir():
-        state = "is a file" if place.exists() else "does not exist"
+        state = find_broken_link(place) or ("is a file" if place.exists() else "does not exist")
         raise UserError(f"{named} {place} {state}; expected a directory with e2e/, webnlg/, dart/, xsum/")
     return named, place
 
@@ -62,6 +63,8 @@ def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
 def locate_folder(task: Task, place: Path) -> tuple[Path | None, str]:
     """The task's folder in or around ``place``, and a remark if it was one level off."""
     root = place / task.folder
+    if (broken := find_broken_link(root)) is not None:
+        raise UserError(f"the data of {task.name}: {broken}; expected a directory with its files")
     if _holds_any(task, root):
         return root, ""
     around = [place, place / "data" / task.folder, root / task.folder]

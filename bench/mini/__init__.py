@@ -80,9 +80,11 @@ def mini_data_dir() -> Path:
             _build(root, target)
         except OSError as error:
             from bench.system.files import StorageError
+            from bench.system.paths import find_broken_link
 
+            reason = find_broken_link(root) or error.strerror or error
             raise StorageError(
-                f"cannot keep the mini suite's data in {root}: {error.strerror or error}. Set BENCH_CACHE to a "
+                f"cannot keep the mini suite's data in {root}: {reason}. Set BENCH_CACHE to a "
                 "directory that you may write to and that has room, then issue the same command again"
             ) from error
     return target

@@ -34,6 +34,7 @@ from bench.models.verification import NOT_PUBLISHED, ModelVerification, Publishe
 from bench.models.weight_headers import read_tensor_shapes, read_weight_headers
 from bench.models.weight_layout import check_weight_layout
 from bench.system.hub import PinnedRepository, fetch_snapshot, find_local_folder
+from bench.system.paths import find_broken_link
 from bench.system.progress import print_message
 
 
@@ -172,7 +173,10 @@ def resolve_model_path(model: str) -> Path:
     expected = f"expected a directory with {', '.join(CHECKPOINT_FILES)}"
     given = f"--model {show_foreign(model, 200)}"
     try:
-        path = Path(model).expanduser().resolve()
+        path = Path(model).expanduser()
+        if (broken := find_broken_link(path)) is not None:
+            raise DataError(f"{given}: {broken}; {expected}")
+        path = path.resolve()
         path.stat()
     except FileNotFoundError as error:
         raise DataError(f"{given}: does not exist; {expected}") from error

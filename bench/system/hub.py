@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.system.paths import find_broken_link
+
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 SIDE_FILES = (
     "generation_config.json",
@@ -65,8 +67,9 @@ def find_local_folder(name: str) -> tuple[Path | None, str]:
     if not (models := os.environ.get("BENCH_MODELS")):
         return None, "BENCH_MODELS is not set"
     path = Path(os.path.expanduser(models)) / name  # noqa: PTH111 - it leaves what is no user's name as it is
-    found = os.path.isdir(path)  # noqa: PTH112 - it never raises
-    return (path, "") if found else (None, f"BENCH_MODELS: no folder {path}")
+    if os.path.isdir(path):  # noqa: PTH112 - it never raises
+        return path, ""
+    return None, f"BENCH_MODELS: {find_broken_link(path) or f'no folder {path}'}"
 
 
 def fetch_snapshot(

@@ -193,6 +193,38 @@ EXPORTS: Mapping[str, tuple[str, str]] = {
     "program": (str(Path(__file__).parents[2] / "results" / "new"), "a part of this program"),
 }
 
+TRAINED = ["--method", "prefix", "--task", "e2e"]
+READ = {
+    "run-data": ["run", *TRAINED, "--data-dir"],
+    "plan-data": ["plan", "table5", "--data-dir"],
+    "submit-data": ["submit", *TRAINED, "--cluster", "local", "--data-dir"],
+    "stats-data": ["data", "stats", "--task", "e2e", "--data-dir"],
+    "verify-data": ["data", "verify", "--task", "e2e", "--data-dir"],
+    "prepare-data": ["data", "prepare", "--offline", "--task", "e2e", "--data-dir"],
+    "export-data": ["data", "export", "--task", "e2e", "--to", "new", "--data-dir"],
+    "report-data": ["report", "table1", "--data-dir"],
+    "report-tokenizer": ["report", "table1", "--tokenizer"],
+    "check-data": ["check", "--data-dir"],
+    "check-packages": ["check", "--update", "--with-packages"],
+    "submit-site": ["submit", *TRAINED, "--cluster", "local", "--site"],
+    "run-model": ["run", *TRAINED, "--model"],
+    "verify-model": ["models", "verify"],
+    "count-model": ["list", "methods", "--model"],
+    "score-pairs": ["score", "--task", "dart", "--pairs"],
+    "score-predictions": ["score", "--task", "dart", "--scale", "mini", "--predictions"],
+}
+
+
+def make_read_inputs() -> list[MalformedInput]:
+    """Links that lead nowhere, in the place of what is read."""
+    places = {"dangling": "dangling.*dangling link", "dangling/x": "dangling.*(dangling link|missing)"}
+    places |= {"loop": "leads back to itself|Too many levels"}
+    return [
+        MalformedInput(f"{name}-{place}", "path", partial(prepare_places, [*words, f"./{place}"]), expects)
+        for name, words in READ.items()
+        for place, expects in places.items()
+    ]
+
 
 def make_runs_inputs() -> list[MalformedInput]:
     """Folders of runs that are none, for every verb that has them; a missing one where runs are only read."""
@@ -217,7 +249,7 @@ def make_inputs() -> list[MalformedInput]:
     def add(name: str, prepare: Callable[[Path], list[str]], expects: str) -> None:
         inputs.append(MalformedInput(name, "path", prepare, expects))
 
-    inputs = make_runs_inputs()
+    inputs = make_runs_inputs() + make_read_inputs()
     for name, (segments, expects) in SPELLINGS.items():
         add(f"segments-{name}", partial(prepare_pairs, segments), expects)
     for name in ("data/dart/references.json", "data/dart/new.json", "data/new.json", "also/dart/new.json"):
