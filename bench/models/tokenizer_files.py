@@ -31,8 +31,8 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 LARGEST_PIECES = 256 << 20  # bytes; GPT-2's tokenizer.json has 1.4 MB
 LARGEST_SIDE_FILE = 16 << 20  # bytes
 LARGEST_ID = 10_000_000
-PROBE = "The tokenizer reads this: 0123, \u00e9 \u20ac.\n"
-"""A text that every tokenizer of byte-level pieces has tokens for."""
+PROBE = "".join(map(chr, range(33, 127))) + " caf\u00e9 \u20ac 1.\n"
+"""A text that every tokenizer of byte-level pieces has tokens for: what can be printed of ASCII, and some more."""
 MAPS_OF_KNOWN_FILES: Mapping[str, str] = {
     "special_tokens_map.json": "special tokens by role",
     "added_tokens.json": "ids by added token",
@@ -317,17 +317,20 @@ def ask_library(file: Path) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode(PROBE, add_special_tokens=True)
-        text = tokenizer.decode(tokenizer.encode(PROBE, add_special_tokens=False).ids)
+        text = tokenizer.decode(
+            tokenizer.encode(PROBE, add_special_tokens=False).ids, skip_special_tokens=False
+        )
     check_probe(file, text)
 
 
-def check_probe(place: Path, text: str) -> None:
+def check_probe(file: Path, text: str) -> None:
     """Refuse a tokenizer that makes another text of the probe, but for capitals and blanks at the ends."""
-    if text.strip().casefold() != PROBE.strip().casefold():
-        raise DataError(
-            f"{place}: makes {quote_foreign(text)} of {quote_foreign(PROBE.strip())}; expected a tokenizer that "
-            "loses nothing of a text"
-        )
+    given, expected = text.strip().casefold(), PROBE.strip().casefold()
+    if given != expected:
+        pairs = zip(given, expected, strict=False)
+        at = next((place for place, (left, right) in enumerate(pairs) if left != right), len(given))
+        made, of = (quote_foreign(text[at : at + 20], 40) for text in (given, expected))
+        raise DataError(f"{file}: makes {made} of {of}; expected a tokenizer that loses nothing of a text")
 
 
 def check_largest_id(path: Path, ids: Mapping[str, int], vocabulary: int) -> None:
