@@ -92,13 +92,15 @@ def quote_foreign(value: object, limit: int = FRAGMENT_LENGTH) -> str:
 def format_message(text: str) -> str:
     """A whole message as it is shown: at most 3 lines and 500 characters, whatever text of others is in it.
 
-    Lines and characters are left out of the middle, since a message ends in what to type next.
+    Lines and characters are left out of the middle, since a message ends in what to type next. Lines after the first
+    are indented: a line break in a file's name makes nothing that looks like another message.
     """
-    lines = [escape_controls(line) for line in text.strip("\n").split("\n")]
+    lines = text.strip("\n").split("\n")
     if len(lines) > MESSAGE_LINES:
         left_out = len(lines) - MESSAGE_LINES
         lines = [*lines[: MESSAGE_LINES - 1], f"({left_out:,} lines left out) {lines[-1]}"]
-    message = "\n".join(lines)
+    first, *others = map(escape_controls, lines)
+    message = "\n".join([first, *(f"  {line.strip()}" for line in others)])
     if len(message) <= MESSAGE_LENGTH:
         return message
     note = f"… ({len(text):,} characters) …"

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from bench.cluster.backends import Backend, get_backend
 from bench.errors import DataError, UnknownNameError, UserError
+from bench.foreign_text import quote_foreign
 from bench.store import legacy
+from bench.store.run_dir import RUN_ID
 from bench.store.store import LAUNCHES
 from bench.system import files, json_files, processes
 from bench.system.json_files import JsonObject
@@ -58,10 +60,17 @@ class _LaunchPart(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
+def check_run_id(run_id: str) -> str:
+    """``run_id``, if it can name a run; ``ValueError`` otherwise."""
+    if not RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{quote_foreign(run_id)} cannot name a run")
+    return run_id
+
+
 class JobEntry(_LaunchPart):
     """The job of one run: what it is, what it was asked for with, and its number (``job``) once it has one."""
 
-    run_id: str
+    run_id: Annotated[str, AfterValidator(check_run_id)]
     job: str | None = None
     array: int = 0
     index: int = 0
@@ -272,7 +281,11 @@ def read_launch(runs: Path, launch_id: str) -> Launch:
 def make_launch(runs: Path, content: object, path: Path | None = None) -> Launch:
     """The launch of a record; ``DataError`` says what is not as declared."""
     try:
-        return Launch(runs, LaunchDocument.model_validate(content))
+        launch = Launch(runs, LaunchDocument.model_validate(content))
+        get_backend(launch.cluster)
+        return launch
+    except UnknownNameError as error:
+        raise DataError(f"{path or 'the record'} is not a launch record: {error}") from error
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         place = ".".join(map(str, detail["loc"])) or "the document"

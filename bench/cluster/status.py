@@ -192,8 +192,9 @@ def make_row(run_id: str, record: Record | None, job: SubmittedJob | None) -> Ru
         row.task, row.method, row.model, row.seed = source.task, source.method, source.model, source.seed
     if job is not None:
         row.job, row.launch, row.cluster = job.entry.job, job.launch.id, job.launch.cluster
-        given = job.entry.request["given"]
-        row.settings = {name: value for name, value in given.items() if name in CUT_SETTINGS}
+        given = job.entry.request.get("given")
+        if isinstance(given, dict):
+            row.settings = {name: value for name, value in given.items() if name in CUT_SETTINGS}
     return row
 
 

@@ -23,7 +23,8 @@ from bench.config.specification import (
 )
 from bench.config.subset_sizes import check_subset_sizes
 from bench.data.dataset import prepare
-from bench.errors import UnknownNameError, UserError
+from bench.errors import DataError, UnknownNameError, UserError
+from bench.foreign_text import show_foreign
 from bench.method import Method, Settings
 from bench.models.catalogue import (
     MODEL_KIND_BY_TASK_KIND,
@@ -128,28 +129,37 @@ class RunRequest:
 
 
 def read_request(data: Mapping[str, Any]) -> RunRequest:
-    """The inverse of ``Request.to_json``."""
-    common = CommonOptions(
-        model=data["model"],
-        scale=data["scale"],
-        protocol=data["protocol"],
-        data_dir=None if data["data_dir"] is None else Path(data["data_dir"]),
-        runs=Path(data["runs"]),
-        offline=data["offline"],
-        strict=data["strict"],
-        given=data["given"],
-    )
-    task, method = registry.get_task(data["task"]), registry.get_method(data["method"])
+    """The inverse of ``Request.to_json``; ``DataError`` for a document that is no request."""
+    try:
+        common = CommonOptions(
+            model=data["model"],
+            scale=data["scale"],
+            protocol=data["protocol"],
+            data_dir=None if data["data_dir"] is None else Path(data["data_dir"]),
+            runs=Path(data["runs"]),
+            offline=data["offline"],
+            strict=data["strict"],
+            given=dict(data["given"]),
+        )
+        names = str(data["task"]), str(data["method"])
+        preset = {name: (value, origin) for name, (value, origin) in dict(data["preset"]).items()}
+        options, seed, experiment = dict(data["options"]), int(data["seed"]), data["experiment"]
+        selecting, listed = tuple(data["selecting"]), tuple(data.get("listed", ()))
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"{type(error).__name__}: {show_foreign(error)}"
+        raise DataError(
+            f"a job's request is damaged ({problem}); submit the run again: bench submit"
+        ) from error
     return RunRequest(
-        task,
-        method,
-        data["options"],
-        data["seed"],
+        registry.get_task(names[0]),
+        registry.get_method(names[1]),
+        options,
+        seed,
         common,
-        preset={name: (value, origin) for name, (value, origin) in data["preset"].items()},
-        experiment=data["experiment"],
-        selecting=tuple(data["selecting"]),
-        listed=tuple(data.get("listed", ())),
+        preset=preset,
+        experiment=experiment,
+        selecting=selecting,
+        listed=listed,
     )
 
 
