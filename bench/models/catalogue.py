@@ -280,13 +280,24 @@ def find_published_entry(model: str) -> tuple[ModelEntry, Path | None]:
         return published[path.name], path
     list_weight_files(path)
     kind = read_model_kind(path)
+    read_weight_headers(path)  # what is damaged is said, and not taken for another shape
     candidates = [entry for entry in published.values() if entry.kind == kind]
     for entry in candidates:
         with contextlib.suppress(DataError):
             check_named_shape(entry, path)
             return entry, path
-    sizes = "; ".join(f"{entry.name} has {dict(entry.shape or {})}" for entry in candidates)
+    sizes = "; ".join(f"{entry.name} has {describe_shape(entry)}" for entry in candidates)
     raise UserError(f"{path}: of the shape of no published model; {sizes}. Known: {', '.join(published)}")
+
+
+def describe_shape(entry: ModelEntry) -> str:
+    """Layers (of one side) and width of a published model, in words."""
+    sizes = entry.shape or {}
+    layers, width = (
+        sizes.get("n_layer", sizes.get("encoder_layers")),
+        sizes.get("n_embd", sizes.get("d_model")),
+    )
+    return f"{layers} layers of width {width:,}"
 
 
 def locate_published_files(model: str) -> PublishedFiles:
