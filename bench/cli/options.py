@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.path_options import PathName, check_runs_place, check_typed_runs, check_typed_runs_place
+from bench.cli.path_options import PathName, check_kept_runs, check_typed_runs, check_typed_runs_place
 from bench.config.settings import DEFINITIONS, format_value
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ unchecked_runs_option = make_runs_option(None)
 """Of verbs that read runs in one of their modes alone."""
 report_runs_option = make_runs_option(check_typed_runs_place)
 """Of a report, which says what there is without a run, too."""
-kept_runs_option = make_runs_option(check_runs_place)
+kept_runs_option = make_runs_option(check_kept_runs)
 """Of verbs that make runs, and plan them."""
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 data_dir_option = click.option(

@@ -41,9 +41,19 @@ class PathName(click.Path):
 
 
 def check_runs_place(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:  # noqa: ARG001 - click's
-    """Of verbs that keep runs: the folder may be missing, it is made; anything else in its place is refused."""
+    """The folder may be missing, it is made; anything else in its place is refused."""
     if (problem := find_folder_problem(runs)) is not None:
         raise make_runs_error(context, runs, problem)
+    return runs
+
+
+def check_kept_runs(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:
+    """As ``check_runs_place``, and stored parameters can be read there: safetensors takes UTF-8 paths alone."""
+    check_runs_place(context, parameter, runs)
+    try:
+        str(runs.absolute()).encode()
+    except UnicodeEncodeError:
+        raise make_runs_error(context, runs.absolute(), "the path has bytes that are no UTF-8") from None
     return runs
 
 

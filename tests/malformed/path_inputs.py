@@ -235,6 +235,16 @@ def make_runs_inputs() -> list[MalformedInput]:
         for verb, words in {**READING, **MAKING}.items()
         for place, (path, expects) in NO_FOLDERS.items()
     ]
+    undecodable = "bytes that are no UTF-8"
+    inputs += [
+        MalformedInput(
+            f"{verb}-runs-undecodable",
+            "path",
+            partial(prepare_places, [*words, "--runs", os.fsdecode(b"\xff\xfe")]),
+            undecodable,
+        )
+        for verb, words in MAKING.items()
+    ]
     missing = "missing: no such directory"
     return inputs + [
         MalformedInput(f"{verb}-runs-missing", "path", partial(prepare_missing, words), missing)
