@@ -1,8 +1,9 @@
 """The command line. Each verb lives in its own file and is imported only when it is used.
 
-Exit codes: 0 done, 1 the work failed (or was interrupted), 2 the request was wrong. Results go to
-standard output, everything else to standard error. A user's mistake prints one message; a bug keeps
-its traceback.
+Exit codes: 0 done, 1 the work failed (was interrupted, or nobody took its output), 2 the request was wrong.
+Results go to standard output, everything else to standard error. A reader that leaves stops nothing: the runs and
+files that were asked for are made, and one message says that the rest of the output was lost. A user's mistake
+prints one message; a bug keeps its traceback.
 """
 
 from __future__ import annotations

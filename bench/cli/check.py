@@ -137,10 +137,13 @@ def check_place(
     if file is None:
         return None
     from bench import registry
+    from bench.regression.reference import find_plugin_files
     from bench.system.outputs import CommandInput, check_output_file, list_data_inputs
 
     inputs = list_data_inputs(data_dir, registry.tasks())
     inputs += [CommandInput("--with-packages", folder) for folder in packages]
+    if option == "--junit":
+        inputs += [CommandInput("reference values", path) for path in find_plugin_files().values()]
     return check_output_file(option, file, inputs, in_program=option == "--reference")
 
 

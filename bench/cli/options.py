@@ -21,7 +21,7 @@ def make_runs_option(check: Callable[[click.Context, click.Parameter, Path], Pat
     """``--runs``, judged by ``check`` before the verb begins."""
     return click.option(
         "--runs",
-        type=PathName("directory"),
+        type=PathName("directory", readable=False),
         envvar="BENCH_RUNS",
         show_envvar=True,
         default=Path("runs"),
