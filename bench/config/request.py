@@ -35,6 +35,7 @@ from bench.models.catalogue import (
     locate_model,
 )
 from bench.system.json_files import JsonObject
+from bench.system.paths import find_folder_problem
 from bench.system.progress import print_message
 from bench.task import DataOrigin, Prepared, ProtocolName, Task
 
@@ -248,10 +249,15 @@ def check_common_options(common: CommonOptions) -> None:
         raise UnknownNameError("scale", common.scale, SCALES)
     if common.protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", common.protocol, PROTOCOLS)
-    if common.data_dir is not None and not common.data_dir.is_dir():
-        raise UserError(
-            f"--data-dir {common.data_dir}: no such directory; expected one with e2e/, webnlg/, dart/ or xsum/"
-        )
+    if common.data_dir is not None:
+        problem = find_folder_problem(common.data_dir)
+        if problem is None and not common.data_dir.is_dir():
+            problem = "no such directory"
+        if problem is not None:
+            raise UserError(
+                f"--data-dir {show_foreign(common.data_dir)}: {problem}; "
+                "expected a directory with e2e/, webnlg/, dart/ or xsum/"
+            )
     expand_typed_settings(common.given)
 
 
