@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,22 @@ class PathName(click.Path):
         if "\0" in text:
             raise UserError(f"{named} {text!r}: a path cannot have a NUL character; expected a {self.kind}")
         text = os.path.expanduser(text)  # noqa: PTH111 - click wants the text
+        if is_too_long(text):
+            raise UserError(
+                f"{named} {show_foreign(text, PATH_LENGTH)}: longer than a path can be here; expected a {self.kind}"
+            )
         if self.is_read and (broken := find_broken_link(Path(text))) is not None:
             raise UserError(f"{named} {show_foreign(text, PATH_LENGTH)}: {broken}; expected a {self.kind}")
         return super().convert(text, param, ctx)
+
+
+def is_too_long(path: str) -> bool:
+    """Whether the file system takes no path, or no name in a path, of that length."""
+    try:
+        os.lstat(path)
+    except (OSError, ValueError) as error:
+        return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def check_runs_place(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:  # noqa: ARG001 - click's
