@@ -258,19 +258,27 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def list_available_experiments() -> list[dict[str, Any]]:
-    """Each with its number of runs per scale; those that are not available here included."""
-    from bench.experiments.files import list_experiments, list_prescribed_runs, load_experiment
+    """Each with its number of runs per scale; those not available here included, then the broken ones."""
+    from bench.experiments.files import (
+        list_broken_experiments,
+        list_experiments,
+        list_prescribed_runs,
+        load_experiment,
+    )
 
-    return [
+    broken = list_broken_experiments()
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "runs (paper)": len(list_prescribed_runs(name, "paper")),
             "runs (mini)": len(list_prescribed_runs(name, "mini")),
-            "source": load_experiment(name)["source"],
-            "title": load_experiment(name)["title"],
+            "source": load_experiment(name).source,
+            "title": load_experiment(name).title,
         }
         for name in list_experiments()
+        if name not in broken
     ]
+    return [*rows, *({"name": name, "broken": cause} for name, cause in broken.items())]
 
 
 def list_metrics() -> list[dict[str, Any]]:

@@ -198,7 +198,7 @@ def expand_experiment_requests(
     if not expansion.runs:
         for name in expansion.names:
             print_lines(
-                f"{name} has no runs of its own. {load_experiment(name).get('note', '')}".rstrip(), err=True
+                f"{name} has no runs of its own. {load_experiment(name).note or ''}".rstrip(), err=True
             )
     unavailable = []
     for candidate in expansion.unavailable:

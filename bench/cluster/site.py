@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from bench.errors import DataError, UnknownNameError, UserError
+from bench.foreign_text import quote_foreign, show_foreign
 from bench.system.cpus import SHARE_OF_CORES
+from bench.system.toml_files import read_toml
 
 Resources: TypeAlias = Mapping[str, Any]
 """Keys of a site (``KEYS``) with their values, as they hold for some jobs."""
@@ -32,6 +33,7 @@ class SiteKey:
     help: str
     default: Any = None
     minimum: float = 0
+    maximum: float = 1_000_000
     flag: bool = True
     """Whether the command line has it."""
 
@@ -61,6 +63,15 @@ KEYS = (
     SiteKey("environment", "table", "variables for the job, everywhere", flag=False),
     SiteKey("slurm", "sbatch", "any other parameter of sbatch", flag=False),
 )  # fmt: skip
+LONGEST_TEXT = 4_000
+"""Characters of a text, a line of shell or a variable's value."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+SBATCH_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,79}")
+OURS = frozenset(
+    {"PYTHONPATH", "PYTHONSAFEPATH", "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
+)
+"""Variables by which a job finds its source and its processes each other."""
+SCHEDULERS = ("SLURM_", "SUBMITIT_", "PMI_", "PMIX_", "OMPI_")
 BY_NAME = {key.name: key for key in KEYS}
 MATCHES = ("model", "method", "task", "scale")
 DEFAULT_MINUTES = 240
@@ -142,12 +153,10 @@ def find_site_file() -> Path | None:
 
 def read_site_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: expected TOML as in docs/site.example.toml: {error}") from error
-    except (OSError, UnicodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); --site FILE or BENCH_SITE names another"
+        return read_toml(path)
+    except DataError as error:
+        raise DataError(
+            f"{error}; expected a site as in docs/site.example.toml, or another by --site FILE"
         ) from error
 
 
@@ -158,7 +167,7 @@ def check_shapes(value: Any, path: Path) -> list[dict[str, Any]]:
 
 
 def parse_shape(table: dict[str, Any], source: str) -> tuple[dict[str, str], dict[str, Any]]:
-    match = {name: str(table.pop(name)) for name in MATCHES if name in table}
+    match = {name: check_text(table.pop(name), f"{source}: {name}") for name in MATCHES if name in table}
     if not match:
         raise UserError(
             f"{source}: expected at least one of {', '.join(MATCHES)} to say which runs it is for"
@@ -177,35 +186,54 @@ def get_key(name: str, source: str, also: tuple[str, ...] = ()) -> SiteKey:
 
 def parse_value(key: SiteKey, value: Any, source: str) -> Any:
     """``value`` checked and converted."""
-    label = f"{source}{key.name.replace('_', '-') if source == '--' else key.name} {value}"
+    from_flag = source == "--"
+    label = f"{source}{key.name.replace('_', '-') if from_flag else key.name} {show_foreign(value)}"
     if key.kind == "lines":
-        if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+        if not isinstance(value, list):
             raise UserError(f"{label}: expected a list of strings ({key.help})")
-        return list(value)
+        return [check_text(line, f"{label}: a line", lines=True) for line in value]
     if key.kind in ("table", "sbatch"):
         return parse_table(key, value, label)
     if key.kind == "str":
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise UserError(f"{label}: expected text ({key.help})")
-        return str(value)
+        return check_text(str(value), label)
     try:
+        if isinstance(value, str) and not from_flag and key.kind != "minutes":
+            raise TypeError(value)  # a file has types
         number = NUMBERS[key.kind](value)
     except (TypeError, ValueError, OverflowError):
         expected = "a time such as 4:00:00" if key.kind == "minutes" else f"a number ({key.kind})"
         raise UserError(f"{label}: expected {expected} ({key.help})") from None
     if number < key.minimum:
         raise UserError(f"{label}: expected at least {key.minimum:g} ({key.help})")
+    if number > key.maximum:
+        raise UserError(f"{label}: expected at most {key.maximum:,.0f} ({key.help})")
     return number
+
+
+def check_text(value: Any, label: str, lines: bool = False) -> str:
+    """``value`` if it is a text that scheduler and shell can take; ``lines``: it may have several lines."""
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f"{label}: expected a text that is not empty")
+    if len(value) > LONGEST_TEXT:
+        raise UserError(f"{label}: {len(value):,} characters; expected at most {LONGEST_TEXT:,}")
+    plain = value.replace("\n", " ").replace("\t", " ") if lines else value
+    if not plain.isprintable():
+        raise UserError(
+            f"{label}: expected a text without control characters{'' if lines else ' and line breaks'}"
+        )
+    return value
 
 
 def parse_table(key: SiteKey, value: Any, label: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{label}: expected a table ({key.help})")
     if key.kind == "table":
-        for name, item in value.items():
-            if not isinstance(item, str | int | float):
-                raise UserError(f"{label}: {name} = {item}, expected text or a number ({key.help})")
-        return {name: str(item) for name, item in value.items()}
+        return {
+            check_variable_name(name, label): check_variable(name, item, label)
+            for name, item in value.items()
+        }
     exported = value.get("export")
     if exported is not None and "ALL" not in str(exported).split(","):
         raise UserError(
@@ -213,7 +241,51 @@ def parse_table(key: SiteKey, value: Any, label: str) -> dict[str, Any]:
             'which job they are; expected no export, "ALL" or "ALL,NAME=value". Variables for the jobs are '
             "given in [environment]"
         )
-    return dict(value)
+    return {
+        check_sbatch_name(name, label): check_sbatch_value(name, item, label) for name, item in value.items()
+    }
+
+
+def check_variable_name(name: str, label: str) -> str:
+    """``name`` if a job can have a variable of that name from its site."""
+    if not VARIABLE.fullmatch(name):
+        raise UserError(
+            f"{label}: {quote_foreign(name)} is no name of a variable; expected letters, digits and _, no digit first"
+        )
+    if name in OURS or name.startswith(SCHEDULERS):
+        raise UserError(
+            f"{label}: {name} is set by the harness or the scheduler, by which a job finds its source and its "
+            "processes; expected another variable"
+        )
+    return name
+
+
+def check_variable(name: str, value: Any, label: str) -> str:
+    """The value of a variable as text; it may be empty."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UserError(f"{label}: {name} = {show_foreign(value)}, expected text or a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{label}: {name} = {value}, expected a finite number")
+    return check_text(str(value), f"{label}: {name}") if value != "" else ""
+
+
+def check_sbatch_name(name: str, label: str) -> str:
+    if not SBATCH_OPTION.fullmatch(name):
+        raise UserError(
+            f"{label}: {quote_foreign(name)} is no long option of sbatch; expected one such as mail-type"
+        )
+    return name
+
+
+def check_sbatch_value(name: str, value: Any, label: str) -> Any:
+    """The value of an option of sbatch; true stands for one without a value."""
+    if value is True:
+        return value
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool)
+        else check_text(value, f"{label}: {name}")
+    )
 
 
 def parse_whole(value: Any) -> int:

@@ -20,22 +20,30 @@ Origins become ``experiment NAME: ORIGIN``; options in selectors have the experi
 from __future__ import annotations
 
 import itertools
-import tomllib
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.config.settings import DEFINITIONS_BY_NAME
+from pydantic import BaseModel, ValidationError
+
+from bench.config.settings import DEFINITIONS_BY_NAME, format_flag
 from bench.config.specification import SCALES
-from bench.errors import DataError, UnknownNameError
+from bench.errors import DataError, UnknownNameError, UserError
+from bench.experiments.document import ExperimentFile, Grid, Reuse, ScaledGrid, SettingEntry
+from bench.foreign_text import quote_foreign, show_foreign
 from bench.registry import parse_selector
+from bench.system.documents import make_document_error
+from bench.system.toml_files import read_toml
 
 FOLDER = Path(__file__).parent
 LISTS = ("tasks", "methods", "models", "seeds")
-GRID = {*LISTS, "settings", "scales", *SCALES}
-REUSE = {"experiment", "tasks", "methods", "models", "scales"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+MOST_RUNS = 100_000
+"""Of one grid; a product of lists grows beyond what anybody means."""
 NEVER = ("limit",)
 """No experiment prescribes these: partial data must not look like the paper's."""
 
@@ -79,7 +87,7 @@ def format_origin(name: str, reason: str) -> str:
 
 
 def list_experiments() -> tuple[str, ...]:
-    """All experiments, tables first, by number."""
+    """All experiments, tables first, by number; those whose files are damaged included."""
     stems = (path.stem for path in FOLDER.glob("*.toml"))
     return tuple(sorted(stems, key=lambda name: (not name.startswith("table"), len(name), name)))
 
@@ -88,110 +96,184 @@ def has_experiment(name: str) -> bool:
     return name in list_experiments()
 
 
+def list_broken_experiments() -> dict[str, str]:
+    """Name -> what is wrong with its file, of those that cannot be used."""
+    return {name: problem for name in list_experiments() if (problem := find_problem(name)) is not None}
+
+
+def find_problem(name: str) -> str | None:
+    """What is wrong with an experiment's file, or with one whose runs it takes; None where it can be used."""
+    try:
+        for scale in SCALES:
+            list_prescribed_runs(name, scale)
+    except UserError as error:
+        return str(error)
+    return None
+
+
 def list_paper_experiments() -> tuple[str, ...]:
-    """Those that ``all`` stands for: what is behind the paper's tables, figures and claims."""
-    return tuple(name for name in list_experiments() if not load_experiment(name).get("apart", False))
+    """Those that ``all`` stands for: what is behind the paper's tables, figures and claims.
+
+    A damaged file raises: without it `all` would not be all.
+    """
+    return tuple(name for name in list_experiments() if not load_experiment(name).apart)
 
 
 def find_only_table(experiment: str | None) -> str | None:
     """The only table whose cells the runs of an experiment that is ``apart`` may fill; empty where there is none.
 
-    None for every other experiment, for none, and for one that this version does not have.
+    None for every other experiment, for none, and for one that this version does not have. Runs of a damaged
+    file fill no cell: it may have said so.
     """
     if experiment is None or not has_experiment(experiment):
         return None
-    content = load_experiment(experiment)
-    return str(content.get("stands_for", "")) if content.get("apart", False) else None
+    try:
+        content = load_experiment(experiment)
+    except UserError:
+        return ""
+    return (content.stands_for or "") if content.apart else None
 
 
 @cache
-def load_experiment(name: str) -> Mapping[str, Any]:
-    """The file as it is; ``DataError`` naming what is wrong with it."""
+def load_experiment(name: str) -> ExperimentFile:
+    """An experiment's file, every value of its type; ``DataError`` naming what is wrong with it."""
     path = FOLDER / f"{name}.toml"
-    if not path.is_file():
+    if not has_experiment(name):
         raise UnknownNameError("experiment", name, list_experiments(), "bench list experiments")
+    if not NAME.fullmatch(name):
+        raise DataError(f"{quote_foreign(path)}: expected a name of letters, digits, `.`, `_` and `-`")
+    tables = read_toml(path)
+    _refuse_unknown_keys(path, tables)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: not TOML ({error})") from error
-    _refuse_unknown(path, content, {"title", "source", "note", "apart", "stands_for", "grid", "reuse"})
-    for key in ("title", "source"):
-        if not isinstance(content.get(key), str):
-            raise DataError(f"{path}: expected a text as {key}")
-    _check_placement(path, content)
-    for grid in content.get("grid", ()):
-        _refuse_unknown(path, grid, GRID)
-        for scale in SCALES:
-            _refuse_unknown(path, grid.get(scale, {}), {*LISTS, "settings"})
-            _check_grid(path, _at(grid, scale), scale)
-    for block in content.get("reuse", ()):
-        _refuse_unknown(path, block, REUSE)
-        if block.get("experiment") not in list_experiments() or block["experiment"] == name:
+        content = ExperimentFile.model_validate(tables)
+    except ValidationError as error:
+        raise make_document_error(path, error) from error
+    if content.stands_for is not None and not has_experiment(content.stands_for):
+        raise DataError(f"{path}: stands_for: expected the name of an experiment")
+    for grid in content.grid:
+        for scale in grid.scales:
+            _check_grid(path, merge_scale(grid, scale), scale)
+    for block in content.reuse:
+        if block.experiment == name or not has_experiment(block.experiment):
             raise DataError(f"{path}: [[reuse]] expected the name of another experiment")
     return content
 
 
-def _refuse_unknown(path: Path, table: Mapping[str, Any], allowed: set[str]) -> None:
+def _refuse_unknown_keys(path: Path, tables: Mapping[str, Any]) -> None:
+    """Unknown keys, with the nearest that there are; what is no table is left to the types."""
+    _refuse_unknown(path, tables, ExperimentFile)
+    for grid in _list_tables(tables.get("grid")):
+        _refuse_unknown(path, grid, Grid)
+        for part in (grid, *_list_tables([grid.get(scale) for scale in SCALES])):
+            if part is not grid:
+                _refuse_unknown(path, part, ScaledGrid)
+            settings = part.get("settings")
+            for entry in _list_tables(list(settings.values()) if isinstance(settings, dict) else []):
+                _refuse_unknown(path, entry, SettingEntry)
+    for block in _list_tables(tables.get("reuse")):
+        _refuse_unknown(path, block, Reuse)
+
+
+def _list_tables(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _refuse_unknown(path: Path, table: Mapping[str, Any], model: type[BaseModel]) -> None:
     for key in table:
-        if key not in allowed:
-            raise UnknownNameError(f"key in {path}", key, allowed)
+        if key not in model.model_fields:
+            raise UnknownNameError(f"key in {path}", show_foreign(key), model.model_fields)
 
 
-def _check_placement(path: Path, content: Mapping[str, Any]) -> None:
-    if not isinstance(content.get("apart", False), bool):
-        raise DataError(f"{path}: apart: expected true or false")
-    if "stands_for" in content and content["stands_for"] not in list_experiments():
-        raise DataError(f"{path}: stands_for: expected the name of an experiment")
-
-
-def _check_grid(path: Path, grid: Mapping[str, Any], scale: str) -> None:
-    if scale not in grid.get("scales", SCALES):
-        return
+def _check_grid(path: Path, grid: ScaledGrid, scale: str) -> None:
     for key in LISTS:
-        if not isinstance(grid.get(key), list) or not grid[key]:
+        if not getattr(grid, key):
             raise DataError(f"{path}: a [[grid]] has no {key} at scale {scale}")
-    for name, entry in grid["settings"].items():
+    for text in grid.methods or ():
+        _parse_methods(path, text)
+    for name, entry in grid.settings.items():
         if name not in DEFINITIONS_BY_NAME or name in NEVER:
-            raise UnknownNameError(f"setting in {path}", name, set(DEFINITIONS_BY_NAME) - set(NEVER))
-        _refuse_unknown(path, entry, {"value", "values", "per", "origin"})
-        if not isinstance(entry.get("origin"), str) or ("value" in entry) == ("values" in entry):
-            raise DataError(f"{path}: {name}: expected an origin, and either value or values")
-        for value in entry.get("values", [entry.get("value")]):
-            DEFINITIONS_BY_NAME[name].parse(value)
-        if "per" in entry:
-            leader = grid["settings"].get(entry["per"], {})
-            if len(leader.get("values", ())) != len(entry.get("values", ())) or "per" in leader:
-                raise DataError(f"{path}: {name}: expected one value for each of {entry['per']}")
+            raise UnknownNameError(
+                f"setting in {path}", show_foreign(name), set(DEFINITIONS_BY_NAME) - set(NEVER)
+            )
+        for value in entry.choices:
+            _check_value(path, name, value)
+        if entry.per is not None:
+            leader = grid.settings.get(entry.per)
+            if leader is None or leader.per is not None or len(leader.choices) != len(entry.choices):
+                raise DataError(f"{path}: {name}: expected one value for each of {entry.per}")
+    count = math.prod(len(getattr(grid, key)) for key in LISTS) * math.prod(
+        len(entry.choices) for entry in grid.settings.values() if entry.per is None
+    )
+    if count > MOST_RUNS:
+        raise DataError(
+            f"{path}: a [[grid]] of {count:,} runs at scale {scale}; expected at most {MOST_RUNS:,}"
+        )
 
 
-def _at(grid: Mapping[str, Any], scale: str) -> dict[str, Any]:
+def _parse_methods(path: Path, text: str) -> list[tuple[str, dict[str, str]]]:
+    try:
+        return parse_selector(text)
+    except UserError as error:
+        raise DataError(f"{path}: methods: {error}") from error
+
+
+def _check_value(path: Path, name: str, value: object) -> None:
+    definition = DEFINITIONS_BY_NAME[name]
+    # A text would be read as a number, and a truth counts as one; a file has types, and they must be the setting's.
+    typed = {bool: bool, int: int, float: int | float, str: str}[definition.kind]
+    special = definition.optional and value == "none"
+    if not special and (
+        not isinstance(value, typed) or (isinstance(value, bool) and definition.kind is not bool)
+    ):
+        raise DataError(
+            f"{path}: {name}: {format_flag(name)} {show_foreign(value)}: expected {definition.kind.__name__} "
+            f"({definition.help})"
+        )
+    try:
+        definition.parse(value)
+    except UserError as error:
+        raise DataError(f"{path}: {name}: {error}") from error
+
+
+def merge_scale(grid: Grid, scale: str) -> ScaledGrid:
     """A grid as it is at a scale."""
-    scaled = grid.get(scale, {})
-    settings = {**grid.get("settings", {}), **scaled.get("settings", {})}
-    return {**grid, **scaled, "settings": settings}
+    scaled: ScaledGrid = getattr(grid, scale)
+    lists = {
+        key: getattr(grid, key) if getattr(scaled, key) is None else getattr(scaled, key) for key in LISTS
+    }
+    return ScaledGrid(**lists, settings={**grid.settings, **scaled.settings})
 
 
 @cache
 def list_prescribed_runs(name: str, scale: str) -> tuple[PrescribedRun, ...]:
     """Every run of an experiment at a scale, as its file words it, in the order of the file."""
+    _refuse_circle(name)
     content = load_experiment(name)
     runs: list[PrescribedRun] = []
-    for grid in content.get("grid", ()):
-        if scale in grid.get("scales", SCALES):
-            runs += _product(name, content["source"], _at(grid, scale), scale)
-    for block in content.get("reuse", ()):
-        if scale in block.get("scales", SCALES):
+    for grid in content.grid:
+        if scale in grid.scales:
+            runs += _product(name, content.source, merge_scale(grid, scale), scale)
+    for block in content.reuse:
+        if scale in block.scales:
             runs += _reused(block, scale)
     return tuple(runs)
 
 
-def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Iterator[PrescribedRun]:
-    methods = [selection for text in grid["methods"] for selection in parse_selector(text)]
-    combinations = list(_settings(name, grid["settings"]))
-    why = {key: entry["origin"] for key, entry in grid["settings"].items()}
-    varied = tuple(n for n, entry in grid["settings"].items() if "values" in entry and "per" not in entry)
+def _refuse_circle(name: str, users: tuple[str, ...] = ()) -> None:
+    """``DataError`` where an experiment takes the runs of one that takes its own."""
+    if name in users:
+        raise DataError(f"{FOLDER / name}.toml: [[reuse]] goes in a circle: {' -> '.join((*users, name))}")
+    for block in load_experiment(name).reuse:
+        _refuse_circle(block.experiment, (*users, name))
+
+
+def _product(name: str, source: str, grid: ScaledGrid, scale: str) -> Iterator[PrescribedRun]:
+    methods = [selection for text in grid.methods or () for selection in parse_selector(text)]
+    combinations = list(_combine_settings(name, grid.settings))
+    why = {key: entry.origin for key, entry in grid.settings.items()}
+    varied = tuple(key for key, entry in grid.settings.items() if entry.is_dimension)
     for task, model, (method, options), settings, seed in itertools.product(
-        grid["tasks"], grid["models"], methods, combinations, grid["seeds"]
+        grid.tasks or (), grid.models or (), methods, combinations, grid.seeds or ()
     ):
         prescribed_options: dict[str, Entry] = {
             key: (value, format_origin(name, source)) for key, value in options.items()
@@ -202,30 +284,30 @@ def _product(name: str, source: str, grid: Mapping[str, Any], scale: str) -> Ite
         )
 
 
-def _settings(name: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Entry]]:
+def _combine_settings(name: str, entries: Mapping[str, SettingEntry]) -> Iterator[dict[str, Entry]]:
     """Every combination of the dimensions, with what is fixed and what goes with them."""
-    leaders = {
-        key: entry["values"] for key, entry in table.items() if "values" in entry and "per" not in entry
-    }
-    for places in itertools.product(*(range(len(values)) for values in leaders.values())):
-        place = dict(zip(leaders, places, strict=True))
-        chosen: dict[str, Entry] = {}
-        for key, entry in table.items():
-            value = entry["value"] if "value" in entry else entry["values"][place[entry.get("per", key)]]
-            chosen[key] = (value, format_origin(name, entry["origin"]))
-        yield chosen
+    leaders = {key: entry.choices for key, entry in entries.items() if entry.is_dimension}
+    for positions in itertools.product(*(range(len(values)) for values in leaders.values())):
+        position = dict(zip(leaders, positions, strict=True))
+        yield {
+            key: (
+                entry.value if entry.values is None else entry.values[position[entry.per or key]],
+                format_origin(name, entry.origin),
+            )
+            for key, entry in entries.items()
+        }
 
 
-def _reused(block: Mapping[str, Any], scale: str) -> Sequence[PrescribedRun]:
+def _reused(block: Reuse, scale: str) -> Sequence[PrescribedRun]:
     """The runs of another experiment that a ``[[reuse]]`` names; they keep their experiment."""
     fitting = [
         run
-        for run in list_prescribed_runs(block["experiment"], scale)
+        for run in list_prescribed_runs(block.experiment, scale)
         # At scale mini one backbone plays the parts of all.
-        if (scale == "mini" or run.model in block.get("models", (run.model,)))
-        and run.task in block.get("tasks", (run.task,))
-        and run.method in block.get("methods", (run.method,))
+        if (scale == "mini" or block.models is None or run.model in block.models)
+        and (block.tasks is None or run.task in block.tasks)
+        and (block.methods is None or run.method in block.methods)
     ]
     if not fitting:
-        raise DataError(f"[[reuse]] of {block['experiment']} at scale {scale} fits no run")
+        raise DataError(f"[[reuse]] of {block.experiment} at scale {scale} fits no run")
     return fitting

@@ -234,7 +234,7 @@ def document(plan: ExperimentPlan) -> JsonObject:
 def describe_experiment(name: str) -> JsonObject:
     """What an experiment's file says of itself."""
     content = load_experiment(name)
-    return {"name": name, "title": content["title"], "source": content["source"], "note": content.get("note")}
+    return {"name": name, "title": content.title, "source": content.source, "note": content.note}
 
 
 def _as_json(run: PlannedRun) -> JsonObject:

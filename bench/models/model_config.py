@@ -14,9 +14,10 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import DataError
-from bench.foreign_text import quote_foreign, show_foreign
+from bench.foreign_text import quote_foreign
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
 from bench.models.checkpoint_files import CONFIG_FILE
+from bench.system.documents import make_document_error
 from bench.system.files import check_regular_file, read_bytes
 from bench.system.json_files import parse_json
 from bench.system.refused_keys import check_keys
@@ -289,22 +290,3 @@ def validate_config(path: Path, document: Mapping[str, Any]) -> ModelConfig:
         return architecture.config.model_validate(document)
     except ValidationError as error:
         raise make_document_error(path / CONFIG_FILE, error) from error
-
-
-def make_document_error(file: Path, error: ValidationError) -> DataError:
-    """The first thing that a document of a checkpoint has wrong: its place, what is there, what was expected."""
-    faults = error.errors(include_url=False, include_context=False)
-    fault = faults[0]
-    place = ".".join(str(part) for part in fault["loc"] if not str(part).startswith("function-"))
-    message = fault["msg"].removeprefix("Value error, ")
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    if place:
-        given = quote_foreign(fault["input"], 60)
-        problem = f"{show_foreign(place)} is {given}: {lower_first(message)}{more}"
-    else:
-        problem = f"{message}{more}"
-    return DataError(f"{file}: {problem}", problem)
-
-
-def lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]

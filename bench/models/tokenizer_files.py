@@ -18,10 +18,10 @@ from bench.foreign_text import quote_foreign
 from bench.models.checkpoint_files import list_names, list_side_files
 from bench.models.model_config import (
     TokenizerClass,
-    make_document_error,
     read_json_object,
     read_limited,
 )
+from bench.system.documents import make_document_error
 from bench.system.files import check_regular_file
 from bench.system.refused_keys import check_keys
 from bench.system.third_party import loading_file

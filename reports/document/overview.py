@@ -92,12 +92,12 @@ def count_progress(index: RunIndex, names: Sequence[str]) -> tuple[ExperimentPro
     import pandas as pd
 
     from bench.experiments.expansion import expand_experiments
-    from bench.experiments.files import list_experiments
+    from bench.experiments.files import find_problem, list_experiments
 
     expansions = {
         (name, scale): expand_experiments(name, scale)
         for name in list_experiments()
-        if name in names
+        if name in names and find_problem(name) is None
         for scale in SCALES
     }
     rows = [

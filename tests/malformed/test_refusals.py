@@ -9,6 +9,7 @@ import pytest
 from inputs import MalformedInput, collect_inputs
 
 from bench.cli import main
+from bench.experiments import files
 from bench.foreign_text import MESSAGE_LENGTH, MESSAGE_LINES, escape_controls
 
 INPUTS = collect_inputs()
@@ -27,6 +28,8 @@ def test_a_malformed_input_is_refused_clearly(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = malformed.prepare(tmp_path)
+    if (tmp_path / "experiments").is_dir():
+        monkeypatch.setattr(files, "FOLDER", tmp_path / "experiments")
     before = list_files(tmp_path)
     code = main(words)
     output, message = capfd.readouterr()
