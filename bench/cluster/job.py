@@ -36,6 +36,7 @@ from bench.store.store import Store
 from bench.system import json_files, provenance
 from bench.system.json_files import JsonObject
 from bench.system.progress import format_duration, print_message, print_traceback
+from bench.system.safetensors_header import LARGEST_HEADER
 
 MARK = "bench: failed"
 """Begins the line of a log that says which kind of failure ended the job."""
@@ -421,7 +422,9 @@ def read_progress(folder: RunDir) -> str:
     """How far the run is: the stages that are done and the update of the checkpoint."""
     stages = [name for name in ("train", "decode", "score") if folder.product_sha256(name)]
     step = None
-    with contextlib.suppress(OSError, ValueError, KeyError), folder.checkpoint.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    unreadable = (OSError, ValueError, LookupError, TypeError, RecursionError)
+    with contextlib.suppress(*unreadable), folder.checkpoint.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(min(length, LARGEST_HEADER)))
         step = json.loads(header["__metadata__"]["progress"])["step"]
     return json_files.to_json([stages, step])

@@ -325,12 +325,14 @@ def ask_library(file: Path) -> None:
 
 def check_probe(file: Path, text: str) -> None:
     """Refuse a tokenizer that makes another text of the probe, but for capitals and blanks at the ends."""
-    given, expected = text.strip().casefold(), PROBE.strip().casefold()
-    if given != expected:
-        pairs = zip(given, expected, strict=False)
-        at = next((place for place, (left, right) in enumerate(pairs) if left != right), len(given))
-        made, of = (quote_foreign(text[at : at + 20], 40) for text in (given, expected))
-        raise DataError(f"{file}: makes {made} of {of}; expected a tokenizer that loses nothing of a text")
+    decoded, original = text.strip().casefold(), PROBE.strip().casefold()
+    if decoded != original:
+        pairs = zip(decoded, original, strict=False)
+        at = next((place for place, (left, right) in enumerate(pairs) if left != right), len(decoded))
+        output, source = (quote_foreign(part[at : at + 20], 40) for part in (decoded, original))
+        raise DataError(
+            f"{file}: makes {output} of {source}; expected a tokenizer that loses nothing of a text"
+        )
 
 
 def check_largest_id(path: Path, ids: Mapping[str, int], vocabulary: int) -> None:

@@ -26,27 +26,27 @@ def read_weight_headers(path: Path) -> WeightFiles:
 
     With an index, a tensor must be in the shard that the index names, and nowhere else.
     """
-    found = WeightFiles({}, {})
+    weights = WeightFiles({}, {})
     paths = list_weight_files(path)
     weight_map = read_weight_map(path) if paths[0].name == INDEX_FILE else None
     for file in paths:
         if file.name == INDEX_FILE:
             continue
         for name, entry in read_header(file).items():
-            if name in found.tensors:
+            if name in weights.tensors:
                 raise DataError(
                     f"{file}: the tensor {quote_foreign(name)} is in another shard too; expected it once"
                 )
-            found.tensors[name], found.files[name] = entry, file
+            weights.tensors[name], weights.files[name] = entry, file
     if weight_map is not None:
-        check_weight_map(path / INDEX_FILE, weight_map, found)
-    return found
+        check_weight_map(path / INDEX_FILE, weight_map, weights)
+    return weights
 
 
-def check_weight_map(index: Path, weight_map: Mapping[str, str], found: WeightFiles) -> None:
+def check_weight_map(index: Path, weight_map: Mapping[str, str], weights: WeightFiles) -> None:
     """Every tensor lies in the shard that the index names, and the index names every tensor."""
-    for name in {**weight_map, **found.files}:
-        file, listed = found.files.get(name), weight_map.get(name)
+    for name in {**weight_map, **weights.files}:
+        file, listed = weights.files.get(name), weight_map.get(name)
         if file is None:
             raise DataError(
                 f"{index}: names {quote_foreign(name)}, which is in no shard; expected their index"

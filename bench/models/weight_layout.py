@@ -63,14 +63,14 @@ def check_weight_layout(path: Path, config: ModelConfig, weights: WeightFiles) -
     """
     layout = LAYOUTS[config.model_type]
     expected = list_expected(config, layout)
-    held: dict[str, str] = {}
+    full_names: dict[str, str] = {}
     ignored: list[str] = []
     for full_name in weights.tensors:
         name = full_name.removeprefix(layout.prefix)
-        if name in held:
+        if name in full_names:
             raise DataError(f"{path}: holds {quote_foreign(name)} under two names; expected it once")
         if name in expected or name in layout.tied:
-            held[name] = full_name
+            full_names[name] = full_name
         elif layout.blocks.fullmatch(name) and not layout.buffers.fullmatch(name):
             raise DataError(
                 f"{path}: the checkpoint holds {quote_foreign(full_name)}, which its config.json has no place for; "
@@ -78,9 +78,9 @@ def check_weight_layout(path: Path, config: ModelConfig, weights: WeightFiles) -
             )
         elif not layout.buffers.fullmatch(name):
             ignored.append(full_name)
-    check_present(path, config, layout, expected, held)
+    check_present(path, config, layout, expected, full_names)
     embedding = expected[layout.tied[-1]]
-    check_entries(path, weights, {full: expected.get(name, embedding) for name, full in held.items()})
+    check_entries(path, weights, {full: expected.get(name, embedding) for name, full in full_names.items()})
     return sorted(ignored)
 
 
@@ -98,11 +98,11 @@ def check_present(
     config: ModelConfig,
     layout: WeightLayout,
     expected: Mapping[str, Shape],
-    held: Mapping[str, str],
+    full_names: Mapping[str, str],
 ) -> None:
     """Every tensor is there; the word embedding, where all its names are tied, under any of them."""
-    missing = [name for name in expected if name not in held]
-    if config.tie_word_embeddings and any(name in held for name in layout.tied):
+    missing = [name for name in expected if name not in full_names]
+    if config.tie_word_embeddings and any(name in full_names for name in layout.tied):
         missing = [name for name in missing if name != layout.tied[-1]]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
