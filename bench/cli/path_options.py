@@ -38,7 +38,7 @@ class PathName(click.Path):
         text = os.path.expanduser(text)  # noqa: PTH111 - click wants the text
         if is_too_long(text):
             raise UserError(
-                f"{named} {show_foreign(text, PATH_LENGTH)}: longer than a path can be here; expected a {self.kind}"
+                f"{named} {show_foreign(text, PATH_LENGTH)}: {os.strerror(errno.ENAMETOOLONG)}; expected a {self.kind}"
             )
         if self.is_read and (broken := find_broken_link(Path(text))) is not None:
             raise UserError(f"{named} {show_foreign(text, PATH_LENGTH)}: {broken}; expected a {self.kind}")
