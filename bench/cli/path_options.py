@@ -37,9 +37,8 @@ class PathName(click.Path):
             raise UserError(f"{named} {text!r}: a path cannot have a NUL character; expected a {self.kind}")
         text = os.path.expanduser(text)  # noqa: PTH111 - click wants the text
         if is_too_long(text):
-            raise UserError(
-                f"{named} {show_foreign(text, PATH_LENGTH)}: {os.strerror(errno.ENAMETOOLONG)}; expected a {self.kind}"
-            )
+            problem = os.strerror(errno.ENAMETOOLONG)
+            raise UserError(f"{named} {show_foreign(text, PATH_LENGTH)}: {problem}; expected a {self.kind}")
         if self.is_read and (broken := find_broken_link(Path(text))) is not None:
             raise UserError(f"{named} {show_foreign(text, PATH_LENGTH)}: {broken}; expected a {self.kind}")
         return super().convert(text, param, ctx)

@@ -113,13 +113,12 @@ class Job:
         """The first lines of the log: the command that does the same by hand, and which job this is."""
         process = f", process {processes.rank} of {processes.count}" if processes.count > 1 else ""
         again = f", continued for the {processes.attempt}. time" if processes.attempt else ""
-        print(f"$ {escape_controls(self.command)}")
-        print(
+        job = (
             f"bench: job {processes.job} of launch {launch.id} ({launch.cluster}){process}{again} on "
             f"{socket.gethostname()}, {provenance.format_current_time()}, processors: "
-            f"{job_start.get_cpus().to_text()}",
-            flush=True,
+            f"{job_start.get_cpus().to_text()}"
         )
+        print(f"$ {escape_controls(self.command)}\n{escape_controls(job)}", flush=True)
 
     def _make_context(self, environment: Any, launch: Launch, number: str) -> tuple[JobContext, JobProcesses]:
         """What the run is told of its job, and the job's processes."""

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from made_up import failed, record, scores
 
+from bench import registry
 from bench.cli import main
 from bench.store.store import Store
+from reports.render.templates import make_html_environment
 
 PAYLOAD = "\x1b]0;owned\x07\x1b[2J\x9b31m\x00\x7f\r\nforged: ok"
 PAYLOAD += "\u2028\u202egnp.exe\u2066\u200b\u061c\ufeff\u3164\U000e0041"
@@ -196,6 +198,59 @@ def test_no_answer_about_a_store_is_flooded(
     out, err = capfd.readouterr()
     assert len(out) < MOST and len(err) < 20_000
     assert all(path.stat().st_size < 2_000_000 for path in Path("page").rglob("*.*"))
+
+
+LISTINGS = ("list methods", "list tasks", "list metrics", "list methods --json", "doctor", "doctor --json")
+
+
+@pytest.mark.parametrize("words", LISTINGS)
+def test_no_plug_in_acts_by_its_name_or_by_what_broke_it(
+    monkeypatch: pytest.MonkeyPatch, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "broken", lambda _kind=None: [(f"plug{PAYLOAD}.py", f"{PAYLOAD}{FLOOD}")])
+    main(words.split())
+    out, err = capfd.readouterr()
+    assert list_active(out) == [] and list_active(err) == []
+    if "--json" in words:
+        assert any(PAYLOAD in text for text in list_texts(json.loads(out)))
+    else:
+        assert "plug\\x1b]0;owned" in out and len(out) < MOST
+
+
+@pytest.mark.parametrize("options", [[], ["--lines", "3"]], ids=["all", "last lines"])
+def test_a_hostile_log_is_readable_and_does_nothing(
+    tmp_path: Path, options: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    launches = tmp_path / "runs" / "launches"
+    (launches / "20260101-a").mkdir(parents=True)
+    job = {"run_id": "logged-1", "job": "17", "task": "webnlg", "method": "prefix", "model": "mini-gpt2"}
+    job |= {"scale": "mini", "protocol": "original", "seed": 1}
+    launch = {
+        "id": "20260101-a",
+        "cluster": "local",
+        "jobs": [job],
+        "arrays": [{"job": "17"}],
+        "state": "submitted",
+    }
+    (launches / "20260101-a.json").write_text(
+        json.dumps({**launch, "submitted": "2026-01-01T00:00:00+00:00"})
+    )
+    log = f"{FLOOD}\nloading: 10 %\rloading: 20 %\r\n{PAYLOAD}\n\tend \u4e2d\n"
+    (launches / "20260101-a" / "17_0_log.out").write_bytes(log.encode())
+    assert main(["logs", "logged-1", *options, "--runs", str(tmp_path / "runs")]) == 0
+    out, _ = capfd.readouterr()
+    assert list_active(out, "\n\t") == []
+    assert out.endswith("\tend \u4e2d\n") and len(out) < 20_000
+    if not options:
+        assert "loading: 10 %\nloading: 20 %\n" in out and "(500,000 characters)" in out
+
+
+def test_the_direction_of_a_text_ends_with_it() -> None:
+    template = make_html_environment().from_string('<p title="{{ text | attribute }}">{{ text }} 1</p>')
+    hebrew = "\u05d0\u05d1 2"
+    assert template.render(text=hebrew) == f'<p title="{hebrew}"><bdi>{hebrew}</bdi> 1</p>'
+    assert template.render(text="caf\xe9 2") == '<p title="caf\xe9 2">caf\xe9 2 1</p>'
+    assert template.render(text="<\u05d0>") == '<p title="&lt;\u05d0&gt;"><bdi>&lt;\u05d0&gt;</bdi> 1</p>'
 
 
 def list_texts(value: Any) -> list[str]:
