@@ -116,6 +116,7 @@ def common_of(values: Mapping[str, Any], experiments: bool) -> CommonOptions:
     """
     from bench.config.request import CommonOptions
 
+    check_runs_apart(values["runs"], values["data_dir"])
     return CommonOptions(
         model=None if experiments else values["model"],
         scale=values["scale"],
@@ -130,6 +131,16 @@ def common_of(values: Mapping[str, Any], experiments: bool) -> CommonOptions:
             if values[definition.name] is not None
         },
     )
+
+
+def check_runs_apart(runs: Path, data_dir: Path | None) -> None:
+    """Refuse to keep runs in the folder of a task's published data, or inside this program."""
+    from bench import registry
+    from bench.system.outputs import CommandInput, check_output_place
+
+    tasks = registry.tasks() if data_dir is not None else ()
+    inputs = [CommandInput("--data-dir", Path(str(data_dir), task)) for task in tasks]
+    check_output_place("--runs", runs, inputs)
 
 
 def add_run_selector(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from bench.errors import UserError
 from bench.foreign_text import show_foreign
 from bench.system.paths import PATH_LENGTH, find_broken_link, find_folder_problem
+from bench.system.progress import print_message
 
 
 class PathName(click.Path):
@@ -71,13 +72,21 @@ def check_kept_runs(context: click.Context, parameter: click.Parameter, runs: Pa
 
 
 def check_typed_runs_place(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:
-    """As ``check_runs_place`` where the folder was typed; one from elsewhere is looked at when it is used."""
-    return check_runs_place(context, parameter, runs) if is_typed(context) else runs
+    """As ``check_runs_place`` where the folder was typed, and a word where it is missing.
+
+    One from elsewhere is looked at when it is used.
+    """
+    if is_typed(context):
+        check_runs_place(context, parameter, runs)
+        if not runs.is_dir():
+            print_message(
+                f"--runs {show_foreign(runs, PATH_LENGTH)}: no such directory, hence no runs", important=True
+            )
+    return runs
 
 
-def check_typed_runs(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:
+def check_typed_runs(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:  # noqa: ARG001 - click's
     """Of verbs that read runs: a folder that was typed is there. The default is missing before the first run."""
-    check_typed_runs_place(context, parameter, runs)
     require_typed_runs(context, runs)
     return runs
 

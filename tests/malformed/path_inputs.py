@@ -10,6 +10,7 @@ from pathlib import Path
 
 from inputs import MalformedInput
 
+PROGRAM = Path(__file__).parents[2]
 READING = {
     "status": ["status"],
     "watch": ["watch"],
@@ -59,6 +60,12 @@ def prepare_places(words: Sequence[str], folder: Path) -> list[str]:
     return list(words)
 
 
+def prepare_data(words: Sequence[str], folder: Path) -> list[str]:
+    (folder / "data" / "e2e").mkdir(parents=True)
+    (folder / "also").symlink_to("data")
+    return list(words)
+
+
 def prepare_missing(words: Sequence[str], folder: Path) -> list[str]:
     return [*words, "--runs", str(folder / "missing")]
 
@@ -87,7 +94,7 @@ SPELLINGS: Mapping[str, tuple[str, str]] = {
     "dash": ("-", "standard output has the scores"),
     "nul": ("a\0b", "NUL"),
     "empty": ("", "an empty name"),
-    "program": (str(Path(__file__).parents[2] / "bench" / "cli" / "score.py"), "a part of this program"),
+    "program": (str(PROGRAM / "bench" / "cli" / "score.py"), "a part of this program"),
 }
 
 
@@ -148,7 +155,7 @@ OUTPUTS: Mapping[str, tuple[list[str], str]] = {
     "report-pipe": (["report", "table2", "--out", "pipe"], "is a pipe"),
     "report-empty": (["report", "table2", "--out", ""], "an empty name"),
     "report-program": (
-        ["report", "table2", "--out", str(Path(__file__).parents[2] / "reports")],
+        ["report", "table2", "--out", str(PROGRAM / "reports")],
         "a part of this program",
     ),
     "export-in-run": (["export", "webnlg", "--out", "runs/webnlg-prefix/adapter"], "lies in runs"),
@@ -174,7 +181,7 @@ CHECKS: Mapping[str, tuple[list[str], str]] = {
     "junit-loop": (["--junit", "loop"], "leads back to itself"),
     "junit-empty": (["--junit", ""], "an empty name"),
     "junit-program": (
-        ["--junit", str(Path(__file__).parents[2] / "bench" / "errors.py")],
+        ["--junit", str(PROGRAM / "bench" / "errors.py")],
         "a part of this program",
     ),
     "reference-dangling": (["--update", "--reference", "dangling"], "dangling link"),
@@ -190,7 +197,7 @@ EXPORTS: Mapping[str, tuple[str, str]] = {
     "file": ("file", "is a file"),
     "pipe": ("pipe", "is a pipe"),
     "empty": ("", "an empty name"),
-    "program": (str(Path(__file__).parents[2] / "results" / "new"), "a part of this program"),
+    "program": (str(PROGRAM / "results" / "new"), "a part of this program"),
 }
 
 TRAINED = ["--method", "prefix", "--task", "e2e"]
@@ -234,6 +241,15 @@ def make_runs_inputs() -> list[MalformedInput]:
         )
         for verb, words in {**READING, **MAKING}.items()
         for place, (path, expects) in NO_FOLDERS.items()
+    ]
+    inputs += [
+        MalformedInput(f"{verb}-runs-{name}", "path", partial(prepare_data, [*words, *place]), expects)
+        for verb, words in MAKING.items()
+        for name, place, expects in (
+            ("program", ["--runs", str(PROGRAM / "bench" / "runs")], "a part of this program"),
+            ("data", ["--data-dir", "data", "--runs", "data/e2e"], "is data/e2e, which this command reads"),
+            ("in-data", ["--data-dir", "data", "--runs", "also/e2e/runs"], "lies in data/e2e, which"),
+        )
     ]
     undecodable = "bytes that are no UTF-8"
     inputs += [
