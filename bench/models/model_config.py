@@ -104,7 +104,8 @@ class ModelConfig(BaseModel):
             if alias not in merged:
                 continue
             value = merged.pop(alias)
-            if merged.get(name) not in (None, value):
+            says_nothing = name not in cls.aliases.values() and merged.get(name) is None
+            if name in merged and merged[name] != value and not says_nothing:
                 raise ValueError(f"{alias} and {name} differ; expected the same")
             merged[name] = value
         return merged

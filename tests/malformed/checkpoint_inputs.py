@@ -257,7 +257,7 @@ CONFIG_VALUES: tuple[tuple[str, Any], ...] = (
     *(("is_encoder_decoder", value) for value in (True, "no")),
     *(("add_cross_attention", value) for value in (True, 1)),
     *(("num_hidden_layers", value) for value in (5, "1")),
-    *(("hidden_size", value) for value in (15, None)),
+    *(("hidden_size", value) for value in (15, None, True)),
     *(("tokenizer_class", value) for value in ("EvilTokenizer", "LlamaTokenizer", 5, [])),
     *(
         ("model_type", value)

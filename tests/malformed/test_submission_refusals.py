@@ -18,7 +18,6 @@ DAMAGES: dict[str, made.Damage] = {
     "merges-unknown": made.tokenizer_model(lambda model: model.update(merges=[["zz", "qq"]])),
     "no-end-of-text": made.change_json("tokenizer_config.json", {"eos_token": None}),
     "new-end-of-text": made.change_json("tokenizer_config.json", {"eos_token": "<a token that is nowhere>"}),
-    "class-of-other-tokens": made.change_json("tokenizer_config.json", {"tokenizer_class": "BartTokenizer"}),
     "index-broken": made.write_index("{"),
 }
 
