@@ -35,6 +35,7 @@ from bench.models.checksums import SHIPPED_CHECKSUMS
 from bench.system.files import read_bytes
 from bench.system.hub import HubFile, PinnedRepository, fetch_file_list
 from bench.system.json_files import JsonObject, parse_json, write_json_atomic
+from bench.system.outputs import CommandInput, check_output_file
 from bench.system.provenance import format_current_time
 
 PROOF_FILE = "bench-proof.json"
@@ -302,7 +303,12 @@ def compare_with_hub(files: PublishedFiles, list_files: FileListing = fetch_file
 def verify_with_hub(
     files: PublishedFiles, list_files: FileListing = fetch_file_list
 ) -> tuple[ModelVerification, list[ComparedFile]]:
-    """Compare all files with the hub's checksums, and write the proof where all are the same."""
+    """Compare all files with the hub's checksums, and write the proof where all are the same.
+
+    Raises ``UserError`` before the hub is asked where the proof could not be written or would replace a file of it.
+    """
+    inputs = [CommandInput("the model's files", files.folder / name) for name in files.digests]
+    check_output_file("the proof", files.folder / PROOF_FILE, inputs)
     compared = compare_with_hub(files, list_files)
     wrong = [file for file in compared if file.status != "same"]
     if wrong:

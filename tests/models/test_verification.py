@@ -304,6 +304,25 @@ def test_what_is_no_file_of_its_own_is_no_proof(make: str, proven: Path) -> None
     assert "a link or no regular file" in str(locate().verification.reason)
 
 
+@pytest.mark.parametrize("make", ["weights", "broken link", "pipe", "folder"])
+def test_a_proof_that_cannot_be_written_is_told_before_the_hub_is_asked(make: str, medium: Path) -> None:
+    def ask(pinned: PinnedRepository) -> dict[str, HubFile]:
+        raise AssertionError(f"asked for {pinned}")
+
+    file, weights = medium / PROOF_FILE, (medium / "model.safetensors").read_bytes()
+    if make == "weights":
+        file.symlink_to("model.safetensors")
+    elif make == "broken link":
+        file.symlink_to("nowhere")
+    elif make == "pipe":
+        os.mkfifo(file)
+    else:
+        file.mkdir()
+    with pytest.raises(UserError, match="the proof"):
+        verification.verify_with_hub(get_files("gpt2-medium", medium), ask)
+    assert (medium / "model.safetensors").read_bytes() == weights
+
+
 def test_what_a_proof_says_steers_no_terminal_and_names_no_folder(proven: Path) -> None:
     for change in (
         lambda proof: proof.update(model="\x1b[31m\x07"),
