@@ -247,6 +247,24 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize("write", [parquet, arrow_file], ids=["parquet", "arrow"])
+def test_reading_a_table_asks_nobody(
+    write: Callable[[Path, Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`datasets` would have its server count that a local file is read."""
+    import datasets
+
+    def refuse(*address: object, **_: object) -> None:
+        pytest.fail(f"asked {address}")
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("datasets.load.get_session", refuse)
+    name = "validation.parquet" if write is parquet else "validation.arrow"
+    write(tmp_path / name, ROWS)
+    assert len(read(tmp_path)) == len(ROWS)
+
+
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet(tmp_path / "validation.parquet", ROWS)
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
