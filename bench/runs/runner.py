@@ -96,6 +96,7 @@ def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Reco
     """The record of a finished run, after scoring it for what can be scored by now."""
     run_id = specified.spec.run_id
     if get_process_rank() == 0:
+        folder.tidy()
         restore_scores(folder, done)
     names = list_stale_scores(specified.task, done)
     if not names:

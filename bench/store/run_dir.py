@@ -318,14 +318,22 @@ class RunDir:
         """
         claim = Lease.take(self.path / "claims", f"run {self.run_id}", stale_after)
         try:
-            for directory in (self.path, self.path / "records", self.path / "stages"):
-                files.remove_leftovers(directory)
-            files.remove_library_leftovers(self.path)
+            self._remove_leftovers()
             if beat_every is not None:
                 claim.start_beating(beat_every)
             yield claim
         finally:
             claim.release()
+
+    def tidy(self) -> None:
+        """Remove what killed writers left, unless somebody works on the run, who does it."""
+        if self.worker() is None:
+            self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        for directory in (self.path, self.path / "records", self.path / "stages"):
+            files.remove_leftovers(directory)
+        files.remove_library_leftovers(self.path)
 
 
 def _mapping(path: Path) -> Document:

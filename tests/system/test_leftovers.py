@@ -113,6 +113,20 @@ def test_a_claim_removes_what_libraries_left(tmp_path: Path) -> None:
     assert names == {"claims", ".tmpfolder", ".tmpshort", ".tmpTooLong", "tmpB4z9V3"}
 
 
+def test_a_finished_run_is_tidied_unless_somebody_works_on_it(tmp_path: Path) -> None:
+    run = Store(tmp_path).run("a")
+    (run.path / "records").mkdir(parents=True)
+    left = [run.path / ".tmpB4z9V3", make_dead(run.checkpoint), make_dead(run.path / "records" / "0001.json")]
+    for path in left:
+        path.write_text("half")
+    run.tidy()
+    assert not any(path.exists() for path in left)
+    with run.claim(beat_every=None):
+        left[0].write_text("being written")
+        run.tidy()
+        assert left[0].exists()
+
+
 def test_a_temporary_folder_is_private_and_goes_whatever_happens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
