@@ -10,6 +10,7 @@ Nothing here is shared between launches, so that many can be made at once on one
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -67,11 +68,18 @@ def check_run_id(run_id: str) -> str:
     return run_id
 
 
+def check_job_number(job: str | None) -> str | None:
+    """``job``, if files can be called by it; ``ValueError`` otherwise."""
+    if job is not None and not re.fullmatch(r"[^/\0]{1,100}", job):
+        raise ValueError(f"{quote_foreign(job)} cannot be the number of a job")
+    return job
+
+
 class JobEntry(_LaunchPart):
     """The job of one run: what it is, what it was asked for with, and its number (``job``) once it has one."""
 
     run_id: Annotated[str, AfterValidator(check_run_id)]
-    job: str | None = None
+    job: Annotated[str | None, AfterValidator(check_job_number)] = None
     array: int = 0
     index: int = 0
     """Its place in the array."""
@@ -283,7 +291,6 @@ def make_launch(runs: Path, content: object, path: Path | None = None) -> Launch
     try:
         launch = Launch(runs, LaunchDocument.model_validate(content))
         get_backend(launch.cluster)
-        return launch
     except UnknownNameError as error:
         raise DataError(f"{path or 'the record'} is not a launch record: {error}") from error
     except ValidationError as error:
@@ -292,6 +299,9 @@ def make_launch(runs: Path, content: object, path: Path | None = None) -> Launch
         raise DataError(
             f"{path or 'the record'} is not a launch record ({place}: {detail['msg']}); expected id, cluster and jobs"
         ) from error
+    if path is not None and path.stem != launch.id:
+        raise DataError(f"{path} is not a launch record: it is named {quote_foreign(launch.id)} inside")
+    return launch
 
 
 def list_launch_ids(runs: Path) -> list[str]:

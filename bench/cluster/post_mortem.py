@@ -14,10 +14,11 @@ from bench.cluster.backends import JobState
 from bench.cluster.launches import SubmittedJob
 from bench.cluster.rows import RunRow, RunState
 from bench.errors import FailureKind
-from bench.store.record import Record, RunStatus
+from bench.store.record import Record, RecordError, RunStatus
 from bench.store.run_dir import RunDir
 from bench.system.files import StorageError
 from bench.system.json_files import JsonObject
+from bench.system.progress import print_message
 
 EXPLANATIONS: Mapping[str, str] = {
     FailureKind.TIME_OUT: "the job reached its time limit",
@@ -92,6 +93,10 @@ def write_end(row: RunRow, job: SubmittedJob, folder: RunDir, ended: str | None 
                 write_failure(folder, job.entry, error, facts, status, more)
             except StorageError:
                 launch.forget_end(noted)
+            except RecordError as error:
+                print_message(
+                    f"the end of {row.run_id} cannot be recorded, {launch.file} is damaged: {error}", True
+                )
 
 
 def get_log_name(row: RunRow, job: SubmittedJob) -> str:

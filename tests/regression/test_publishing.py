@@ -40,7 +40,7 @@ def test_every_case_is_a_test_case_and_a_failure_names_the_values(tmp_path: Path
     assert (failure.text or "").splitlines() == [
         "loss 2 is 6, expected 5 ± 0.1",
         "bleu was not computed, expected 50",
-        "Traceback\ufffd",
+        r"Traceback\x1b",
     ]
 
 
