@@ -7,6 +7,8 @@ from bench.method import Settings, Variants, sourced
 GRID = "authors' code: run_batch.py, grid of the ablations"
 DEFAULT = "authors' code: command-line default, which that grid leaves alone"
 ON_BART = "our choice, as prefix on XSUM; the paper has no such row for BART"
+LONGEST, WIDEST = 10_000, 65_536
+"""Virtual tokens, and units of a hidden layer, that a method takes: far above what the paper tries."""
 
 FINE_TUNING_RULES: Settings = {
     "objective": ("mean", "authors' code: mean over the batch's target tokens"),

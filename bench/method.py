@@ -16,6 +16,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bench.errors import UnknownNameError, UserError
+from bench.foreign_text import show_foreign
+from bench.system.numbers import (
+    describe_kind,
+    describe_range,
+    is_in_range,
+    parse_real_number,
+    parse_whole_number,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,6 +41,7 @@ Variants: TypeAlias = tuple[Mapping[str, object], ...]
 Tokenizer: TypeAlias = "PreTrainedTokenizerBase | None"
 
 TABLE6 = "paper Table 6"
+LARGEST_WHOLE_NUMBER = 2**31 - 1
 
 
 class OriginSource(StrEnum):
@@ -90,24 +99,38 @@ class Option:
     help: str
     choices: tuple[Any, ...] | None = None
     minimum: float | None = None
+    maximum: float | None = None
+    """Of a number: far above what makes sense; a whole number is at most 2³¹ - 1 where nothing is said."""
 
     def parse(self, text: object, method: str) -> Any:
         """``text``, or a value typed already, as this option's type; ``UserError`` says what was expected.
 
         ``method`` is the name of the option's method, for messages.
         """
+        typed = f"{method}[{self.name}={show_foreign(text)}]"
+        if self.kind in (int, float) and text is not None:
+            return self._parse_number(text, typed)
         try:
             value = self.kind(text)
         except (TypeError, ValueError):
-            raise UserError(
-                f"{method}[{self.name}={text}]: expected {self.kind.__name__} ({self.help})"
-            ) from None
+            raise UserError(f"{typed}: expected {self.kind.__name__} ({self.help})") from None
         if self.choices is not None and value not in self.choices:
             raise UnknownNameError(
                 f"value of {method}[{self.name}]", str(value), map(str, self.choices), self.help
             )
-        if self.minimum is not None and value < self.minimum:
-            raise UserError(f"{method}[{self.name}={text}]: expected at least {self.minimum:g} ({self.help})")
+        return value
+
+    def _parse_number(self, text: object, typed: str) -> Any:
+        highest = LARGEST_WHOLE_NUMBER if self.maximum is None and self.kind is int else self.maximum
+        expected = f"{describe_kind(self.kind)} {describe_range(self.minimum, highest)}".rstrip()
+        try:
+            value = parse_whole_number(text) if self.kind is int else parse_real_number(text)
+        except ValueError:
+            raise UserError(f"{typed}: expected {expected} ({self.help})") from None
+        if self.choices is not None and value not in self.choices:
+            raise UnknownNameError(f"value of {typed}", str(value), map(str, self.choices), self.help)
+        if not is_in_range(value, self.minimum, highest):
+            raise UserError(f"{typed}: expected {expected} ({self.help})")
         return value
 
 
@@ -193,6 +216,10 @@ class Method(ABC):
     def paper_share(self, model: str, options: Options) -> str | None:
         """The share of parameters that the paper prints for this setting, as printed, or None."""
         return None
+
+    def count_positions(self, options: Options, kind: ModelKind) -> int:
+        """How many of the model's positions the method itself takes, as far as its options say; 0 for most."""
+        return 0
 
     def instruct(self, source: str, task: Task, options: Options) -> str:
         """The source as this method wants it read; only methods with literal text change it."""

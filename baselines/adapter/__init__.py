@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines._shared import FINE_TUNING_RULES
+from baselines._shared import FINE_TUNING_RULES, WIDEST
 from bench.method import (
     BOTH_KINDS,
     DECODER_ONLY,
@@ -64,7 +64,9 @@ class Adapter(Method):
     kinds = BOTH_KINDS
     options = (
         Option("size", str, "3%", "share of the LM's parameters", choices=tuple(SHARES)),
-        Option("bottleneck", int, None, "width of the bottleneck, instead of size", minimum=1),
+        Option(
+            "bottleneck", int, None, "width of the bottleneck, instead of size", minimum=1, maximum=WIDEST
+        ),
     )
     variants: ClassVar[Variants] = ({"size": "3%"}, {"size": "0.1%"})
     rules = FINE_TUNING_RULES

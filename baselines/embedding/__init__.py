@@ -16,8 +16,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines._shared import ABLATION_ON_BART, ABLATION_ON_E2E, ABLATION_RULES, ABLATION_VARIANTS
-from bench.method import BOTH_KINDS, ENCODER_DECODER, Method, Option, Options, Tables, Tokenizer
+from baselines._shared import (
+    ABLATION_ON_BART,
+    ABLATION_ON_E2E,
+    ABLATION_RULES,
+    ABLATION_VARIANTS,
+    LONGEST,
+    WIDEST,
+)
+from bench.method import BOTH_KINDS, ENCODER_DECODER, Method, ModelKind, Option, Options, Tables, Tokenizer
 
 if TYPE_CHECKING:
     from bench.models.adapted import AdaptedModel
@@ -31,15 +38,19 @@ class Embedding(Method):
     source = "paper §7.2, Table 5; authors' code: train_control.py; on BART our own"
     kinds = BOTH_KINDS
     options = (
-        Option("length", int, 10, "number of virtual tokens, P", minimum=1),
+        Option("length", int, 10, "number of virtual tokens, P", minimum=1, maximum=LONGEST),
         Option("mlp", str, "yes", "reparametrise by an MLP while training", choices=("yes", "no")),
-        Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
+        Option("hidden", int, 512, "hidden width of the MLP", minimum=1, maximum=WIDEST),
     )
     variants = ABLATION_VARIANTS
     rules = ABLATION_RULES
     mini_lr = 2e-3
     settings: ClassVar[Tables] = {"paper": {"e2e": ABLATION_ON_E2E}}
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
+
+    def count_positions(self, options: Options, kind: ModelKind) -> int:  # noqa: ARG002 - the same for both kinds
+        """P, on each side."""
+        return int(options["length"])
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
         from bench.models.architecture import get_model_kind

@@ -22,8 +22,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines._shared import ABLATION_ON_BART, ABLATION_ON_E2E, ABLATION_RULES, ABLATION_VARIANTS
-from bench.method import BOTH_KINDS, DECODER_ONLY, Method, Option, Options, Tables, Tokenizer
+from baselines._shared import (
+    ABLATION_ON_BART,
+    ABLATION_ON_E2E,
+    ABLATION_RULES,
+    ABLATION_VARIANTS,
+    LONGEST,
+    WIDEST,
+)
+from bench.method import BOTH_KINDS, DECODER_ONLY, Method, ModelKind, Option, Options, Tables, Tokenizer
 
 if TYPE_CHECKING:
     from bench.models.adapted import AdaptedModel
@@ -37,14 +44,18 @@ class Infix(Method):
     source = "paper §7.3, Table 5; authors' code: train_control.py; on BART our own"
     kinds = BOTH_KINDS
     options = (
-        Option("length", int, 10, "number of virtual tokens, P", minimum=1),
-        Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
+        Option("length", int, 10, "number of virtual tokens, P", minimum=1, maximum=LONGEST),
+        Option("hidden", int, 512, "hidden width of the MLP", minimum=1, maximum=WIDEST),
     )
     variants = ABLATION_VARIANTS
     rules = ABLATION_RULES
     mini_lr = 1e-3
     settings: ClassVar[Tables] = {"paper": {"e2e": ABLATION_ON_E2E}}
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
+
+    def count_positions(self, options: Options, kind: ModelKind) -> int:
+        """As a prefix."""
+        return int(options["length"]) if kind == DECODER_ONLY else 0
 
     def build(self, backbone: Any, tokenizer: Tokenizer, options: Options, seed: int) -> AdaptedModel:
         from bench.models.architecture import get_model_kind

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from baselines._shared import LONGEST, WIDEST
 from bench.method import (
     BOTH_KINDS,
     ENCODER_DECODER,
     TABLE6,
     Method,
+    ModelKind,
     Option,
     Options,
     Settings,
@@ -47,8 +49,8 @@ class Prefix(Method):
     source = "paper §4, §7.1, §7.4; authors' code: train_control.py, prefixTuning.py"
     kinds = BOTH_KINDS
     options = (
-        Option("length", int, 5, "number of virtual tokens, P", minimum=0),
-        Option("hidden", int, 512, "hidden width of the MLP", minimum=1),
+        Option("length", int, 5, "number of virtual tokens, P", minimum=0, maximum=LONGEST),
+        Option("hidden", int, 512, "hidden width of the MLP", minimum=1, maximum=WIDEST),
         Option("mlp", str, "yes", "reparametrise by an MLP while training", choices=("yes", "no")),
         Option(
             "init",
@@ -85,6 +87,10 @@ class Prefix(Method):
     def settle(self, options: dict[str, Any]) -> dict[str, Any]:
         """Initial words set the length."""
         return options if options["init"] == "random" else {**options, "length": None}
+
+    def count_positions(self, options: Options, kind: ModelKind) -> int:
+        """P in GPT-2; BART counts its positions from the text's first token."""
+        return 0 if kind == ENCODER_DECODER else options["length"] or 0
 
     def paper_share(self, model: str, options: Options) -> str | None:
         """Printed for the paper's own prefixes: MLP, random start; Table 3's are 100 and 5 tokens long."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench import registry
 from bench.config.comparability import Incomparable, IncomparableKind, make_backbone_not_verified
+from bench.config.judgement import check_resolved_settings, parse_seed
 from bench.config.setting_lists import expand_typed_settings, list_varied_settings, parse_elements
 from bench.config.settings import DEFINITIONS_BY_NAME, format_value
 from bench.config.specification import (
@@ -32,6 +33,7 @@ from bench.models.catalogue import (
     LocatedModel,
     find_model_kind,
     inspect_checkpoint,
+    find_model_sizes,
     locate_model,
 )
 from bench.system.json_files import JsonObject
@@ -84,8 +86,12 @@ class RunRequest:
         return self.common.model or DEFAULT_MODEL[self.task.kind][self.common.scale]
 
     def resolve(self, model: str) -> ResolvedSettings:
-        """Options and settings with their origins; ``model``: the backbone's name. Looks for nothing."""
-        return resolve_run_settings(
+        """Options and settings with their origins; ``model``: the backbone's name. Looks for nothing.
+
+        Raises ``UserError`` for what cannot be carried out, whoever decided it (``bench.config.judgement``).
+        """
+        kind = find_model_kind(self.model)
+        resolved = resolve_run_settings(
             self.task,
             self.method,
             self.options,
@@ -93,9 +99,13 @@ class RunRequest:
             model,
             self.common.scale,
             self.common.protocol,
-            find_model_kind(self.model),
+            kind,
             self.preset,
         )
+        options = {name: setting.value for name, setting in resolved.options.items()}
+        settings = {name: setting.value for name, setting in resolved.settings.items()}
+        check_resolved_settings(self.method, options, settings, kind, find_model_sizes(self.model))
+        return resolved
 
     def describe(self) -> str:
         shown_values = {name: self.preset[name][0] for name in self.selecting} | dict(self.options)
@@ -266,10 +276,10 @@ def parse_seeds(text: str) -> list[int]:
 
     def parse(element: str) -> int:
         try:
-            return int(element)
-        except ValueError:
-            place = "" if element == text else f", in the list {text}"
-            raise UserError(f"--seed {element}: expected whole numbers separated by commas{place}") from None
+            return parse_seed(element)
+        except UserError as error:
+            place = "" if element == text else f", in the list {show_foreign(text)}"
+            raise UserError(f"{error}{place}") from None
 
     return parse_elements("--seed", text, parse, "--seed 101,22,9")
 

@@ -7,14 +7,22 @@ the experiment, the protocol, the command line; the winner's origin is recorded 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from bench.errors import UnknownNameError, UserError
+from bench.foreign_text import show_foreign
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind, OriginSource, find_origin_source
+from bench.system.devices import DEVICES
+from bench.system.numbers import (
+    describe_kind,
+    describe_range,
+    is_in_range,
+    parse_real_number,
+    parse_whole_number,
+)
 from bench.training.selection import KeepRule
 
 
@@ -71,6 +79,8 @@ class SettingDefinition:
     stage: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
+    """Of a number: far above what makes sense, and low enough that nothing overflows or fills the machine."""
     optional: bool = False
     identity: bool = True
     kinds: tuple[ModelKind, ...] = (DECODER_ONLY, ENCODER_DECODER)
@@ -83,23 +93,30 @@ class SettingDefinition:
         if given is None or (self.optional and given == "none"):
             if self.optional:
                 return None
-            raise UserError(f"{flag}: expected {self.kind.__name__} ({self.help}), got nothing")
+            raise UserError(f"{flag}: expected {describe_kind(self.kind)} ({self.help}), got nothing")
+        text = show_foreign(given, 40)
         if self.kind is bool:
             if isinstance(given, bool):
                 return given
             if str(given).lower() in ("yes", "true", "1", "no", "false", "0"):
                 return str(given).lower() in ("yes", "true", "1")
-            raise UserError(f"{flag} {given}: expected yes or no ({self.help})")
+            raise UserError(f"{flag} {text}: expected yes or no ({self.help})")
+        if self.kind is str:
+            if not isinstance(given, str) or (self.choices and given not in self.choices):
+                raise UnknownNameError(f"value of {flag}", str(given), self.choices, self.help)
+            return given
+        return self._parse_number(given, f"{flag} {text}")
+
+    def _parse_number(self, given: object, typed: str) -> Any:
+        parse = parse_whole_number if self.kind is int else parse_real_number
+        limits = describe_range(self.minimum, self.maximum)
+        expected = f"{describe_kind(self.kind)} {limits}".rstrip()
         try:
-            value = self.kind(given)
-        except (TypeError, ValueError):
-            raise UserError(f"{flag} {given}: expected {self.kind.__name__} ({self.help})") from None
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{flag} {given}: expected a finite number ({self.help})")
-        if self.choices and value not in self.choices:
-            raise UnknownNameError(f"value of {flag}", str(value), self.choices, self.help)
-        if self.minimum is not None and value < self.minimum:
-            raise UserError(f"{flag} {given}: expected at least {self.minimum:g} ({self.help})")
+            value = parse(given)
+        except ValueError:
+            raise UserError(f"{typed}: expected {expected} ({self.help})") from None
+        if not is_in_range(value, self.minimum, self.maximum):
+            raise UserError(f"{typed}: expected {expected} ({self.help})")
         return value
 
 
@@ -126,19 +143,23 @@ DEFAULT, CODE, LIBRARY, OURS = (
     "our choice",
 )
 SEQ2SEQ = (ENCODER_DECODER,)
+MANY = 1_000_000_000
+"""Rows, updates: more than any split or training here can have."""
+LARGEST_SEED = 2**31 - 1
+
 
 DEFINITIONS = (
     # Training.
-    SettingDefinition("epochs", int, 10, DEFAULT, "passes over the training rows", "train", minimum=0),
-    SettingDefinition("max_steps", int, None, OURS, "stop after this many updates", "train", minimum=0,
+    SettingDefinition("epochs", int, 10, DEFAULT, "passes over the training rows", "train", minimum=0, maximum=100_000),
+    SettingDefinition("max_steps", int, None, OURS, "stop after this many updates", "train", minimum=0, maximum=MANY,
           optional=True),
-    SettingDefinition("batch_size", int, 5, DEFAULT, "examples per update", "train", minimum=1),
-    SettingDefinition("accumulation", int, 1, CODE, "micro-batches per update", "train", minimum=1),
-    SettingDefinition("lr", float, 5e-5, DEFAULT, "peak learning rate", "train", minimum=0.0),
+    SettingDefinition("batch_size", int, 5, DEFAULT, "examples per update", "train", minimum=1, maximum=65_536),
+    SettingDefinition("accumulation", int, 1, CODE, "micro-batches per update", "train", minimum=1, maximum=65_536),
+    SettingDefinition("lr", float, 5e-5, DEFAULT, "peak learning rate", "train", minimum=1e-12, maximum=100.0),
     SettingDefinition("warmup_steps", int, 0, f"{CODE}: 0 in all full-data runs", "linear warm-up", "train",
-          minimum=0),
-    SettingDefinition("weight_decay", float, 0.0, CODE, "AdamW weight decay", "train", minimum=0.0),
-    SettingDefinition("clip_norm", float, 1.0, CODE, "largest gradient norm", "train", minimum=0.0,
+          minimum=0, maximum=MANY),
+    SettingDefinition("weight_decay", float, 0.0, CODE, "AdamW weight decay", "train", minimum=0.0, maximum=100.0),
+    SettingDefinition("clip_norm", float, 1.0, CODE, "largest gradient norm", "train", minimum=1e-6, maximum=1e6,
           optional=True),
     SettingDefinition("objective", str, "mean", CODE, "mean over the target tokens, or sum per example",
           "train", choices=("mean", "sum")),
@@ -154,71 +175,72 @@ DEFINITIONS = (
           "parameters to keep: of the last update, of the lowest dev loss, of the highest ROUGE-2 on dev",
           "train", choices=tuple(rule.value for rule in KeepRule)),
     SettingDefinition("eval_every", int, None, OURS, "updates between looks at the dev split", "train",
-          minimum=1, optional=True),
+          minimum=1, maximum=MANY, optional=True),
     SettingDefinition("patience", int, None, OURS, "looks at dev without improvement before stopping", "train",
-          minimum=1,
+          minimum=1, maximum=MANY,
           optional=True),
     SettingDefinition("train_subset", int, None, OURS, "rows of the training split to draw and train on",
-          "train", minimum=1,
+          "train", minimum=1, maximum=MANY,
           optional=True),
     SettingDefinition("train_share", float, None, OURS,
           "share of the training split to draw, above 0 and up to 1", "train",
           minimum=0.0, optional=True),
     SettingDefinition("dev_subset", int, None, OURS, "rows of the dev split to draw for --eval-every",
-          "train", minimum=1,
+          "train", minimum=1, maximum=MANY,
           optional=True),
     SettingDefinition("dev_limit", int, None, OURS, "first rows of the dev split to look at with --eval-every",
-          "train", minimum=1, optional=True, later=True),
+          "train", minimum=1, maximum=MANY, optional=True, later=True),
     SettingDefinition("train_split", str, "train", OURS, "split to train on", "data", choices=("train",
           "dev", "test")),
     SettingDefinition("test_split", str, "test", OURS, "split to decode and score", "data", choices=("train",
           "dev", "test")),
     SettingDefinition("test_subset", int, None, OURS, "items of the test split to draw, decode and score",
-          "data", minimum=1,
+          "data", minimum=1, maximum=MANY,
           optional=True),
     SettingDefinition("data_seed", int, None, f"{OURS}: 0 where something is drawn",
           "which draw of the four above", "data",
-          minimum=0, optional=True),
-    SettingDefinition("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1,
+          minimum=0, maximum=LARGEST_SEED, optional=True),
+    SettingDefinition("limit", int, None, OURS, "rows and items to use of each split", "data", minimum=1, maximum=MANY,
           optional=True),
     SettingDefinition("max_source_tokens", int, 512,
           f"paper §A.1: 512 ({CODE}: 1024 for xsum, 512 for its splits)",
-          "longest source to read, <s> and </s> included", "data", minimum=3, kinds=SEQ2SEQ),
+          "longest source to read, <s> and </s> included", "data", minimum=3, maximum=100_000, kinds=SEQ2SEQ),
     SettingDefinition("max_target_tokens", int, 60, f"{CODE}: 60 in training and validation",
-          "longest target to train on, <s> and </s> included", "train", minimum=3, kinds=SEQ2SEQ),
+          "longest target to train on, <s> and </s> included", "train", minimum=3, maximum=100_000, kinds=SEQ2SEQ),
     SettingDefinition("max_reference_tokens", int, 100,
           f"{CODE}: scores against the decoded labels, cut at 100 in the test",
-          "references are cut to this many tokens and decoded again", "decode", minimum=3, optional=True,
+          "references are cut to this many tokens and decoded again", "decode", minimum=3, maximum=100_000, optional=True,
           kinds=SEQ2SEQ),
     # Decoding.
-    SettingDefinition("beams", int, 5, "paper §5.3", "beam size", "decode", minimum=1),
+    SettingDefinition("beams", int, 5, "paper §5.3", "beam size", "decode", minimum=1, maximum=1_000),
     SettingDefinition("max_new_tokens", int, 100, f"{CODE}: prompt + 100", "longest output", "decode",
-          minimum=1),
-    SettingDefinition("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode"),
+          minimum=1, maximum=100_000),
+    SettingDefinition("length_penalty", float, 1.0, CODE, "exponent of the length normalisation", "decode",
+          minimum=-10.0, maximum=10.0),
     SettingDefinition("min_new_tokens", int, 10, f"{CODE}: min_length 11, which counts the start token",
-          "tokens before </s> is allowed", "decode", minimum=0, kinds=SEQ2SEQ),
+          "tokens before </s> is allowed", "decode", minimum=0, maximum=100_000, kinds=SEQ2SEQ),
     SettingDefinition("no_repeat_ngram", int, 3,
           "facebook/bart-large's configuration; the authors' code leaves it",
-          "no n-gram of this size twice (0: off)", "decode", minimum=0, kinds=SEQ2SEQ),
+          "no n-gram of this size twice (0: off)", "decode", minimum=0, maximum=1_000, kinds=SEQ2SEQ),
     SettingDefinition("early_stopping", bool, True,
           "facebook/bart-large's configuration; the authors' code leaves it",
           "stop when as many outputs as beams have ended", "decode", kinds=SEQ2SEQ),
     # How the work is done; none of it changes what a run is.
-    SettingDefinition("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1,
+    SettingDefinition("decode_batch", int, 16, OURS, "sources decoded together", "work", minimum=1, maximum=65_536,
           identity=False),
     SettingDefinition("micro_split", int, 1, OURS, "further cuts of each micro-batch, where memory is short",
-          "work", minimum=1,
+          "work", minimum=1, maximum=65_536,
           identity=False),
     SettingDefinition("store_both", bool, False, OURS,
           "store beside what is kept the last (or best) parameters, for a run with that --keep", "work",
           identity=False, later=True),
     SettingDefinition("threads", int, None, f"{OURS}: all cores that the process may use",
-          "threads of an operation on the CPU; the last digits depend on them", "work", minimum=1, optional=True,
+          "threads of an operation on the CPU; the last digits depend on them", "work", minimum=1, maximum=1_024, optional=True,
           identity=False, later=True),
     SettingDefinition("checkpoint_seconds", float, 120.0, OURS, "time between checkpoints", "work",
-          minimum=0.0, identity=False),
+          minimum=0.0, maximum=1e8, identity=False),
     SettingDefinition("device", str, "auto", OURS, "where to compute: auto, cpu, cuda, mps", "work",
-          identity=False),
+          choices=DEVICES, identity=False),
 )  # fmt: skip
 DEFINITIONS_BY_NAME = {definition.name: definition for definition in DEFINITIONS}
 DRAWS = ("train_subset", "train_share", "dev_subset", "test_subset")

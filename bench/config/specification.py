@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.config import settings as known
+from bench.config.judgement import parse_seed
 from bench.config.settings import Setting, SettingLayer, resolve_settings
 from bench.errors import UserError
 from bench.method import DECODER_ONLY, Method, ModelKind, Settings
@@ -258,8 +259,7 @@ def make_spec(
     data_fingerprint: str,
 ) -> RunSpec:
     """The specification of a run whose settings are resolved and whose data and backbone were found."""
-    if not 0 <= seed < 2**31:
-        raise UserError(f"--seed {seed}: expected a whole number from 0 to {2**31 - 1}")
+    parse_seed(seed)
     return RunSpec(
         task=task.name,
         method=method.name,

@@ -152,6 +152,34 @@ class LocatedModel:
     """Whether the weights are known to be the published ones of this name."""
 
 
+@dataclass(frozen=True)
+class ModelSizes:
+    """What bounds a request; None where the configuration does not say it in a number."""
+
+    vocabulary: int | None
+    positions: int | None
+    """Of the table of positions: on either side of an encoder-decoder, of source and target together elsewhere."""
+
+
+def find_model_sizes(model: str) -> ModelSizes:
+    """The sizes of a named model or of a checkpoint's configuration; needs no weights and no network."""
+    entry = MODELS.get(model)
+    if not is_model_path(model) and entry is not None and entry.shape is not None:
+        config: Mapping[str, Any] = entry.shape
+    elif is_model_path(model):
+        config = read_config(Path(model).expanduser().resolve())
+    else:
+        from bench.mini import mini_model_dir
+
+        config = read_config(mini_model_dir(model))
+
+    def get_number(*names: str) -> int | None:
+        values = (config.get(name) for name in names)
+        return next((value for value in values if isinstance(value, int) and value > 0), None)
+
+    return ModelSizes(get_number("vocab_size"), get_number("n_positions", "max_position_embeddings"))
+
+
 def is_model_path(model: str) -> bool:
     """Whether ``--model`` was given a directory rather than a name."""
     return os.sep in model or model in (".", "..") or (model not in MODELS and is_directory(model))

@@ -45,7 +45,7 @@ def test_the_three_verbs_make_the_same_product(tmp_path: Path, capsys: pytest.Ca
     [
         ("1e-5,", "--lr 1e-5,: element 2 of 2 is empty"),
         (",", "--lr ,: element 1 of 2 is empty"),
-        ("1e-5,fast", "--lr fast: expected float"),
+        ("1e-5,fast", "--lr fast: expected a number"),
     ],
 )
 @pytest.mark.parametrize(

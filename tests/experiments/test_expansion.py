@@ -316,7 +316,7 @@ def test_selectors_narrow(name: str, chosen: ExperimentSelection, expected: int)
         (
             "figure3",
             ExperimentSelection(tasks="e2e", settings={"train_subset": "many"}),
-            r"--train-subset many: expected int",
+            r"--train-subset many: expected a whole number",
         ),
         (
             ["table4", "table5"],
