@@ -48,7 +48,7 @@ class Embedding(Method):
     settings: ClassVar[Tables] = {"paper": {"e2e": ABLATION_ON_E2E}}
     seq2seq_settings: ClassVar[Tables] = {"paper": {"*": ABLATION_ON_BART}}
 
-    def count_positions(self, options: Options, kind: ModelKind) -> int:  # noqa: ARG002 - the same for both kinds
+    def count_positions(self, options: Options, kind: ModelKind) -> int:
         """P, on each side."""
         return int(options["length"])
 

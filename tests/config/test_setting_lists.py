@@ -80,7 +80,9 @@ def test_what_is_written_as_a_list_comes_back(definition: SettingDefinition, dat
     elif definition.kind is bool:
         values = strategies.booleans()
     elif definition.kind is int:
-        values = strategies.integers(min_value=int(definition.minimum or 0), max_value=int(definition.maximum or 10**6))
+        values = strategies.integers(
+            min_value=int(definition.minimum or 0), max_value=int(definition.maximum or 10**6)
+        )
     else:
         values = strategies.floats(min_value=definition.minimum or 0, max_value=definition.maximum or 1)
     drawn = data.draw(strategies.lists(values, min_size=1, max_size=4))
