@@ -9,6 +9,7 @@ import click
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
+from bench.cli.parameters import add_option
 from bench.cluster.select import make_selector, require_selection
 
 
@@ -21,7 +22,7 @@ Examples:
   bench cancel --all""",
 )
 @add_run_selector
-@click.option("--all", "everything", is_flag=True, help="Everything that is queued or running.")
+@add_option("--all", "everything", is_flag=True, help="Everything that is queued or running.")
 @runs_option
 @json_option
 def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool, **flags: Any) -> int:

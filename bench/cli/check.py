@@ -11,9 +11,11 @@ import click
 
 from bench.cli import print_error, print_json, print_lines
 from bench.cli.options import json_option
+from bench.cli.parameters import WholeNumber, add_option
 from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
 from bench.errors import UserError
+from bench.system.launch_variables import check_launch_variables
 
 if TYPE_CHECKING:
     from bench.regression.comparison import CheckOutcome, ComparedValue
@@ -34,36 +36,38 @@ Examples:
   bench check --update --with-packages DIR   new reference values; shows what changed
 How bands come about and how to read a failure: docs/check.md""",
 )
-@click.option(
+@add_option(
     "--only",
     default=None,
     help="Tasks, methods or both ('webnlg prefix'), separated by commas; all otherwise.",
 )
-@click.option(
+@add_option(
     "--data-dir",
     type=PathName("directory", is_read=True),
     default=None,
     help="Check on small parts of published data: a directory with e2e/, webnlg/, dart/, xsum/.",
 )
-@click.option(
-    "--processes", type=click.IntRange(1), default=None, help="Runs at a time; the cores here otherwise."
+@add_option(
+    "--processes", type=WholeNumber(1, 1_024), default=None, help="Runs at a time; the cores here otherwise."
 )
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of each run.")
-@click.option(
+@add_option(
+    "--threads", type=WholeNumber(1, 1_024), default=1, show_default=True, help="Threads of each run."
+)
+@add_option(
     "--junit",
     type=PathName("file", dir_okay=False),
     default=None,
     help="Write the outcome as JUnit's XML.",
 )
-@click.option("--update", "renew", is_flag=True, help="Measure and write new reference values.")
-@click.option(
+@add_option("--update", "renew", is_flag=True, help="Measure and write new reference values.")
+@add_option(
     "--with-packages",
     "packages",
     type=PathName("directory", is_read=True),
     multiple=True,
     help="With --update: measure with the packages in this folder (pip install --target) too; repeatable.",
 )
-@click.option(
+@add_option(
     "--reference",
     type=PathName("file", dir_okay=False),
     default=None,
@@ -84,6 +88,7 @@ def command(
     """Regression check on small subsets."""
     # Runs go side by side, and their models are too small to share cores: threads would only fight for them.
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    check_launch_variables(several=False)
     check_flags(renew, packages, reference, junit, data_dir)
     junit = check_place("--junit", junit, data_dir, packages)
     reference = check_place("--reference", reference, data_dir, packages)

@@ -16,6 +16,7 @@ from bench.cli.options import (
     offline_option,
     tokenizer_option,
 )
+from bench.cli.parameters import add_option
 from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
 from bench.errors import UnavailableError
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from bench.task import ProtocolName
 
 common = all_of(
-    click.option("--task", "tasks", required=True, help="Task, or several separated by commas."),
+    add_option("--task", "tasks", required=True, help="Task, or several separated by commas."),
     data_dir_option,
-    click.option(
+    add_option(
         "--scale",
         default=None,
         help="mini or paper; by default paper to prepare or where --data-dir is given.",
@@ -94,7 +95,7 @@ def prepare_(
         print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-protocol_option = click.option("--protocol", default="original", show_default=True, help="original or plain.")
+protocol_option = add_option("--protocol", default="original", show_default=True, help="original or plain.")
 
 
 def check_protocol(protocol: str) -> ProtocolName:
@@ -166,11 +167,9 @@ def print_statistics(document: dict[str, Any]) -> None:
 @command.command("export")
 @common
 @protocol_option
-@click.option("--to", "folder", type=PathName("directory"), required=True, help="A new or empty folder.")
-@click.option(
-    "--split", "splits", help="Split, or several separated by commas; by default all that are here."
-)
-@click.option(
+@add_option("--to", "folder", type=PathName("directory"), required=True, help="A new or empty folder.")
+@add_option("--split", "splits", help="Split, or several separated by commas; by default all that are here.")
+@add_option(
     "--format", "table_format", type=click.Choice(["arrow", "parquet"]), default="arrow", show_default=True
 )
 def export_(

@@ -9,6 +9,7 @@ import click
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import json_option, runs_option
+from bench.cli.parameters import add_argument, add_option
 from bench.cli.path_options import PathName
 from bench.errors import UnknownNameError, UserError
 
@@ -16,9 +17,9 @@ TARGETS = ("peft",)
 
 
 @click.command("export", epilog="\b\nExample:\n  bench export webnlg-prefix-mini --to peft --out adapter/")
-@click.argument("run")
-@click.option("--to", "target", default="peft", show_default=True, help="peft.")
-@click.option("--out", type=PathName("directory"), required=True, help="Directory to write; must not exist.")
+@add_argument("run")
+@add_option("--to", "target", default="peft", show_default=True, help="peft.")
+@add_option("--out", type=PathName("directory"), required=True, help="Directory to write; must not exist.")
 @runs_option
 @json_option
 def command(run: str, target: str, out: Path, runs: Path, as_json: bool) -> None:

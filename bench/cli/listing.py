@@ -11,6 +11,7 @@ import click
 
 from bench.cli import print_document, print_json, print_lines
 from bench.cli.options import json_option, runs_option
+from bench.cli.parameters import add_argument, add_option
 from bench.cli.path_options import PathName
 from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
@@ -37,16 +38,16 @@ Examples:
   bench list runs --format csv > runs.csv     a row per run: options, settings, every score, times
   bench list runs --out runs.parquet          the same for pandas.read_parquet""",
 )
-@click.argument("kind", metavar="|".join(KINDS))
-@click.option("--model", default=None, help="With methods: count parameters for this backbone (needs torch).")
-@click.option(
+@add_argument("kind", metavar="|".join(KINDS))
+@add_option("--model", default=None, help="With methods: count parameters for this backbone (needs torch).")
+@add_option(
     "--format",
     "table_format",
     default=None,
     metavar="|".join(TABLE_FORMATS),
     help="With runs: every run as a row of a table. Markdown has the columns that people read, the others all.",
 )
-@click.option(
+@add_option(
     "--out",
     type=PathName("file", dir_okay=False),
     help="With runs: the table's file; its ending says the format where --format does not.",

@@ -8,6 +8,7 @@ import click
 
 from bench.cli import print_document, print_json
 from bench.cli.options import json_option, runs_option
+from bench.cli.parameters import MANY, WholeNumber, add_argument, add_option
 from bench.cli.streams import is_output_lost
 from bench.errors import FailureKind, UserError
 from bench.foreign_text import escape_log
@@ -24,10 +25,12 @@ Examples:
   bench logs 1a2b3c4d5e6f -f            follow it while the job runs
   bench logs 1a2b3c4d5e6f --process 3   another process of a job of several""",
 )
-@click.argument("run")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
-@click.option("--lines", type=click.IntRange(min=1), default=None, help="Only the last so many lines.")
-@click.option("--process", type=int, default=0, show_default=True, help="Which process of the job.")
+@add_argument("run")
+@add_option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
+@add_option("--lines", type=WholeNumber(1, MANY), default=None, help="Only the last so many lines.")
+@add_option(
+    "--process", type=WholeNumber(0, 100_000), default=0, show_default=True, help="Which process of the job."
+)
 @runs_option
 @json_option
 def command(run: str, follow: bool, lines: int | None, process: int, runs: Path, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import json_option, offline_option
+from bench.cli.parameters import add_argument
 from bench.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def list_(as_json: bool) -> None:
 
 
 @command.command("verify")
-@click.argument("models", nargs=-1, required=True, metavar="NAME|DIR...")
+@add_argument("models", nargs=-1, required=True, metavar="NAME|DIR...")
 @offline_option
 @json_option
 def verify_(models: tuple[str, ...], offline: bool, as_json: bool) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.parameters import add_argument, add_option
 from bench.cli.path_options import PathName, check_kept_runs, check_typed_runs, check_typed_runs_place
 from bench.config.settings import DEFINITIONS, format_value
 
@@ -19,7 +20,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def make_runs_option(check: Callable[[click.Context, click.Parameter, Path], Path] | None) -> Decorator:
     """``--runs``, judged by ``check`` before the verb begins."""
-    return click.option(
+    return add_option(
         "--runs",
         type=PathName("directory", readable=False),
         envvar="BENCH_RUNS",
@@ -39,21 +40,21 @@ report_runs_option = make_runs_option(check_typed_runs_place)
 """Of a report, which says what there is without a run, too."""
 kept_runs_option = make_runs_option(check_kept_runs)
 """Of verbs that make runs, and plan them."""
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-data_dir_option = click.option(
+json_option = add_option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+data_dir_option = add_option(
     "--data-dir",
     type=PathName("directory", is_read=True),
     envvar="BENCH_DATA",
     show_envvar=True,
     help="Directory with e2e/, webnlg/, dart/, xsum/ in the publishers' layout.",
 )
-tokenizer_option = click.option(
+tokenizer_option = add_option(
     "--tokenizer",
     type=PathName("directory", is_read=True),
     help="Folder of GPT-2's tokenizer, to count lengths with.",
 )
-offline_option = click.option("--offline", is_flag=True, help="Never use the network.")
-any_row_count_option = click.option(
+offline_option = add_option("--offline", is_flag=True, help="Never use the network.")
+any_row_count_option = add_option(
     "--any-row-count", is_flag=True, help="Warn, and do not refuse, when a split has another size."
 )
 
@@ -70,14 +71,12 @@ def all_of(*options: Decorator) -> Decorator:
 
 
 experiment_options = all_of(
-    click.option(
-        "--method", "methods", default=None, help="Method, with options in brackets; lists allowed."
-    ),
-    click.option("--task", "tasks", default=None, help="Task, or several separated by commas."),
-    click.option("--model", default=None, help="Backbone: a name of `bench list models` or a directory."),
-    click.option("--scale", default="mini", show_default=True, help="mini or paper."),
-    click.option("--protocol", default="original", show_default=True, help="original or plain."),
-    click.option(
+    add_option("--method", "methods", default=None, help="Method, with options in brackets; lists allowed."),
+    add_option("--task", "tasks", default=None, help="Task, or several separated by commas."),
+    add_option("--model", default=None, help="Backbone: a name of `bench list models` or a directory."),
+    add_option("--scale", default="mini", show_default=True, help="mini or paper."),
+    add_option("--protocol", default="original", show_default=True, help="original or plain."),
+    add_option(
         "--seed",
         "seeds",
         default=None,
@@ -96,7 +95,7 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
         choices = f" ({', '.join(definition.choices)})" if definition.choices else ""
         sentence = f"{definition.help[0].upper()}{definition.help[1:]}{choices}"
         flags.append(
-            click.option(
+            add_option(
                 "--" + definition.name.replace("_", "-"),
                 definition.name,
                 default=None,
@@ -148,10 +147,10 @@ def add_run_selector(function: Callable[..., Any]) -> Callable[..., Any]:
     from bench.cluster.select import FIELDS
 
     for name in reversed(FIELDS):
-        function = click.option(
+        function = add_option(
             f"--{name}", f"select_{name}", default=None, help=f"Only this {name} (or several)."
         )(function)
-    function = click.option(
+    function = add_option(
         "--launch", "select_launch", default=None, help="Only this launch; `latest` is the last."
     )(function)
-    return click.argument("names", nargs=-1, metavar="[RUN]...")(function)
+    return add_argument("names", nargs=-1, metavar="[RUN]...")(function)

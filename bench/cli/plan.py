@@ -11,9 +11,11 @@ from click.core import ParameterSource
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import common_of, experiment_options, json_option, with_settings
+from bench.cli.parameters import add_argument, add_option
 from bench.cli.run import selection
 from bench.cli.tables import print_table
 from bench.errors import UserError
+from bench.system.launch_variables import check_launch_variables
 
 if TYPE_CHECKING:
     from bench.experiments.expansion import Expansion
@@ -34,12 +36,12 @@ Examples:
   bench plan xsum-below --power                 a sentence of the paper: how many seeds decide it
   bench plan all --power                        the same of every sentence""",
 )
-@click.argument("names", nargs=-1, required=True, metavar="EXPERIMENT...|CLAIM...|all")
+@add_argument("names", nargs=-1, required=True, metavar="EXPERIMENT...|CLAIM...|all")
 @experiment_options
-@click.option(
+@add_option(
     "--power", is_flag=True, help="Of claims: how likely the planned runs decide them, and how many would."
 )
-@click.option("--settings", "all_settings", is_flag=True, help="Every setting of every run, with its origin.")
+@add_option("--settings", "all_settings", is_flag=True, help="Every setting of every run, with its origin.")
 @json_option
 @with_settings
 def command(
@@ -60,6 +62,7 @@ def command(
     from bench.experiments.planning import document, plan_runs
     from bench.store.store import Store
 
+    check_launch_variables(several=False)
     common = common_of(values, experiments=True)
     chosen = selection(tasks, methods, values["model"], seeds)
     if claims := find_claims(names, power):

@@ -11,6 +11,7 @@ import click
 
 from bench.cli import print_document, print_json, print_lines
 from bench.cli.options import data_dir_option, json_option, report_runs_option, tokenizer_option
+from bench.cli.parameters import add_argument, add_option
 from bench.cli.path_options import PathName
 from reports import FORMATS
 
@@ -37,14 +38,14 @@ Examples:
   bench report --paper-only table2 --format json       what the paper prints, as data
   bench report all --format tex --out paper/""",
 )
-@click.argument("names", nargs=-1, metavar="[TABLE|FIGURE|efficiency|claims|search|all]...")
-@click.option("--format", "form", default="html", show_default=True, metavar="|".join(FORMATS))
-@click.option(
+@add_argument("names", nargs=-1, metavar="[TABLE|FIGURE|efficiency|claims|search|all]...")
+@add_option("--format", "form", default="html", show_default=True, metavar="|".join(FORMATS))
+@add_option(
     "--out",
     type=PathName("directory", file_okay=False),
     help="Directory to write to. Default: report for html; the others go to standard output.",
 )
-@click.option("--paper-only", is_flag=True, help="The paper's numbers alone; no runs are read.")
+@add_option("--paper-only", is_flag=True, help="The paper's numbers alone; no runs are read.")
 @report_runs_option
 @data_dir_option
 @tokenizer_option

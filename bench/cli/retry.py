@@ -10,8 +10,10 @@ import click
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
+from bench.cli.parameters import add_option
 from bench.cli.submit import carry_out, show_plan, split_site, with_site
 from bench.cluster.select import make_selector, require_selection
+from bench.system.launch_variables import check_launch_variables
 
 if TYPE_CHECKING:
     from bench.cluster.rows import RunRow
@@ -26,11 +28,11 @@ Examples:
   bench retry --launch latest --all --time 8:00:00""",
 )
 @add_run_selector
-@click.option("--all", "everything", is_flag=True, help="Everything that failed, vanished or was cancelled.")
-@click.option("--cluster", default=None, help="Another cluster than before.")
-@click.option("--same-batch", is_flag=True, help="Out-of-memory: without smaller micro-batches.")
+@add_option("--all", "everything", is_flag=True, help="Everything that failed, vanished or was cancelled.")
+@add_option("--cluster", default=None, help="Another cluster than before.")
+@add_option("--same-batch", is_flag=True, help="Out-of-memory: without smaller micro-batches.")
 @with_site
-@click.option("--dry-run", is_flag=True, help="Say what would happen.")
+@add_option("--dry-run", is_flag=True, help="Say what would happen.")
 @runs_option
 @json_option
 def command(
@@ -48,6 +50,7 @@ def command(
     from bench.cluster.backends import DEFAULT_BACKEND, get_backend
     from bench.cluster.rows import ENDED_BADLY
 
+    check_launch_variables(several=False)
     selector = make_selector(runs, names, flags, everything)
     require_selection(selector, "retry")
     picked = selector.pick_rows(status.collect_status(runs).rows)

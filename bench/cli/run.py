@@ -16,7 +16,9 @@ from bench.cli.options import (
     offline_option,
     with_settings,
 )
+from bench.cli.parameters import add_argument, add_option
 from bench.errors import UserError
+from bench.system.launch_variables import check_launch_variables
 from bench.system.progress import print_traceback
 
 if TYPE_CHECKING:
@@ -44,11 +46,11 @@ Examples:
   BENCH_DATA=DIR bench run --method prefix --task webnlg --limit 50
   bench run --method prefix --task e2e --scale paper --model gpt2-medium --seed 101""",
 )
-@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT...]")
+@add_argument("experiments", nargs=-1, metavar="[EXPERIMENT...]")
 @experiment_options
 @offline_option
 @any_row_count_option
-@click.option("--dry-run", is_flag=True, help="Say what would run, with every setting and its origin.")
+@add_option("--dry-run", is_flag=True, help="Say what would run, with every setting and its origin.")
 @json_option
 @with_settings
 def command(
@@ -66,6 +68,7 @@ def command(
     settings that the experiment varies narrow them, other settings change them. Without, --method and --task.
     Every setting that makes another run takes a list, which stands for a run of each value.
     """
+    check_launch_variables()
     common = common_of(values, bool(experiments))
     unavailable: list[dict[str, str]] = []
     if experiments:

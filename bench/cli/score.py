@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import data_dir_option, json_option, offline_option, unchecked_runs_option
+from bench.cli.parameters import MANY, WholeNumber, add_option
 from bench.cli.path_options import PathName, require_typed_runs
 from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
@@ -47,37 +48,37 @@ of weights, and all where some lines lack references: the reason is with the sco
 or every score, could not be computed, a scorer broke, or it gave wrong values for its golden outputs.
 2: the request was wrong.""",
 )
-@click.option("--task", default=None, help="As which task's outputs to score.")
-@click.option(
+@add_option("--task", default=None, help="As which task's outputs to score.")
+@add_option(
     "--pairs",
     type=PathName("file", is_read=True),
     help="JSON lines (may be .gz; - is standard input): hyp, refs and, for WebNLG, category or seen.",
 )
-@click.option(
+@add_option(
     "--predictions",
     type=PathName("file", is_read=True),
     help="One output a line (- is standard input), in the official order, against the task's own references.",
 )
-@click.option("--split", default="test", show_default=True, help="With --predictions: which references.")
-@click.option(
+@add_option("--split", default="test", show_default=True, help="With --predictions: which references.")
+@add_option(
     "--protocol",
     default="plain",
     show_default=True,
     help="With --predictions: references as published (plain), or as the paper's authors had them (original).",
 )
-@click.option("--limit", type=click.IntRange(1), help="With --predictions: the first items only.")
+@add_option("--limit", type=WholeNumber(1, MANY), help="With --predictions: the first items only.")
 @data_dir_option
-@click.option("--scale", default="paper", show_default=True, help="With --predictions: mini or paper.")
+@add_option("--scale", default="paper", show_default=True, help="With --predictions: mini or paper.")
 @offline_option
-@click.option("--run", "run", default=None, help="Score stored runs again: a run's name, or a pattern.")
+@add_option("--run", "run", default=None, help="Score stored runs again: a run's name, or a pattern.")
 @unchecked_runs_option
-@click.option("--metric", "only", multiple=True, help="Only this metric; repeated, or separated by commas.")
-@click.option(
+@add_option("--metric", "only", multiple=True, help="Only this metric; repeated, or separated by commas.")
+@add_option(
     "--segments",
     type=PathName("file"),
     help="With --pairs or --predictions: write the values per item to this file.",
 )
-@click.option("--self-test", is_flag=True, help="Score the golden outputs; exit 1 if a value is wrong.")
+@add_option("--self-test", is_flag=True, help="Score the golden outputs; exit 1 if a value is wrong.")
 @json_option
 @click.pass_context
 def command(

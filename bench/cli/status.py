@@ -9,6 +9,7 @@ import click
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
+from bench.cli.parameters import add_option
 from bench.cli.tables import print_table
 from bench.cluster.rows import HELD, RunState
 from bench.cluster.select import make_selector
@@ -27,7 +28,7 @@ Examples:
   bench status --task webnlg --json""",
 )
 @add_run_selector
-@click.option("--list", "listed", is_flag=True, help="Every run, also where there are many.")
+@add_option("--list", "listed", is_flag=True, help="Every run, also where there are many.")
 @runs_option
 @json_option
 def command(names: tuple[str, ...], listed: bool, runs: Path, as_json: bool, **flags: Any) -> None:

@@ -18,11 +18,13 @@ from bench.cli.options import (
     offline_option,
     with_settings,
 )
+from bench.cli.parameters import add_argument, add_option
 from bench.cli.path_options import PathName
 from bench.cli.run import expand_experiment_requests, selection
 from bench.cluster.backends import DEFAULT_BACKEND
 from bench.cluster.site import KEYS
 from bench.errors import UserError
+from bench.system.launch_variables import check_launch_variables
 
 if TYPE_CHECKING:
     from bench.cluster.submit import SubmissionPlan
@@ -42,10 +44,10 @@ def with_site(function: Any) -> Any:
         default = "" if key.default in (None, 0) else f" [default: {key.default}]"
         flag = "--" + key.name.replace("_", "-")
         text = key.help[0].upper() + key.help[1:] + default + "."
-        function = click.option(flag, f"site_{key.name}", default=None, metavar=key.kind.upper(), help=text)(
+        function = add_option(flag, f"site_{key.name}", default=None, metavar=key.kind.upper(), help=text)(
             function
         )
-    return click.option(
+    return add_option(
         "--site", "site_file", type=PathName("file", is_read=True), default=None,
         help="TOML file with the site's settings (docs/site.example.toml); otherwise BENCH_SITE or ./site.toml.",
     )(function)  # fmt: skip
@@ -77,20 +79,20 @@ def split_site(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @click.command("submit", epilog=EXAMPLES)
-@click.argument("experiment", required=False)
+@add_argument("experiment", required=False)
 @experiment_options
 @offline_option
 @any_row_count_option
-@click.option("--retry-failed", is_flag=True, help="Also submit again what failed.")
-@click.option("--same-batch", is_flag=True, help="Retry out-of-memory without smaller micro-batches.")
-@click.option(
+@add_option("--retry-failed", is_flag=True, help="Also submit again what failed.")
+@add_option("--same-batch", is_flag=True, help="Retry out-of-memory without smaller micro-batches.")
+@add_option(
     "--cluster",
     default=DEFAULT_BACKEND,
     show_default=True,
     help="slurm, local (processes here) or debug (here).",
 )
 @with_site
-@click.option("--dry-run", is_flag=True, help="Say what would happen with every run, and what it costs.")
+@add_option("--dry-run", is_flag=True, help="Say what would happen with every run, and what it costs.")
 @json_option
 @with_settings
 def command(
@@ -106,6 +108,7 @@ def command(
     from bench.cluster import site, submit
     from bench.cluster.backends import get_backend
 
+    check_launch_variables(several=False)
     get_backend(cluster)
     chosen_site = site.load_site(site_file, split_site(values))
     plan = submit.plan_submission(

@@ -10,8 +10,12 @@ import click
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
+from bench.cli.parameters import RealNumber, add_option
 from bench.cli.streams import is_output_lost
 from bench.cluster.select import make_selector
+
+YEAR = 366 * 86400.0
+"""Seconds."""
 
 
 @click.command(
@@ -22,11 +26,15 @@ Examples:
   bench watch --launch latest --every 30 && bench report""",
 )
 @add_run_selector
-@click.option(
-    "--every", type=click.FloatRange(min=0.2), default=5.0, show_default=True, help="Seconds between looks."
+@add_option(
+    "--every", type=RealNumber(0.2, YEAR), default=5.0, show_default=True, help="Seconds between looks."
 )
-@click.option(
-    "--for", "seconds", type=float, default=None, help="Stop looking after so many seconds (exit code 1)."
+@add_option(
+    "--for",
+    "seconds",
+    type=RealNumber(0, YEAR),
+    default=None,
+    help="Stop looking after so many seconds (exit code 1).",
 )
 @runs_option
 @json_option

@@ -32,8 +32,8 @@ from bench.models.catalogue import (
     MODELS,
     LocatedModel,
     find_model_kind,
-    inspect_checkpoint,
     find_model_sizes,
+    inspect_checkpoint,
     locate_model,
 )
 from bench.system.json_files import JsonObject

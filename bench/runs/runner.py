@@ -28,6 +28,7 @@ from bench.system import hub
 from bench.system.devices import get_process_rank, pick_device
 from bench.system.execution import choose_threads, use_threads
 from bench.system.files import StorageError
+from bench.system.launch_variables import check_launch_variables
 from bench.system.progress import print_message
 from bench.task import Task
 
@@ -57,6 +58,7 @@ def run_specified(
         return score_again_where_needed(specified, folder, done)
     if done is not None:
         print_message(f"{specified.spec.run_id} is done, but a product is gone or damaged")
+    check_launch_variables()
     pick_device(specified.spec["device"], specified.spec["precision"])
     threads = specified.spec.settings["threads"]
     with use_threads(choose_threads(threads.value, threads.typed)):

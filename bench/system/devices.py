@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.errors import UnknownNameError, UserError
+from bench.system.launch_variables import LEFTOVERS, is_launch_complete
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +62,8 @@ def pick_device(device_name: str, precision: str = "fp32") -> torch.device:
 def make_accelerator(device_name: str, precision: str) -> Accelerator:
     """The device and arithmetic of a training: what the settings say, whatever ACCELERATE_… variables are set.
 
-    ``ACCELERATE_GRADIENT_ACCUMULATION_STEPS=4`` alone would divide every loss by 4, without a word.
+    ``ACCELERATE_GRADIENT_ACCUMULATION_STEPS=4`` alone would divide every loss by 4, without a word. Nor is a process
+    that is alone led by what a launch of one left behind (``LOCAL_RANK=0``).
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -70,14 +72,14 @@ def make_accelerator(device_name: str, precision: str) -> Accelerator:
     # Several runs may share one process, and accelerate has no public way to begin anew.
     AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - see above
     mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[precision]
-    with hide_variables("ACCELERATE_"):
+    with hide_variables("ACCELERATE_", *(() if is_launch_complete() else LEFTOVERS)):
         return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
 
 
 @contextlib.contextmanager
-def hide_variables(beginning: str) -> Iterator[None]:
-    """Without the environment variables whose names begin so, as long as the block runs."""
-    hidden = {name: value for name, value in os.environ.items() if name.startswith(beginning)}
+def hide_variables(*beginnings: str) -> Iterator[None]:
+    """Without the environment variables whose names begin with one of ``beginnings``, as long as the block runs."""
+    hidden = {name: value for name, value in os.environ.items() if name.startswith(beginnings)}
     for name in hidden:
         del os.environ[name]
     try:

@@ -1,0 +1,129 @@
+"""Options and arguments of every verb: what no parameter takes is refused here, before the verb begins.
+
+A text that is empty is the usual trace of an unset shell variable, ``--runs "$RUNS"``; taken as it is, it would mean
+this directory or everything. Use ``add_option`` and ``add_argument`` in place of click's: a test asks for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from bench.errors import UserError
+from bench.foreign_text import quote_foreign, show_foreign
+from bench.system.numbers import describe_range, is_in_range, parse_real_number, parse_whole_number
+
+PLACES = ("BENCH_RUNS", "BENCH_DATA", "BENCH_MODELS", "BENCH_CACHE", "BENCH_SITE")
+"""Environment variables that name a file or folder."""
+
+
+MANY = 1_000_000_000
+"""Lines, items: more than any file here has."""
+
+
+class CheckedParameter(click.Parameter):
+    """A parameter whose texts are checked as they were typed, before they are converted."""
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """As click's; raises ``UserError`` for a text that no parameter takes."""
+        value, source = super().consume_value(ctx, opts)
+        if ctx.resilient_parsing:
+            return value, source
+        check_environment(os.environ)  # here, so that --help comes first
+        if source is not ParameterSource.DEFAULT:
+            label = self.opts[0] if isinstance(self, click.Option) else self.human_readable_name.strip("[].")
+            for text in (
+                [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+            ):
+                check_text(label, text)
+                if isinstance(self.type, click.Path):
+                    check_path_text(label, text)
+        return value, source
+
+
+class CheckedOption(CheckedParameter, click.Option):
+    """An option of ours."""
+
+
+class CheckedArgument(CheckedParameter, click.Argument):
+    """An argument of ours."""
+
+
+add_option = functools.partial(click.option, cls=CheckedOption)
+add_argument = functools.partial(click.argument, cls=CheckedArgument)
+
+
+def check_text(label: str, text: object) -> None:
+    """Refuse an empty text, a NUL, and bytes that are no UTF-8."""
+    if not isinstance(text, str):
+        return
+    if not text.strip():
+        raise UserError(f"{label} was given empty ({quote_foreign(text)}); is a shell variable unset?")
+    if "\0" in text:
+        raise UserError(f"{label} {quote_foreign(text)}: has a NUL character; expected text without")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{label} {quote_foreign(text)}: is not UTF-8; expected a name in UTF-8") from None
+
+
+def check_path_text(label: str, text: str) -> None:
+    """Refuse what cannot be meant as a path, or breaks the files that name it."""
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise UserError(f"{label} {quote_foreign(text)}: has a control character; expected a path without")
+    if text.startswith("~"):
+        written = text.removeprefix("~/") if text.startswith("~/") else text
+        hint = f'"$HOME/{show_foreign(written)}"' if text.startswith("~/") else "the whole path"
+        raise UserError(
+            f"{label} {quote_foreign(text)}: the shell did not expand ~, as it does not in quotes or after =; "
+            f"expected {hint}, or ./~… for a file of that name"
+        )
+
+
+def check_environment(environment: Mapping[str, str], names: Iterable[str] = PLACES) -> None:
+    """Refuse variables that are set and empty: a script meant a place, and the default would be another."""
+    for name in names:
+        value = environment.get(name)
+        if value is not None:
+            if not value.strip():
+                raise UserError(f"{name} is set and empty; expected a path, or: unset {name}")
+            check_text(name, value)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number in ASCII digits, between two bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
+        try:
+            number = parse_whole_number(value)
+        except ValueError:
+            number = None
+        if number is None or not is_in_range(number, self.min, self.max):
+            raise UserError(
+                describe_number(param, value, f"a whole number {describe_range(self.min, self.max)}")
+            )
+        return number
+
+
+class RealNumber(click.FloatRange):
+    """A finite number in ASCII digits, between two bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
+        try:
+            number = parse_real_number(value)
+        except ValueError:
+            number = None
+        if number is None or not is_in_range(number, self.min, self.max):
+            raise UserError(describe_number(param, value, f"a number {describe_range(self.min, self.max)}"))
+        return number
+
+
+def describe_number(param: click.Parameter | None, value: object, expected: str) -> str:
+    """What was typed and what was expected."""
+    flag = param.opts[0] if param is not None else "a number"
+    return f"{flag} {show_foreign(value)}: expected {expected}".rstrip()
