@@ -76,12 +76,10 @@ def check_path_text(label: str, text: str) -> None:
     """Refuse what cannot be meant as a path, or breaks the files that name it."""
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
         raise UserError(f"{label} {quote_foreign(text)}: has a control character; expected a path without")
-    if text.startswith("~"):
-        written = text.removeprefix("~/") if text.startswith("~/") else text
-        hint = f'"$HOME/{show_foreign(written)}"' if text.startswith("~/") else "the whole path"
+    if text.startswith("~") and os.path.expanduser(text) == text:  # noqa: PTH111 - click has the text
         raise UserError(
-            f"{label} {quote_foreign(text)}: the shell did not expand ~, as it does not in quotes or after =; "
-            f"expected {hint}, or ./~… for a file of that name"
+            f"{label} {quote_foreign(text)}: ~ is a user's home, and no user is called that; "
+            "expected the whole path, or ./~… for a file of that name"
         )
 
 

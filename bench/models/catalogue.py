@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from bench.errors import DataError, UnavailableError, UnknownNameError, UserError, first_line
 from bench.foreign_text import quote_foreign, show_foreign
@@ -167,11 +168,11 @@ def find_model_sizes(model: str) -> ModelSizes:
     if not is_model_path(model) and entry is not None and entry.shape is not None:
         config: Mapping[str, Any] = entry.shape
     elif is_model_path(model):
-        config = read_config(Path(model).expanduser().resolve())
+        config = read_config_document(resolve_model_path(model))
     else:
         from bench.mini import mini_model_dir
 
-        config = read_config(mini_model_dir(model))
+        config = read_config_document(mini_model_dir(model))
 
     def get_number(*names: str) -> int | None:
         values = (config.get(name) for name in names)
