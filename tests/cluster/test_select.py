@@ -31,7 +31,7 @@ def test_an_empty_name_is_no_name(
     verb: str, name: str, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([verb, name, "--runs", str(runs)]) == 2
-    assert "empty name" in capsys.readouterr().err
+    assert "was given empty" in capsys.readouterr().err
 
 
 def test_nothing_is_called_by_an_empty_name() -> None:
@@ -77,4 +77,4 @@ def test_a_launch_where_there_is_none(verb: str, tmp_path: Path, capsys: pytest.
 
 def test_a_launch_without_a_name(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cancel", "--launch", "", "--runs", str(runs)]) == 2
-    assert "unknown launch ''" in capsys.readouterr().err
+    assert "--launch was given empty" in capsys.readouterr().err

@@ -121,7 +121,7 @@ def test_an_array_that_waits_is_one_line(listed: str, jobs: list[str], slurm: Pa
 
 def test_an_array_that_waits_is_one_line_of_scontrols_too(slurm: Path) -> None:
     (slurm / "squeue.txt").write_text("")
-    (slurm / "sacct").unlink()
+    (slurm / "sacct").write_text("#!/bin/sh\nexit 1\n")
     (slurm / "scontrol.txt").write_text(SCONTROL)
     assert scheduler.query_jobs(["17_7", "17_9"]).states["17_9"].phase is JobPhase.WAITING
 

@@ -69,7 +69,7 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
     "stands-for-unknown": (HEAD + 'stands_for = "nobody"\n' + GRID, "stands_for"),
     "too-many-runs": (
         replaced("[1]", str([*range(1_000)]))
-        + f'[grid.settings]\nlr = {{values = {[*range(1, 1_000)]}, origin = "x"}}',
+        + f'[grid.settings]\nlr = {{values = {[n / 100 for n in range(1, 1_000)]}, origin = "x"}}',
         "expected at most 100,000",
     ),
     "selector-open": (replaced('"prefix"', '"prefix[length=5"'), "methods"),

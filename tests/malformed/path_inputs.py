@@ -40,8 +40,8 @@ NO_FOLDERS = {
     "below-file": ("file/runs", "file is a file, not a directory"),
     "pipe": ("pipe", "pipe is a pipe, not a directory"),
     "device": ("/dev/null", "/dev/null is a device, not a directory"),
-    "long": ("x" * 300, "File name too long"),
-    "deep": ("x/" * 3000, "File name too long"),
+    "long": ("x" * 300, "File name too long|longer than a path can be"),
+    "deep": ("x/" * 3000, "File name too long|longer than a path can be"),
     "nul": ("a\0b", "NUL"),
     "empty": ("", "empty"),
 }
@@ -89,11 +89,11 @@ SPELLINGS: Mapping[str, tuple[str, str]] = {
     "full": ("/dev/full", "is a device"),
     "proc": ("/proc/x/y", "cannot be written"),
     "below-file": ("file/x", "cannot be written"),
-    "long": ("y" * 300, "File name too long"),
-    "deep": ("y/" * 3000 + "z", "File name too long"),
+    "long": ("y" * 300, "File name too long|longer than a path can be"),
+    "deep": ("y/" * 3000 + "z", "File name too long|longer than a path can be"),
     "dash": ("-", "standard output has the scores"),
     "nul": ("a\0b", "NUL"),
-    "empty": ("", "an empty name"),
+    "empty": ("", "empty"),
     "program": (str(PROGRAM / "bench" / "cli" / "score.py"), "a part of this program"),
 }
 
@@ -153,7 +153,7 @@ OUTPUTS: Mapping[str, tuple[list[str], str]] = {
     "report-below-dangling": (["report", "table2", "--out", "dangling/x"], "dangling link"),
     "report-loop": (["report", "table2", "--out", "loop"], "leads back to itself"),
     "report-pipe": (["report", "table2", "--out", "pipe"], "is a pipe"),
-    "report-empty": (["report", "table2", "--out", ""], "an empty name"),
+    "report-empty": (["report", "table2", "--out", ""], "empty"),
     "report-program": (
         ["report", "table2", "--out", str(PROGRAM / "reports")],
         "a part of this program",
@@ -163,7 +163,7 @@ OUTPUTS: Mapping[str, tuple[list[str], str]] = {
     "export-taken": (["export", "webnlg", "--out", "taken"], "exists already"),
     "export-dangling": (["export", "webnlg", "--out", "dangling"], "exists already"),
     "export-below-dangling": (["export", "webnlg", "--out", "dangling/x"], "dangling link"),
-    "export-empty": (["export", "webnlg", "--out", ""], "an empty name"),
+    "export-empty": (["export", "webnlg", "--out", ""], "empty"),
 }
 
 
@@ -179,7 +179,7 @@ CHECKS: Mapping[str, tuple[list[str], str]] = {
     "junit-dangling": (["--junit", "dangling"], "dangling link"),
     "junit-device": (["--junit", "/dev/null"], "is a device"),
     "junit-loop": (["--junit", "loop"], "leads back to itself"),
-    "junit-empty": (["--junit", ""], "an empty name"),
+    "junit-empty": (["--junit", ""], "empty"),
     "junit-program": (
         ["--junit", str(PROGRAM / "bench" / "errors.py")],
         "a part of this program",
@@ -196,7 +196,7 @@ EXPORTS: Mapping[str, tuple[str, str]] = {
     "loop": ("loop", "leads back to itself"),
     "file": ("file", "is a file"),
     "pipe": ("pipe", "is a pipe"),
-    "empty": ("", "an empty name"),
+    "empty": ("", "empty"),
     "program": (str(PROGRAM / "results" / "new"), "a part of this program"),
 }
 
@@ -251,7 +251,7 @@ def make_runs_inputs() -> list[MalformedInput]:
             ("in-data", ["--data-dir", "data", "--runs", "also/e2e/runs"], "lies in data/e2e, which"),
         )
     ]
-    undecodable = "bytes that are no UTF-8"
+    undecodable = "UTF-8"
     inputs += [
         MalformedInput(
             f"{verb}-runs-undecodable",

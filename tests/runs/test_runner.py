@@ -288,7 +288,7 @@ def refused(message: str, tmp_path: Path, model: Path, given: dict[str, Any]) ->
     ("given", "message"),
     [
         ({"max_new_tokens": 1000}, "--max-new-tokens 1000: the longest of 6 sources"),
-        ({"method": "prefix[length=1023,hidden=1]"}, "a shorter prefix"),
+        ({"method": "prefix[length=1023,hidden=1]"}, "at most 1,022 virtual tokens"),
     ],
 )
 def test_what_cannot_be_decoded_is_refused_before_the_training(
@@ -312,7 +312,7 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_written(
     [
         ({"method": "prefx"}, "did you mean 'prefix'"),
         ({"method": "prefix[lenth=3]"}, "did you mean 'length'"),
-        ({"method": "prefix[length=-1]"}, "at least 0"),
+        ({"method": "prefix[length=-1]"}, "from 0 to 10,000"),
         ({"lr": "x"}, "--lr x"),
         ({"train_split": "trian"}, "did you mean 'train'"),
     ],

@@ -184,9 +184,12 @@ def test_outputs_do_not_depend_on_how_many_are_decoded_together(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"max_source_tokens": 1025}, r"--max-source-tokens 1025: the model has 1024 positions"),
-        ({"max_new_tokens": 2000}, r"--max-new-tokens 2000: the model has 1024"),
-        ({"method": "embedding", "options": {"length": 600}}, r"--max-source-tokens 512: the model has 424"),
+        ({"max_source_tokens": 1025}, r"--max-source-tokens 1025: the model has 1,024 positions"),
+        ({"max_new_tokens": 2000}, r"--max-new-tokens 2000: the model has 1,024"),
+        (
+            {"method": "embedding", "options": {"length": 600}},
+            r"--max-source-tokens 512: the model has 1,024 positions.*at most 424",
+        ),
         ({"pad_row": "yes"}, r"--pad-row is for decoder-only models; this run's is encoder-decoder"),
     ],
 )
