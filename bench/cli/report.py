@@ -162,7 +162,7 @@ def report_search(searches: Sequence[str], runs: Path, as_json: bool) -> None:
     if as_json:
         print_json([result.to_json() for result in results])
     else:
-        print_document(render_search(results))
+        print_lines(*render_search(results).splitlines())
 
 
 def print_paper(names: Sequence[str]) -> None:

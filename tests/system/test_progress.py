@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -177,3 +178,43 @@ def test_slow_steps_are_told_in_seconds_each() -> None:
 )
 def test_slow_work_is_told_per_one(unit: str, one: str) -> None:
     assert f", 1.1 s per {one}, " in progress.format_progress_line("training", unit, 10, 100, 10, 11.0)
+
+
+# --- texts of others
+
+
+HOSTILE = "\x1b[2J\x07\u202ename\nforged"
+
+
+def test_a_message_is_short_and_acts_on_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    progress.print_message(f"left out: {HOSTILE}{'x' * 5_000_000}; remove it", important=True)
+    message = capsys.readouterr().err
+    assert message.startswith("left out: \\x1b[2J\\x07\\u202ename\n  forgedxxx")
+    assert message.endswith("x; remove it\n") and len(message) <= 501
+
+
+def test_labels_and_notes_of_progress_are_escaped_and_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.track_progress(3, f"label {HOSTILE}", "steps") as tracker:
+        tracker.note(f"{HOSTILE}{'y' * 5_000_000}")
+        tracker.advance()
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and "\x1b" not in line and "\u202e" not in line
+    assert "label \\x1b[2J" in line and "(5,000,017 characters)" in line
+
+
+def test_a_traceback_keeps_its_last_line_and_acts_on_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    progress.print_traceback(ValueError(f"{'z' * 5_000_000}\n{HOSTILE}" + "\nline" * 5_000 + "\nthe end"))
+    trace = capsys.readouterr().err
+    assert trace.startswith("ValueError: zzz") and trace.endswith("\nthe end\n")
+    assert "(5,000,012 characters)" in trace and "lines left out)" in trace and len(trace) < 20_000
+    assert "\x1b" not in trace and "\\x1b[2J\\x07\\u202ename\n" in trace
+
+
+def test_what_python_prints_of_errors_and_warnings_is_escaped() -> None:
+    code = (
+        "import warnings; from bench.system.progress import escape_interpreter_output as escape; escape(); "
+        f"warnings.warn({HOSTILE!r}); raise ValueError({HOSTILE!r})"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1 and "Traceback" in ran.stderr and "UserWarning: \\x1b[2J" in ran.stderr
+    assert "\x1b" not in ran.stderr and "\u202e" not in ran.stderr
