@@ -211,7 +211,11 @@ class Launch:
         runs = None if writer is None else processes.is_running(writer)
         if runs is not None:
             return runs
-        return datetime.now(UTC) - datetime.fromisoformat(self.document.submitted) < YOUNG
+        try:
+            submitted = datetime.fromisoformat(self.document.submitted).astimezone(UTC)
+        except (ValueError, OverflowError):  # by nobody of ours
+            return False
+        return datetime.now(UTC) - submitted < YOUNG
 
     def list_logs(self, job: str) -> list[Path]:
         """The logs of a job, one per process; the first process's first. None may be there yet."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError, UserError
+from bench.foreign_text import show_foreign
 from bench.system import files, json_files, processes, provenance
 
 STALE_AFTER = 600.0  # seconds without a sign of life before another machine may take a run over
@@ -77,8 +78,9 @@ class Lease:
         for _ in range(1000):
             highest = max(list_numbers(directory), default=0)
             if highest and (holder := find_holder(directory, highest, stale_after)):
+                host = show_foreign(holder["host"])
                 raise LeaseHeldError(
-                    f"{subject} is being worked on by pid {holder['pid']} on {holder['host']} (last sign of "
+                    f"{subject} is being worked on by pid {holder['pid']} on {host} (last sign of "
                     f"life {holder['silent_s']:.0f} s ago). Wait for it, or, if you know that it is gone, "
                     f"remove {holder['file']} and try again.",
                     holder,
@@ -160,6 +162,8 @@ def find_holder(directory: Path, number: int, stale_after: float) -> dict[str, A
     try:
         owner = json_files.parse_json(path, content, any_text=True)
         who = {name: owner[name] for name in ("host", "pid", "since")}
+        if not isinstance(who["pid"], int):
+            raise TypeError("no process has such a number")
         on_this_machine, started = owner["machine"] == processes.identify_machine(), owner["started"]
         if (
             not on_this_machine

@@ -56,6 +56,7 @@ def identify_process(pid: int | None = None) -> dict[str, Any]:
 
 def is_running(process: Mapping[str, Any]) -> bool | None:
     """Whether a process of ``identify_process`` runs; None where only another machine can tell."""
-    if process["machine"] != identify_machine():
+    pid = process.get("pid")
+    if process.get("machine") != identify_machine() or not isinstance(pid, int):
         return None
-    return find_process_start(process["pid"]) == process["started"]
+    return find_process_start(pid) == process.get("started")

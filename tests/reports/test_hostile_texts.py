@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_site import generations
 from made_up import failed, record, scores
 
 from bench import registry
@@ -23,8 +24,8 @@ FLOOD = "x" * 500_000
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 FIXED = {"run_id", "status", "kind", "layer", "started", "ended", "how", "scale", "source", "device"}
 """Fields that must be what they are for a record to be read at all."""
-MOST = 490_000
-"""Characters that no answer exceeds: the floods are of half a million each."""
+MOST = 1_000_000
+"""Characters that no answer exceeds: the floods are dozens of half a million each."""
 
 
 def poison(value: Any, payload: str, name: str = "") -> Any:
@@ -48,6 +49,17 @@ def write_record(store: Store, document: dict[str, Any]) -> None:
     folder.mkdir(parents=True)
     made = {"format": 1, "attempt": 1, "recorded": "2026-01-02T00:00:00+00:00", **document}
     (folder / "0001.json").write_text(json.dumps(made))
+
+
+def write_generations(store: Store, payload: str) -> None:
+    """A run whose every output, fact and reference ends in the payload."""
+    document = record()
+    write_record(store, document)
+    lines = [poison(dict(item), payload, "item") for item in generations("")]
+    for line, item in zip(lines, generations(""), strict=True):
+        line["id"] = item["id"]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (store.root / document["run_id"] / "generations.jsonl").write_text(text)
 
 
 def make_documents(payload: str) -> Iterator[dict[str, Any]]:
@@ -79,6 +91,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store = Store(tmp_path / "runs")
     for document in (*make_documents(PAYLOAD), *make_documents("\udcff")):
         write_record(store, document)
+    write_generations(store, PAYLOAD)
     claimed = store.root / record()["run_id"] / "claims"
     claimed.mkdir(parents=True)
     owner = {
@@ -194,6 +207,7 @@ def test_no_answer_about_a_store_is_flooded(
     document = failed("error")
     write_record(store, {**document, "error": {**document["error"], "message": FLOOD, "log_tail": FLOOD}})
     write_record(store, {**record(), "scores": {FLOOD: scores({"bleu": 1.0})["all"]}})
+    write_generations(store, FLOOD)
     assert main([*words.split(), "--runs", str(store.root)]) in (0, 1, 2)
     out, err = capfd.readouterr()
     assert len(out) < MOST and len(err) < 20_000

@@ -20,7 +20,7 @@ from bench.errors import UserError
 from bench.store.lease import STALE_AFTER, Lease, LeaseHeldError
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
-from bench.system import files
+from bench.system import files, processes
 
 RUN = "webnlg-prefix-mini-gpt2-s101-1a2b3c4d5e6f"
 
@@ -260,3 +260,29 @@ def test_never_two_at_once_though_holders_are_killed(tmp_path: Path) -> None:
     assert held(10)
     with Store(tmp_path / "runs").run("run").claim():
         pass
+
+
+@pytest.mark.parametrize("number", ["../../tmp", "\0", [1], None, {"a": 1}])
+def test_a_claim_of_a_process_without_a_number_is_a_damaged_one(runs: Store, number: Any) -> None:
+    run = runs.run(RUN)
+    (run.path / "claims").mkdir(parents=True)
+    owner = {
+        "host": "\x1b[2J" * 1_000,
+        "machine": processes.identify_machine(),
+        "pid": number,
+        "started": "1",
+    }
+    (run.path / "claims" / "0001.json").write_text(json.dumps({**owner, "since": "2026"}))
+    with pytest.raises(LeaseHeldError, match="an unknown host"), run.claim():
+        pass
+
+
+def test_the_host_of_a_claim_leaves_room_for_what_to_do(runs: Store) -> None:
+    run = runs.run(RUN)
+    (run.path / "claims").mkdir(parents=True)
+    owner = {"host": "\x1b[2J" * 1_000, "machine": "far", "pid": 1, "started": "1", "since": "2026"}
+    (run.path / "claims" / "0001.json").write_text(json.dumps(owner))
+    with pytest.raises(LeaseHeldError) as held, run.claim():
+        pass
+    assert "\\x1b[2J" in str(held.value) and "(4,000 characters)" in str(held.value)
+    assert str(held.value).endswith("0001.json and try again.") and "\x1b" not in str(held.value)
