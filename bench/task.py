@@ -8,7 +8,7 @@ the store or the cluster. ``bench.registry`` discovers the files; see CONTRIBUTI
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -176,6 +176,11 @@ class Task(ABC):
     def found(self, split: str, root: Path) -> list[Path]:
         """The files below ``root`` that ``split`` reads, in any layout that the task knows."""
         return [path for pattern in self.files.get(split, ()) for path in root.glob(pattern)]
+
+    def recognise_layout(self, folder: Path, splits: Sequence[str]) -> str | None:
+        """What ``folder`` holds instead of the files of ``splits``, and what is expected: another layout or release
+        of this data that is known and not read. None: nothing of the kind. For messages."""
+        return None
 
     def missing(self, split: str, root: Path) -> list[str]:
         """The patterns of ``split`` that match no file below ``root``."""

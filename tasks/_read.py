@@ -3,42 +3,41 @@
 Why: data files come from outside. Each fault must become one line that names the file, the place and
 what was expected, before anything is trained on it; and a file made to exhaust memory (an XML bomb, a
 field without end) must be refused rather than read.
+
+All files are UTF-8, with or without one byte order mark; a mark alone is an empty file (`bench.system.text_files`).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
+import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from bench.errors import DataError
-from bench.system.json_files import refuse_repeated_names
+from bench.foreign_text import quote_foreign, show_foreign
+from bench.system.json_files import parse_json
+from bench.system.text_files import decode_text, read_text_bytes
 
 FIELD_LIMIT = 100_000
 """Characters in one field. The longest ones seen have under 1,000; far more means a lost quote
 or closing tag that swallowed the rest of the file, and GPT-2 could not read it anyway."""
 
-FILE_LIMIT = 1 << 30
-"""Bytes in one file. The largest published one (DART train) has 22 MB."""
+NAME_LIMIT = 1_000
+"""Characters in an identifier or a label; the longest ones seen have 33."""
+
+LONGEST_CSV_FIELD = 2_000_001
+"""Characters at which the CSV parser stops; more than any limit of a field."""
 
 
 def read_bytes(path: Path) -> bytes:
     """The content of a file that must exist, be a file and not be empty."""
-    try:
-        if path.is_dir():
-            raise DataError(f"{path}: expected a file, found a directory")
-        if (size := path.stat().st_size) > FILE_LIMIT:
-            raise DataError(f"{path}: {size:,} bytes; expected at most {FILE_LIMIT:,}")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: expected a file, found nothing of that name") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    content = read_text_bytes(path, missing=f"{path}: expected a file, found nothing of that name")
     if not content.removeprefix(BOM_UTF8).strip():
         raise DataError(f"{path}: the file is empty; expected data")
     return content
@@ -46,14 +45,7 @@ def read_bytes(path: Path) -> bytes:
 
 def read_text(path: Path) -> str:
     """The content as UTF-8 text, with or without a byte order mark."""
-    content = read_bytes(path)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; expected UTF-8 text"
-        ) from None
+    return decode_text(path, read_bytes(path).removeprefix(BOM_UTF8))
 
 
 def check_field(
@@ -61,11 +53,13 @@ def check_field(
 ) -> str:
     """``text`` if it is a usable field of at most ``limit`` characters; ``blank`` allows it to be empty."""
     if not isinstance(text, str):
-        raise DataError(f"{place}: {description} is {_named(text)}; expected text")
+        raise DataError(f"{place}: {description} is {_name_type(text)}; expected text")
     if len(text) > limit:
         raise DataError(f"{place}: {description} has {len(text):,} characters; expected at most {limit:,}")
     if not blank and not text.strip():
         raise DataError(f"{place}: {description} is empty; expected text")
+    if "\0" in text:  # as JSON and parquet can have it
+        raise DataError(f"{place}: {description} holds the character NUL; expected text")
     try:
         text.encode()  # JSON can spell half a character ("\ud800"), which nothing later can write
     except UnicodeEncodeError:
@@ -73,89 +67,140 @@ def check_field(
     return text
 
 
-def _named(value: object) -> str:
+def _name_type(value: object) -> str:
     return "missing" if value is None else f"of type {type(value).__name__}"
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each record of a CSV file with a header: where it ends, for messages, and its ``columns``."""
-    lines = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(lines)]
-        for column in columns:
-            if column not in header:
-                raise DataError(
-                    f"{path}, line 1: no column {column!r}; expected the columns "
-                    f"{', '.join(columns)}, found {', '.join(header)}"
-                )
-            if header.count(column) > 1:
-                raise DataError(
-                    f"{path}, line 1: {header.count(column)} columns named {column!r}; expected one of each name, "
-                    f"found {', '.join(header)}"
-                )
-        positions = [header.index(column) for column in columns]
-        empty = True
-        for record in lines:
-            place = f"{path}, line {lines.line_num}"
-            if not record:
-                continue  # a blank line, as editors leave at the end
-            if len(record) != len(header):
-                raise DataError(
-                    f"{place}: {len(record)} columns; expected {len(header)} ({', '.join(header)})"
-                )
-            empty = False
-            yield place, [check_field(record[i], place, repr(header[i])) for i in positions]
-        if empty:
-            raise DataError(f"{path}: no record below the header; expected at least one")
-    except csv.Error as error:
+    """Each record of a CSV file with a header: where it begins, for messages, and its ``columns``."""
+    for place, fields in parse_csv(path, io.StringIO(read_text(path), newline=""), columns):
+        yield (
+            place,
+            [check_field(text, place, repr(name)) for name, text in zip(columns, fields, strict=True)],
+        )
+
+
+def parse_csv(path: Path, lines: Iterable[str], columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """`read_csv` of ``lines`` with their line breaks; the fields are not checked.
+
+    The header must name every column, and each of its names, of columns that are not read too, once.
+    """
+    header: list[str] | None = None
+    empty = True
+    for number, record in _iterate_records(path, lines, columns):
+        place = f"{path}, line {number}"
+        if header is None:
+            header = _check_header(record, place, columns)
+            positions = [header.index(column) for column in columns]
+            continue
+        if not record:
+            continue  # a blank line, as editors leave at the end
+        if len(record) != len(header):
+            raise DataError(
+                f"{place}: {len(record):,} columns; expected {len(header):,} ({show_foreign(', '.join(header))})"
+            )
+        empty = False
+        yield place, [record[position] for position in positions]
+    if empty:
+        raise DataError(f"{path}: no record below the header; expected at least one")
+
+
+def _iterate_records(
+    path: Path, lines: Iterable[str], columns: Sequence[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """The records, each with the number of the line that it begins in."""
+    csv.field_size_limit(LONGEST_CSV_FIELD)
+    records = csv.reader(lines, strict=True)
+    while True:
+        number = records.line_num + 1
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = _CSV_PROBLEMS.get(str(error), show_foreign(error))
+            raise DataError(
+                f"{path}, line {number}: not CSV ({problem}); expected quoted, comma-separated "
+                f"records with the columns {', '.join(columns)}"
+            ) from error
+        yield number, record
+
+
+_CSV_PROBLEMS = {
+    "unexpected end of data": "a quote that is never closed",
+    f"field larger than field limit ({LONGEST_CSV_FIELD})": f"a field of more than {LONGEST_CSV_FIELD - 1:,} "
+    "characters, as after a quote that is never closed",
+}
+
+
+def _check_header(record: Sequence[str], place: str, columns: Sequence[str]) -> list[str]:
+    """The names of the columns, in lower case."""
+    header = [name.strip().lower() for name in record]
+    listing = show_foreign(", ".join(header)) or "none"
+    for column in columns:
+        if column not in header:
+            raise DataError(
+                f"{place}: no column {column!r}; expected the columns {', '.join(columns)}, found {listing}"
+            )
+    if "" in header:
         raise DataError(
-            f"{path}, line {lines.line_num}: not CSV ({error}); expected quoted, comma-separated "
-            f"records with the columns {', '.join(columns)}"
-        ) from error
-
-
-def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of ``pairs``; of two values for one name the message shows which object has them."""
-    try:
-        return refuse_repeated_names(pairs)
-    except ValueError as error:
-        excerpt = ", ".join(f"{json.dumps(name)}: {json.dumps(value)[:60]}" for name, value in pairs[:3])
-        raise ValueError(f"{error}: {{{excerpt[:200]}, …}}") from None
+            f"{place}: column {header.index('') + 1} has no name; expected a name for each, found {listing} "
+            "(pandas writes an index so; index=False leaves it out)"
+        )
+    repeated, count = Counter(header).most_common(1)[0]
+    if count > 1:
+        raise DataError(
+            f"{place}: {count:,} columns named {quote_foreign(repeated)}; "
+            f"expected one of each name, found {listing}"
+        )
+    return header
 
 
 def read_json(path: Path) -> Any:
-    """The JSON document in a file; an object that gives a name twice is refused."""
-    text = read_text(path)
-    try:
-        return json.loads(text, object_pairs_hook=_named_once)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}, line {error.lineno}: not JSON ({error.msg}); expected one JSON document"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not usable JSON ({error}); expected one JSON document") from None
+    """The JSON document in a file, as strictly as `parse_json` reads it."""
+    content = read_bytes(path)
+    decode_text(path, content)  # which names the line
+    return parse_json(path, content)
+
+
+_DECLARED_ENCODING = re.compile(r"<\?xml[^>]*?\sencoding\s*=\s*[\"']([^\"']*)")
 
 
 def read_xml(path: Path, tag: str) -> list[Element]:
-    """All elements named ``tag`` of an XML file, in order. Entity declarations are refused."""
+    """All elements named ``tag`` of an XML file, in order.
+
+    Refused are entity declarations and document types, and a declared encoding other than UTF-8, whatever the
+    bytes are: nothing would show that they are in another one.
+    """
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 
+    text = read_text(path)
+    declared = _DECLARED_ENCODING.match(text)
+    if declared and declared[1].lower() not in ("utf-8", "utf8"):
+        raise DataError(f"{path}: declares the encoding {quote_foreign(declared[1])}; expected UTF-8 XML")
     try:
-        root = fromstring(read_bytes(path), forbid_dtd=True)
+        root = fromstring(text, forbid_dtd=True)
     except ParseError as error:
         line = error.position[0]
         raise DataError(
-            f"{path}, line {line}: not well-formed XML ({error}); expected a <benchmark> document"
+            f"{path}, line {line}: not well-formed XML ({show_foreign(error)}); expected a <benchmark> document"
         ) from None
     except DefusedXmlException as error:
         raise DataError(
             f"{path}: declares a document type or entities ({type(error).__name__}); "
             "expected plain XML without them"
         ) from None
-    except (ValueError, LookupError) as error:  # an encoding that does not exist or does not fit
-        raise DataError(f"{path}: cannot be decoded ({error}); expected UTF-8 XML") from None
     elements = list(root.iter(tag))
     if not elements:
-        raise DataError(f"{path}: no <{tag}> in <{root.tag}>; expected at least one")
+        raise DataError(f"{path}: no <{tag}> in <{show_foreign(root.tag)}>; expected at least one")
     return elements
+
+
+def read_element_text(element: Element, place: str) -> str:
+    """What stands in an element, which must be text alone; comments are no text."""
+    if len(element):
+        raise DataError(
+            f"{place}: a <{element.tag}> holds the element <{show_foreign(element[0].tag)}>; expected text alone"
+        )
+    return element.text or ""

@@ -12,15 +12,17 @@ extraction is recorded for the extrapolation splits; that the full set was treat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import DataError
+from bench.foreign_text import show_foreign
 from bench.system.progress import print_message
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._xsum_files import (
+    NAMES,
     URL_LIST,
     NewsArticle,
     find_column_files,
@@ -83,6 +85,18 @@ class XSumTask(Task):
     files: ClassVar = {"train": (_TRAIN,), "dev": (_DEV,), "test": (_TEST,)}
     read_from: ClassVar = {"train": "train", "dev": "dev", "test": "test"}
     """The published split that each split is made of."""
+
+    def recognise_layout(self, folder: Path, splits: Sequence[str]) -> str | None:
+        """Texts side by side in two files, as fairseq and the library's examples had them: they have no ids."""
+        for split in splits:
+            for name in NAMES[split]:
+                if (folder / f"{name}.source").exists() or (folder / f"{name}.target").exists():
+                    return (
+                        f"{name}.source and {name}.target in {show_foreign(folder)} have no ids, by which the "
+                        "topic of an article is known; expected columns document, summary and id, as in train.jsonl, "
+                        "train.csv or train.parquet"
+                    )
+        return None
 
     def rows(self, split: str, root: Path, protocol: ProtocolName) -> list[Row]:
         """One row per article, in the published order."""

@@ -1,9 +1,9 @@
 """Where the articles of XSum are: columns in files, or the publisher's one file per article.
 
-*Columns*: JSON lines, parquet or arrow files with the columns document, summary and id, named as the hub
+*Columns*: JSON lines, CSV, parquet or arrow files with the columns document, summary and id, named as the hub
 and ``datasets`` name them: ``default/xsum-train.parquet`` (the pinned files), ``default/train/0000.parquet``,
-``data/train-00000-of-00001.parquet``, ``train.jsonl``, ``train/data-00000-of-00001.arrow``. The validation
-split may be called validation, val or dev.
+``data/train-00000-of-00001.parquet``, ``train.jsonl``, ``train.jsonl.gz``, ``train.csv``,
+``train/data-00000-of-00001.arrow``. The validation split may be called validation, val or dev.
 
 *Raw*: ``bbc-summary-data/BBCID.summary`` with ``XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json`` beside it, which
 names the articles of each split.
@@ -11,17 +11,18 @@ names the articles of each split.
 
 from __future__ import annotations
 
-import json
 import re
-from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
-from bench.system.json_files import refuse_repeated_names
-from tasks._read import check_field, read_json, read_text
+from bench.foreign_text import quote_foreign, show_foreign
+from bench.system.files import check_regular_file
+from bench.system.json_files import parse_json
+from bench.system.text_files import iterate_lines
+from tasks._read import check_field, parse_csv, read_json, read_text
 from tasks._xsum_tables import SMALL_FILE, iterate_generated, iterate_table
 
 URL_LIST = "XSum-WebArxiveUrls-BBCids.txt"
@@ -30,6 +31,10 @@ RAW = "bbc-summary-data"
 NAMES = {"train": ("train",), "dev": ("validation", "val", "dev"), "test": ("test",)}
 FOLDERS = ("default", "data", ".")
 COLUMNS = ("document", "summary", "id")
+TEXT_ENDINGS = ("jsonl", "jsonl.gz", "csv", "csv.gz", "json")
+"""Of files that are read line by line; the others are tables."""
+ID_LIMIT = 100
+"""Characters in an article's id, which names a file in the raw layout; published ones are numbers of 8 digits."""
 LIMIT = 2_000_000
 """Characters in one field: the longest published document is a live page of some 200,000."""
 REMOVED = frozenset(
@@ -56,10 +61,10 @@ class NewsArticle:
 def find_column_files(root: Path, split: str) -> list[Path]:
     """The files with the columns of ``split`` in reading order; empty if there are none.
 
-    The first layout that is there is taken, parquet before arrow before JSON lines.
+    The first layout that is there is taken, parquet before arrow before JSON lines before CSV.
     """
     for folder in FOLDERS:
-        for ending in ("parquet", "arrow", "jsonl", "json"):
+        for ending in ("parquet", "arrow", *TEXT_ENDINGS):
             for name in NAMES[split]:
                 for pattern in (f"xsum-{name}", name, f"xsum-{name}-*-of-*", f"{name}-*-of-*", f"{name}/*"):
                     paths = sorted((root / folder).glob(f"{pattern}.{ending}"))
@@ -88,7 +93,9 @@ def read_articles(root: Path, split: str) -> Iterator[NewsArticle]:
     seen: set[str] = set()
     for article in rows:
         if article.id in seen:
-            raise DataError(f"{article.place}: a second article with id {article.id}; expected one of each")
+            raise DataError(
+                f"{article.place}: a second article with id {show_foreign(article.id)}; expected one of each"
+            )
         seen.add(article.id)
         yield article
     if not seen:
@@ -105,9 +112,9 @@ def read_urls(path: Path) -> dict[str, str]:
             continue
         parts = line.split()
         if len(parts) < 2 or "/" not in parts[0]:
-            excerpt = line.strip() if len(line) <= 80 else line[:77] + "..."
             raise DataError(
-                f"{path}, line {number}: {excerpt!r}; expected an address and an id, as in 'http://… 123'"
+                f"{path}, line {number}: {quote_foreign(line.strip())}; expected an address and an id, "
+                "as in 'http://… 123'"
             )
         urls[parts[1]] = parts[0]
     return urls
@@ -126,54 +133,47 @@ def _check_shards(paths: list[Path]) -> None:
 
 
 def _column_rows(path: Path) -> Iterator[NewsArticle]:
-    if path.suffix not in (".jsonl", ".json"):
+    check_regular_file(path)
+    if not path.name.endswith(tuple(f".{ending}" for ending in TEXT_ENDINGS)):
         rows = enumerate(iterate_table(path, COLUMNS), start=1)
         yield from (_check_article(row, f"{path}, row {number}") for number, row in rows)
-    elif path.is_file() and path.stat().st_size > SMALL_FILE:
-        for row in iterate_generated(path, _checked_json_rows):
-            yield NewsArticle(row["id"], row["document"], row["summary"], None, f"{path}, line {row['line']}")
+    elif path.stat().st_size > SMALL_FILE:
+        for row in iterate_generated(path, _checked_rows):
+            yield NewsArticle(row["id"], row["document"], row["summary"], None, row["place"])
     else:
-        for number, row in _json_rows(path):
-            yield _check_article(row, f"{path}, line {number}")
+        for place, row in _text_rows(path):
+            yield _check_article(row, place)
 
 
 def _check_article(row: Any, place: str) -> NewsArticle:
     """The article in one row of columns; ``place``: for messages."""
     if not isinstance(row, dict) or any(column not in row for column in COLUMNS):
-        columns = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
+        columns = show_foreign(", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__)
         raise DataError(f"{place}: expected the columns {', '.join(COLUMNS)}; found {columns or 'none'}")
     document, summary = (check_field(row[c], place, repr(c), True, LIMIT) for c in COLUMNS[:2])
     name = row["id"] if not isinstance(row["id"], int) or isinstance(row["id"], bool) else str(row["id"])
-    return NewsArticle(check_field(name, place, "'id'"), document, summary, None, place)
+    return NewsArticle(check_field(name, place, "'id'", limit=ID_LIMIT), document, summary, None, place)
 
 
-def _checked_json_rows(path: str) -> Iterator[dict[str, Any]]:
-    """The articles of a file of JSON lines as plain rows, each with the number of its line."""
-    for number, row in _json_rows(Path(path)):
-        article = _check_article(row, f"{path}, line {number}")
-        yield {"id": article.id, "document": article.document, "summary": article.summary, "line": number}
+def _checked_rows(path: str) -> Iterator[dict[str, Any]]:
+    """The articles of a file of lines as plain rows, each with where it stands."""
+    for place, row in _text_rows(Path(path)):
+        article = _check_article(row, place)
+        yield {"id": article.id, "document": article.document, "summary": article.summary, "place": place}
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """One JSON document per line, with the line's number; read line by line: the train split has half a gigabyte."""
-    if path.is_dir():
-        raise DataError(f"{path}: expected a file, found a directory")
+def _text_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """The rows of a file, each with where it stands; read line by line: the train split has half a gigabyte."""
+    if ".csv" in path.suffixes[-2:]:
+        lines = (line for _, line in iterate_lines(path))
+        for place, fields in parse_csv(path, lines, COLUMNS):
+            yield place, dict(zip(COLUMNS, fields, strict=True))
+        return
     empty = True
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            place = f"{path}, line {number}"
-            text = line.removeprefix(BOM_UTF8) if number == 1 else line
-            if not text.strip():
-                continue
+    for number, line in iterate_lines(path):
+        if line.strip():
             empty = False
-            try:
-                yield number, json.loads(text.decode(), object_pairs_hook=refuse_repeated_names)
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{place}: byte 0x{text[error.start]:02x} is not UTF-8; expected UTF-8 text"
-                ) from None
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{place}: not JSON ({error}); expected one JSON object per line") from None
+            yield f"{path}, line {number}", parse_json(path, line.encode(), number)
     if empty:
         raise DataError(f"{path}: the file is empty; expected data")
 
@@ -184,8 +184,13 @@ def _raw_paths(root: Path, split: str) -> Iterator[tuple[str, Path]]:
     document = read_json(path)
     key = NAMES[split][0]
     names = document.get(key) if isinstance(document, dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) and name.isalnum() for name in names):
+    if not isinstance(names, list):
         raise DataError(f'{path}: no list of ids under {key!r}; expected {{"train": ["123", …], …}}')
+    for name in names:
+        if not (isinstance(name, str) and name.isalnum() and len(name) <= ID_LIMIT):
+            raise DataError(
+                f"{path}: {quote_foreign(name)} is no id of an article; expected up to {ID_LIMIT} letters and digits"
+            )
     for name in names:
         yield name, root / RAW / f"{name}.summary"
 

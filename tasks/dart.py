@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from bench.errors import DataError
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
-from tasks._read import check_field, read_json
+from tasks._read import NAME_LIMIT, check_field, read_json
 from tasks._triples import Text, Triple, TripleEntry, check_entry, format_triples, read_xml_entries
 
 _REPOSITORY = "https://raw.githubusercontent.com/Yale-LILY/dart"
@@ -113,16 +113,18 @@ def json_entries(path: Path) -> Iterator[TripleEntry]:
 
 def _json_entry(entry: Any, name: str, place: str) -> TripleEntry:
     if not isinstance(entry, dict):
-        raise DataError(f"{place}: {SHAPE}")
+        raise DataError(f"{place}: a {type(entry).__name__}; {SHAPE}")
     triples, annotations = entry.get("tripleset"), entry.get("annotations")
-    if not isinstance(triples, list) or not isinstance(annotations, list):
-        raise DataError(f"{place}: {SHAPE}")
-    texts = tuple(_json_text(annotation, place) for annotation in annotations)
+    for key, value in (("tripleset", triples), ("annotations", annotations)):
+        if not isinstance(value, list):
+            state = f"is of type {type(value).__name__}" if key in entry else "is missing"
+            raise DataError(f"{place}: {key!r} {state}; {SHAPE}")
+    texts = tuple(_json_text(annotation, place) for annotation in annotations or ())
     return check_entry(
         TripleEntry(
             name,
             texts[0].comment if texts else None,
-            tuple(_json_triple(triple, place) for triple in triples),
+            tuple(_json_triple(triple, place) for triple in triples or ()),
             texts,
             place,
         )
@@ -141,7 +143,7 @@ def _json_text(annotation: Any, place: str) -> Text:
     if not isinstance(annotation, dict):
         raise DataError(f"{place}: an annotation of another shape; {SHAPE}")
     text = check_field(annotation.get("text"), place, "an annotation's text", blank=True)
-    return Text(text, check_field(annotation.get("source", ""), place, "a source", blank=True))
+    return Text(text, check_field(annotation.get("source", ""), place, "a source", True, NAME_LIMIT))
 
 
 def linearise(entry: TripleEntry) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import DataError
+from bench.foreign_text import quote_foreign
 from bench.task import Item, ProtocolName, PublishedFile, Row, RowCount, Task, TaskKind
 from tasks._e2e_text import join_lines, tokenise
 from tasks._read import read_csv
@@ -114,9 +115,8 @@ def parse_mr(record: str, place: str) -> tuple[Fact, ...]:
             position = comma.end() if comma else end
         field = _FIELD.match(record, position)
         if field is None or not field[1].strip() or not field[2].strip():
-            excerpt = record if len(record) <= 80 else record[:77] + "..."
             raise DataError(
-                f"{place}: {excerpt!r} is not a meaning representation; "
+                f"{place}: {quote_foreign(record)} is not a meaning representation; "
                 "expected fields like name[The Ox], food[Fish]"
             )
         facts.append((field[1].strip(), join_lines(field[2])))

@@ -13,11 +13,12 @@ The paper counts 9 seen and 5 unseen categories; the published test set has 10 a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import DataError, UnknownNameError
+from bench.foreign_text import show_foreign
 from bench.task import Item, ProtocolName, Row, RowCount, Task, TaskKind
 from tasks._triples import TripleEntry, format_triples, read_xml_entries
 from tasks._webnlg_files import list_published_files
@@ -97,6 +98,16 @@ class WebNLG(Task):
 
     def groups_of(self, category: str | None, place: str) -> tuple[str, ...]:
         return (group_of(category, place),)
+
+    def recognise_layout(self, folder: Path, splits: Sequence[str]) -> str | None:
+        """Releases other than that of 2017, and its own files without their folder."""
+        expected = f"expected the 2017 challenge release, {', '.join(self.files['train'])} and so on"
+        for pattern in ("release_v*", "en/train", "ru/train", "*/en/train", "*/ru/train"):
+            for path in sorted(folder.glob(pattern))[:1]:
+                return f"{show_foreign(path.relative_to(folder))}/ is of another release, as WebNLG 3.0; {expected}"
+        if any(folder.glob("train/*triples/*.xml")) or any(folder.glob("test/testdata_with_lex.xml")):
+            return f"{show_foreign(folder)} has train/ or test/ without the folder around them; {expected}"
+        return None
 
     def _entries(self, split: str, root: Path) -> Iterator[TripleEntry]:
         """All entries of a split. Ids repeat from file to file, so there they carry its name."""

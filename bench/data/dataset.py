@@ -22,7 +22,7 @@ from bench import mini
 from bench.data.encoding import compute_mean_lengths, iterate_encoded
 from bench.data.sources import find_source, list_missing_files, select_published
 from bench.errors import DataError, UnavailableError, UnknownNameError
-from bench.system.files import sha256_file
+from bench.system.files import explain_unreadable, sha256_file
 from bench.system.progress import print_message
 from bench.task import SPLITS, DataOrigin, Item, Prepared, ProtocolName, Row, RowCount, Task
 
@@ -46,8 +46,9 @@ def prepare(
     prepared = find_data(task, data_dir, allow_download, scale, splits)
     for split in splits:
         counted = count_split(prepared, split)
-        if not counted.rows and not counted.items:
-            raise DataError(f"{task.name} {split} in {prepared.root} is empty; expected at least one row")
+        if not (counted.items if split == "test" else counted.rows):
+            unit = "item" if split == "test" else "row"
+            raise DataError(f"{task.name} {split} in {prepared.root} is empty; expected at least one {unit}")
         if (problem := describe_miscount(prepared, split, counted)) is None:
             continue
         if strict:
@@ -64,7 +65,7 @@ def find_data(
         check_split(task, split)
     root, origin = find_source(task, data_dir, allow_download, scale, splits)
     expected = mini_row_counts(task) if origin == DataOrigin.MINI else task.expected
-    hashes = {path: sha256_file(root / path) for path in list_files(task, root, splits)}
+    hashes = {path: _hash_file(root / path) for path in list_files(task, root, splits)}
     if origin == DataOrigin.PUBLISHER:
         check_published_hashes(task, root, hashes)
     return Prepared(task, root, origin, compute_fingerprint(hashes), expected, hashes)
@@ -83,9 +84,17 @@ def find_local_data(task: Task, data_dir: Path | None = None, scale: str = "mini
             f"{root} has no split of {task.name} (it lacks {lacking}); bench data prepare --task {task.name} "
             "--scale paper fetches them, --data-dir DIR reads them from elsewhere"
         )
-    hashes = {path: sha256_file(root / path) for path in list_files(task, root, splits)}
+    hashes = {path: _hash_file(root / path) for path in list_files(task, root, splits)}
     expected = mini_row_counts(task) if origin == DataOrigin.MINI else task.expected
     return Prepared(task, root, origin, compute_fingerprint(hashes), expected, hashes)
+
+
+def _hash_file(path: Path) -> str:
+    """SHA-256 of a data file; a ``DataError`` where it cannot be read."""
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {explain_unreadable(path, error)}") from error
 
 
 def check_split(task: Task, split: str, flag: str = "--train-split, --test-split") -> None:
@@ -236,7 +245,7 @@ def verify_files(prepared: Prepared) -> dict[str, Any]:
     splits = [split for split in task.files if not task.missing(split, prepared.root)]
     files = []
     for path in list_files(task, prepared.root, splits):
-        sha256, expected = sha256_file(prepared.root / path), declared.get(path)
+        sha256, expected = _hash_file(prepared.root / path), declared.get(path)
         status = "unknown" if expected is None else "ok" if sha256 == expected else "differs"
         files.append({"path": path, "sha256": sha256, "expected": expected, "status": status})
     present = {str(file["path"]) for file in files}

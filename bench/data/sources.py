@@ -6,13 +6,16 @@ The order, and what ``bench.data.dataset`` promises about it, is told there.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench import mini
 from bench.errors import UnavailableError, UserError
+from bench.foreign_text import quote_foreign
 from bench.system.cache_dir import cache_root
 from bench.system.download import download_file
+from bench.system.files import explain_unreadable
 from bench.system.paths import find_broken_link
 from bench.system.progress import print_message, track_progress
 from bench.task import DataOrigin, PublishedFile, Task
@@ -37,6 +40,8 @@ def find_source(
                 print_message(note)
             return root, DataOrigin.DIRECTORY
         problem = f"{root} lacks {', '.join(lacking)}" if root else f"no {task.folder}/ with its files"
+        if layout := recognise_layout(task, place, splits):
+            problem += f", but {layout}"
         tried.append(f"{named} {place}: {problem}")
     if scale != "mini":
         if place is not None:
@@ -47,16 +52,29 @@ def find_source(
     raise DataUnavailableError(_describe_absence(task, tried, lacking))
 
 
+_EXPECTED_FOLDERS = "expected a directory with e2e/, webnlg/, dart/, xsum/"
+
+
 def _named_directory(data_dir: Path | None) -> tuple[str, Path | None]:
     """What the user called the data directory, and the directory itself; it must exist."""
     variable = os.environ.get("BENCH_DATA")
     if data_dir is None and not variable:
         return "", None
     named = "BENCH_DATA" if data_dir is None or str(data_dir) == variable else "--data-dir"
-    place = Path(data_dir or str(variable)).expanduser()
-    if not place.is_dir():
-        state = find_broken_link(place) or ("is a file" if place.exists() else "does not exist")
-        raise UserError(f"{named} {place} {state}; expected a directory with e2e/, webnlg/, dart/, xsum/")
+    place = Path(data_dir or str(variable))
+    try:
+        place = place.expanduser()
+        if (broken := find_broken_link(place)) is not None:
+            raise UserError(f"{named} {place} {broken}; {_EXPECTED_FOLDERS}")
+        mode = place.stat().st_mode
+    except RuntimeError as error:  # of a user that does not exist
+        raise UserError(f"{named} {quote_foreign(place)}: there is no such home directory") from error
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        state = "does not exist" if missing else f"cannot be read: {explain_unreadable(place, error)}"
+        raise UserError(f"{named} {place} {state}; {_EXPECTED_FOLDERS}") from error
+    if not stat.S_ISDIR(mode):
+        raise UserError(f"{named} {place} is a file; {_EXPECTED_FOLDERS}")
     return named, place
 
 
@@ -77,6 +95,12 @@ def locate_folder(task: Task, place: Path) -> tuple[Path | None, str]:
                 f"expected a directory that has {task.folder}/ in it, given {place}"
             )
     return None, ""
+
+
+def recognise_layout(task: Task, place: Path, splits: Sequence[str]) -> str | None:
+    """What is in or around the task's folder in ``place`` that the task knows and does not read."""
+    folders = (place / task.folder, place, place / "data" / task.folder)
+    return next((layout for folder in folders if (layout := task.recognise_layout(folder, splits))), None)
 
 
 def _holds_any(task: Task, root: Path) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import sys
-import zlib
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,18 @@ from typing import Any
 from bench.data import dataset
 from bench.data.sources import DataUnavailableError
 from bench.errors import DataError, UnavailableError, UnknownNameError, UserError
+from bench.foreign_text import quote_foreign
 from bench.scoring.evaluation import ReferenceItem, ScoringInput
-from bench.system.files import read_bytes
 from bench.system.json_files import parse_json
 from bench.system.progress import print_message
+from bench.system.text_files import LARGEST_TEXT, decode_text, read_text_bytes
 from bench.task import PROTOCOLS, SCALES, Item, Task
 
 EXAMPLE = '{"hyp": "a text", "refs": ["a reference", "another"]}'
-LARGEST = 4 << 30
-"""Bytes after decompression; more than any real file by far."""
+LONGEST_TEXT = 100_000
+"""Characters in an output or a reference: far more than any model writes, and scorers take the square of it."""
 STREAM = Path("-")
+_CHUNK = 1 << 20
 
 
 def name_input(path: Path) -> Path:
@@ -31,51 +31,51 @@ def name_input(path: Path) -> Path:
 
 
 def read_standard_input() -> bytes:
-    """What is piped in: plain text."""
+    """What is piped in: plain text. A stream without end, as a device is one, is refused."""
+    content = bytearray()
     try:
-        content = sys.stdin.buffer.read()
+        while chunk := sys.stdin.buffer.read(_CHUNK):
+            content += chunk
+            if content.startswith(b"\x1f\x8b"):
+                raise DataError("standard input is gzip; expected plain text (zcat FILE | bench score …)")
+            if b"\0" in chunk or len(content) > LARGEST_TEXT:
+                break
     except (AttributeError, ValueError) as error:  # none at all, or closed
         raise DataError("standard input is closed; expected lines there, or a file's name for -") from error
     except OSError as error:
         raise DataError(f"standard input cannot be read: {error.strerror}") from error
-    if content.startswith(b"\x1f\x8b"):
-        raise DataError("standard input is gzip; expected plain text (zcat FILE | bench score …)")
-    return content
+    if len(content) > LARGEST_TEXT:
+        raise DataError(f"standard input has more than {LARGEST_TEXT:,} bytes; expected lines of text")
+    return bytes(content)
 
 
 def read_content(path: Path) -> bytes:
     """The file's content, decompressed where its name ends in .gz; ``-`` is standard input."""
     if path == STREAM:
         return read_standard_input()
-    content = read_bytes(path, missing=f"{path}: no such file")
-    if path.suffix != ".gz":
-        return content
-    try:
-        with gzip.open(io.BytesIO(content)) as file:
-            content = file.read(LARGEST + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is not a whole gzip file: {error}") from error
-    if len(content) > LARGEST:
-        raise DataError(f"{path} holds more than {LARGEST:,} bytes")
-    return content
+    if path.is_fifo():
+        raise DataError(f"{path} is a pipe; expected a file, or - for standard input")
+    return read_text_bytes(path, missing=f"{path}: no such file")
 
 
 def read_lines(path: Path) -> list[str]:
     """The file's lines: UTF-8, ended by LF or CRLF and by nothing else; a last empty one is none."""
-    content = read_content(path).removeprefix(b"\xef\xbb\xbf")
-    path, lines = name_input(path), content.split(b"\n")
+    content = read_content(path).removeprefix(BOM_UTF8)
+    path = name_input(path)
+    lines = decode_text(path, content).split("\n")
     if not lines[-1]:
         lines.pop()
-    texts = []
-    for number, line in enumerate(lines, 1):
-        try:
-            texts.append(line.removesuffix(b"\r").decode())
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}, line {number}: byte {error.start + 1} is not UTF-8; expected UTF-8 text "
-                f"(iconv -f latin1 -t utf-8 converts the commonest other encoding)"
-            ) from None
-    return texts
+    return [
+        check_text(line.removesuffix("\r"), f"{path}, line {number}: an output")
+        for number, line in enumerate(lines, 1)
+    ]
+
+
+def check_text(text: str, description: str) -> str:
+    """``text``, unless no scorer could deal with so long a one."""
+    if len(text) > LONGEST_TEXT:
+        raise DataError(f"{description} of {len(text):,} characters; expected at most {LONGEST_TEXT:,}")
+    return text
 
 
 def read_predictions(path: Path, expected: int, of: str) -> list[str]:
@@ -126,13 +126,14 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> ScoringInput:
     ``category``. ``DataError`` names the line and what was expected there."""
     items, outputs = [], []
     path, content = name_input(path), read_content(path)
-    for number, line in enumerate(content.split(b"\n"), 1):
+    for number, line in enumerate(content.removeprefix(BOM_UTF8).split(b"\n"), 1):
         if not line.strip():
             continue
         location = f"{path}, line {number}"
+        decode_text(path, line, number)  # which names the byte
         row = parse_json(path, line, number)
         if not isinstance(row, dict):
-            raise DataError(f"{location}: expected an object like {EXAMPLE}")
+            raise DataError(f"{location}: expected an object like {EXAMPLE}, found {type(row).__name__}")
         outputs.append(read_hypothesis(row, location))
         items.append(
             ReferenceItem(read_references(row, location), ("all", *read_groups(row, task, groups, location)))
@@ -152,14 +153,14 @@ def read_pairs(path: Path, task: str, groups: tuple[str, ...]) -> ScoringInput:
 def read_hypothesis(row: dict[str, Any], location: str) -> str:
     if not isinstance(row.get("hyp"), str):
         raise DataError(f'{location}: "hyp" must be a text; expected an object like {EXAMPLE}')
-    return str(row["hyp"])
+    return check_text(row["hyp"], f'{location}: a "hyp"')
 
 
 def read_references(row: dict[str, Any], location: str) -> tuple[str, ...]:
     refs = row.get("refs")
     if not isinstance(refs, list) or not all(isinstance(ref, str) for ref in refs):
         raise DataError(f'{location}: "refs" must be a list of texts; expected an object like {EXAMPLE}')
-    return tuple(refs)
+    return tuple(check_text(ref, f"{location}: a reference") for ref in refs)
 
 
 def read_groups(row: dict[str, Any], task: str, groups: tuple[str, ...], location: str) -> tuple[str, ...]:
@@ -169,20 +170,22 @@ def read_groups(row: dict[str, Any], task: str, groups: tuple[str, ...], locatio
     seen, category = row.get("seen"), row.get("category")
     if seen is not None and not isinstance(seen, bool):
         raise DataError(f'{location}: "seen" must be true or false')
+    if category is not None and not isinstance(category, str):
+        raise DataError(f'{location}: "category" must be a text')
     stated = () if seen is None else ("seen" if seen else "unseen",)
     if category is None:
         return stated
     from bench.registry import get_task
 
     try:
-        of_category = get_task(task).groups_of(str(category), location)
+        of_category = get_task(task).groups_of(category, location)
     except DataError:
         if not stated:
             raise
         return stated  # a category of one's own; the line says itself what it is
     if stated and of_category and stated != of_category:
         raise DataError(
-            f'{location}: "seen" is {str(seen).lower()} and category {category!r} is {of_category[0]}; '
+            f'{location}: "seen" is {str(seen).lower()} and category {quote_foreign(category)} is {of_category[0]}; '
             "expected one of the two, or both in agreement"
         )
     return stated or of_category

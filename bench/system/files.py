@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import DataError, UserError, first_line
 from bench.foreign_text import quote_foreign
@@ -326,25 +327,35 @@ def explain_unreadable(path: Path, error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or first_line(error)
 
 
-def read_bytes(path: Path, missing: str | None = None) -> bytes:
-    """A regular file's content. ``missing``: what to say where there is no such file, if not that it is missing.
-
-    Pipes and devices are refused and never waited for.
-    """
+@contextlib.contextmanager
+def open_regular_file(path: Path, missing: str | None = None) -> Iterator[BinaryIO]:
+    """A regular file to read from; ``missing`` is as in `read_bytes`. Pipes and devices are never waited for."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            _refuse_special(path, os.fstat(handle).st_mode)
-            with os.fdopen(handle, "rb", closefd=False) as file:
-                return file.read()
-        finally:
-            os.close(handle)
     except FileNotFoundError as error:
         if path.is_symlink():
             raise DataError(f"{path} cannot be read: {explain_unreadable(path, error)}") from error
         raise DataError(missing or f"{path} is missing") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {explain_unreadable(path, error)}") from error
+    try:
+        _refuse_special(path, os.fstat(handle).st_mode)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(handle)
+
+
+def read_bytes(path: Path, missing: str | None = None) -> bytes:
+    """A regular file's content. ``missing``: what to say where there is no such file, if not that it is missing.
+
+    Pipes and devices are refused and never waited for.
+    """
+    with open_regular_file(path, missing) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {explain_unreadable(path, error)}") from error
 
 
 # --- fingerprints

@@ -93,7 +93,10 @@ def refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'"{show_foreign(repeated)}" is given twice in one object')
+        excerpt = ", ".join(f"{json.dumps(name)}: {json.dumps(value)[:40]}" for name, value in pairs[:3])
+        raise ValueError(
+            f'"{show_foreign(repeated)}" is given twice in one object: {show_foreign("{" + excerpt, 120)}, …}}'
+        )
     return members
 
 
@@ -118,7 +121,7 @@ def parse_json(path: Path, content: bytes, line: int | None = None, any_text: bo
             object_pairs_hook=refuse_repeated_names,
         )
         if not any_text and _ESCAPED_TEXT.search(content):
-            _refuse_unusable_text(value)
+            _refuse_unusable_text(value, "")
     except (ValueError, RecursionError) as error:
         problem = f"damaged; expected one JSON document: {_explain(error)}"
         raise DataError(f"{place} is {problem}", problem) from error
@@ -129,19 +132,20 @@ _ESCAPED_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """How JSON spells a NUL or half a surrogate pair; as plain bytes they are no JSON and no UTF-8."""
 
 
-def _refuse_unusable_text(value: Any) -> None:
+def _refuse_unusable_text(value: Any, path: str) -> None:
     if isinstance(value, dict):
         for name, inner in value.items():
-            _refuse_unusable_text(name)
-            _refuse_unusable_text(inner)
+            _refuse_unusable_text(name, path)
+            _refuse_unusable_text(inner, f"{path}.{show_foreign(name, 40)}".lstrip("."))
     elif isinstance(value, list):
-        for inner in value:
-            _refuse_unusable_text(inner)
+        for index, inner in enumerate(value):
+            _refuse_unusable_text(inner, f"{path}[{index}]")
     elif isinstance(value, str):
+        place = show_foreign(path) or "the top"
         if "\0" in value:
-            raise ValueError("a text holds the character NUL")
+            raise ValueError(f"a text holds the character NUL, at {place}")
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("a text holds half a surrogate pair")
+            raise ValueError(f"a text holds half a surrogate pair, at {place}")
 
 
 def _explain(error: ValueError | RecursionError) -> str:

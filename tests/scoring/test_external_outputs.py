@@ -89,12 +89,12 @@ def test_a_wrong_number_of_lines_says_both(tmp_path: Path) -> None:
 def test_text_that_is_not_utf8_is_placed(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_bytes("fine\ncaf\xe9\n".encode("latin1"))
-    with pytest.raises(DataError, match=r"line 2: byte 4 is not UTF-8"):
+    with pytest.raises(DataError, match=r"line 2: byte 4 .* is not UTF-8"):
         read_lines(path)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))))
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))))
 def test_what_is_written_is_read(tmp_path: Path, lines: list[str]) -> None:
     path = tmp_path / "out.txt"
     path.write_bytes("".join(line + "\n" for line in lines).encode())
@@ -156,7 +156,7 @@ def test_standard_input_is_called_by_its_name(
 
 def test_predictions_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\r\n\xff\n")))
-    with pytest.raises(DataError, match="standard input, line 2: byte 1 is not UTF-8"):
+    with pytest.raises(DataError, match=r"standard input, line 2: byte 1 .* is not UTF-8"):
         read_lines(Path("-"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\n")))
     with pytest.raises(UserError, match="standard input has 2 lines"):

@@ -55,7 +55,7 @@ READERS: list[Callable[[Path], object]] = [rows, entries, read_json, read_text]
         (rows, b"mr,ref\na,\n", "line 2: 'ref' is empty"),
         (rows, b"mr,ref\na,'b'\n\"c,d\n", "line 3: not CSV"),
         (rows, b'mr,ref\na,"b" c\n', "line 2: not CSV"),
-        (rows, b"mr,ref\na,b\nc,d\xff\n", "line 3: byte 0xff is not UTF-8"),
+        (rows, b"mr,ref\na,b\nc,d\xff\n", "line 3: byte 4 (0xff) is not UTF-8"),
         (rows, b"mr,ref\na," + b"x" * 10_000_000, "line 2"),
         (rows, b"mr,ref\na," + b"x" * (FIELD_LIMIT + 1), "expected at most 100,000"),
         (entries, b"", "the file is empty"),
@@ -64,7 +64,7 @@ READERS: list[Callable[[Path], object]] = [rows, entries, read_json, read_text]
         (entries, BOMB.encode(), "declares a document type or entities"),
         (entries, benchmark().encode(), "no <entry> in <benchmark>"),
         (entries, b"<?xml version='1.0' encoding='no-such'?><a/>", "expected"),
-        (entries, benchmark(ENTRY.replace("Kymria.", "\xe9")).encode("latin-1"), "not well-formed"),
+        (entries, benchmark(ENTRY.replace("Kymria.", "\xe9")).encode("latin-1"), "(0xe9) is not UTF-8"),
         (entries, benchmark(ENTRY.replace(' eid="Id1"', "")).encode(), "entry 1: no eid"),
         (entries, benchmark(ENTRY, ENTRY).encode(), "entry 2 (Id1): a second entry with that eid"),
         (
@@ -80,7 +80,7 @@ READERS: list[Callable[[Path], object]] = [rows, entries, read_json, read_text]
         (
             entries,
             benchmark(ENTRY.replace("Pie | country | Kymria", "")).encode(),
-            "entry 1 (Id1): a triple is missing",
+            "entry 1 (Id1): a triple is empty",
         ),
         (
             entries,
@@ -94,10 +94,10 @@ READERS: list[Callable[[Path], object]] = [rows, entries, read_json, read_text]
         ),
         (entries, benchmark(ENTRY.split("<lex")[0] + "</entry>").encode(), "no text"),
         (read_json, b"", "the file is empty"),
-        (read_json, b'{"a":\n[1,', "line 2: not JSON"),
-        (read_json, b"[" * 100_000, "not usable JSON"),
-        (read_json, b"[" + b"9" * 5_000 + b"]", "not usable JSON"),
-        (read_json, b'["\xff"]', "line 1: byte 0xff"),
+        (read_json, b'{"a":\n[1,', "line 2 column 4"),
+        (read_json, b"[" * 100_000, "damaged"),
+        (read_json, b"[" + b"9" * 5_000 + b"]", "damaged"),
+        (read_json, b'["\xff"]', "line 1: byte 3 (0xff)"),
     ],
 )
 def test_damage(tmp_path: Path, read: Callable[[Path], object], content: bytes, expected: str) -> None:
@@ -116,7 +116,7 @@ def test_damage(tmp_path: Path, read: Callable[[Path], object], content: bytes, 
 
 @pytest.mark.parametrize("read", [rows, entries, read_json])
 def test_no_file(tmp_path: Path, read: Callable[[Path], object]) -> None:
-    with pytest.raises(DataError, match="expected a file, found a directory"):
+    with pytest.raises(DataError, match="a directory; expected a regular file"):
         read(tmp_path)
     with pytest.raises(DataError, match="found nothing of that name"):
         read(tmp_path / "gone")

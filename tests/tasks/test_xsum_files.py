@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +15,9 @@ from typing import Any
 import pytest
 from xsum_made import ROWS, arrow, arrow_file, jsonl, parquet, raw
 
-from bench.errors import DataError, UnavailableError
+from bench.data.dataset import prepare
+from bench.errors import DataError, UnavailableError, UserError
+from bench.registry import get_task
 from tasks import _xsum_files, _xsum_tables
 from tasks._xsum_files import (
     COLUMNS,
@@ -169,11 +174,11 @@ def one_raw(root: Path, content: bytes) -> None:
         (lambda r: lines(r, b"\xef\xbb\xbf\r\n"), "validation.jsonl: the file is empty; expected data"),
         (
             lambda r: lines(r, b'{"id": "1", "id": "2"}'),
-            'line 1: not JSON ("id" is given twice in one object)',
+            'line 1 is damaged; expected one JSON document: "id" is given twice in one object: ',
         ),
-        (lambda r: lines(r, b'\n{"document":'), "line 2: not JSON"),
-        (lambda r: lines(r, b"[" * 100_000), "line 1: not JSON"),
-        (lambda r: lines(r, b'{"document": "\xff"}\n'), "line 1: byte 0xff is not UTF-8"),
+        (lambda r: lines(r, b'\n{"document":'), "line 2 is damaged"),
+        (lambda r: lines(r, b"[" * 100_000), "line 1 is damaged"),
+        (lambda r: lines(r, b'{"document": "\xff"}\n'), "(0xff) is not UTF-8"),
         (lambda r: lines(r, b"[1]\n"), "expected the columns document, summary, id; found list"),
         (
             lambda r: lines(r, b'{"article": "a", "highlights": "b", "id": "1"}\n'),
@@ -201,12 +206,15 @@ def one_raw(root: Path, content: bytes) -> None:
             lambda r: parquet(r / "validation.parquet", [{**ROWS[0], "document": 1}]),
             "is of type int; expected text",
         ),
-        (lambda r: (r / "validation.parquet").mkdir(), "expected a file, found a directory"),
-        (lambda r: (r / "validation.jsonl").mkdir(), "expected a file, found a directory"),
+        (lambda r: (r / "validation.parquet").mkdir(), "a directory; expected a regular file"),
+        (lambda r: (r / "validation.jsonl").mkdir(), "a directory; expected a regular file"),
         (lambda r: raw(r, []), "no articles; expected some"),
         (lambda r: raw(r, ROWS, "valid"), "no list of ids under 'validation'; expected"),
-        (lambda r: raw(r, ROWS) or (r / SPLIT_FILE).write_text('{"validation": ["../x"]}'), "no list of ids"),
-        (lambda r: raw(r, ROWS) or (r / SPLIT_FILE).write_text("{"), "line 1: not JSON"),
+        (
+            lambda r: raw(r, ROWS) or (r / SPLIT_FILE).write_text('{"validation": ["../x"]}'),
+            "is no id of an article",
+        ),
+        (lambda r: raw(r, ROWS) or (r / SPLIT_FILE).write_text("{"), "line 1 column 2"),
         (
             lambda r: raw(r, ROWS) or (r / RAW / "103.summary").unlink(),
             "103.summary: expected a file, found nothing",
@@ -217,7 +225,7 @@ def one_raw(root: Path, content: bytes) -> None:
         ),
         (lambda r: one_raw(r, b"text"), "101.summary: 0 of 4 sections; expected"),
         (lambda r: one_raw(r, b""), "101.summary: the file is empty"),
-        (lambda r: one_raw(r, b"[SN]URL[SN]\n\xe9"), "line 2: byte 0xe9 is not UTF-8"),
+        (lambda r: one_raw(r, b"[SN]URL[SN]\n\xe9"), "line 2: byte 1 (0xe9) is not UTF-8"),
     ],
 )
 def test_damage(tmp_path: Path, damage: Callable[[Path], Any], expected: str) -> None:
@@ -284,7 +292,7 @@ def test_addresses(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (b"http://a/b 1\nhttp://a/c\n", "line 2: 'http://a/c'; expected an address and an id"),
         (b"1 http://a/b\n", "line 1: '1 http://a/b'; expected an address"),
-        (b"http://a/\xff 1\n", "line 1: byte 0xff is not UTF-8"),
+        (b"http://a/\xff 1\n", "(0xff) is not UTF-8"),
     ],
 )
 def test_damaged_addresses(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -294,3 +302,28 @@ def test_damaged_addresses(tmp_path: Path, content: bytes, expected: str) -> Non
     assert expected in str(caught.value)
     with pytest.raises(DataError, match="found nothing of that name"):
         read_urls(tmp_path / "gone")
+
+
+def test_other_files_of_lines_are_read(tmp_path: Path) -> None:
+    expected = None
+    for ending, opener in (("jsonl", open), ("jsonl.gz", gzip.open), ("csv", open), ("csv.gz", gzip.open)):
+        root = tmp_path / ending
+        root.mkdir()
+        with opener(root / f"validation.{ending}", "wt", encoding="utf-8", newline="") as file:  # type: ignore[operator]
+            if ending.startswith("csv"):
+                writer = csv.DictWriter(file, ["id", "document", "summary"], extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(ROWS)
+            else:
+                file.writelines(json.dumps(row) + "\n" for row in ROWS)
+        found = [(article.id, article.document, article.summary) for article in read_articles(root, "dev")]
+        assert found and found == (expected or found)
+        expected = found
+
+
+def test_texts_without_ids_are_named(tmp_path: Path) -> None:
+    (tmp_path / "xsum").mkdir()
+    for side in ("source", "target"):
+        (tmp_path / "xsum" / f"val.{side}").write_text("a\n")
+    with pytest.raises(UserError, match=r"val\.source and val\.target in .* have no ids"):
+        prepare(get_task("xsum"), tmp_path, False, "paper", ("dev",))
