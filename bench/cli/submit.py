@@ -134,11 +134,11 @@ def carry_out(plan: SubmissionPlan, cluster: str, runs: Path, as_json: bool) -> 
     launch = submit.submit_plan(plan, cluster, runs)
     failed = bool(plan.wrong)
     if launch is None:
-        if not as_json:
+        refused = bool(plan.wrong) and not plan.steps
+        if not as_json and not refused:
             show_left(plan)
             print_lines("nothing to submit")
-        code = 2 if plan.wrong and not plan.steps else int(failed)
-        return code, {"id": None, "jobs": [], **plan.to_json()}
+        return 2 if refused else int(failed), {"id": None, "jobs": [], **plan.to_json()}
     if launch.backend.in_process:
         rows = status.collect_status(runs, only=[step.run_id for step in plan.todo]).rows
         failed = failed or any(row.state is not RunState.DONE for row in rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent
 class MalformedInput(NamedTuple):
     """``prepare`` writes files below the test's empty working directory and returns the words after `bench`.
 
-    ``expects`` is a regular expression that the message must match somewhere.
+    ``expects`` is a regular expression that the message must match somewhere. ``environment``: further variables.
     """
 
     name: str
@@ -21,6 +21,7 @@ class MalformedInput(NamedTuple):
     prepare: Callable[[Path], list[str]]
     expects: str
     exit_code: int = 2
+    environment: Mapping[str, str] = {}
 
 
 def collect_inputs() -> list[MalformedInput]:

@@ -27,6 +27,8 @@ def test_a_malformed_input_is_refused_clearly(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for name, value in malformed.environment.items():
+        monkeypatch.setenv(name, value)
     words = malformed.prepare(tmp_path)
     if (tmp_path / "experiments").is_dir():
         monkeypatch.setattr(files, "FOLDER", tmp_path / "experiments")
