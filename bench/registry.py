@@ -3,7 +3,9 @@
 Every file in ``baselines/``, ``tasks/`` and ``bench/metrics/`` whose name does not start with ``_`` is
 imported, and the methods, tasks or metrics it defines are offered under their ``name``. Other packages add
 theirs by an entry point (group ``bench.methods``, ``bench.tasks`` or ``bench.metrics``) that names a class.
-A file that cannot be used is kept as broken, with its cause, and the others go on working.
+A file that cannot be used is kept as broken, with its cause, and the others go on working: what it prints, raises
+and changes when it is imported stays with it (``bench.system.isolation``), and what it declares is checked
+(``bench.plugin_checks``). Only what ends the process at once, ``os._exit`` or a crash, cannot be held up.
 
 Nothing here imports torch, and neither do the files of this project. A file that does so at its top
 works too: the listing then takes as long as importing torch, and without torch that one is broken.
@@ -16,16 +18,19 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache, partial
+from importlib.metadata import EntryPoint, distributions, entry_points
 from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
 from bench.errors import UnknownNameError, UserError
+from bench.foreign_text import show_foreign
 from bench.method import Method
 from bench.metric import Metric
+from bench.plugin_checks import check_name, check_plugin
+from bench.system.isolation import GuestError, UnfitGuestError, call_guest, describe_guest_error
 from bench.task import Task
 
 T = TypeVar("T")
@@ -139,31 +144,45 @@ def _refuse_broken(kind: str, name: str, discovery: Discovery[Any]) -> None:
 def discover_plugins(package: str, base: type, group: str) -> Discovery[Any]:
     """Import every file of ``package`` and every entry point of ``group``; keep those of ``base``."""
     discovery: Discovery[Any] = Discovery()
-    sources: list[tuple[str, _File | _Entry]] = [*_files(package), *_entry_points(group)]
+    points, discovery.broken = _list_entry_points(group)
+    sources: list[tuple[str, _File | _Entry]] = [*_files(package), *points]
     for location, load in sources:
         try:
-            classes = load(base)
-            if not classes:
-                raise LookupError(
-                    f"defines no {base.__name__.lower()} (a class deriving from "
-                    f"{base.__module__}.{base.__name__} with every method written)"
-                )
-            for cls in classes:
-                _add(discovery, cls, location)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other plug-ins must go on working
-            discovery.broken.append((location, _cause(error)))
+            call_guest(partial(_load, discovery, load, base, location))
+        except GuestError as error:
+            discovery.broken.append((location, error.cause))
     discovery.usable = dict(sorted(discovery.usable.items()))
     return discovery
 
 
-def _add(discovery: Discovery[Any], cls: type, location: str) -> None:
-    name = getattr(cls, "name", None)
-    if not isinstance(name, str):
-        raise LookupError(f"class {cls.__name__} has no `name`")
+def _load(discovery: Discovery[Any], load: _File | _Entry, base: type, location: str) -> None:
+    classes = load(base)
+    if not classes:
+        raise UnfitGuestError(
+            f"defines no {base.__name__.lower()} (a class deriving from "
+            f"{base.__module__}.{base.__name__} with every method written)"
+        )
+    for cls in classes:
+        _add(discovery, cls, base, location)
+
+
+def _add(discovery: Discovery[Any], cls: type, base: type, location: str) -> None:
+    name = check_name(cls)
+    plugin = cls()
+    check_plugin(plugin, base)
     if name in discovery.usable:
-        raise LookupError(f"the name {name!r} is taken by {discovery.origin[name]}")
-    discovery.usable[name] = cls()
+        holder = discovery.origin[name]
+        if not _is_named_after(location, name) or _is_named_after(holder, name):
+            raise UnfitGuestError(f"the name {name!r} is taken by {holder}")
+        # The file that is named after it has the name, whichever was read first.
+        discovery.broken.append((holder, f"the name {name!r} is taken by {location}"))
+    discovery.usable[name] = plugin
     discovery.origin[name] = location
+
+
+def _is_named_after(location: str, name: str) -> bool:
+    """Whether a file is named after what it defines: ft-full is in ft_full.py."""
+    return " = " not in location and Path(location).stem == name.replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -187,7 +206,7 @@ class _Entry:
         if isinstance(loaded, ModuleType):
             return _defined_in(loaded, base)
         if not (isinstance(loaded, type) and issubclass(loaded, base)):
-            raise TypeError(f"{self.point.value} is not a {base.__name__}")
+            raise TypeError(f"{show_foreign(self.point.value)} is not a {base.__name__}")
         return [loaded]
 
 
@@ -212,18 +231,25 @@ def _files(package: str) -> Iterator[tuple[str, _File]]:
             yield label, _File(f"{package}.{info.name}")
 
 
-def _entry_points(group: str) -> Iterator[tuple[str, _Entry]]:
-    for point in sorted(entry_points(group=group), key=lambda point: point.name):
-        yield f"{point.name} = {point.value}", _Entry(point)
-
-
-def _cause(error: BaseException) -> str:
-    """One line that says what is wrong, in the words that help most."""
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"needs the package {error.name!r}, which is not installed"
-    lines = str(error).strip().splitlines()
-    message = lines[0] if lines else "no message"
-    return message if type(error) is LookupError else f"{type(error).__name__}: {message}"
+def _list_entry_points(group: str) -> tuple[list[tuple[str, _Entry]], list[tuple[str, str]]]:
+    """The entry points of ``group`` as (label, loader), and what cannot be read of the installed packages' lists."""
+    broken: list[tuple[str, str]] = []
+    try:
+        points = list(entry_points(group=group))
+    except Exception:  # noqa: BLE001 - a damaged list of one package; the others are read by themselves
+        points = []
+        for distribution in distributions():
+            try:
+                points += distribution.entry_points.select(group=group)
+            except Exception as error:  # noqa: BLE001 - see above
+                label = f"entry points in {show_foreign(getattr(distribution, '_path', '?'), 200)}"
+                broken.append((label, describe_guest_error(error)))
+    distinct = {(point.name, point.value): point for point in reversed(points)}
+    labelled = [
+        (f"{show_foreign(point.name)} = {show_foreign(point.value)}", _Entry(point))
+        for _, point in sorted(distinct.items())
+    ]
+    return labelled, broken
 
 
 def parse_selector(text: str) -> list[tuple[str, dict[str, str]]]:

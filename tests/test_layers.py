@@ -37,8 +37,8 @@ LAYERS = (
     "cli",
 )
 """The folders from the lowest to the highest: a module imports from its own folder and from those before it."""
-CONTRACTS = {"bench.task", "bench.method", "bench.metric", "bench.registry"}
-"""What the author of a plug-in imports."""
+CONTRACTS = {"bench.task", "bench.method", "bench.metric", "bench.plugin_checks", "bench.registry"}
+"""What the author of a plug-in imports, and what finds and checks plug-ins."""
 FORMER_NAMES = {"bench.tuned", "bench.seq2seq", "bench.backbones"}
 """Names that plug-ins of older versions import; they only pass on what is elsewhere."""
 UPWARD: set[tuple[str, str]] = set()
