@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from bench.errors import UserError
 from bench.foreign_text import show_foreign
-from bench.system.paths import PATH_LENGTH, find_broken_link, find_folder_problem
+from bench.system.paths import PATH_LENGTH, find_broken_link, find_folder_problem, find_unfit_place
 from bench.system.progress import print_message
 
 
@@ -64,6 +64,8 @@ def check_runs_place(context: click.Context, parameter: click.Parameter, runs: P
 def check_kept_runs(context: click.Context, parameter: click.Parameter, runs: Path) -> Path:
     """As ``check_runs_place``, and stored parameters can be read there: safetensors takes UTF-8 paths alone."""
     check_runs_place(context, parameter, runs)
+    if (problem := find_unfit_place(runs)) is not None:
+        raise make_runs_error(context, runs, problem)
     try:
         str(runs.absolute()).encode()
     except UnicodeEncodeError:

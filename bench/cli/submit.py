@@ -109,11 +109,13 @@ def command(
     from bench.cluster.backends import get_backend
 
     check_launch_variables(several=False)
-    get_backend(cluster)
+    backend = get_backend(cluster)
     chosen_site = site.load_site(site_file, split_site(values))
     plan = submit.plan_submission(
         requests_of(values), chosen_site, retry_failed, smaller=not same_batch, fetch=not dry_run
     )
+    if backend.runs_here:
+        submit.check_devices(plan)
     if dry_run:
         document = show_plan(plan, as_json)
         code = 2 if plan.wrong and not plan.steps else 0

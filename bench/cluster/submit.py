@@ -31,6 +31,7 @@ from bench.models.catalogue import ModelOriginKind
 from bench.store.store import Store
 from bench.system import provenance
 from bench.system.cpus import CpuSource
+from bench.system.devices import pick_device
 from bench.system.execution import ThreadSource, explain_threads
 from bench.system.files import StorageError
 
@@ -108,6 +109,15 @@ class SubmissionPlan:
             "submit": len(self.todo),
             "estimate": None if self.estimate is None else self.estimate.to_json(),
         }
+
+
+def check_devices(plan: SubmissionPlan) -> None:
+    """Refuse runs that would compute on this machine and ask for a device that it lacks."""
+    for device, precision in {
+        (step.specified.spec["device"], step.specified.spec["precision"]) for step in plan.todo
+    }:
+        if device not in ("auto", "cpu") or precision == "fp16":  # the others need no look, and no torch
+            pick_device(device, precision)
 
 
 def plan_submission(

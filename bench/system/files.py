@@ -196,7 +196,11 @@ def make_directory(directory: Path) -> None:
     if directory.is_dir():
         return
     make_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
+    try:
+        directory.mkdir(exist_ok=True)
+    except FileNotFoundError as error:  # its parent is there
+        advice = "name a directory of a file system that keeps files"
+        raise _storage_error(directory, "a file system of the kernel takes no directories", advice) from error
     _sync_directory(directory.parent)
 
 

@@ -25,6 +25,20 @@ FILE_TYPES = {
 """What is no regular file, in words."""
 
 
+NO_PLACES = ("/proc", "/sys", "/dev")
+"""File systems of the kernel, which keep no files."""
+
+
+def find_unfit_place(directory: Path) -> str | None:
+    """Why nobody means to keep files in ``directory``: the root of all files, or the kernel's; None elsewhere."""
+    place = Path(os.path.realpath(directory))
+    if place == place.parent:
+        return "the root of all files (is a shell variable before the / unset?)"
+    if any(place.is_relative_to(root) for root in NO_PLACES):
+        return "a file system of the kernel, which keeps no files"
+    return None
+
+
 def find_broken_link(path: Path) -> str | None:
     """Which link on the way to ``path`` leads nowhere, in words; None where every link leads somewhere."""
     complete = path.absolute()

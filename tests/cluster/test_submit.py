@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench import registry
 from bench.cli import main
@@ -239,3 +240,28 @@ def test_names_are_needed_to_act(bench: Bench) -> None:
     assert "unknown launch" in bench("status", "--launch", "nope", code=2)
     assert len(bench("status", "--launch", "latest")["runs"]) == 1
     assert json.dumps(bench("watch")["counts"]) == '{"done": 1}'
+
+
+@pytest.mark.parametrize("cluster", ["local", "debug"])
+def test_a_device_that_is_not_here_is_refused_where_the_jobs_run_here(
+    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "submit",
+        "--method",
+        "prefix",
+        "--task",
+        "webnlg",
+        "--offline",
+        "--runs",
+        "runs",
+        "--cluster",
+        cluster,
+    ]
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    assert main([*words, "--device", "cuda"]) == 2
+    assert "no CUDA device is visible here" in capsys.readouterr().err
+    assert main([*words, "--precision", "fp16"]) == 2
+    assert list(tmp_path.iterdir()) == []

@@ -157,3 +157,15 @@ INPUTS = [
         for words in (*MAKERS.values(), ["status"], ["report"])
     ),
 ]
+INPUTS += [
+    make_input(f"{words[0]}-runs-{name}", [*words, "--runs", text], expects)
+    for words in MAKERS.values()
+    for name, text, expects in (
+        ("root", "/", "the root of all files"),
+        ("root-twice", "//", "the root of all files"),
+        ("root-around", "/tmp/..", "the root of all files"),
+        ("kernel", "/proc/x", "file system of the kernel"),
+        ("devices", "/dev/shm/../x", "file system of the kernel"),
+        ("system", "/sys/fs/x", "file system of the kernel"),
+    )
+]

@@ -103,6 +103,8 @@ class Backend(ABC):
     summary: ClassVar[str]
     in_process: ClassVar[bool] = False
     """Whether jobs run inside the command that submits, one after the other."""
+    runs_here: ClassVar[bool] = False
+    """Whether jobs run on the machine that submits, so that its devices are theirs."""
     takes_arrays: ClassVar[bool] = False
     """Whether a scheduler numbers the jobs, in arrays of bounded size."""
 

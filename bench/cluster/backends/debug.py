@@ -21,6 +21,7 @@ class Debug(Backend):
     name = "debug"
     summary = "inside the command itself, one job after the other"
     in_process = True
+    runs_here = True
 
     def check(self, resources: Sequence[Resources]) -> None:
         for keys in resources:

@@ -45,6 +45,7 @@ class Local(Backend):
 
     name = "local"
     summary = "processes of this machine, a bounded number at once"
+    runs_here = True
 
     def check(self, resources: Sequence[Resources]) -> None:
         refuse_several_nodes(self.name, resources)
