@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
 from bench.errors import UnknownNameError, UserError
-from bench.foreign_text import show_foreign
+from bench.foreign_text import quote_foreign, show_foreign
 from bench.method import Method
 from bench.metric import Metric
 from bench.plugin_checks import check_name, check_plugin
@@ -100,6 +101,13 @@ def broken(kind: Literal["methods", "tasks", "metrics"] | None = None) -> list[t
     return [entry for name in discoveries if kind in (None, name) for entry in discoveries[name]().broken]
 
 
+def list_names(kind: Literal["methods", "tasks"]) -> list[str]:
+    """The names of all methods or tasks, and those that broken files and entry points would have."""
+    discovery: Discovery[Any] = _methods() if kind == "methods" else _tasks()
+    files = [location.split(" = ")[0] for location, _ in discovery.broken]
+    return [*discovery.usable, *(Path(file).stem.replace("_", "-") for file in files)]
+
+
 def get_method(name: str) -> Method:
     """The method ``name``; ``UserError`` with the nearest names, or with the cause if it is broken."""
     return get_plugin("method", name, _methods())
@@ -136,8 +144,7 @@ def get_plugin(kind: str, name: str, discovery: Discovery[T]) -> T:
 def _refuse_broken(kind: str, name: str, discovery: Discovery[Any]) -> None:
     """``UserError`` with the cause where the file that should define ``name`` is broken."""
     for location, cause in discovery.broken:
-        # A file is named after what it defines: ft-full is in ft_full.py.
-        if Path(location).stem == name.replace("-", "_") or location.split(" = ")[0] == name:
+        if _is_named_after(location, name) or location.split(" = ")[0] == name:
             raise UserError(f"{kind} {name!r} cannot be used: {location} is broken: {cause}")
 
 
@@ -262,15 +269,25 @@ def parse_selector(text: str) -> list[tuple[str, dict[str, str]]]:
     [('prefix', {'length': '5', 'init': 'summarize'}), ('prefix', {'length': '10', 'init': 'summarize'})]
     >>> parse_selector("prefix[length=5,hidden=64],ft-full")
     [('prefix', {'length': '5', 'hidden': '64'}), ('ft-full', {})]
+
+    Raises ``UserError`` for what is no selector, and for more than ``MOST_SELECTIONS``.
     """
-    selections = []
+    selections: list[tuple[str, dict[str, str]]] = []
     for name, inside in _split(text):
         lists = _options(inside, text)
+        count = len(selections) + math.prod(map(len, lists.values()))
+        if count > MOST_SELECTIONS:
+            raise UserError(
+                f"selector {quote_foreign(text)}: its lists make {show_foreign(count, 40)} selections or more; "
+                f"expected at most {MOST_SELECTIONS:,}"
+            )
         for values in product(*lists.values()):
             selections.append((name, dict(zip(lists, values, strict=True))))
     return selections
 
 
+MOST_SELECTIONS = 10_000
+"""A product of lists grows beyond what anybody means."""
 EXPECTED = "expected NAME or NAME[OPTION=VALUE,…], for example 'prefix[length=5,10],ft-full'"
 
 

@@ -327,6 +327,13 @@ END
 """
 
 
+def run_bench(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`bench` in ``folder``, from which plug-ins are imported as well."""
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "bench", *words.split()]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=folder)
+
+
 @pytest.mark.parametrize("end", ["", "raise KeyboardInterrupt"])
 @pytest.mark.parametrize(
     "words",
@@ -342,9 +349,7 @@ def test_verbs_with_a_plugin_that_prints_and_breaks(words: str, end: str, tmp_pa
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.0\n")
     groups = "".join(f"[bench.{kind}]\nloud = loud\n\n" for kind in ("methods", "tasks", "metrics"))
     (package / "entry_points.txt").write_text(groups)
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-m", "bench", *words.split()]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    done = run_bench(words, tmp_path)
     assert done.returncode in ((0, 1) if "doctor" in words else (0,)), done.stderr
     assert "Traceback" not in done.stderr
     for printed in ("print", "write", "underlying", "descriptor", "child", "library"):
@@ -368,3 +373,25 @@ def test_damaged_lists_of_entry_points_stop_nobody(tmp_path: Path, monkeypatch: 
     assert "prefix" in found.usable
     assert found.broken
     assert all("-1.0.dist-info" in location or "nonsense" in location for location, _ in found.broken)
+
+
+def test_what_it_raises_in_a_run_is_a_failed_run(tmp_path: Path) -> None:
+    """Also a ``SystemExit`` without a code, which would end the program as if all were well."""
+    text = textwrap.dedent(METHOD).replace("BODY", "").replace("NotImplementedError", "SystemExit(0)")
+    (tmp_path / "leaving.py").write_text(text)
+    package = tmp_path / "leaving-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: leaving\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[bench.methods]\nguest = leaving\nabsent = nobody_wrote_it\n")
+    done = run_bench("run --method guest --task webnlg --max-steps 1 --limit 1 --offline", tmp_path)
+    assert done.returncode == 1
+    assert "RuntimeError: a plug-in raised SystemExit: 0" in done.stderr
+    [path] = tmp_path.glob("runs/*/records/*.json")
+    record = json.loads(path.read_text())
+    assert (record["status"], record["error"]["type"]) == ("failed", "SystemExit")
+    done = run_bench("run --method absent --task webnlg --offline", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bench: method 'absent' cannot be used: absent = nobody_wrote_it is broken: needs the package "
+        "'nobody_wrote_it', which is not installed\n"
+    )

@@ -179,6 +179,7 @@ BAD_SELECTORS = [
     ("prefix[=5]", "'=5' is not OPTION=VALUE"),
     ("prefix[length=5,,6]", "'' is not OPTION=VALUE"),
     ("prefix[length=5;6]", "'6' is not OPTION=VALUE"),
+    ("prefix[" + ";".join(f"{name}=1,2,3,4,5,6,7,8,9" for name in "abcdefghij") + "]", "at most 10,000"),
     ("prefix[length=5;length=6]", "'length' is given twice; expected one list, as in length=5,6"),
 ]
 
@@ -187,4 +188,7 @@ BAD_SELECTORS = [
 def test_bad_selectors(text: str, told: str) -> None:
     with pytest.raises(UserError, match=told) as caught:
         registry.parse_selector(text)
-    assert "for example 'prefix[length=5,10],ft-full'" in str(caught.value) or "as in" in str(caught.value)
+    message = str(caught.value)
+    assert (
+        "for example 'prefix[length=5,10],ft-full'" in message or "as in" in message or "at most" in message
+    )

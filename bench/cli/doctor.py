@@ -14,6 +14,7 @@ import click
 from bench.cli import print_json
 from bench.cli.options import json_option
 from bench.cli.tables import print_table
+from bench.foreign_text import show_foreign
 
 NEEDED = ("torch", "transformers", "accelerate", "safetensors", "sacrebleu")
 
@@ -140,7 +141,12 @@ def check_model(name: str) -> Check:
 
 
 def list_broken_plugins() -> list[Check]:
-    """Files of methods and tasks that are there but cannot be used."""
+    """Files of methods, tasks, metrics and experiments that are there but cannot be used."""
     from bench import registry
+    from bench.experiments.files import list_broken_experiments
 
-    return [Check(path, False, cause, "mend or remove the file") for path, cause in registry.broken()]
+    broken = [*registry.broken()]
+    broken += [
+        (f"experiment {show_foreign(name)}", cause) for name, cause in list_broken_experiments().items()
+    ]
+    return [Check(subject, False, cause, "mend or remove the file") for subject, cause in broken]

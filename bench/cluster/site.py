@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from bench import registry
 from bench.errors import DataError, UnknownNameError, UserError
 from bench.foreign_text import quote_foreign, show_foreign
 from bench.system.cpus import SHARE_OF_CORES
 from bench.system.toml_files import read_toml
+from bench.task import SCALES
 
 Resources: TypeAlias = Mapping[str, Any]
 """Keys of a site (``KEYS``) with their values, as they hold for some jobs."""
@@ -67,6 +69,23 @@ LONGEST_TEXT = 4_000
 """Characters of a text, a line of shell or a variable's value."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 SBATCH_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,79}")
+SBATCH_OF_OURS = frozenset(
+    {
+        "array",
+        "error",
+        "help",
+        "job-name",
+        "open-mode",
+        "output",
+        "parsable",
+        "signal",
+        "test-only",
+        "usage",
+        "version",
+        "wrap",
+    }
+)
+"""Options of sbatch that submitit sets, or that keep it from submitting."""
 OURS = frozenset(
     {"PYTHONPATH", "PYTHONSAFEPATH", "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
 )
@@ -147,8 +166,9 @@ def find_site_file() -> Path | None:
     """The file that counts where none is named."""
     if named := os.environ.get("BENCH_SITE"):
         return Path(named)
-    places = (Path("site.toml"), Path("~/.config/bench/site.toml").expanduser())
-    return next((place for place in places if place.is_file()), None)
+    places = (Path("site.toml"), Path(os.path.expanduser("~/.config/bench/site.toml")))  # noqa: PTH111 - never raises
+    # What is there and no file, such as a link that leads nowhere, is refused by name when it is read.
+    return next((place for place in places if os.path.lexists(place)), None)
 
 
 def read_site_file(path: Path) -> dict[str, Any]:
@@ -172,6 +192,14 @@ def parse_shape(table: dict[str, Any], source: str) -> tuple[dict[str, str], dic
         raise UserError(
             f"{source}: expected at least one of {', '.join(MATCHES)} to say which runs it is for"
         )
+    choices = {
+        "task": registry.list_names("tasks"),
+        "method": registry.list_names("methods"),
+        "scale": SCALES,
+    }
+    for name, valid in choices.items():
+        if name in match and match[name] not in valid:
+            raise UnknownNameError(f"{name} in {source}", show_foreign(match[name]), valid)
     return match, {
         name: parse_value(get_key(name, source, MATCHES), value, f"{source}: ")
         for name, value in table.items()
@@ -273,6 +301,11 @@ def check_sbatch_name(name: str, label: str) -> str:
     if not SBATCH_OPTION.fullmatch(name):
         raise UserError(
             f"{label}: {quote_foreign(name)} is no long option of sbatch; expected one such as mail-type"
+        )
+    if name.replace("_", "-") in SBATCH_OF_OURS:
+        raise UserError(
+            f"{label}: {name} is set by the harness, by which it finds its jobs and what they print; expected "
+            "another option"
         )
     return name
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from bench.config.settings import LARGEST_SEED
 from bench.config.specification import SCALES
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-LARGEST_SEED = 2**63 - 1
+LARGEST_NUMBER = 2**63 - 1
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Selector = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -25,7 +26,7 @@ def check_scalar(value: object) -> object:
         raise ValueError("expected true, false, a number or a text")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("expected a finite number")
-    if isinstance(value, int) and abs(value) > LARGEST_SEED:
+    if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
         raise ValueError("expected a number of at most 64 bits")
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         raise ValueError(f"expected at most {LONGEST_TEXT} characters")

@@ -35,7 +35,7 @@ from bench.config.specification import SCALES
 from bench.errors import DataError, UnknownNameError, UserError
 from bench.experiments.document import ExperimentFile, Grid, Reuse, ScaledGrid, SettingEntry
 from bench.foreign_text import quote_foreign, show_foreign
-from bench.registry import parse_selector
+from bench.registry import methods, parse_selector
 from bench.system.documents import make_document_error
 from bench.system.toml_files import read_toml
 
@@ -43,7 +43,11 @@ FOLDER = Path(__file__).parent
 LISTS = ("tasks", "methods", "models", "seeds")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 MOST_RUNS = 100_000
-"""Of one grid; a product of lists grows beyond what anybody means."""
+"""Of one grid, and of one experiment; a product of lists grows beyond what anybody means."""
+MOST_REUSED = 100
+"""Other experiments whose runs one takes, directly or through others."""
+ALL = "all"
+"""What stands for every experiment of the paper."""
 NEVER = ("limit",)
 """No experiment prescribes these: partial data must not look like the paper's."""
 
@@ -88,7 +92,8 @@ def format_origin(name: str, reason: str) -> str:
 
 def list_experiments() -> tuple[str, ...]:
     """All experiments, tables first, by number; those whose files are damaged included."""
-    stems = (path.stem for path in FOLDER.glob("*.toml"))
+    # Editors and other systems leave hidden files beside those that they open.
+    stems = (path.stem for path in FOLDER.glob("*.toml") if not path.name.startswith("."))
     return tuple(sorted(stems, key=lambda name: (not name.startswith("table"), len(name), name)))
 
 
@@ -140,8 +145,10 @@ def load_experiment(name: str) -> ExperimentFile:
     path = FOLDER / f"{name}.toml"
     if not has_experiment(name):
         raise UnknownNameError("experiment", name, list_experiments(), "bench list experiments")
-    if not NAME.fullmatch(name):
-        raise DataError(f"{quote_foreign(path)}: expected a name of letters, digits, `.`, `_` and `-`")
+    if not NAME.fullmatch(name) or name == ALL:
+        raise DataError(
+            f"{quote_foreign(path)}: expected a name of letters, digits, `.`, `_` and `-`, and not {ALL!r}"
+        )
     tables = read_toml(path)
     _refuse_unknown_keys(path, tables)
     try:
@@ -188,8 +195,7 @@ def _check_grid(path: Path, grid: ScaledGrid, scale: str) -> None:
     for key in LISTS:
         if not getattr(grid, key):
             raise DataError(f"{path}: a [[grid]] has no {key} at scale {scale}")
-    for text in grid.methods or ():
-        _parse_methods(path, text)
+    selections = [selection for text in grid.methods or () for selection in _parse_methods(path, text)]
     for name, entry in grid.settings.items():
         if name not in DEFINITIONS_BY_NAME or name in NEVER:
             raise UnknownNameError(
@@ -201,8 +207,9 @@ def _check_grid(path: Path, grid: ScaledGrid, scale: str) -> None:
             leader = grid.settings.get(entry.per)
             if leader is None or leader.per is not None or len(leader.choices) != len(entry.choices):
                 raise DataError(f"{path}: {name}: expected one value for each of {entry.per}")
-    count = math.prod(len(getattr(grid, key)) for key in LISTS) * math.prod(
-        len(entry.choices) for entry in grid.settings.values() if entry.per is None
+    sizes = [len(selections), *(len(getattr(grid, key)) for key in LISTS if key != "methods")]
+    count = math.prod(
+        [*sizes, *(len(entry.choices) for entry in grid.settings.values() if entry.per is None)]
     )
     if count > MOST_RUNS:
         raise DataError(
@@ -211,10 +218,15 @@ def _check_grid(path: Path, grid: ScaledGrid, scale: str) -> None:
 
 
 def _parse_methods(path: Path, text: str) -> list[tuple[str, dict[str, str]]]:
+    """The selections of a selector; of a method that is here the options are checked as well."""
     try:
-        return parse_selector(text)
+        selections = parse_selector(text)
+        for name, options in selections:
+            if (method := methods().get(name)) is not None:
+                method.resolve_options(options)
     except UserError as error:
         raise DataError(f"{path}: methods: {error}") from error
+    return selections
 
 
 def _check_value(path: Path, name: str, value: object) -> None:
@@ -253,18 +265,36 @@ def list_prescribed_runs(name: str, scale: str) -> tuple[PrescribedRun, ...]:
     for grid in content.grid:
         if scale in grid.scales:
             runs += _product(name, content.source, merge_scale(grid, scale), scale)
+            _check_count(name, len(runs), scale)
     for block in content.reuse:
         if scale in block.scales:
             runs += _reused(block, scale)
+        _check_count(name, len(runs), scale)
     return tuple(runs)
 
 
-def _refuse_circle(name: str, users: tuple[str, ...] = ()) -> None:
+def _check_count(name: str, count: int, scale: str) -> None:
+    if count > MOST_RUNS:
+        raise DataError(
+            f"{FOLDER / name}.toml: {count:,} runs or more at scale {scale}; expected at most {MOST_RUNS:,}"
+        )
+
+
+def _refuse_circle(name: str) -> None:
     """``DataError`` where an experiment takes the runs of one that takes its own."""
-    if name in users:
-        raise DataError(f"{FOLDER / name}.toml: [[reuse]] goes in a circle: {' -> '.join((*users, name))}")
-    for block in load_experiment(name).reuse:
-        _refuse_circle(block.experiment, (*users, name))
+    users: dict[str, tuple[str, ...]] = {name: (name,)}
+    """Every experiment that is taken from -> the shortest way to it."""
+    waiting = [name]
+    for current in waiting:
+        for block in load_experiment(current).reuse:
+            if block.experiment == name:
+                circle = " -> ".join((*users[current], name))
+                raise DataError(f"{FOLDER / name}.toml: [[reuse]] goes in a circle: {circle}")
+            if block.experiment not in users:
+                users[block.experiment] = (*users[current], block.experiment)
+                waiting.append(block.experiment)
+    if len(users) > MOST_REUSED:
+        raise DataError(f"{FOLDER / name}.toml: [[reuse]] leads to more than {MOST_REUSED} experiments")
 
 
 def _product(name: str, source: str, grid: ScaledGrid, scale: str) -> Iterator[PrescribedRun]:

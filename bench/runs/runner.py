@@ -89,6 +89,8 @@ def carry_out(
                 record = attempt.build_record(RunStatus.DONE, attempt.carry_out())
         except BaseException as error:
             record_failure(attempt, folder, error)
+            if isinstance(error, SystemExit | GeneratorExit):  # it is not for a plug-in to end the program
+                raise RuntimeError(f"a plug-in raised {type(error).__name__}: {error}") from error
             raise
         folder.write_record(record)
         discard_checkpoints(folder)

@@ -97,7 +97,7 @@ def score_metric(
         return _score_metric(task, metric, hypotheses, references)
     except UnavailableError as error:
         return Score(ScoreStatus.UNAVAILABLE, reason=str(error))
-    except Exception as error:  # noqa: BLE001 - one broken score must not lose the others
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken score must not lose the others
         print_traceback(error)
         return Score(ScoreStatus.FAILED, reason=f"failed: {type(error).__name__}: {error}")
 

@@ -134,3 +134,17 @@ def test_the_parameters_of_a_job() -> None:
         {**resources, "time": 2, "signal_before": 120}, "name", Path("/snap")
     )
     assert long["slurm_signal_delay_s"] == 70
+
+
+def test_a_site_that_is_there_and_no_file_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BENCH_SITE", raising=False)
+    (tmp_path / "site.toml").symlink_to("nowhere")
+    with pytest.raises(DataError, match="dangling link to 'nowhere'"):
+        site.load_site()
+    (tmp_path / "site.toml").unlink()
+    (tmp_path / "site.toml").mkdir()
+    with pytest.raises(DataError, match="a directory"):
+        site.load_site()

@@ -72,6 +72,20 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
         + f'[grid.settings]\nlr = {{values = {[n / 100 for n in range(1, 1_000)]}, origin = "x"}}',
         "expected at most 100,000",
     ),
+    "too-many-selections": (
+        replaced(
+            '"prefix"', '"prefix[' + ";".join(f"{a}=1,2,3,4,5,6,7,8,9" for a in "abcdefghijklmnopqrst") + ']"'
+        ),
+        "methods.*at most 10,000",
+    ),
+    "selectors-times-seeds": (
+        replaced("[1]", str([*range(1_000)])).replace(
+            '"prefix"', '"prefix[length=' + ",".join(map(str, range(1, 120))) + ']"'
+        ),
+        "119,000 runs.*at most 100,000",
+    ),
+    "option-misspelt": (replaced('"prefix"', '"prefix[lenght=5]"'), "methods.*did you mean 'length'"),
+    "option-bad-value": (replaced('"prefix"', '"ft-full", "prefix[length=x]"'), "methods.*whole number"),
     "selector-open": (replaced('"prefix"', '"prefix[length=5"'), "methods"),
     "selector-empty": (replaced('["prefix"]', '[""]'), "methods"),
 }
@@ -89,7 +103,7 @@ TEXTS |= {
     f"seeds-{number}": (replaced("[1]", value), "seeds")
     for number, value in enumerate(
         ("5", "[]", '["x"]', '["1"]', "[1.5]", "[1.0]", "[true]", "[-1]", "[nan]", "[inf]", "[1979-05-27]", "[[1]]",
-         "[99999999999999999999]", "{}")
+         "[99999999999999999999]", "[2147483648]", "{}")
     )
 }  # fmt: skip
 TEXTS |= {
