@@ -58,6 +58,7 @@ FOR_PEOPLE = ("reports/render/", "bench/store/legacy.py")
 TEXTS_OF_OTHERS = {
     ("bench.cluster.backends.slurm", "reason == 'None'"),
     ("bench.cluster.backends.slurm", "'held' in reason.lower()"),
+    ("bench.cluster.backends.slurm", "reason in UNFIT"),
     ("bench.cluster.ranks", "'connection' in str(error.get('message', '')).lower()"),
     ("bench.method", "origin.startswith(source.value)"),
     ("bench.runs.failures", "'out of memory' in str(error).lower()"),

@@ -10,7 +10,15 @@ import click
 from bench.cli import print_json, print_lines
 from bench.cli.options import add_run_selector, json_option, runs_option
 from bench.cli.parameters import add_option
+from bench.cluster.rows import RunState
 from bench.cluster.select import make_selector, require_selection
+from bench.errors import FailureKind
+
+WITHOUT_JOB: dict[str, str] = {
+    RunState.SUBMITTING.value: "is being submitted",
+    FailureKind.NOT_SUBMITTED.value: "taken back: it was never handed to the scheduler",
+}
+"""Why a run has no number of a job."""
 
 
 @click.command(
@@ -22,17 +30,21 @@ Examples:
   bench cancel --all""",
 )
 @add_run_selector
-@add_option("--all", "everything", is_flag=True, help="Everything that is queued or running.")
+@add_option("--all", "everything", is_flag=True, help="Everything that is queued, running or was refused.")
 @runs_option
 @json_option
 def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool, **flags: Any) -> int:
-    """Cancel queued and running jobs. Submitting again goes on from their checkpoints."""
+    """Cancel queued and running jobs, and take back what a scheduler refused.
+
+    Submitting again goes on from their checkpoints.
+    """
     from bench.cluster import control, status
-    from bench.cluster.rows import OPEN, RunState
+    from bench.cluster.rows import OPEN
 
     selector = make_selector(runs, names, flags, everything)
     require_selection(selector, "cancel")
-    rows = [row for row in selector.pick_rows(status.collect_status(runs).rows) if row.state in OPEN]
+    picked = selector.pick_rows(status.collect_status(runs).rows)
+    rows = [row for row in picked if row.state in OPEN or row.kind == FailureKind.NOT_SUBMITTED]
     left = control.cancel_runs(runs, rows)
     if as_json:
         print_json(
@@ -40,7 +52,7 @@ def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool,
         )
     else:
         for row in rows:
-            job = row.job or ("is being submitted" if row.state is RunState.SUBMITTING else "started by hand")
+            job = row.job or WITHOUT_JOB.get(row.kind or row.state.value, "started by hand")
             print_lines(f"{'left      ' if row in left else 'cancelled '} {row.run_id}  {job}")
         if not rows:
             print_lines("nothing that fits is queued or running")

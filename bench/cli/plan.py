@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from bench.cli import print_json, print_lines
-from bench.cli.options import common_of, experiment_options, json_option, with_settings
+from bench.cli.options import common_of, experiment_options, json_option, offline_option, with_settings
 from bench.cli.parameters import add_argument, add_option
 from bench.cli.run import selection
 from bench.cli.tables import print_table
@@ -41,6 +41,7 @@ Examples:
 @add_option(
     "--power", is_flag=True, help="Of claims: how likely the planned runs decide them, and how many would."
 )
+@offline_option
 @add_option("--settings", "all_settings", is_flag=True, help="Every setting of every run, with its origin.")
 @json_option
 @with_settings

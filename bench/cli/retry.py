@@ -54,8 +54,8 @@ def command(
     selector = make_selector(runs, names, flags, everything)
     require_selection(selector, "retry")
     picked = selector.pick_rows(status.collect_status(runs).rows)
-    rows = [row for row in picked if row.state in ENDED_BADLY]
-    left = [row for row in picked if row.state not in ENDED_BADLY]
+    rows = [row for row in picked if row.state in ENDED_BADLY and row.advice is None]
+    left = [row for row in picked if row not in rows]
     chosen_site = site.load_site(flags.pop("site_file"), split_site(flags))
     again = control.find_earlier_submissions(runs, rows)
     by_cluster: dict[str, list[control.EarlierSubmission]] = {}
@@ -82,9 +82,14 @@ def command(
 
 def show_rest(rows: list[RunRow], by_hand: list[str], named: bool) -> None:
     """Why some of the runs that fit are not submitted again; one by one where they were named."""
-    states = Counter(row.state for row in rows)
-    told = [f"{row.run_id}: {row.state}" for row in rows]
-    for line in told if named else [f"{number} {state}" for state, number in states.items()]:
+    advised = [row for row in rows if row.advice is not None]
+    states = Counter(row.state for row in rows if row.advice is None)
+    lines = [f"{row.run_id}: {row.state}" for row in rows if row.advice is None]
+    for line in lines if named else [f"{number} {state}" for state, number in states.items()]:
         print_lines(f"  left     {line}")
+    for row in advised:
+        print_lines(
+            f"  left     {row.run_id}: {row.kind}, and would again; another learning rate: {row.advice}"
+        )
     for run_id in by_hand:
         print_lines(f"  left     {run_id}: it was never submitted; bench run makes it again")

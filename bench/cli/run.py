@@ -99,6 +99,8 @@ class Batch:
         """Nothing else was asked for: its error is the command's."""
         self.print_records = print_records
         self.failed = 0
+        self.refusals: dict[str, int] = {}
+        """Messages of requests that were refused -> how often: each is printed once."""
 
     def carry_out(self, requests: Iterable[RunRequest], runs: Path) -> list[dict[str, Any]]:
         """The record of every run, or how it failed; data and backbones are resolved once for all."""
@@ -108,11 +110,28 @@ class Batch:
         outcomes = []
         for number, request in enumerate(requests, 1):
             if self.size > 1:
+                if (refusal := self.find_refusal(request, resolver)) is not None:
+                    outcomes.append(refusal)
+                    continue
                 print_lines(f"[{number}/{self.size}] {request.describe()}", err=True)
             outcome = self.run(request, resolver, runs)
             if outcome is not None:
                 outcomes.append(outcome)
+        if (repeated := sum(self.refusals.values()) - len(self.refusals)) > 0:
+            print_lines(f"bench: {repeated} more runs were not begun for the same reason", err=True)
         return outcomes
+
+    def find_refusal(self, request: RunRequest, resolver: Resolver) -> dict[str, Any] | None:
+        """How a request is refused before any work; None where it is not. The same message is printed once."""
+        try:
+            resolver.specify(request)
+        except UserError as error:
+            refusal = str(error)
+            if refusal not in self.refusals:
+                print_error(f"{request.describe()}: {refusal}")
+            self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
+            return self.record_failure(request, refusal)
+        return None
 
     def run(self, request: RunRequest, resolver: Resolver, runs: Path) -> dict[str, Any] | None:
         """A run's record, or how it failed; None in a further process of a launch of many: the first one reports."""

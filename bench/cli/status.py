@@ -14,6 +14,7 @@ from bench.cli.tables import print_table
 from bench.cluster.rows import HELD, RunState
 from bench.cluster.select import make_selector
 from bench.errors import FailureKind
+from bench.system.progress import format_duration
 
 if TYPE_CHECKING:
     from bench.cluster.status import StatusReport
@@ -62,14 +63,18 @@ def show_status(report: StatusReport, listed: bool, limit: int = 40) -> None:
         print_lines(f"    {names}{' ...' if len(group.runs) > 3 else ''}")
         again = f"bench retry --kind {group.kind}"
         if group.kind == FailureKind.NOT_SUBMITTED:  # no log: the message is all that there is
-            print_lines(f"    the same bench submit again | {again}")
+            print_lines(
+                f"    the same bench submit again | {again} | bench cancel {group.runs[0]} takes it back"
+            )
+        elif advice := next((row.advice for row in report.rows if row.run_id == group.runs[0]), None):
+            print_lines(f"    another learning rate: {advice}")
         else:
             print_lines(f"    bench logs {group.runs[0]} | {again}")
     if continued := [row.run_id for row in report.rows if row.continued]:
         names = ", ".join(continued[:3]) + (" ..." if len(continued) > 3 else "")
         print_lines(f"{len(continued)} continued under other conditions (execution in the record): {names}")
     for row in report.rows:
-        if row.kind == HELD:
+        if row.kind == HELD or (row.state is RunState.QUEUED and row.message):
             print_lines(f"{row.run_id}: {row.message}")
     rows = (
         report.rows
@@ -77,7 +82,7 @@ def show_status(report: StatusReport, listed: bool, limit: int = 40) -> None:
         else [r for r in report.rows if r.state is RunState.RUNNING][:limit]
     )
     print_table(
-        ["run", "state", "job", "where", "attempts"],
+        ["run", "state", "job", "where", "attempts", "elapsed", "progress", "score"],
         [
             [
                 r.run_id,
@@ -85,6 +90,9 @@ def show_status(report: StatusReport, listed: bool, limit: int = 40) -> None:
                 r.job or "-",
                 r.node or r.reason or "-",
                 r.attempts,
+                "-" if r.elapsed_seconds is None else format_duration(r.elapsed_seconds),
+                "-" if r.progress is None else r.progress.to_text(),
+                "-" if r.score is None else r.score.to_text(),
             ]
             for r in rows
         ],

@@ -131,7 +131,7 @@ def carry_out(plan: SubmissionPlan, cluster: str, runs: Path, as_json: bool) -> 
     from bench.cluster import status, submit
     from bench.cluster.rows import RunState
 
-    for what, message in plan.wrong:
+    for what, message in told_once(plan.wrong):
         print_error(f"{what}: {message}")
     launch = submit.submit_plan(plan, cluster, runs)
     failed = bool(plan.wrong)
@@ -197,7 +197,7 @@ def show_plan(plan: SubmissionPlan, as_json: bool) -> dict[str, Any]:
             f"{step.action:<7} {step.run_id}  {step.why}{cost}"
             + (f"  [{step.because}]" if step.because else "")
         )
-    for what, message in plan.wrong:
+    for what, message in told_once(plan.wrong):
         print_lines(f"wrong   {what}: {' '.join(message.split())}")
     for what, message in told_once(plan.missing):
         print_lines(

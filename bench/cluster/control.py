@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.cluster import status
 from bench.cluster.backends import get_backend
-from bench.cluster.launches import find_latest_jobs
+from bench.cluster.launches import LaunchState, find_latest_jobs, read_launches
 from bench.cluster.post_mortem import get_log_name, write_end
 from bench.cluster.rows import RunRow, RunState
 from bench.cluster.site import Resources
@@ -21,11 +21,14 @@ from bench.store.store import Store
 def cancel_runs(runs: Path, rows: Sequence[RunRow]) -> list[RunRow]:
     """Stop the jobs of ``rows``; returns those that could not be stopped from here."""
     jobs = find_latest_jobs(runs)
+    stopped: set[str] = set()
     by_backend: dict[str, list[RunRow]] = {}
     for row in rows:
-        if row.launch is not None and row.job is not None and row.cluster is not None:
+        if row.kind == FailureKind.NOT_SUBMITTED:
+            take_back_refused(runs, row.run_id)
+            stopped.add(row.run_id)
+        elif row.launch is not None and row.job is not None and row.cluster is not None:
             by_backend.setdefault(row.cluster, []).append(row)
-    stopped: set[str] = set()
     for name, group in by_backend.items():
         numbers = [str(row.job) for row in group]
         outcomes = get_backend(name).cancel([jobs[row.run_id] for row in group], numbers)
@@ -37,6 +40,16 @@ def cancel_runs(runs: Path, rows: Sequence[RunRow]) -> list[RunRow]:
             row.set_state(RunState.CANCELLED, FailureKind.CANCELLED, message)
             write_end(row, jobs[row.run_id], Store(runs).run(row.run_id))
     return [row for row in rows if row.run_id not in stopped]
+
+
+def take_back_refused(runs: Path, run_id: str) -> None:
+    """Forget every submission of a run that was refused or interrupted, so that none of them comes to light again."""
+    for launch in read_launches(runs):
+        over = launch.document.status is LaunchState.NOT_SUBMITTED or launch.being_submitted
+        if over and not launch.is_in_progress():
+            for entry in launch.jobs:
+                if entry.run_id == run_id and entry.job is None:
+                    launch.take_back(run_id)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What was submitted: one JSON file per launch, written whole, never by two processes.
 
     RUNS/launches/<id>.json     the launch record: what, where, from which source, which job is which run
-    RUNS/launches/<id>/         submitit's files and the jobs' logs; ends/ notes jobs that were seen to end
+    RUNS/launches/<id>/         submitit's files and the jobs' logs; ends/ notes jobs that were seen to end,
+                                taken_back/ those that were never handed over and are not wanted any more
     RUNS/launches/snapshots/    the source that the jobs run
 
 Nothing here is shared between launches, so that many can be made at once on one shared directory.
@@ -9,6 +10,7 @@ Nothing here is shared between launches, so that many can be made at once on one
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -33,6 +35,7 @@ from bench.system.progress import print_message
 
 LOG_END = 4000
 """Bytes of a log that go into the record of a failure."""
+TAKEN_BACK = "taken_back"
 YOUNG = timedelta(minutes=10)
 """So long a launch is taken for one being submitted where it cannot be seen whether its process lives."""
 
@@ -238,6 +241,19 @@ class Launch:
             return False
         return True
 
+    def take_back(self, run_id: str) -> None:
+        """Note that a job that was never handed over is not wanted any more: as if it had not been asked for."""
+        with contextlib.suppress(files.NameTakenError):
+            files.create_new(self.folder / TAKEN_BACK / run_id, "")
+
+    def list_taken_back(self) -> set[str]:
+        """The runs whose jobs were taken back."""
+        if self.document.status is LaunchState.SUBMITTED:
+            return set()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return set(os.listdir(self.folder / TAKEN_BACK))  # noqa: PTH208 - names only
+        return set()
+
     def forget_end(self, job: str) -> None:
         """What was to be written about the job's end could not be: another may try."""
         (self.folder / "ends" / job).unlink(missing_ok=True)
@@ -337,6 +353,8 @@ def find_latest_jobs(runs: Path) -> dict[str, SubmittedJob]:
     """For each run that was ever submitted, the job of the latest launch."""
     jobs: dict[str, SubmittedJob] = {}
     for launch in read_launches(runs):
+        taken_back = launch.list_taken_back()
         for number, entry in enumerate(launch.jobs):
-            jobs[entry.run_id] = SubmittedJob(launch, number, entry)
+            if entry.run_id not in taken_back:
+                jobs[entry.run_id] = SubmittedJob(launch, number, entry)
     return jobs

@@ -16,7 +16,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +30,15 @@ from bench.cluster.post_mortem import (
     is_of_launch,
     write_end,
 )
-from bench.cluster.rows import HELD, OPEN, RunRow, RunState
+from bench.cluster.rows import HELD, OPEN, MainScore, RunRow, RunState
 from bench.errors import FailureKind
+from bench.runs.advice import suggest_lower_rate
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
 from bench.system.json_files import JsonObject
 
+MAIN_METRICS = ("bleu", "rougeL")
 CUT_SETTINGS = ("micro_split", "decode_batch")
 """Settings that say how a run's work was cut."""
 
@@ -96,7 +99,7 @@ class StatusReport:
             "accounting": self.accounting,
             "accounting_broken": self.accounting_broken,
             "failures": [group.to_json() for group in self.group_failures()],
-            "runs": [asdict(row) for row in self.rows],
+            "runs": [row.to_json() for row in self.rows],
         }
 
 
@@ -162,7 +165,47 @@ def collect_status(runs: Path, only: Iterable[str] | None = None, repair: bool =
                 write_end(row, job, folder, state.end if state else None)
                 written = folder.latest_record()
                 row.attempts = row.attempts if written is None else written.attempt
+        add_details(row, record, folder, job)
     return StatusReport(rows, answers.reached, answers.accounting, answers.broken)
+
+
+def add_details(row: RunRow, record: Record | None, folder: RunDir, job: SubmittedJob | None) -> None:
+    """How long it took or takes, how far it is, what came of it, and what to type where it diverged."""
+    if row.state is RunState.RUNNING:
+        worker = folder.worker()
+        if worker is not None:
+            row.elapsed_seconds = measure_time_since(str(worker["since"]))
+        row.progress = folder.read_progress()
+        return
+    if row.state is RunState.DONE and record is not None and record.status is not RunStatus.DONE:
+        record = folder.done_record()
+    if record is None:
+        return
+    row.elapsed_seconds = record.seconds.get("attempt")
+    if row.state is RunState.DONE:
+        row.score = find_main_score(record)
+    elif row.kind == FailureKind.DIVERGED and record.settings and "lr" in record.settings:
+        command, rate = str(record.get("command") or ""), record.settings["lr"].value
+        if command and isinstance(rate, int | float):
+            row.advice = suggest_lower_rate(command, rate, None if job is None else job.launch.cluster)
+
+
+def measure_time_since(start: str) -> float | None:
+    """Seconds from a time as ``provenance.format_current_time`` writes it; None where it is none, or to come."""
+    try:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(start)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return round(seconds, 1) if seconds >= 0 else None
+
+
+def find_main_score(record: Record) -> MainScore | None:
+    """The score by the task's main metric (BLEU, or ROUGE-L for summaries); the first that there is otherwise."""
+    scores = {
+        name: score.value for name, score in record.scores.get("all", {}).items() if score.value is not None
+    }
+    metric = next((name for name in (*MAIN_METRICS, *scores) if name in scores), None)
+    return None if metric is None else MainScore(metric, float(scores[metric]))
 
 
 def is_done(folder: RunDir, record: Record | None) -> bool:
@@ -224,6 +267,11 @@ def find_job_state(
                 row.kind = HELD
                 row.message = (
                     f"Slurm holds the job ({state.reason}); scontrol release {row.job} lets it go on"
+                )
+            elif state.unfit:
+                row.message = (
+                    f"it asks for what it will not get ({state.reason}); bench cancel {row.run_id} takes it back, "
+                    "and the next bench submit can ask for something else"
                 )
             return
     launched = record if is_of_launch(record, job) else None

@@ -202,13 +202,16 @@ def decide_action(row: RunRow | None, retry_failed: bool) -> SubmissionDecision:
         return SubmissionDecision(Action.SUBMIT, f"{NEW}: it was never handed to the scheduler")
     if row.state in (RunState.FAILED, RunState.VANISHED):
         why = f"{row.state} ({row.kind})" if row.kind else row.state.value
+        if row.advice is not None:  # the same seed computes the same numbers
+            return SubmissionDecision(Action.SKIP, f"{why}; another learning rate: {row.advice}")
         if retry_failed:
             return SubmissionDecision(Action.SUBMIT, f"again: {why}")
         return SubmissionDecision(Action.SKIP, f"{why}; --retry-failed tries again")
     if row.state is RunState.DONE:
         return SubmissionDecision(Action.SKIP, row.state.value)
     if row.state in OPEN:
-        return SubmissionDecision(Action.SKIP, f"{row.state} as {row.job}" if row.job else row.state.value)
+        why = f"{row.state} as {row.job}" if row.job else row.state.value
+        return SubmissionDecision(Action.SKIP, f"{why}; {row.message}" if row.message else why)
     if row.state is RunState.UNKNOWN:
         return SubmissionDecision(Action.SKIP, "its scheduler does not answer")
     return SubmissionDecision(Action.SUBMIT, f"goes on: {row.state}")

@@ -34,7 +34,7 @@ from bench.models.published_shape import PublishedShape, check_published_shape
 from bench.models.verification import NOT_PUBLISHED, ModelVerification, PublishedFiles, check_content
 from bench.models.weight_headers import read_tensor_shapes, read_weight_headers
 from bench.models.weight_layout import check_weight_layout
-from bench.system.hub import PinnedRepository, fetch_snapshot, find_local_folder
+from bench.system.hub import PinnedRepository, fetch_snapshot, find_local_folder, is_reachable
 from bench.system.paths import find_broken_link
 from bench.system.progress import print_message
 
@@ -271,9 +271,11 @@ def find_named_weights(
     if local is not None:
         return local, FROM_BENCH_MODELS
     try:
+        allow_download = allow_download and is_reachable()
         path = fetch_snapshot(pinned, allow_download)
     except Exception as error:
-        tried = [why_not, f"hub {pinned}: {first_line(error)}"]
+        reason = first_line(error) if allow_download else "not in its cache"
+        tried = [why_not, f"hub {pinned}: {reason}"]
         raise UnavailableError(describe_missing_weights(entry.name, entry, tried)) from error
     return path, ModelOrigin(ModelOriginKind.HUB, f"hub {pinned}")
 

@@ -173,8 +173,8 @@ def write_failure_record(folder: RunDir, record: Mapping[str, Any]) -> None:
 
 
 def discard_checkpoints(folder: RunDir) -> None:
-    """The training state is of no use any more once the run is done; it can be large."""
+    """The training state is of no use any more once the run is done; it can be large. Nor is how far it was."""
     from bench.training.loop import BEST_FILE, NEXT_BEST_FILE, STATE_FILE
 
-    for name in (STATE_FILE, BEST_FILE, NEXT_BEST_FILE):
+    for name in (STATE_FILE, BEST_FILE, NEXT_BEST_FILE, folder.progress.name):
         (folder.path / name).unlink(missing_ok=True)

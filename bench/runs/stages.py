@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from bench.training.selection import KeepRule
 
 
+PROGRESS_EVERY = 5.0
+"""Seconds between two notes of how far a stage is."""
+
+
 def compute_decoding_key(spec: RunSpec, folder: RunDir) -> str:
     """Hash of what the outputs are made from: the specification and the stored parameters."""
     return sha256_text(to_canonical_json([spec.key, folder.product_sha256("train")]))
@@ -92,6 +96,7 @@ class Stages:
         """Built, and not yet trained."""
         self.others: list[OtherParameters] = []
         """What this attempt stored beside the parameters that are kept."""
+        self.progress_noted = -PROGRESS_EVERY
         self.conditions: list[JsonObject | None] = []
         """Under which the parts of this run were computed, oldest first; None where nobody noted them."""
 
@@ -231,6 +236,7 @@ class Stages:
             tracker.note(f"loss {facts['loss']:.3f}")
             tracker.advance()
             self.beat()
+            self.note_progress("training", step, total)
             if step % every == 0 or step == total or "dev_loss" in facts:
                 self.folder.append_log({"step": step, **facts})
 
@@ -239,6 +245,12 @@ class Stages:
         finally:
             if tracker is not None:
                 tracker.close(finished=tracker.done >= total)
+
+    def note_progress(self, stage: str, done: int, total: int) -> None:
+        """For `bench status`, now and then: on a shared file system a file costs more than an update."""
+        if time.monotonic() - self.progress_noted >= PROGRESS_EVERY:
+            self.progress_noted = time.monotonic()
+            self.folder.note_progress(stage, done, total)
 
     def decode(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """Decode with what is stored, never with what training left in memory: generations.jsonl."""
@@ -263,6 +275,7 @@ class Stages:
             def on_done(done: int) -> None:
                 tracker.advance(done - tracker.done)
                 self.beat()
+                self.note_progress("decoding", done, len(sources))
 
             outputs = decode_sources(
                 model, sources, text_format.make_rules(), self.spec["decode_batch"], on_done

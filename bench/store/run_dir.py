@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bench.errors import DataError, UserError
 from bench.store.lease import BEAT_EVERY, STALE_AFTER, Lease, find_holder, get_numbered_path, list_numbers
@@ -55,6 +55,17 @@ class DamagedRecord:
         return f"not readable: {self.path}: {self.reason}"
 
 
+class RunProgress(NamedTuple):
+    """How far a stage of a run is: updates of a training, sentences decoded."""
+
+    stage: str
+    done: int
+    total: int
+
+    def to_text(self) -> str:
+        return f"{self.stage} {self.done}/{self.total}"
+
+
 class RunDir:
     """What one run has left so far. Naming a run creates nothing; writing does."""
 
@@ -72,6 +83,7 @@ class RunDir:
         self.generations = self.path / PRODUCTS["decode"]
         self.scores = self.path / PRODUCTS["score"]
         self.log = self.path / "log.jsonl"
+        self.progress = self.path / "progress.json"
 
     def __repr__(self) -> str:
         return f"RunDir({str(self.path)!r})"
@@ -199,6 +211,22 @@ class RunDir:
         remaining = [line for line in lines if keep(line)]
         if len(remaining) != len(lines):
             json_files.write_jsonl_atomic(self.log, remaining)
+
+    # --- how far it is
+
+    def note_progress(self, stage: str, done: int, total: int) -> None:
+        """Note how far the stage under way is, for whoever asks; work never fails for it."""
+        with contextlib.suppress(OSError, files.StorageError):
+            json_files.write_json_atomic(self.progress, {"stage": stage, "done": done, "total": total})
+
+    def read_progress(self) -> RunProgress | None:
+        """The latest ``note_progress``; None before the first and where it cannot be read."""
+        with contextlib.suppress(DataError, KeyError, TypeError, ValueError):
+            note = _mapping(self.progress)
+            stage, done, total = note["stage"], note["done"], note["total"]
+            if isinstance(stage, str) and type(done) is int and type(total) is int:
+                return RunProgress(stage, done, total)
+        return None
 
     # --- stages
 

@@ -7,13 +7,17 @@ no code. A folder of the user's own (``BENCH_MODELS/<name>``) comes before the h
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from bench.system.paths import find_broken_link
 
@@ -26,6 +30,7 @@ SIDE_FILES = (
 )
 """What a repository may have beside, and loading reads."""
 SNAPSHOT_FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES, *SIDE_FILES)
+ANSWER_SECONDS = 2.0  # how long the hub may take to answer at all
 LISTING_SECONDS = 30.0  # how long the hub may take to list a revision's files
 
 downloads_allowed: ContextVar[bool] = ContextVar("downloads_allowed", default=True)
@@ -70,6 +75,29 @@ def find_local_folder(name: str) -> tuple[Path | None, str]:
     if os.path.isdir(path):  # noqa: PTH112 - it never raises
         return path, ""
     return None, f"BENCH_MODELS: {find_broken_link(path) or f'no folder {path}'}"
+
+
+@functools.lru_cache(maxsize=1)
+def is_reachable() -> bool:
+    """Whether anything answers where the hub is; asked once. Its client alone tries for 23 s to find out."""
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    if getproxies():  # which looks the name up itself
+        return True
+    address = urlsplit(constants.ENDPOINT)
+    port = address.port or (80 if address.scheme == "http" else 443)
+    answers: list[bool] = []
+
+    def connect() -> None:
+        with contextlib.suppress(OSError), socket.create_connection((address.hostname, port), ANSWER_SECONDS):
+            answers.append(True)
+
+    thread = threading.Thread(target=connect, daemon=True)  # looking a name up has no time limit of its own
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    return bool(answers)
 
 
 def fetch_snapshot(

@@ -219,7 +219,8 @@ class TrainingRun:
         )
         if not math.isfinite(loss):
             raise Diverged(
-                f"the loss became {loss} at update {step + 1}; try a lower --lr than {settings.lr:g}"
+                f"the loss became {loss} at update {step + 1}; try a lower --lr than {settings.lr:g}: the same "
+                f"command with --lr {settings.lr / 2:g}"
             )
         self.progress.step = step + 1
         self.progress.loss = loss
@@ -254,7 +255,8 @@ class TrainingRun:
         loss = compute_dev_loss(self.model, dev, self.settings.batch_size)
         if not math.isfinite(loss):
             raise Diverged(
-                f"the dev loss became {loss} at update {progress.step}; try a lower --lr than {self.settings.lr:g}"
+                f"the dev loss became {loss} at update {progress.step}; try a lower --lr than {self.settings.lr:g}: "
+                f"the same command with --lr {self.settings.lr / 2:g}"
             )
         facts = {"dev_loss": loss}
         is_best = progress.best_loss is None or loss < progress.best_loss

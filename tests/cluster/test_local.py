@@ -110,7 +110,7 @@ def test_cancelled_killed_and_vanished(bench: Bench) -> None:
     record = Store(bench.runs).run(second["run_id"]).latest_record()
     assert record is not None
     assert (record["status"], record["error"]["kind"]) == ("failed", "vanished")
-    assert "submitit" in record["error"]["log_tail"]
+    assert "bench run" in record["error"]["log_tail"]
     retried = bench("retry", "--all")
     assert len(retried["jobs"]) == 3
     rows = bench.wait(all_ended)
@@ -163,5 +163,22 @@ def test_logs_are_followed_to_the_end(bench: Bench) -> None:
 
     started = time.monotonic()
     text = "".join(control.read_log(bench.runs, bench.rows()[run_id], 0, True, None, every=0.2))
-    assert "Job completed successfully" in text
+    lines = text.splitlines()
+    assert lines[0].startswith("$ bench run --method")
+    assert "BLEU" in lines[-3] + lines[-2] + lines[-1]
+    assert "submitit" not in text
     assert time.monotonic() - started < PATIENCE
+
+
+@pytest.mark.parametrize("name", ["run_14:15", "100% %j:%A", 'it\'s $(id) "x"', "line\nbreak\\"])
+def test_the_record_names_what_ran_whatever_the_path(name: str, bench: Bench, tmp_path: Path) -> None:
+    bench.runs = tmp_path / name / "runs"
+    launch = bench.submit(*LOCAL, method="prompt")
+    rows = bench.wait(all_ended)
+    assert {row.state for row in rows.values()} == {"done"}, rows
+    [record] = Store(bench.runs).records()
+    assert record["code"]["snapshot"] == launch["snapshot"]["snapshot"] == record["job"]["snapshot"]
+    assert record["execution"]["threads_from"] == "OMP_NUM_THREADS"
+    assert record["job"]["cpus"] >= record["execution"]["threads"]
+    text = bench("logs", launch["jobs"][0]["run_id"])["text"]
+    assert text.startswith("$ bench run")

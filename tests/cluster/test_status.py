@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,81 @@ def test_the_waiting_jobs_of_somebody_else(slurm: Slurm, runs: Path) -> None:
     slurm.says("sacct", "128_[0-2%1]|PENDING|0:0|None assigned|None|Unknown\n")
     assert {row.state for row in rows(runs).values()} == {"queued"}
     assert records(runs, "a") == []
+
+
+# --- how far it is, what came of it, and what to type
+
+
+def test_a_run_that_is_done_shows_its_time_and_its_score(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = {"all": {"meteor": {"value": 0.4}, "bleu": {"value": 50.061}}}
+    Store(runs).run("a").write_record(least("done", scores=scores, seconds={"attempt": 440.2}))
+    row = rows(runs)["a"]
+    assert row.score == ("bleu", 50.061)
+    assert row.elapsed_seconds == 440.2
+    table = shown(capsys, "status", "--runs", str(runs))
+    assert "7 min 20 s" in table
+    assert "BLEU 50.06" in table
+    [document] = json.loads(shown(capsys, "status", "--runs", str(runs), "--json"))["runs"]
+    assert document["score"] == {"metric": "bleu", "value": 50.061}
+    assert (document["elapsed_seconds"], document["progress"], document["advice"]) == (440.2, None, None)
+
+
+def test_a_run_under_way_shows_how_far_it_is(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Store(runs).run("a")
+    with folder.claim(beat_every=None):
+        folder.note_progress("training", 120, 1000)
+        row = rows(runs)["a"]
+        assert (row.state, row.progress) == ("running", ("training", 120, 1000))
+        assert row.elapsed_seconds is not None
+        assert "training 120/1000" in shown(capsys, "status", "--runs", str(runs))
+        [document] = json.loads(shown(capsys, "status", "--runs", str(runs), "--json"))["runs"]
+        assert document["progress"] == {"stage": "training", "done": 120, "total": 1000}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"stage": 1, "done": 2, "total": 3}',
+        '{"stage": "a", "done": true, "total": 3}',
+    ],
+)
+def test_a_damaged_note_of_progress_is_none(text: str, runs: Path) -> None:
+    folder = Store(runs).run("a")
+    with folder.claim(beat_every=None):
+        folder.progress.write_text(text)
+        assert rows(runs)["a"].progress is None
+
+
+def write_diverged(runs: Path, slurm: Slurm, lr: float = 0.5) -> None:
+    launch(runs, {"a": "17_0"})
+    error = {"kind": "diverged", "message": "the loss became nan at update 3; try a lower --lr than 0.5"}
+    settings = {"lr": {"value": lr, "origin": "command line"}}
+    command = f"bench run --method prefix --task webnlg --lr {lr} --seed 1"
+    job = {"launch": "20260101-a", "id": "17_0"}
+    Store(runs).run("a").write_record(
+        least("failed", error=error, settings=settings, command=command, job=job)
+    )
+    slurm.says("sacct", "17_0|FAILED|75:0|n1|None|Unknown\n")
+
+
+def test_what_diverged_is_to_have_another_learning_rate(
+    runs: Path, slurm: Slurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_diverged(runs, slurm)
+    row = rows(runs)["a"]
+    better = "bench submit --method prefix --task webnlg --seed 1 --cluster slurm --lr 0.25"
+    assert (row.kind, row.advice) == ("diverged", better)
+    text = shown(capsys, "status", "--runs", str(runs))
+    assert better in text
+    assert "bench retry" not in text
+    assert better in shown(capsys, "retry", "--kind", "diverged", "--runs", str(runs))
+    for retry_failed in (False, True):
+        decision = submit.decide_action(row, retry_failed)
+        assert decision.action == "leave"
+        assert better in decision.why

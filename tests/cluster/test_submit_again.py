@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,86 @@ def test_what_slurm_refused_is_new_to_the_corrected_command(bench: Bench, slurm:
     message = bench.submit(*SLURM, "--partition", "wrong", seed="1,2", code=1)
     assert "invalid partition" in message
     assert "Submitted: nothing. Not submitted: 2 job(s)" in message
+    assert message.count("invalid partition") == 1
+    assert len(message.strip().splitlines()) == 3
     assert {(row.state, row.kind) for row in bench.rows().values()} == {("failed", "not-submitted")}
     (slurm / "refuse").unlink()
-    launch = bench.submit(*SLURM, seed="1,2")
+    launch = bench.submit(*SLURM, "--partition", "right", seed="1,2")
     assert [job["job"] for job in launch["jobs"]] == ["101_0", "101_1"]
+    assert launch["arrays"][0]["resources"]["partition"] == "right"
+
+
+def test_what_slurm_refused_can_be_taken_back(bench: Bench, slurm: Path) -> None:
+    (slurm / "refuse").write_text("101")
+    for partition in ("wrong", "wrong too"):
+        bench.submit(*SLURM, "--partition", partition, seed="1,2", code=1)
+    refused = sorted(bench.rows())
+    assert sorted(bench("cancel", refused[0])["cancelled"]) == refused[:1]
+    assert sorted(bench.rows()) == refused[1:]
+    assert bench("retry", "--kind", "not-submitted", "--dry-run")["submit"] == 1
+    assert bench("cancel", "--launch", "latest")["cancelled"] == refused[1:]
+    assert bench.rows() == {}
+    assert not any((bench.runs / run_id).exists() for run_id in refused)
+    (slurm / "refuse").unlink()
+    assert len(bench.submit(*SLURM, seed="1,2")["jobs"]) == 2
+    assert len(bench.rows()) == 2
+
+
+def test_the_refused_part_of_a_launch_is_taken_back_alone(bench: Bench, slurm: Path, tmp_path: Path) -> None:
+    (slurm / "refuse").write_text("102")
+    file = tmp_path / "site.toml"
+    file.write_text("max_array = 2\n")
+    bench.submit(*SLURM, "--site", str(file), seed="1,2,3", code=1)
+    (slurm / "queue").write_text("101_0|PENDING|None||x\n101_1|PENDING|None||x\n")
+    assert len(bench("cancel", "--state", "failed")["cancelled"]) == 1
+    assert {row.state for row in bench.rows().values()} == {"queued"}
+    assert len(bench.rows()) == 2
+
+
+def test_a_job_that_asks_for_what_there_is_not(
+    bench: Bench, slurm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.cli import main
+
+    bench.submit(*SLURM, seed="1")
+    (slurm / "queue").write_text("101|PENDING|PartitionNodeLimit||x\n")
+    [row] = bench.rows().values()
+    assert row.state == "queued"
+    assert row.message is not None
+    assert "PartitionNodeLimit" in row.message
+    [again] = bench.submit(*SLURM, seed="1")["runs"]
+    assert "bench cancel" in again["why"]
+    capsys.readouterr()
+    main(["status", "--runs", str(bench.runs)])
+    assert f"bench cancel {row.run_id}" in capsys.readouterr().out
+
+
+def test_logs_of_odd_paths_in_slurms_patterns(bench: Bench, slurm: Path, tmp_path: Path) -> None:
+    bench.runs = tmp_path / "100% %j:%A" / "it's"
+    bench.submit(*SLURM, seed="1,2")
+    script = (slurm / "scripts").read_text()
+    folder = str(launches.find_launch(bench.runs, "latest").folder)
+    escaped = folder.replace("%", "%%")
+    [sbatch] = [line.removeprefix("#SBATCH ") for line in script.splitlines() if "--output=" in line]
+    assert shlex.split(sbatch) == [f"--output={escaped}/%A_%a_0_log.out"]
+    [srun] = [shlex.split(line) for line in script.splitlines() if line.startswith("srun ")]
+    assert (
+        srun[len(srun) - srun[::-1].index("--output")] == f"{escaped}/%A_%a_%t_log.out"
+    )  # the last one counts
+    assert "--job" in srun
+    assert srun[srun.index("--folder") + 1] == folder
+    assert {path.name for path in Path(folder).glob("*.pkl")} == {
+        "101_0_submitted.pkl",
+        "101_1_submitted.pkl",
+    }
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "line\nbreak", "tab\there", "bell\x07"])
+def test_paths_that_slurm_cannot_write_logs_to(name: str, bench: Bench, slurm: Path, tmp_path: Path) -> None:
+    bench.runs = tmp_path / name / "runs"
+    message = bench.submit(*SLURM, code=2)
+    assert "Slurm writes no logs" in message
+    assert not bench.runs.parent.exists()
 
 
 def test_which_arrays_were_taken_is_said_and_the_rest_submitted_next(

@@ -52,6 +52,8 @@ class JobState:
     phase: JobPhase = JobPhase.ENDED
     failure: FailureKind | None = None
     """What the scheduler ended it for; None where the program ended by itself."""
+    unfit: bool = False
+    """Whether it will not start with what it asks for."""
     held: bool = False
     """Whether it will wait until somebody releases it."""
 

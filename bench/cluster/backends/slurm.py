@@ -9,6 +9,7 @@ Slurm does not answer is not that a job is gone (``Answer.reached``), and accoun
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shlex
@@ -27,7 +28,7 @@ from bench.cluster.backends.base import Answer, Backend, JobPhase, JobState
 from bench.cluster.plain_folder import open_plain_folder
 from bench.cluster.site import Resources
 from bench.errors import FailureKind, UserError
-from bench.foreign_text import quote_foreign
+from bench.foreign_text import quote_foreign, show_foreign
 from bench.store import lease
 from bench.system.cpus import CpuShare, CpuSource
 from bench.system.files import StorageError
@@ -54,6 +55,19 @@ FAILURES = {
 """How Slurm's words for an end are called in records."""
 
 
+UNFIT = frozenset(
+    {
+        "AccountNotAllowed",
+        "BadConstraints",
+        "InvalidAccount",
+        "InvalidQOS",
+        "PartitionConfig",
+        "PartitionNodeLimit",
+        "PartitionTimeLimit",
+        "QOSNotAllowed",
+    }
+)
+"""Why a job waits that will not start with what it asks for."""
 KILLED = frozenset(range(3, 16))
 """Signals (SIGQUIT to SIGTERM) that srun passes on as exit codes; a job of ours returns none of these itself."""
 SWITCHED_OFF = re.compile(
@@ -118,12 +132,14 @@ class Slurm(Backend):
         if array.resources["max_parallel"]:
             executor.update_parameters(slurm_array_parallelism=array.resources["max_parallel"])
         try:
-            with executor.batch():
+            # submitit prints what sbatch says besides raising it.
+            with contextlib.redirect_stderr(io.StringIO()), executor.batch():
                 jobs = [executor.submit(make_job(entry, launch)) for entry in entries]
         except Exception as error:
             raise StorageError(
-                f"Slurm did not take {array.name}: {error}\n{describe_submitted(launch)}. Correct the cause and "
-                "issue the same command again: it submits what was not submitted, and nothing twice"
+                f"Slurm did not take {array.name}: {describe_refusal(str(error))}\n{describe_submitted(launch)}. "
+                "Submit again with what is corrected: what was taken is not submitted twice;\n"
+                f"bench cancel --launch {launch.id} takes back what was not taken"
             ) from error
         for entry, job in zip(entries, jobs, strict=True):
             entry.job = job.job_id
@@ -172,6 +188,12 @@ class Slurm(Backend):
 
     def is_wanted(self, number: str) -> bool:
         return is_wanted(number)
+
+
+def describe_refusal(text: str) -> str:
+    """What sbatch said, in one line, without its name before every part."""
+    parts = [re.sub(r"^sbatch: (error: )?", "", line.strip()) for line in text.splitlines()]
+    return show_foreign("; ".join(filter(None, parts)), 240)
 
 
 def describe_submitted(launch: Launch) -> str:
@@ -257,6 +279,7 @@ def make_state(
         end,
         phase,
         FAILURES.get(word),
+        unfit=phase is JobPhase.WAITING and reason in UNFIT,
         held=phase is not JobPhase.ENDED and "held" in reason.lower(),
     )
 
