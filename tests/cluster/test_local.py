@@ -170,7 +170,7 @@ def test_logs_are_followed_to_the_end(bench: Bench) -> None:
     assert time.monotonic() - started < PATIENCE
 
 
-@pytest.mark.parametrize("name", ["run_14:15", "100% %j:%A", 'it\'s $(id) "x"', "line\nbreak\\"])
+@pytest.mark.parametrize("name", ["run_14:15", "100% %j:%A", 'it\'s $(id) "x"', "back\\slash"])
 def test_the_record_names_what_ran_whatever_the_path(name: str, bench: Bench, tmp_path: Path) -> None:
     bench.runs = tmp_path / name / "runs"
     launch = bench.submit(*LOCAL, method="prompt")

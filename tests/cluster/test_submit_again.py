@@ -128,7 +128,7 @@ def test_logs_of_odd_paths_in_slurms_patterns(bench: Bench, slurm: Path, tmp_pat
 def test_paths_that_slurm_cannot_write_logs_to(name: str, bench: Bench, slurm: Path, tmp_path: Path) -> None:
     bench.runs = tmp_path / name / "runs"
     message = bench.submit(*SLURM, code=2)
-    assert "Slurm writes no logs" in message
+    assert "Slurm writes no logs" in message or "--runs" in message
     assert not bench.runs.parent.exists()
 
 
