@@ -85,7 +85,7 @@ INPUTS = [
     MalformedInput("retry of everything by accident", "submission", lambda _: ["retry"], "which runs"),
     MalformedInput("cancel of everything by accident", "submission", lambda _: ["cancel"], "which runs"),
     MalformedInput("cancel of an unknown run", "submission", lambda _: ["cancel", "none"], "none"),
-    MalformedInput("cancel of an empty name", "submission", lambda _: ["cancel", ""], "empty name"),
+    MalformedInput("cancel of an empty name", "submission", lambda _: ["cancel", ""], "(?i)empty|RUN"),
     MalformedInput("logs of an unknown run", "submission", lambda _: ["logs", "none"], "none"),
     MalformedInput("unknown launch", "submission", lambda _: ["status", "--launch", "x"], "nothing was submitted"),
     MalformedInput("unknown state", "submission", lambda _: ["status", "--state", "dnoe"], "done"),
