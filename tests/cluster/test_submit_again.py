@@ -255,7 +255,7 @@ def test_arrays_of_different_shapes_share_too(bench: Bench, tmp_path: Path) -> N
 @pytest.mark.parametrize("runs", ["/proc/foo", "/sys/foo"])
 def test_a_store_that_cannot_be_written_is_one_message(runs: str, bench: Bench, slurm: Path) -> None:
     other = Bench(Path(runs), bench.model, bench.capsys)
-    message = other.submit(*SLURM, code=1)
+    message = other.submit(*SLURM, code=2)
     assert runs in message
     assert "--runs" in message
     assert "Traceback" not in message
