@@ -8,6 +8,7 @@ bug or a failed run and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -56,6 +57,14 @@ class DataError(UserError):
 
 class UnavailableError(UserError):
     """Something that must come from outside (weights, data, a package) could not be had."""
+
+
+class StoppedError(KeyboardInterrupt):
+    """Work was stopped by a signal, and left a record of it. ``exit_code``: 1 for Ctrl-C, else as shells have it."""
+
+    def __init__(self, message: str, number: signal.Signals | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = 1 if number in (None, signal.SIGINT) else 128 + number
 
 
 def first_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ import click
 
 from bench import __version__
 from bench.cli.streams import find_lost_output, guard_streams
-from bench.errors import UnknownNameError, UserError
+from bench.errors import StoppedError, UnknownNameError, UserError
 from bench.foreign_text import LINE_LENGTH, format_message, show_foreign
 from bench.system.cpus import keep_to_allotted_processors
 from bench.system.devices import make_waiting_passive
@@ -120,7 +120,7 @@ def call_verb(arguments: Sequence[str] | None) -> int:
     except click.Abort as error:
         # click's way of passing on Ctrl-C; the cause says how to go on.
         print_error(f"interrupted. {error.__cause__ or ''}".rstrip())
-        return 1
+        return error.__cause__.exit_code if isinstance(error.__cause__, StoppedError) else 1
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2

@@ -40,10 +40,13 @@ def command(names: tuple[str, ...], everything: bool, runs: Path, as_json: bool,
     """
     from bench.cluster import control, status
     from bench.cluster.rows import OPEN
+    from bench.store.damaged import warn_of_damage
 
     selector = make_selector(runs, names, flags, everything)
     require_selection(selector, "cancel")
-    picked = selector.pick_rows(status.collect_status(runs).rows)
+    report = status.collect_status(runs)
+    warn_of_damage(report.damaged)
+    picked = selector.pick_rows(report.rows)
     rows = [row for row in picked if row.state in OPEN or row.kind == FailureKind.NOT_SUBMITTED]
     left = control.cancel_runs(runs, rows)
     if as_json:

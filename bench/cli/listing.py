@@ -20,6 +20,8 @@ from bench.foreign_text import CELL_LENGTH, show_foreign
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.store.run_dir import RunDir
+
 KINDS = ("tasks", "methods", "models", "experiments", "metrics", "claims", "disputes", "runs")
 TABLE_FORMATS = ("csv", "parquet", "md")
 """Of the table of runs (``bench.store.Store.frame``)."""
@@ -116,18 +118,17 @@ def choose_table_format(kind: str, table_format: str | None, out: Path | None, a
 
 def write_run_table(runs: Path, table_format: str, out: Path | None) -> None:
     """Every run as a row (``bench.store.Store.frame``), to ``out`` or to standard output."""
+    from bench.store.damaged import warn_of_damage
     from bench.store.store import Store
     from bench.system.files import write_atomic
     from bench.system.outputs import check_output_file, list_run_inputs
-    from bench.system.progress import print_message
 
     target = None
     if out is not None:
         target = check_output_file("--out", out, list_run_inputs(runs), "for the table")
     store = Store(runs)
     table = store.frame()
-    for damage in store.damaged:
-        print_message(str(damage), important=True)
+    warn_of_damage(store.damaged)
     if table_format == "parquet":
         content: bytes = table.to_parquet(None, index=False)
     else:
@@ -326,8 +327,8 @@ def list_claims(runs: Path) -> list[dict[str, Any]]:
 
 def read_claim_status(runs: Path) -> dict[str, str]:
     """Claim -> its outcome on the runs in the store; empty, and nothing is loaded, where there are none."""
+    from bench.store.damaged import warn_of_damage
     from bench.store.store import Store
-    from bench.system.progress import print_message
 
     store = Store(runs)
     if not any(True for _ in store.runs()):
@@ -337,8 +338,7 @@ def read_claim_status(runs: Path) -> dict[str, str]:
     from reports.records.index import RunIndex
 
     index = RunIndex(store.read(latest=False))
-    for damage in store.damaged:
-        print_message(str(damage), important=True)
+    warn_of_damage(store.damaged)
     facts = OutputFacts(lambda run_id: store.run(run_id).read_generations())
     return {checked.claim.id: checked.records.outcome.value for checked in check_claims(index, facts=facts)}
 
@@ -369,8 +369,8 @@ def list_disputes() -> list[dict[str, Any]]:
 def list_runs(runs: Path) -> list[dict[str, Any]]:
     """Every run's latest attempt; ``rescore`` names the scores whose scorer is another one today."""
     from bench.scoring import golden
+    from bench.store.damaged import DamageKind, warn_of_damage
     from bench.store.store import Store
-    from bench.system.progress import print_message
 
     store = Store(runs)
     rows = []
@@ -389,10 +389,22 @@ def list_runs(runs: Path) -> list[dict[str, Any]]:
                 "error": str((record.get("error") or {}).get("message") or "").splitlines()[:1],
             }
         )
+    damaged = [*store.damaged, *store.survey()]
+    read = {row["run"] for row in rows}
+    foreign = {entry.path.name for entry in damaged if entry.kind is DamageKind.FOREIGN}
     for folder in store.runs():
-        if folder.latest_record() is None:
-            status = "running" if folder.worker() else "interrupted"
-            rows.append({"run": folder.run_id, "status": status})
-    for damage in store.damaged:
-        print_message(str(damage), important=True)
+        if folder.run_id not in read and folder.run_id not in foreign:
+            rows.append(describe_unrecorded(folder))
+    warn_of_damage(damaged)
     return rows
+
+
+def describe_unrecorded(folder: RunDir) -> dict[str, Any]:
+    """The row of a run without a readable record: it runs, its records are unreadable, or it was interrupted."""
+    unreadable = folder.list_damaged_records()
+    if folder.worker():
+        return {"run": folder.run_id, "status": "running"}
+    if unreadable:
+        problems = [show_foreign(unreadable[0].reason, 200)]
+        return {"run": folder.run_id, "status": "unreadable", "error": problems}
+    return {"run": folder.run_id, "status": "interrupted"}

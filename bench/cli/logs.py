@@ -38,8 +38,11 @@ def command(run: str, follow: bool, lines: int | None, process: int, runs: Path,
     from bench.cluster import control, status
     from bench.cluster.backends import DEFAULT_BACKEND, get_backend
     from bench.cluster.select import RunSelector
+    from bench.store.damaged import warn_of_damage
 
-    rows = RunSelector((run,)).pick_rows(status.collect_status(runs).rows)
+    report = status.collect_status(runs)
+    warn_of_damage(report.damaged)
+    rows = RunSelector((run,)).pick_rows(report.rows)
     if len(rows) > 1:
         raise UserError(
             f"{run!r} fits {len(rows)} runs: {', '.join(r.run_id for r in rows)}; type more of it"

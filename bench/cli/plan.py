@@ -61,6 +61,7 @@ def command(
     """
     from bench.experiments.expansion import expand_experiments
     from bench.experiments.planning import document, plan_runs
+    from bench.store.damaged import warn_of_damage
     from bench.store.store import Store
 
     check_launch_variables(several=False)
@@ -73,6 +74,7 @@ def command(
         plan_claims(claims, everything, Store(common.runs), power, all_settings, as_json)
         return
     plan = plan_runs(expand_experiments(names, common.scale, chosen, common), Store(common.runs))
+    warn_of_damage(plan.damaged)
     if as_json:
         print_json(document(plan))
     else:
@@ -117,6 +119,7 @@ def plan_claims(
     """Print the planned runs of claims, or with ``power`` how likely these decide them."""
     from bench.cli import claim_power
     from bench.experiments.planning import document, plan_runs
+    from bench.store.damaged import warn_of_damage
     from reports.judgement.claim_plan import describe_planned, select_claim_runs
 
     planned = describe_planned(everything.runs)
@@ -139,6 +142,7 @@ def plan_claims(
         )
         for claim in claims
     ]
+    warn_of_damage(plans[0].damaged)
     if as_json:
         print_json([{"claim": claim.id, **document(plan)} for claim, plan in zip(claims, plans, strict=True)])
         return

@@ -118,6 +118,7 @@ def summarise_report(report: Report, paths: Sequence[Path]) -> dict[str, Any]:
         "rows": asdict(overview.headline),
         "verdicts": overview.verdicts,
         "claims": overview.claims,
+        "damaged": list(overview.damaged),
     }
 
 
@@ -153,11 +154,14 @@ def check_search_options(searches: Sequence[str], names: Sequence[str], form: st
 
 def report_search(searches: Sequence[str], runs: Path, as_json: bool) -> None:
     """Which settings of a search win on dev, on standard output: text for people, or one JSON document."""
+    from bench.store.damaged import warn_of_damage
     from bench.store.store import Store
     from reports.document.search import build_search
     from reports.render.search_text import render_search
 
-    records = Store(runs).read(latest=False)
+    store = Store(runs)
+    records = store.read(latest=False)
+    warn_of_damage(store.damaged)
     results = [result for name in searches for result in build_search(name, records)]
     if as_json:
         print_json([result.to_json() for result in results])
@@ -179,9 +183,9 @@ def read_and_build(
     names: Sequence[str], paper_only: bool, runs: Path, data_dir: Path | None, tokenizer: Path | None
 ) -> Report:
     """The report on the runs in the store, unreadable records named, and on the files of Table 1."""
+    from bench.store.damaged import warn_of_damage
     from bench.store.store import Store
     from bench.system.garbage import exempt_existing_objects
-    from bench.system.progress import print_message
     from reports.document.builder import build_report
     from reports.document.table1 import count_statistics
 
@@ -191,12 +195,11 @@ def read_and_build(
     # All attempts: a run that is done once stays done, and failures before it are counted.
     records = store.read(latest=False)
     exempt_existing_objects()
-    for damage in store.damaged:
-        print_message(str(damage), important=True)
+    warn_of_damage(store.damaged)
     return build_report(
         records,
         names,
         counted=count_statistics(data_dir, tokenizer) if {"table1", "claims"} & set(names) else {},
         generations=lambda run_id: store.run(run_id).read_generations(),
-        damaged=[f"{damage.path.parent.parent.name}/{damage.path.name}" for damage in store.damaged],
+        damaged=[damage.name for damage in store.damaged],
     )

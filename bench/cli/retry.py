@@ -45,15 +45,18 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Submit again the runs that fit and that failed, vanished or were cancelled."""
+    """Submit again the runs that fit and that failed, vanished, were cancelled or left no readable record."""
     from bench.cluster import control, site, status, submit
     from bench.cluster.backends import DEFAULT_BACKEND, get_backend
     from bench.cluster.rows import ENDED_BADLY
+    from bench.store.damaged import warn_of_damage
 
     check_launch_variables(several=False)
     selector = make_selector(runs, names, flags, everything)
     require_selection(selector, "retry")
-    picked = selector.pick_rows(status.collect_status(runs).rows)
+    report = status.collect_status(runs)
+    warn_of_damage(report.damaged)
+    picked = selector.pick_rows(report.rows)
     rows = [row for row in picked if row.state in ENDED_BADLY and row.advice is None]
     left = [row for row in picked if row not in rows]
     chosen_site = site.load_site(flags.pop("site_file"), split_site(flags))

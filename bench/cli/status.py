@@ -14,6 +14,7 @@ from bench.cli.tables import print_table
 from bench.cluster.rows import HELD, RunState
 from bench.cluster.select import make_selector
 from bench.errors import FailureKind
+from bench.store.damaged import describe_damage
 from bench.system.progress import format_duration
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def command(names: tuple[str, ...], listed: bool, runs: Path, as_json: bool, **f
 
 
 def show_status(report: StatusReport, listed: bool, limit: int = 40) -> None:
-    """Counts, failures in groups, then runs (open ones only, where there are many)."""
+    """Counts, what cannot be used, failures in groups, then runs (open ones only, where there are many)."""
+    print_lines(", ".join(f"{count} {state}" for state, count in report.counts.items()) or "no runs")
+    print_lines(*describe_damage(report.damaged))
     if not report.rows:
-        print_lines("no runs")
         return
-    print_lines(", ".join(f"{count} {state}" for state, count in report.counts.items()))
     if not report.reached:
         print_lines("the scheduler does not answer: what is queued or running is not known")
     if report.accounting_broken:

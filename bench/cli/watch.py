@@ -45,11 +45,13 @@ def command(
     from bench.cli.status import show_status
     from bench.cluster import status
     from bench.cluster.rows import RunState
+    from bench.store.damaged import describe_damage, warn_of_damage
     from bench.system.progress import is_terminal
 
     selector = make_selector(runs, names, flags)
     until = None if seconds is None else time.monotonic() + seconds
     last = ""
+    damage: list[str] = []
     while True:
         report = status.collect_status(runs)
         report.rows = selector.pick_rows(report.rows)
@@ -60,6 +62,10 @@ def command(
             show_status(report, listed=False)
         elif line != last:  # a log file gets a line when something has changed
             print_lines(line, err=as_json)
+        if damage != describe_damage(report.damaged):
+            damage = describe_damage(report.damaged)
+            if as_json or not is_terminal():
+                warn_of_damage(report.damaged)
         last = line
         gone = not as_json and is_output_lost()
         if (not report.open and report.reached) or late or gone:

@@ -18,20 +18,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.cluster.backends import Backend, get_backend
+from bench.cluster.backends import Backend, get_backend, list_backends
 from bench.errors import DataError, UnknownNameError, UserError
 from bench.foreign_text import quote_foreign
 from bench.store import legacy
+from bench.store.damaged import DamagedRecord, DamageKind, warn_of_damage
 from bench.store.run_dir import RUN_ID
 from bench.store.store import LAUNCHES
 from bench.system import files, json_files, processes
 from bench.system.json_files import JsonObject
 from bench.system.paths import find_folder_problem
-from bench.system.progress import print_message
 
 LOG_END = 4000
 """Bytes of a log that go into the record of a failure."""
@@ -83,7 +83,7 @@ class JobEntry(_LaunchPart):
 
     run_id: Annotated[str, AfterValidator(check_run_id)]
     job: Annotated[str | None, AfterValidator(check_job_number)] = None
-    array: int = 0
+    array: int = Field(default=0, ge=0)
     index: int = 0
     """Its place in the array."""
     because: str | None = None
@@ -136,6 +136,14 @@ class LaunchDocument(_LaunchPart):
     state: str = ""
     status: LaunchState | None = None
     writer: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        if self.arrays and any(job.array >= len(self.arrays) for job in self.jobs):
+            raise ValueError("a job is of an array that is not there")
+        if self.cluster not in list_backends():
+            raise ValueError(f"there is no cluster {quote_foreign(self.cluster)} here")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -218,7 +226,7 @@ class Launch:
             submitted = datetime.fromisoformat(self.document.submitted).astimezone(UTC)
         except (ValueError, OverflowError):  # by nobody of ours
             return False
-        return datetime.now(UTC) - submitted < YOUNG
+        return abs(datetime.now(UTC) - submitted) < YOUNG  # before or after: a clock may have jumped
 
     def list_logs(self, job: str) -> list[Path]:
         """The logs of a job, one per process; the first process's first. None may be there yet."""
@@ -316,11 +324,11 @@ def make_launch(runs: Path, content: object, path: Path | None = None) -> Launch
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         place = ".".join(map(str, detail["loc"])) or "the document"
-        raise DataError(
-            f"{path or 'the record'} is not a launch record ({place}: {detail['msg']}); expected id, cluster and jobs"
-        ) from error
+        problem = f"is not a launch record ({place}: {detail['msg']}); expected id, cluster and jobs"
+        raise DataError(f"{path or 'the record'} {problem}", problem) from error
     if path is not None and path.stem != launch.id:
-        raise DataError(f"{path} is not a launch record: it is named {quote_foreign(launch.id)} inside")
+        problem = f"is not a launch record: it is named {quote_foreign(launch.id)} inside"
+        raise DataError(f"{path} {problem}", problem)
     return launch
 
 
@@ -338,21 +346,27 @@ def list_launch_ids(runs: Path) -> list[str]:
     return sorted(name.removesuffix(".json") for name in names if name[0] != "." and name.endswith(".json"))
 
 
-def read_launches(runs: Path) -> list[Launch]:
-    """All launches, the oldest first; what cannot be read is said and left out."""
+def read_launches(runs: Path, damaged: list[DamagedRecord] | None = None) -> list[Launch]:
+    """All launches, the oldest first; what cannot be read is left out, and goes to ``damaged`` or is said."""
     launches = []
+    unreadable: list[DamagedRecord] = []
     for launch_id in list_launch_ids(runs):
         try:
             launches.append(read_launch(runs, launch_id))
         except DataError as error:
-            print_message(f"left out: {error}", important=True)
+            path = runs / LAUNCHES / f"{launch_id}.json"
+            unreadable.append(DamagedRecord(path, error.problem or str(error), DamageKind.LAUNCH))
+    if damaged is None:
+        warn_of_damage(unreadable)
+    else:
+        damaged += unreadable
     return launches
 
 
-def find_latest_jobs(runs: Path) -> dict[str, SubmittedJob]:
-    """For each run that was ever submitted, the job of the latest launch."""
+def find_latest_jobs(runs: Path, damaged: list[DamagedRecord] | None = None) -> dict[str, SubmittedJob]:
+    """For each run that was ever submitted, the job of the latest launch; ``damaged`` as in ``read_launches``."""
     jobs: dict[str, SubmittedJob] = {}
-    for launch in read_launches(runs):
+    for launch in read_launches(runs, damaged):
         taken_back = launch.list_taken_back()
         for number, entry in enumerate(launch.jobs):
             if entry.run_id not in taken_back:

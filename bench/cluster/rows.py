@@ -20,12 +20,14 @@ class RunState(StrEnum):
     VANISHED = "vanished"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+    UNREADABLE = "unreadable"
+    """It left records, and none can be read."""
     UNKNOWN = "unknown"
 
 
 OPEN = (RunState.SUBMITTING, RunState.QUEUED, RunState.RUNNING)
 """States of runs that the scheduler still has, or is being given."""
-ENDED_BADLY = (RunState.FAILED, RunState.VANISHED, RunState.CANCELLED)
+ENDED_BADLY = (RunState.FAILED, RunState.VANISHED, RunState.CANCELLED, RunState.UNREADABLE)
 HELD = "held"
 """Kind of a job that waits until somebody releases it."""
 

@@ -6,6 +6,7 @@
     failed, cancelled    the record says why, or the scheduler does where the job could not write one
     vanished             a job that nobody knows any more and that left neither record nor claim
     interrupted          a run that was started by hand and is gone without a record
+    unreadable           a run that left records, none of which can be read; whoever issues it again makes a new one
     unknown              the scheduler or its accounting does not answer, and the records do not say
 
 A job that ended without a record (killed, lost node, time limit) gets one here, once (``bench.cluster.post_mortem``).
@@ -32,7 +33,9 @@ from bench.cluster.post_mortem import (
 )
 from bench.cluster.rows import HELD, OPEN, MainScore, RunRow, RunState
 from bench.errors import FailureKind
+from bench.foreign_text import show_foreign
 from bench.runs.advice import suggest_lower_rate
+from bench.store.damaged import DamagedRecord, DamageKind, document_damage
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
@@ -65,6 +68,8 @@ class StatusReport:
     accounting: bool | None = None
     accounting_broken: str | None = None
     """Why accounting did not answer where it should."""
+    damaged: list[DamagedRecord] = field(default_factory=list)
+    """What of the whole store cannot be used: records, specifications, folders that are no runs, launch records."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -98,6 +103,7 @@ class StatusReport:
             "scheduler_answers": self.reached,
             "accounting": self.accounting,
             "accounting_broken": self.accounting_broken,
+            "damaged": document_damage(self.damaged),
             "failures": [group.to_json() for group in self.group_failures()],
             "runs": [row.to_json() for row in self.rows],
         }
@@ -141,11 +147,19 @@ def collect_status(runs: Path, only: Iterable[str] | None = None, repair: bool =
     """
     store = Store(runs)
     started = store.runs()  # first: it says where the folder cannot be read
-    submitted = find_latest_jobs(runs)
-    names = {*submitted, *(run.run_id for run in started)}
+    damaged = store.survey()
+    foreign = {entry.path.name for entry in damaged if entry.kind is DamageKind.FOREIGN}
+    submitted = find_latest_jobs(runs, damaged)
+    names = {*submitted, *(run.run_id for run in started)} - foreign
     names = names if only is None else names & set(only)
     folders = {name: store.run(name) for name in sorted(names)}
-    records = {name: folder.latest_record() for name, folder in folders.items()}
+    records: dict[str, Record | None] = {}
+    unreadable: dict[str, DamagedRecord] = {}
+    for name, folder in folders.items():
+        before = len(damaged)
+        records[name] = folder.latest_record(damaged)
+        if records[name] is None and len(damaged) > before:
+            unreadable[name] = damaged[before]
     done = {name for name, record in records.items() if is_done(folders[name], record)}
     answers = query_backends({name: submitted[name] for name in names - done if name in submitted})
     rows = []
@@ -160,13 +174,15 @@ def collect_status(runs: Path, only: Iterable[str] | None = None, repair: bool =
         else:
             row.job = answers.get_number(name, job)
             find_job_state(row, record, job, answers.get_answer(job), folder)
-            if repair and needs_record(row, record, job):
-                state = answers.get_answer(job).states.get(row.job or "")
-                write_end(row, job, folder, state.end if state else None)
-                written = folder.latest_record()
-                row.attempts = row.attempts if written is None else written.attempt
+        if name in unreadable and row.state not in (*OPEN, RunState.UNKNOWN):
+            row.set_state(RunState.UNREADABLE, None, show_foreign(unreadable[name].reason, 200))
+        elif job is not None and repair and needs_record(row, record, job):
+            state = answers.get_answer(job).states.get(row.job or "")
+            write_end(row, job, folder, state.end if state else None)
+            written = folder.latest_record()
+            row.attempts = row.attempts if written is None else written.attempt
         add_details(row, record, folder, job)
-    return StatusReport(rows, answers.reached, answers.accounting, answers.broken)
+    return StatusReport(rows, answers.reached, answers.accounting, answers.broken, damaged)
 
 
 def add_details(row: RunRow, record: Record | None, folder: RunDir, job: SubmittedJob | None) -> None:

@@ -28,6 +28,7 @@ from bench.config.specification import ResolvedSettings
 from bench.errors import FailureKind, UnavailableError, UserError
 from bench.experiments.cost_model import RunCost, RunHistory, SubmissionCost, sum_costs
 from bench.models.catalogue import ModelOriginKind
+from bench.store.damaged import warn_of_damage
 from bench.store.store import Store
 from bench.system import provenance
 from bench.system.cpus import CpuSource
@@ -154,7 +155,9 @@ def plan_submission(
         had[needed.spec.run_id] = before[number] if before else {}
     seen = frozenset(launches.list_launch_ids(requests[0].common.runs)) if requests else frozenset()
     runs = requests[0].common.runs if requests else Path("runs")
-    rows = {row.run_id: row for row in status.collect_status(runs, only=set(specified)).rows}
+    report = status.collect_status(runs, only=set(specified))
+    warn_of_damage(report.damaged)
+    rows = {row.run_id: row for row in report.rows}
     history = RunHistory(Store(runs).read_done())
     steps = []
     for run_id, (request, needed) in specified.items():

@@ -23,6 +23,7 @@ from bench.experiments.cost_model import ROUGH, RunCost, RunHistory
 from bench.experiments.expansion import Expansion, ExperimentRun
 from bench.experiments.files import load_experiment
 from bench.models.catalogue import LocatedModel, locate_model
+from bench.store.damaged import DamagedRecord, DamageKind, document_damage
 from bench.store.record import Record, RunStatus
 from bench.store.run_dir import RunDir
 from bench.store.store import Store
@@ -37,6 +38,7 @@ class PlanState(StrEnum):
     DONE = "done"
     RUNNING = "running"
     FAILED = "failed"
+    UNREADABLE = "unreadable"
     INTERRUPTED = "interrupted"
     TO_DO = "to do"
     NOT_AVAILABLE = "not available"
@@ -69,6 +71,8 @@ class ExperimentPlan:
 
     expansion: Expansion
     runs: tuple[PlannedRun, ...]
+    damaged: tuple[DamagedRecord, ...] = ()
+    """What of the store cannot be used."""
 
     def count(self) -> dict[str, int]:
         """How many runs are in each state."""
@@ -116,7 +120,8 @@ class ExperimentPlan:
 def plan_runs(expansion: Expansion, store: Store) -> ExperimentPlan:
     """Where every run of ``expansion`` stands, and its cost."""
     stored, inputs = StoredStates(store), LocalInputs()
-    return ExperimentPlan(expansion, tuple(_plan_run(run, stored, inputs) for run in expansion.runs))
+    runs = tuple(_plan_run(run, stored, inputs) for run in expansion.runs)
+    return ExperimentPlan(expansion, runs, tuple(stored.damaged))
 
 
 def _plan_run(candidate: ExperimentRun, stored: StoredStates, inputs: LocalInputs) -> PlannedRun:
@@ -137,14 +142,19 @@ class StoredStates:
     def __init__(self, store: Store) -> None:
         self.by_id: dict[str, StoredState] = {}
         self.by_key: dict[str, list[StoredState]] = {}
+        self.damaged = store.survey()
+        foreign = {entry.path.name for entry in self.damaged if entry.kind is DamageKind.FOREIGN}
         finished = []
         for folder in store.runs():
-            record = folder.latest_record()
+            if folder.run_id in foreign:
+                continue
+            before = len(self.damaged)
+            record = folder.latest_record(self.damaged)
             if record is not None and record.status is not RunStatus.DONE:
                 record = folder.done_record() or record  # done once is done
             if record is not None and record.status is RunStatus.DONE:
                 finished.append(record)
-            entry = _read_state(folder, record)
+            entry = _read_state(folder, record, len(self.damaged) > before)
             self.by_id[folder.run_id] = entry
             key = _key_of(folder, record)
             if key is not None:
@@ -160,11 +170,13 @@ class StoredStates:
         return min(entries, key=lambda entry: order.index(entry.state), default=StoredState(PlanState.TO_DO))
 
 
-def _read_state(folder: RunDir, record: Record | None) -> StoredState:
+def _read_state(folder: RunDir, record: Record | None, unreadable: bool) -> StoredState:
     if record is not None and record.status is RunStatus.DONE:
         return StoredState(PlanState.DONE, run_id=folder.run_id)
     if folder.worker() is not None:
         return StoredState(PlanState.RUNNING, run_id=folder.run_id)
+    if record is None and unreadable:
+        return StoredState(PlanState.UNREADABLE, "its record is made again", folder.run_id)
     if record is None or record.status is RunStatus.CANCELLED:
         return StoredState(PlanState.INTERRUPTED, "continues", folder.run_id)
     detail = record.error.kind if record.error else None
@@ -228,6 +240,7 @@ def document(plan: ExperimentPlan) -> JsonObject:
             "estimated_seconds_left": round(plan.seconds_left()),
             "estimates": plan.bases(),
         },
+        "damaged": document_damage(plan.damaged),
     }
 
 

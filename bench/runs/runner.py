@@ -12,13 +12,12 @@ from typing import Any
 
 from bench import registry
 from bench.config.request import Resolver, RunRequest, SpecifiedRun
-from bench.errors import UserError
-from bench.runs import rescoring
+from bench.errors import StoppedError, UserError
+from bench.runs import rescoring, restoring
 from bench.runs.attempt import Attempt
 from bench.runs.failures import is_interrupt
 from bench.runs.job_context import JobContext
 from bench.runs.observer import RunObserver
-from bench.runs.stages import are_products_intact
 from bench.scoring import evaluation, golden
 from bench.scoring.score import ScoreStatus
 from bench.store.record import Record, RunStatus
@@ -54,7 +53,7 @@ def run_specified(
     """
     folder = Store(specified.common.runs).run(specified.spec.run_id)
     done = folder.done_record()
-    if done is not None and are_products_intact(specified, folder):
+    if done is not None and restoring.are_products_intact(specified, folder):
         return score_again_where_needed(specified, folder, done)
     if done is not None:
         print_message(f"{specified.spec.run_id} is done, but a product is gone or damaged")
@@ -79,21 +78,27 @@ def carry_out(
     attempt = Attempt(specified, folder, job=job, observer=observer)
     failure = attempt.prepare() if job is None and not folder.path.exists() else None
     with folder.claim() as claim:
-        folder.write_spec(specified.spec.to_json())
         attempt.stages.beat = claim.beat
-        try:
-            if failure is not None:
-                raise failure
-            may_fetch = specified.spec.scale == "paper" and not specified.common.offline
-            with attempt.stopping.listening(), hub.allow_downloads(may_fetch):
-                record = attempt.build_record(RunStatus.DONE, attempt.carry_out())
-        except BaseException as error:
-            record_failure(attempt, folder, error)
-            if isinstance(error, SystemExit | GeneratorExit):  # it is not for a plug-in to end the program
-                raise RuntimeError(f"a plug-in raised {type(error).__name__}: {error}") from error
-            raise
-        folder.write_record(record)
-        discard_checkpoints(folder)
+        stopping = attempt.stopping
+        with stopping.listening():
+            try:
+                restoring.prepare_folder(specified, folder)
+                if failure is not None:
+                    raise failure
+                may_fetch = specified.spec.scale == "paper" and not specified.common.offline
+                with hub.allow_downloads(may_fetch):
+                    record = attempt.build_record(RunStatus.DONE, attempt.carry_out())
+            except BaseException as error:
+                with stopping.postponed():
+                    record_failure(attempt, folder, error)
+                if isinstance(error, SystemExit | GeneratorExit):  # it is not for a plug-in to end the program
+                    raise RuntimeError(f"a plug-in raised {type(error).__name__}: {error}") from error
+                raise
+            with stopping.postponed():
+                folder.write_record(record)
+                discard_checkpoints(folder)
+            if stopping.asked and job is None:  # meanwhile: what else the command was to do is left
+                raise StoppedError(f"stopped; {specified.spec.run_id} is done", stopping.signal)
 
 
 def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Record) -> Record | None:
@@ -101,7 +106,7 @@ def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Reco
     run_id = specified.spec.run_id
     if get_process_rank() == 0:
         folder.tidy()
-        restore_scores(folder, done)
+        restoring.restore_finished_run(specified, folder, done)
     names = list_stale_scores(specified.task, done)
     if not names:
         print_message(f"{run_id} is done already ({folder.path}); nothing to do")
@@ -115,25 +120,15 @@ def score_again_where_needed(specified: SpecifiedRun, folder: RunDir, done: Reco
     return folder.done_record()
 
 
-def restore_scores(folder: RunDir, done: Record) -> None:
-    """Write the scores of a finished run again where the file is gone or damaged: the record has them."""
-    key = str(folder.product_sha256("decode"))
-    if folder.stage_done("score", key):
-        return
-    with folder.claim():
-        folder.put_damaged_aside("score", key)
-        folder.write_scores(done["scores"])
-        folder.finish_stage("score", key)
-
-
 def record_failure(attempt: Attempt, folder: RunDir, error: BaseException) -> None:
     """Keep the record of an attempt that did not finish; raises ``KeyboardInterrupt`` if it was stopped."""
     interrupted = is_interrupt(error)
     status = RunStatus.CANCELLED if interrupted else RunStatus.FAILED
     write_failure_record(folder, attempt.build_record(status, {"error": attempt.describe_failure(error)}))
     if interrupted:
-        raise KeyboardInterrupt(
-            f"{str(error) or 'stopped'}; the same command continues from there: {attempt.specified.command}"
+        raise StoppedError(
+            f"{str(error) or 'stopped'}; the same command continues from there: {attempt.specified.command}",
+            attempt.stopping.signal,
         ) from error
 
 

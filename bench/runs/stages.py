@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import BaseModel, ValidationError
+
 from bench.config.request import SpecifiedRun
 from bench.config.specification import RunSpec
 from bench.errors import UserError
@@ -24,7 +26,8 @@ from bench.runs.shared_training import (
     reuse_training,
 )
 from bench.runs.stopping import Stopping
-from bench.store.run_dir import RunDir
+from bench.store.record import DecodingReport, ParameterCounts, TrainingReport
+from bench.store.run_dir import RunDir, Stage
 from bench.system.devices import count_processes, get_process_rank, make_accelerator, pick_device
 from bench.system.execution import (
     ExecutionConditions,
@@ -53,11 +56,11 @@ def compute_decoding_key(spec: RunSpec, folder: RunDir) -> str:
     return sha256_text(to_canonical_json([spec.key, folder.product_sha256("train")]))
 
 
-def are_products_intact(specified: SpecifiedRun, folder: RunDir) -> bool:
-    """Whether the products of a finished run are there and are what the run left."""
-    if not folder.stage_done("train", compute_training_key(specified)):
-        return False
-    return folder.stage_done("decode", compute_decoding_key(specified.spec, folder))
+class TrainingFacts(BaseModel):
+    """What the note on the training says for the record."""
+
+    training: TrainingReport | None
+    parameters: ParameterCounts
 
 
 class TrainingProduct(NamedTuple):
@@ -125,7 +128,7 @@ class Stages:
         from bench.training import checkpoint
 
         key = self.training_key
-        if (facts := self.folder.stage_facts("train", key)) is not None:
+        if (facts := self._find_facts("train", key, TrainingFacts)) is not None:
             print_message("training: done already")
             self._note_training_conditions(facts)
             return TrainingProduct(facts["training"], facts["parameters"])
@@ -258,7 +261,7 @@ class Stages:
         from bench.training import checkpoint
 
         key = compute_decoding_key(self.spec, self.folder)
-        if (facts := self.folder.stage_facts("decode", key)) is not None:
+        if (facts := self._find_facts("decode", key, DecodingReport)) is not None:
             print_message("decoding: done already")
             self.conditions.append(facts.get("conditions"))
             return facts
@@ -307,6 +310,17 @@ class Stages:
             "conditions": conditions,
         }
         self.folder.finish_stage("decode", key, facts)
+        return facts
+
+    def _find_facts(self, stage: Stage, key: str, layout: type[BaseModel]) -> JsonObject | None:
+        """What the stage's note says, if the stage is done for these inputs and says what a record needs."""
+        facts = self.folder.stage_facts(stage, key)
+        if facts is not None:
+            try:
+                layout.model_validate(facts)
+            except ValidationError:
+                self.folder.put_stage_aside(stage, "it does not say what the stage did")
+                return None
         return facts
 
     def _note_training_conditions(self, facts: JsonObject) -> None:

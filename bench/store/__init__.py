@@ -6,8 +6,9 @@ single value in it may be; ``legacy.py`` gives the records of earlier versions w
 table of them.
 """
 
+from bench.store.damaged import DamagedRecord
 from bench.store.record import DoneRecord, Failure, Record, RunStatus, ScoreEntry, Specification
-from bench.store.run_dir import DamagedRecord, RunDir
+from bench.store.run_dir import RunDir
 from bench.store.store import LAUNCHES, Store, default_root, lookup, matches_run_name
 
 Damage, is_called = (

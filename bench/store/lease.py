@@ -1,8 +1,15 @@
 """One worker at a time on a run: numbered claim files, without a lock that a dead process could keep.
 
 The highest number holds. Taking over means taking the next number, so nothing is removed to win, and
-two processes cannot both win. A claim whose process is gone, or that gave no sign of life for long, is
-stale.
+two processes cannot both win. A claim is stale, whatever it says,
+
+- at once, where it is of this machine and no process with its number started when it says;
+- at once, where it is of the job that asks, which the scheduler ended elsewhere and started again here;
+- else once its file was last touched more than ``STALE_AFTER`` seconds away from now by the clock that stamps
+  files, before or after: no holder gives signs of life from the future, so a clock that jumped keeps nobody out.
+  That decides about claims of other machines, of processes without a start, and of files that hold no claim.
+
+A file that is empty was released.
 """
 
 from __future__ import annotations
@@ -12,10 +19,13 @@ import os
 import re
 import secrets
 import socket
+import stat
 import threading
 import time
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import DataError, UserError
 from bench.foreign_text import show_foreign
@@ -24,7 +34,9 @@ from bench.system import files, json_files, processes, provenance
 STALE_AFTER = 600.0  # seconds without a sign of life before another machine may take a run over
 BEAT_EVERY = 30.0  # seconds between signs of life
 JOB_VARIABLE = "BENCH_JOB"  # a scheduler's job says here which one it is; a requeued job keeps its number
-_NUMBERED = re.compile(r"(\d{4,})\.json")
+LARGEST_CLAIM = 64 * 1024
+"""Bytes; a larger file holds no claim of ours and is not read whole."""
+_NUMBERED = re.compile(r"([0-9]{4,18})\.json")
 
 
 class LeaseHeldError(UserError):
@@ -36,11 +48,17 @@ class LeaseHeldError(UserError):
 
 
 def list_numbers(directory: Path) -> list[int]:
-    """The numbers in use in ``directory``, ascending. Temporaries and strangers do not count."""
+    """The numbers in use in ``directory``, ascending. Temporaries and strangers do not count.
+
+    Raises ``DataError`` where the folder is there and cannot be read.
+    """
     try:
         names = os.listdir(directory)  # noqa: PTH208 - thousands of runs: names only
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise DataError(f"{directory} {problem}", problem) from error
     return sorted(int(match[1]) for name in names if (match := _NUMBERED.fullmatch(name)))
 
 
@@ -149,33 +167,73 @@ class Lease:
         files.remove_leftovers(self.path.parent)
 
 
+class _Owner(BaseModel):
+    """Who a claim says holds it; it may say more."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    host: str
+    pid: int = Field(ge=1)
+    since: str
+    machine: str
+    started: str | None = None
+    job: str | None = None
+
+
 def find_holder(directory: Path, number: int, stale_after: float) -> dict[str, Any] | None:
-    """Who holds claim ``number`` and since how many seconds it has been silent; None if nobody alive."""
+    """Who holds claim ``number`` and since how many seconds it has been silent; None if nobody alive.
+
+    The head of this module says when a claim is stale. A claim that cannot be read is of an unknown host.
+    """
     path = get_numbered_path(directory, number)
     try:
-        with path.open("rb") as file:  # opening makes a network file system look again
-            content, beaten = file.read(), os.fstat(file.fileno()).st_mtime
+        content, touched = _read_claim(path)
     except FileNotFoundError:
         return None  # its successor has just removed it
-    if not content:
+    if content == b"":
         return None  # released
-    try:
-        owner = json_files.parse_json(path, content, any_text=True)
-        who = {name: owner[name] for name in ("host", "pid", "since")}
-        if not isinstance(who["pid"], int):
-            raise TypeError("no process has such a number")
-        on_this_machine, started = owner["machine"] == processes.identify_machine(), owner["started"]
-        if (
-            not on_this_machine
-            and owner.get("job") is not None
-            and owner["job"] == os.environ.get(JOB_VARIABLE)
-        ):
+    owner = None if content is None else _parse_owner(path, content)
+    if owner is None:
+        holder: dict[str, Any] = {"host": "an unknown host", "pid": 0, "since": ""}
+    else:
+        holder = {"host": owner.host, "pid": owner.pid, "since": owner.since}
+        here = owner.machine == processes.identify_machine()
+        if not here and owner.job is not None and owner.job == os.environ.get(JOB_VARIABLE):
             return None  # this very job, before the scheduler ended it there and started it again here
-    except (DataError, KeyError, TypeError):  # damaged: its age decides
-        who, on_this_machine, started = {"host": "an unknown host", "pid": 0, "since": ""}, False, None
-    silent = max(0.0, read_file_system_time(directory) - beaten)
-    alive = processes.find_process_start(who["pid"]) == started if on_this_machine else silent <= stale_after
-    return {**who, "silent_s": silent, "file": str(path)} if alive else None
+        if here and owner.started is not None and processes.find_process_start(owner.pid) != owner.started:
+            return None
+    away = read_file_system_time(directory) - touched
+    decided_by_time = owner is None or not here or owner.started is None
+    if decided_by_time and abs(away) > stale_after:
+        return None
+    return {**holder, "silent_s": max(0.0, away), "file": str(path)}
+
+
+def _read_claim(path: Path) -> tuple[bytes | None, float]:
+    """The file's content, None where it can hold no claim, and when it was last touched."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise
+    except OSError:  # a circle of links
+        return None, path.lstat().st_mtime
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_CLAIM:
+        return None, status.st_mtime
+    try:
+        with path.open("rb") as file:  # opening makes a network file system look again
+            return file.read(LARGEST_CLAIM), os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        raise
+    except OSError:  # not readable for us: its age decides
+        return None, status.st_mtime
+
+
+def _parse_owner(path: Path, content: bytes) -> _Owner | None:
+    """Who the claim says holds it; None where it does not say it as we write it."""
+    try:
+        return _Owner.model_validate(json_files.parse_json(path, content, any_text=True))
+    except (DataError, ValidationError):
+        return None
 
 
 def read_file_system_time(directory: Path) -> float:

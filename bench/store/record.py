@@ -15,6 +15,7 @@ Records of older versions lack what was added since; ``bench.store.legacy`` fill
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -38,6 +39,7 @@ from bench.method import OriginSource, find_origin_source
 from bench.models.verification import VerificationMethod, VerificationStatus
 from bench.scoring.score import GateStatus, ScoreStatus
 from bench.store import legacy
+from bench.store.damaged import DamageKind
 from bench.store.fields import (
     Count,
     MaybeNumber,
@@ -51,9 +53,11 @@ from bench.store.fields import (
     describe_problem,
     is_whole,
 )
+from bench.system.files import sha256_text
 from bench.system.json_files import JsonObject
 
 FORMAT = 1  # of a record; raised when a field changes its meaning
+CHECKSUM = "checksum"
 
 
 class RunStatus(StrEnum):
@@ -69,6 +73,10 @@ STATUSES = tuple(status.value for status in RunStatus)
 
 class RecordError(ValueError):
     """A document that cannot be taken for the record of an attempt: says the place and what was expected."""
+
+    def __init__(self, message: str, kind: DamageKind = DamageKind.NOT_A_RECORD) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 Names: TypeAlias = dict[Name, Any]
@@ -324,6 +332,8 @@ class Record(Specification):
     format: Whole
     run_id: Text
     status: RunStatus
+    checksum: MaybeText = None
+    """Over everything else in the record (``compute_checksum``); records of older versions have none."""
     started: MaybeText = None
     experiment: MaybeText = None
     not_comparable: list[Text] | None = None
@@ -380,17 +390,28 @@ MODELS: Mapping[RunStatus, type[Record]] = {
 }
 
 
+def compute_checksum(document: Mapping[str, Any]) -> str:
+    """SHA-256 over everything in a document but its checksum, however the file spells it."""
+    content = {name: value for name, value in document.items() if name != CHECKSUM}
+    return sha256_text(json.dumps(content, sort_keys=True, separators=(",", ":")))
+
+
 def parse_record(document: object, run_id: str) -> Record:
     """The record in ``document``, of an attempt at the run ``run_id``; ``RecordError`` where it is none."""
     if not isinstance(document, dict):
         raise RecordError("not a record: expected one JSON object")
     written: Any = document.get("format")
     if is_whole(written) and written > FORMAT:
-        raise RecordError(f"written by a newer version: format {written}, this one reads up to {FORMAT}")
+        raise RecordError(
+            f"written by a newer version: format {abbreviate_json(written)}, this one reads up to {FORMAT}",
+            DamageKind.NEWER,
+        )
     if not is_whole(written) or written < 1:
         raise RecordError(
             f"not a record: its format is {abbreviate_json(written)}, expected a whole number from 1 to {FORMAT}"
         )
+    if CHECKSUM in document and document[CHECKSUM] != compute_checksum(document):
+        raise RecordError("its content does not have its checksum", DamageKind.EDITED)
     status = document.get("status")
     if status not in STATUSES:
         raise RecordError(

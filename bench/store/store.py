@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError, UnknownNameError, UserError
+from bench.store.damaged import DamagedRecord, DamageKind
 from bench.store.record import Record, RunStatus
-from bench.store.run_dir import RUN_ID, DamagedRecord, Document, RunDir
+from bench.store.run_dir import RUN_ID, Document, RunDir
 from bench.system.garbage import pause_garbage_collection
 from bench.system.paths import find_folder_problem
 
@@ -80,6 +81,9 @@ class Store:
 
         Raises ``DataError`` where it cannot be read: for a link that leads nowhere, a file, a folder of others.
         """
+        return [RunDir(self.root, path.name) for path in self._list_folders() if RUN_ID.fullmatch(path.name)]
+
+    def _list_folders(self) -> list[Path]:
         try:
             names = sorted(e.name for e in os.scandir(self.root) if e.is_dir() and e.name != LAUNCHES)
         except (OSError, ValueError) as error:
@@ -88,7 +92,32 @@ class Store:
             if isinstance(error, FileNotFoundError):
                 return []
             raise
-        return [RunDir(self.root, name) for name in names if RUN_ID.fullmatch(name)]
+        return [self.root / name for name in names]
+
+    def survey(self) -> list[DamagedRecord]:
+        """What else of the store cannot be used than records: specifications, and folders that are no runs."""
+        damaged = []
+        for folder in self._list_folders():
+            if folder.name.startswith("."):  # of a version control or a file browser
+                continue
+            if not RUN_ID.fullmatch(folder.name):
+                reason = "its name is not a run's"
+                damaged.append(DamagedRecord(folder, reason, DamageKind.FOREIGN))
+                continue
+            run = RunDir(self.root, folder.name)
+            if not run.has_begun():
+                reason = "it holds nothing of a run"
+                damaged.append(DamagedRecord(folder, reason, DamageKind.FOREIGN))
+            elif run.lacks_specification():
+                reason = "missing, though the run has products"
+                damaged.append(DamagedRecord(run.spec, reason, DamageKind.SPECIFICATION))
+            elif os.path.lexists(run.spec):
+                try:
+                    run.read_specification()
+                except DataError as error:
+                    reason = error.problem or str(error)
+                    damaged.append(DamagedRecord(run.spec, reason, DamageKind.SPECIFICATION))
+        return damaged
 
     def find(self, name: str) -> RunDir:
         """The existing run called ``name``, or the only one whose name starts or ends so.

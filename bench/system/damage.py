@@ -7,9 +7,11 @@ put aside can still be looked at: ``checkpoint.safetensors`` becomes ``checkpoin
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from bench.errors import DataError
+from bench.foreign_text import show_foreign
 from bench.system import files, json_files
 from bench.system.json_files import JsonObject
 from bench.system.progress import print_message
@@ -26,21 +28,27 @@ class DamagedFileError(DataError):
         self.path = path
 
 
-def put_aside(path: Path, problem: str, consequence: str) -> Path:
-    """Rename a damaged file, note it beside, and print one line; its new name.
+def put_aside(path: Path, problem: str, consequence: str, folder: Path | None = None) -> Path:
+    """Rename a damaged file, note it in ``folder`` (else beside it), and print one line; its new name.
 
     ``consequence``: what happens now, as ``the training starts over``.
     """
+    folder = folder or path.parent
     number = 1
-    while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
+    while os.path.lexists(kept := path.with_name(f"{path.name}.damaged-{number}")):
         number += 1
     try:
         path.rename(kept)
     except OSError as error:
         raise files.explain_storage_error(path, error) or error from error
-    note = {"file": path.name, "kept_as": kept.name, "problem": problem, "noticed": format_current_time()}
-    files.append_line(path.with_name(NOTES), json_files.to_json(note) + "\n")
-    print_message(f"{path} is damaged ({problem}): put aside as {kept.name}; {consequence}", important=True)
+    names = {"file": path, "kept_as": kept}
+    note = {name: str(file.relative_to(folder)) for name, file in names.items()}
+    note |= {"problem": show_foreign(problem, 400), "noticed": format_current_time()}
+    files.append_line(folder / NOTES, json_files.to_json(note) + "\n")
+    print_message(
+        f"{path} is damaged ({show_foreign(problem, 200)}): put aside as {kept.name}; {consequence}",
+        important=True,
+    )
     return kept
 
 
@@ -49,7 +57,15 @@ def read_damage_notes(folder: Path) -> list[JsonObject]:
     path = folder / NOTES
     if not path.is_file():
         return []
-    notes = json_files.read_jsonl(path, forgive_torn=True)
+    try:
+        notes = json_files.read_jsonl(path, forgive_torn=True)
+    except DataError as error:  # a record without the notes is better than none
+        return [{"file": NOTES, "kept_as": NOTES, "problem": error.problem or str(error)}]
+    names = ("file", "kept_as", "problem", "noticed")
     return [
-        note for note in notes if isinstance(note, dict) and {"file", "kept_as", "problem"} <= note.keys()
+        {name: note[name] for name in names if name in note}
+        for note in notes
+        if isinstance(note, dict)
+        and all(isinstance(note.get(name), str) for name in names[:3])
+        and isinstance(note.get("noticed", ""), str)
     ]

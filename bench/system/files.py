@@ -63,7 +63,7 @@ def make_temporary_name(path: Path) -> Path:
 def remove_leftovers(directory: Path) -> list[Path]:
     """Delete temporaries (files and folders) in ``directory`` whose process is gone; returns what was deleted.
 
-    A temporary of another machine is deleted once nothing has been written to it for a day.
+    A temporary of another machine is deleted once nothing has been written to it for a day, by either clock.
     """
     removed = []
     for path in directory.glob(".*.tmp"):
@@ -75,7 +75,7 @@ def remove_leftovers(directory: Path) -> list[Path]:
                 owner["machine"] == processes.identify_machine()
                 and processes.find_process_start(int(owner["pid"])) is None
             )
-            if dead or time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER:
+            if dead or abs(time.time() - path.stat().st_mtime) > _FORGOTTEN_AFTER:
                 if path.is_dir():  # a folder that was to be renamed when it is whole
                     shutil.rmtree(path)
                 else:

@@ -71,7 +71,7 @@ def test_states_come_from_the_store_without_data_or_weights(tmp_path: Path) -> N
     }
     assert [run.run_id for run in made.runs if run.state == "done"] == [done]
     assert made.count() == {
-        "done": 1, "running": 0, "failed": 1, "interrupted": 2, "to do": 1, "not available": 0
+        "done": 1, "running": 0, "failed": 1, "unreadable": 0, "interrupted": 2, "to do": 1, "not available": 0
     }  # fmt: skip
 
 

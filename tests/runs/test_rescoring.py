@@ -102,7 +102,7 @@ def test_issuing_the_run_again_scores_again_where_a_scorer_changed(
 def test_changed_generations_and_unfinished_runs_are_refused(store: Store) -> None:
     folder = webnlg(store)
     folder.generations.write_text(folder.generations.read_text().replace("}", "} ", 1))
-    with pytest.raises(UserError, match=r"^generations.jsonl is not what the run left$"):
+    with pytest.raises(UserError, match=r"generations\.jsonl: is not the file that the stage left; issue"):
         rescoring.rescore_run(folder)
     with pytest.raises(UserError, match="not done"):
         rescoring.rescore_run(store.run("nothing-here"))
@@ -212,6 +212,8 @@ def test_scores_of_older_versions_have_their_statuses_by_their_words(
         for score in scores.values():
             score.pop("status", None)
             score.pop("gate_status", None)
+    del record["checksum"]
+    (webnlg(store).path / "stages" / "score.json").unlink()  # else the scores are compared with those it left
     path.write_text(json.dumps(record))
     replace_scorer(monkeypatch, "webnlg", "ter", absent)
     assert main(["score", "--run", "webnlg", "--runs", str(store.root)]) == code

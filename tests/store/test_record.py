@@ -191,8 +191,8 @@ def test_one_odd_record_is_named_and_the_rest_is_reported(
         put(store, "newer", {**whole(), "run_id": "newer", "format": 99}),
     ]
     expected = [
-        f"not readable: {paths[1]}: written by a newer version: format 99, this one reads up to 1",
         f"not readable: {paths[0]}: its seed is null, expected a whole number",
+        f"not readable: {paths[1]}: written by a newer version: format 99, this one reads up to 1",
     ]
     assert main(["report", "table2", "--format", "md", "--runs", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
@@ -200,5 +200,5 @@ def test_one_odd_record_is_named_and_the_rest_is_reported(
     assert main(["list", "runs", "--json", "--runs", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert err.splitlines() == expected
-    assert [row["status"] for row in json.loads(out)] == ["done"] * 3 + ["interrupted"] * 2
+    assert [row["status"] for row in json.loads(out)] == ["done"] * 3 + ["unreadable"] * 2
     assert main(["plan", "table2", "--runs", str(tmp_path)]) == 0

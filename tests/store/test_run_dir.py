@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from least_record import least
 
 from bench.errors import DataError
+from bench.store.record import compute_checksum
 from bench.store.store import Store
 from bench.system import files
 
@@ -32,6 +34,7 @@ def test_a_record_comes_back_with_its_origin(runs: Store) -> None:
     (record,) = runs.records()
     recorded = record.pop("recorded")
     assert recorded.endswith("+00:00")
+    assert record.pop("checksum") == compute_checksum(json.loads(path.read_text()))
     assert record == {"format": 1, "run_id": RUN, "attempt": 1, **written}
 
 
