@@ -91,7 +91,9 @@ def carry_out(
             except BaseException as error:
                 with stopping.postponed():
                     record_failure(attempt, folder, error)
-                if isinstance(error, SystemExit | GeneratorExit):  # it is not for a plug-in to end the program
+                if isinstance(
+                    error, SystemExit | GeneratorExit
+                ):  # it is not for a plug-in to end the program
                     raise RuntimeError(f"a plug-in raised {type(error).__name__}: {error}") from error
                 raise
             with stopping.postponed():
