@@ -36,12 +36,13 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
-def is_line(value: object) -> bool:
-    return isinstance(value, str) and value.strip() != "" and len(value.splitlines()) == 1
-
-
 def is_text(value: object) -> bool:
-    return isinstance(value, str) and "\0" not in value
+    """Text that can be written: without NUL and halves of surrogate pairs."""
+    return isinstance(value, str) and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+
+
+def is_line(value: object) -> bool:
+    return is_text(value) and isinstance(value, str) and value.strip() != "" and len(value.splitlines()) == 1
 
 
 def is_number(value: object) -> bool:

@@ -146,7 +146,7 @@ METHOD_VALUES = {
         'None', '5', "''", "'a b'", "'a/b'", "'a,b'", "'a[b]'", "'-a'", "'.a'", "'a\\n'", "'\\x1b[31m'",
         "'\\u202ea'", "'a\\0'", "'a' * 65", "'a=b'", "'a:b'", "b'a'", "property(lambda self: 'a')",
     ],
-    "summary": ["None", "5", "''", "'a\\nb'", "['a']", "property(lambda self: 1 / 0)"],
+    "summary": ["None", "5", "''", "'a\\nb'", "['a']", "property(lambda self: 1 / 0)", "'\\ud800'"],
     "source": ["None", "5", "'\\0'"],
     "kinds": ["None", "()", "'decoder-only'", "('gpt',)", "5", "{'decoder-only'}"],
     "options": [
