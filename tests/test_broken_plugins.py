@@ -10,12 +10,15 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import registry
+from bench.cluster import backends
+from bench.errors import UserError
 from bench.method import Method
 from bench.metric import Metric
 from bench.task import Task
@@ -395,3 +398,46 @@ def test_what_it_raises_in_a_run_is_a_failed_run(tmp_path: Path) -> None:
         "bench: method 'absent' cannot be used: absent = nobody_wrote_it is broken: needs the package "
         "'nobody_wrote_it', which is not installed\n"
     )
+
+
+def test_entry_points_of_every_wrong_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = textwrap.dedent(METHOD).replace("BODY", "")
+    (tmp_path / "several.py").write_text(
+        text + "instance = Guest()\nnumber = 5\nclass Half(Method): name = 'half'\nSame = Guest\n"
+        "class Prefix(Guest): name = 'prefix'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    targets = ("Guest", "Half", "Missing", "Prefix", "Same", "a b", "instance", "number", "x.y.z")
+    points = [EntryPoint(f"p{n}", f"several:{target}", "g") for n, target in enumerate(targets)]
+    points.append(EntryPoint("p9\x1b[31m\n", "no:Thing", "g"))
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    found = registry.discover_plugins("baselines", Method, "g")
+    assert "guest" in found.usable and found.origin["prefix"] == "baselines/prefix"
+    causes = dict(found.broken)
+    for number, cause in (
+        (1, "abstract"),
+        (2, "AttributeError: module 'several'"),
+        (3, "the name 'prefix' is taken by baselines/prefix"),
+        (4, "the name 'guest' is taken by p0 = several:Guest"),
+        (5, ""),
+        (6, "is not a Method"),
+        (7, "is not a Method"),
+        (8, "AttributeError"),
+    ):
+        assert cause in causes[f"p{number} = several:{targets[number]}"]
+    assert "needs the package 'no'" in causes[r"p9\x1b[31m\n = no:Thing"]
+
+
+def test_a_broken_cluster_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cloud.py").write_text("print('loud')\nraise KeyboardInterrupt\n")
+    (tmp_path / "mist.py").write_text(
+        "from bench.cluster.backends.debug import Debug\nclass Mist(Debug):\n    name = None\n"
+    )
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
+    assert backends.list_backends() == ["debug", "local", "slurm"]
+    with pytest.raises(
+        UserError, match=r"cluster 'cloud' cannot be used: .*cloud\.py is broken: KeyboardInterrupt"
+    ):
+        backends.get_backend("cloud")
+    with pytest.raises(UserError, match=r"cluster 'mist' cannot be used: .*class Mist has no text as `name`"):
+        backends.get_backend("mist")
