@@ -87,7 +87,7 @@ def read_articles(root: Path, split: str) -> Iterator[NewsArticle]:
     column_files = find_column_files(root, split)
     if column_files:
         _check_shards(column_files)
-        rows = (article for path in column_files for article in _column_rows(path))
+        rows = (article for path in column_files for article in read_column_file(path))
     else:
         rows = (_raw_article(name, path) for name, path in _raw_paths(root, split))
     seen: set[str] = set()
@@ -132,7 +132,7 @@ def _check_shards(paths: list[Path]) -> None:
             )
 
 
-def _column_rows(path: Path) -> Iterator[NewsArticle]:
+def read_column_file(path: Path) -> Iterator[NewsArticle]:
     check_regular_file(path)
     if not path.name.endswith(tuple(f".{ending}" for ending in TEXT_ENDINGS)):
         rows = enumerate(iterate_table(path, COLUMNS), start=1)

@@ -39,7 +39,11 @@ def find_source(
             if note:
                 print_message(note)
             return root, DataOrigin.DIRECTORY
-        problem = f"{root} lacks {', '.join(lacking)}" if root else f"no {task.folder}/ with its files"
+        problem = (
+            f"{root} lacks {', '.join(describe_lacking(root, lacking))}"
+            if root
+            else f"no {task.folder}/ with its files"
+        )
         if layout := recognise_layout(task, place, splits):
             problem += f", but {layout}"
         tried.append(f"{named} {place}: {problem}")
@@ -95,6 +99,14 @@ def locate_folder(task: Task, place: Path) -> tuple[Path | None, str]:
                 f"expected a directory that has {task.folder}/ in it, given {place}"
             )
     return None, ""
+
+
+def describe_lacking(root: Path, patterns: Iterable[str]) -> list[str]:
+    """The patterns without a file; where a link of that name leads nowhere, that, and else a link beside it."""
+    described = [find_broken_link(root / pattern) or pattern for pattern in patterns]
+    broken = (find_broken_link(path) for path in sorted(root.iterdir()) if path.is_symlink())
+    other = next((link for link in broken if link is not None and link not in described), None)
+    return described if other is None else [*described, other]
 
 
 def recognise_layout(task: Task, place: Path, splits: Sequence[str]) -> str | None:
