@@ -19,7 +19,7 @@ from waiting import kill, release, start_writer
 from bench.store.store import Store
 
 WRITERS, RUNS = 64, 24
-SECONDS, KILLS = 20.0, 10  # at least both; and as many acknowledged records as writers
+SECONDS, KILLS = 30.0, 10  # at least both; and as many acknowledged records as writers
 
 WRITER = (
     f"""
@@ -94,6 +94,7 @@ def test_sixty_four_writers_and_random_kills_lose_and_tear_nothing(tmp_path: Pat
         record = json.loads(Path(path).read_bytes())
         if not record["text"].startswith(f"{text} ") or len(record["text"]) != int(size):
             torn.append(path)
+    print({"kills": kills, "acknowledged": len(told), "lost": len(lost), "torn": len(torn)})
     assert (lost, torn) == ([], [])
     assert len({path for path, _, _ in told}) == len(told)  # nobody took another's number
     reader = Store(root)
