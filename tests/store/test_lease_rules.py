@@ -59,7 +59,7 @@ def test_a_clock_that_runs_ahead_a_little_steals_from_nobody(run: RunDir) -> Non
         pass
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 4194305])
+@pytest.mark.parametrize("pid", [os.getpid(), 4194305], ids=["alive", "gone"])
 def test_a_claim_without_a_start_goes_stale_by_its_age(run: RunDir, pid: int) -> None:
     path = leave_claim(run, started=None, pid=pid)
     assert run.worker() is not None
