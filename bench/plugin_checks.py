@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bench.errors import UserError
 from bench.foreign_text import quote_foreign, show_foreign
 from bench.method import Method, ModelKind, Option
-from bench.metric import Metric, Requirements
+from bench.metric import Metric, PipelineMetric, Requirements
 from bench.system.isolation import UnfitGuestError
 from bench.task import PublishedFile, RowCount, Task, TaskKind
 
@@ -190,6 +190,7 @@ CALLS: Mapping[type, Mapping[str, tuple[str, ...]]] = {
         "settings_for": ("scale", "task", "options", "model", "kind"),
         "settings_by_option": ("scale", "task", "options"),
         "paper_share": ("model", "options"),
+        "count_positions": ("options", "kind"),
         "instruct": ("source", "task", "options"),
         "settle": ("options",),
         "resolve_options": ("chosen",),
@@ -230,6 +231,8 @@ def check_plugin(plugin: Any, contract: type) -> None:
         check_call(label, name, getattr(plugin, name), arguments)
     if isinstance(plugin, Method):
         check_options(label, plugin)
+    if isinstance(plugin, PipelineMetric):
+        check_pipelines(label, plugin)
 
 
 def check_name(cls: type) -> str:
@@ -266,6 +269,19 @@ def check_call(label: str, name: str, function: Any, arguments: tuple[str, ...])
         raise UnfitGuestError(f"{label}: `{name}` is a coroutine, expected a method that returns its result")
 
 
+def check_pipelines(label: str, metric: PipelineMetric) -> None:
+    """Refuse ways of computing that are no functions, and a usual one that is not among them."""
+    pipelines = getattr(metric, "pipelines", None)
+    if not is_table(pipelines, callable):
+        raise UnfitGuestError(
+            f"{label}: `pipelines` is {show_foreign(repr(pipelines), 60)}, expected names of tasks with functions"
+        )
+    if metric.usual is not None and metric.usual not in list(metric.pipelines):
+        raise UnfitGuestError(
+            f"{label}: `usual` is {show_foreign(repr(metric.usual), 60)}, expected None or a name in `pipelines`"
+        )
+
+
 def check_options(label: str, method: Method) -> None:
     """Refuse options that nobody could choose, and variants of a method that are no choice of its options."""
     declared: dict[str, Option] = {}
@@ -300,6 +316,7 @@ def check_option(label: str, option: Option, method: str) -> None:
             lambda value: value is None or is_sequence(value, lambda _: True, 1),
         ),
         Attribute("minimum", "None or a number", lambda value: value is None or is_number(value)),
+        Attribute("maximum", "None or a number", lambda value: value is None or is_number(value)),
     )
     for attribute in checks:
         value = getattr(option, attribute.name)

@@ -115,6 +115,11 @@ RAISING = {
     "module replaced": "import sys\nsys.modules[__name__] = 5",
     "module removed": "import sys\ndel sys.modules[__name__]\nraise ValueError",
     "reads input": "input()",
+    "type raises": (
+        "class Type(type):\n    def __getattribute__(cls, name): raise KeyboardInterrupt\n"
+        "class Odd(Exception, metaclass=Type): pass\nraise Odd"
+    ),
+    "long type": "raise type('X' * 5_000, (Exception,), {})",
     "closes the streams": "import sys\nsys.stdout.close(); sys.stderr.close(); raise ValueError",
     "closes the descriptors": "import os\nos.close(1); os.close(2); raise ValueError",
 }
@@ -160,6 +165,7 @@ METHOD_VALUES = {
         "(Option('a', int, 1, None),)", "(Option('a', int, 1, 'h', choices=()),)",
         "(Option('a', int, 1, 'h', choices=5),)", "(Option('a', int, 1, 'h', choices=(2,)),)",
         "(Option('a', int, 1, 'h', minimum=2),)", "(Option('a', int, 1, 'h', minimum='0'),)",
+        "(Option('a', int, 1, 'h', maximum='9'),)", "(Option('a', int, None, 'h', maximum='9'),)",
     ],
     "variants": ["None", "{}", "5", "('a',)", "({'length': 5},)"],
     "trains": ["None", "1", "'yes'"],
@@ -178,6 +184,7 @@ METHOD_VALUES = {
     "instruct": ["lambda self: ''"],
     "resolve_options": ["lambda self: {}"],
     "paper_share": ["lambda: None"],
+    "count_positions": ["None", "lambda self: 0"],
 }  # fmt: skip
 TASK_VALUES = {
     "name": ["None", "'a/b'", "'\\x1b'"],
@@ -240,6 +247,34 @@ def test_a_wrong_attribute_is_named_in_a_sentence(
     assert attribute.removesuffix("s") in cause or "ZeroDivisionError" in cause or "abstract" in cause
     words = ("expected", "ZeroDivisionError", "called", "`name`", "Valid: ")
     assert any(word in cause for word in words)
+
+
+PIPELINES = {
+    "sound": ("pipelines = {'e2e': len}; usual = 'e2e'", ""),
+    "none": ("", "`pipelines` is None, expected names of tasks with functions"),
+    "no functions": ("pipelines = {'e2e': 5}", "`pipelines` is {'e2e': 5}, expected"),
+    "no names": ("pipelines = {5: len}", "`pipelines` is {5: "),
+    "unknown usual": (
+        "pipelines = {'e2e': len}; usual = 'dart'",
+        "`usual` is 'dart', expected None or a name",
+    ),
+    "usual of another type": (
+        "pipelines = {'e2e': len}; usual = []",
+        "`usual` is [], expected None or a name",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_ways_of_computing_are_checked(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body, expected = PIPELINES[name]
+    text = (
+        "from bench.metric import PipelineMetric\n"
+        f"class Guest(PipelineMetric):\n    name = 'guest'; summary = 'a metric'\n    {body}\n"
+    )
+    found = discover(tmp_path, monkeypatch, text, "metric")
+    assert ("guest" in found.usable) == (not expected)
+    assert expected in "".join(cause for _, cause in found.broken)
 
 
 @pytest.mark.parametrize("kind", CONTRACTS)

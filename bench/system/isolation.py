@@ -65,7 +65,8 @@ def call_guest(call: Callable[[], T]) -> T:
 
 def describe_guest_error(error: BaseException) -> str:
     """One line that says what is wrong, in the words that help most; the message itself may fail as well."""
-    kind = type(error).__name__
+    # A metaclass may answer for the name, and raise as well.
+    kind = show_foreign(type.__getattribute__(type(error), "__name__"))
     try:
         if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str):
             return f"needs the package {show_foreign(error.name)!r}, which is not installed"
