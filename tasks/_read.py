@@ -101,6 +101,8 @@ def parse_csv(path: Path, lines: Iterable[str], columns: Sequence[str]) -> Itera
             )
         empty = False
         yield place, [record[position] for position in positions]
+    if header is None:
+        raise DataError(f"{path}: the file is empty; expected data")
     if empty:
         raise DataError(f"{path}: no record below the header; expected at least one")
 

@@ -236,8 +236,12 @@ class Extrapolation(XSumTask):
 
 
 def _url_list(root: Path) -> Path | None:
-    """The publisher's list, beside the files or in the folder that its repository has it in."""
-    return next((p for p in (root / URL_LIST, root / "XSum-Dataset" / URL_LIST) if p.is_file()), None)
+    """The publisher's list, beside the files or in the folder that its repository has it in.
+
+    Also what has its name and is no file, which is refused where it is read.
+    """
+    places = (root / URL_LIST, root / "XSum-Dataset" / URL_LIST)
+    return next((place for place in places if place.exists() or place.is_symlink()), None)
 
 
 def _text(document: str, protocol: ProtocolName) -> str:

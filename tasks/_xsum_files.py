@@ -77,7 +77,7 @@ def find_column_files(root: Path, split: str) -> list[Path]:
 
 def find_raw_files(root: Path, split: str) -> list[Path]:
     """The split file and the articles of ``split`` that are there; empty if this is not the raw layout."""
-    if not (root / SPLIT_FILE).is_file() or not (root / RAW).is_dir():
+    if not (root / SPLIT_FILE).exists() or not (root / RAW).is_dir():
         return []
     return [root / SPLIT_FILE, *(path for _, path in _raw_paths(root, split) if path.is_file())]
 

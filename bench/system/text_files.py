@@ -51,7 +51,9 @@ def iterate_lines(path: Path) -> Iterator[tuple[int, str]]:
                 )
             if limit is not None and size > limit:
                 raise DataError(f"{path} holds more than {limit:,} bytes; expected a file of text")
-            yield number, decode_text(path, line.removeprefix(BOM_UTF8) if number == 1 else line, number)
+            if number == 1 and not (line := line.removeprefix(BOM_UTF8)):
+                return  # a mark alone: the file is empty
+            yield number, decode_text(path, line, number)
 
 
 def decode_text(path: Path, content: bytes, first: int = 1) -> str:

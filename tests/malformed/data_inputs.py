@@ -45,7 +45,7 @@ ANY: dict[str, tuple[bytes, str]] = {
     "blank": (b" \n\n \r\n", "empty"),
     "byte-order-mark-alone": (b"\xef\xbb\xbf", "empty"),
     "byte-order-mark-and-blanks": (b"\xef\xbb\xbf\n \n", "empty"),
-    "nul": (b"a\0b,c\n", "NUL|JSON|XML|well-formed"),
+    "plain-nul": (b"a\0b,c\n", "NUL|JSON|XML|well-formed"),
     "only-nul": (b"\0" * 5_000, "NUL|JSON|XML|well-formed"),
     "no-utf-8": (b"caf\xe9,b\n", "line 1.*UTF-8"),
     "utf-16": ("mr,ref\na,b\n".encode("utf-16"), "UTF-8"),
