@@ -47,8 +47,8 @@ def check_resolved_settings(
     if sizes.vocabulary is not None:
         check_beams(settings["beams"], sizes.vocabulary)
     if sizes.positions is not None:
-        own = method.count_positions(options, kind)
-        check_lengths(settings, kind, sizes.positions, own)
+        taken = method.count_positions(options, kind)
+        check_lengths(settings, kind, sizes.positions, taken)
 
 
 def check_precision(settings: Mapping[str, Any]) -> None:
@@ -70,16 +70,16 @@ def check_beams(beams: int, vocabulary: int) -> None:
         )
 
 
-def check_lengths(settings: Mapping[str, Any], kind: ModelKind, positions: int, own: int) -> None:
-    """Refuse lengths that the model's table of positions cannot hold, less the ``own`` ones of the method.
+def check_lengths(settings: Mapping[str, Any], kind: ModelKind, positions: int, taken: int) -> None:
+    """Refuse lengths that the model's table of positions cannot hold, less those ``taken`` by the method.
 
     A decoder-only model also reads the source, at least one token of it; how long the sources are is seen when they
     are read.
     """
-    room = positions - own
+    room = positions - taken
     if room < 2:
         raise UserError(
-            f"the method takes {own:,} of the model's {positions:,} positions, which leaves no room for source and "
+            f"the method takes {taken:,} of the model's {positions:,} positions, which leaves no room for source and "
             f"target; expected at most {positions - 2:,} virtual tokens"
         )
     names = ["max_new_tokens"]
@@ -89,5 +89,5 @@ def check_lengths(settings: Mapping[str, Any], kind: ModelKind, positions: int, 
         if settings[name] > room:
             raise UserError(
                 f"{format_flag(name)} {settings[name]}: the model has {positions:,} positions"
-                f"{f', of which the method takes {own:,}' if own else ''}; expected at most {room:,}"
+                f"{f', of which the method takes {taken:,}' if taken else ''}; expected at most {room:,}"
             )

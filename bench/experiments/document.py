@@ -37,7 +37,7 @@ Scalar = Annotated[Any, BeforeValidator(check_scalar)]
 Scale = Annotated[str, StringConstraints(pattern=f"^({'|'.join(SCALES)})$")]
 
 
-class SettingEntry(BaseModel):
+class PrescribedSetting(BaseModel):
     """A setting of a grid: one value, several as a dimension, or several that go with another setting's."""
 
     model_config = STRICT
@@ -47,7 +47,7 @@ class SettingEntry(BaseModel):
     per: Name | None = None
 
     @model_validator(mode="after")
-    def has_values_once(self) -> SettingEntry:
+    def has_values_once(self) -> PrescribedSetting:
         if (self.value is None) == (self.values is None):
             raise ValueError("expected an origin, and either value or values")
         if self.per is not None and self.values is None:
@@ -73,7 +73,7 @@ class ScaledGrid(BaseModel):
     methods: list[Selector] | None = None
     models: list[Selector] | None = None
     seeds: list[Seed] | None = None
-    settings: dict[str, SettingEntry] = {}
+    settings: dict[str, PrescribedSetting] = {}
 
 
 class Grid(ScaledGrid):

@@ -33,7 +33,7 @@ from pydantic import BaseModel, ValidationError
 from bench.config.settings import DEFINITIONS_BY_NAME, format_flag
 from bench.config.specification import SCALES
 from bench.errors import DataError, UnknownNameError, UserError
-from bench.experiments.document import ExperimentFile, Grid, Reuse, ScaledGrid, SettingEntry
+from bench.experiments.document import ExperimentFile, Grid, PrescribedSetting, Reuse, ScaledGrid
 from bench.foreign_text import quote_foreign, show_foreign
 from bench.registry import methods, parse_selector
 from bench.system.documents import make_document_error
@@ -176,7 +176,7 @@ def _refuse_unknown_keys(path: Path, tables: Mapping[str, Any]) -> None:
                 _refuse_unknown(path, part, ScaledGrid)
             settings = part.get("settings")
             for entry in _list_tables(list(settings.values()) if isinstance(settings, dict) else []):
-                _refuse_unknown(path, entry, SettingEntry)
+                _refuse_unknown(path, entry, PrescribedSetting)
     for block in _list_tables(tables.get("reuse")):
         _refuse_unknown(path, block, Reuse)
 
@@ -314,7 +314,7 @@ def _product(name: str, source: str, grid: ScaledGrid, scale: str) -> Iterator[P
         )
 
 
-def _combine_settings(name: str, entries: Mapping[str, SettingEntry]) -> Iterator[dict[str, Entry]]:
+def _combine_settings(name: str, entries: Mapping[str, PrescribedSetting]) -> Iterator[dict[str, Entry]]:
     """Every combination of the dimensions, with what is fixed and what goes with them."""
     leaders = {key: entry.choices for key, entry in entries.items() if entry.is_dimension}
     for positions in itertools.product(*(range(len(values)) for values in leaders.values())):
