@@ -198,9 +198,8 @@ def make_directory(directory: Path) -> None:
     make_directory(directory.parent)
     try:
         directory.mkdir(exist_ok=True)
-    except FileNotFoundError as error:  # its parent is there
-        advice = "name a directory of a file system that keeps files"
-        raise _storage_error(directory, "a file system of the kernel takes no directories", advice) from error
+    except FileNotFoundError as error:  # its parent is there: a file system of the kernel, which takes none
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(directory)) from error
     _sync_directory(directory.parent)
 
 

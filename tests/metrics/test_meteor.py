@@ -267,7 +267,7 @@ def perturbed(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
         return " ".join(words)
 
     return [one() for _ in range(count)], [
-        [one() for _ in range(chance.choice((1, 1, 2, 3)))] for _ in range(count)
+        [one() or "x" for _ in range(chance.choice((1, 1, 2, 3)))] for _ in range(count)
     ]
 
 
