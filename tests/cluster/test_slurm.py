@@ -169,7 +169,8 @@ def test_a_killed_step_is_recorded_and_its_siblings_go_on(bench: Bench) -> None:
     record = Store(bench.runs).run(victim).latest_record()
     assert record is not None
     assert (record["status"], record["error"]["kind"]) == ("failed", "killed")
-    assert "submitit" in record["error"]["log_tail"]
+    assert record["error"]["log_tail"].startswith("$ bench run")
+    assert "Killed" in record["error"]["log_tail"]
     assert len(Store(bench.runs).run(victim).records()) == 1  # looked at many times, written once
     left = bench.submit(*SLURM, *LONG, seed="1,2")
     assert left["id"] is None
