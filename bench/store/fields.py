@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, Strict, StringConstraints, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from bench.foreign_text import show_foreign
+
 _NUMBERS = (int, float)
 LARGEST = 1e18
 """No time, size, count or score comes near it, and its square is still a number."""
@@ -91,9 +93,9 @@ def describe_problem(error: ErrorDetails) -> str:
     value = context.get("input", error["input"])
     if error["type"] in ("missing", "lacks"):
         name = context.get("name") or place.pop()
-        return f"{_describe_place(place)} has no {name}"
+        return f"{_describe_place(place)} has no {show_foreign(name)}"
     if place and place[-1] == "[key]":
-        name = json.dumps(value)
+        name = show_foreign(json.dumps(value))
         return f"{_describe_place(place[:-2])} has the name {name}, expected text"
     expected = context.get("expected") if error["type"] == "expected" else None
     expected = expected or EXPECTATIONS.get(error["type"]) or error["msg"]
@@ -101,4 +103,4 @@ def describe_problem(error: ErrorDetails) -> str:
 
 
 def _describe_place(place: list[str]) -> str:
-    return f"its {'.'.join(place)}" if place else "it"
+    return f"its {show_foreign('.'.join(place))}" if place else "it"

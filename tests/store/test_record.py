@@ -17,6 +17,7 @@ from bench.cli import main
 from bench.cli.listing import list_runs
 from bench.experiments.expansion import ExperimentSelection, expand_experiments
 from bench.experiments.planning import plan_runs
+from bench.store.fields import describe_problem
 from bench.store.record import FORMAT, STATUSES, RecordError, parse_record
 from bench.store.store import Store
 from reports.document.builder import build_report
@@ -202,3 +203,8 @@ def test_one_odd_record_is_named_and_the_rest_is_reported(
     assert err.splitlines() == expected
     assert [row["status"] for row in json.loads(out)] == ["done"] * 3 + ["unreadable"] * 2
     assert main(["plan", "table2", "--runs", str(tmp_path)]) == 0
+
+
+def test_names_of_others_are_escaped_in_what_is_wrong_with_a_record() -> None:
+    error = {"type": "missing", "loc": ("options", "\U000bff33\x1b", "value"), "input": None, "msg": ""}
+    assert describe_problem(error) == r"its options.\U000bff33\x1b has no value"  # type: ignore[arg-type]
