@@ -56,9 +56,9 @@ TAKES_APART = {
 FOR_PEOPLE = ("reports/render/", "bench/store/legacy.py")
 """Where texts are laid out for people, and where records of older versions get the values that they lack."""
 TEXTS_OF_OTHERS = {
-    ("bench.cluster.backends.slurm", "reason == 'None'"),
-    ("bench.cluster.backends.slurm", "'held' in reason.lower()"),
-    ("bench.cluster.backends.slurm", "reason in UNFIT"),
+    ("bench.cluster.slurm_queries", "reason == 'None'"),
+    ("bench.cluster.slurm_queries", "'held' in reason.lower()"),
+    ("bench.cluster.slurm_queries", "reason in UNFIT"),
     ("bench.cluster.ranks", "'connection' in str(error.get('message', '')).lower()"),
     ("bench.method", "origin.startswith(source.value)"),
     ("bench.runs.failures", "'out of memory' in str(error).lower()"),

@@ -8,10 +8,11 @@ import click
 
 from bench.cli import print_document, print_json
 from bench.cli.options import json_option, runs_option
-from bench.cli.parameters import MANY, WholeNumber, add_argument, add_option
+from bench.cli.parameters import WholeNumber, add_argument, add_option
 from bench.cli.streams import is_output_lost
 from bench.errors import FailureKind, UserError
 from bench.foreign_text import escape_log
+from bench.system.numbers import MANY
 
 ASK_EVERY = 10.0
 """Seconds: the log is looked at more often than the scheduler is asked whether the job goes on."""

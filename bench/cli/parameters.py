@@ -6,10 +6,11 @@ this directory or everything. Use ``add_option`` and ``add_argument`` in place o
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -18,12 +19,10 @@ from bench.errors import UserError
 from bench.foreign_text import quote_foreign, show_foreign
 from bench.system.numbers import describe_range, is_in_range, parse_real_number, parse_whole_number
 
+N = TypeVar("N", int, float)
+
 PLACES = ("BENCH_RUNS", "BENCH_DATA", "BENCH_MODELS", "BENCH_CACHE", "BENCH_SITE")
 """Environment variables that name a file or folder."""
-
-
-MANY = 1_000_000_000
-"""Lines, items: more than any file here has."""
 
 
 class CheckedParameter(click.Parameter):
@@ -96,32 +95,29 @@ def check_environment(environment: Mapping[str, str], names: Iterable[str] = PLA
 class WholeNumber(click.IntRange):
     """A whole number in ASCII digits, between two bounds."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
-        try:
-            number = parse_whole_number(value)
-        except ValueError:
-            number = None
-        if number is None or not is_in_range(number, self.min, self.max):
-            raise UserError(
-                describe_number(param, value, f"a whole number {describe_range(self.min, self.max)}")
-            )
-        return number
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ARG002 - click's signature
+        return parse_bounded(parse_whole_number, self, param, value, "a whole number")
 
 
 class RealNumber(click.FloatRange):
     """A finite number in ASCII digits, between two bounds."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
-        try:
-            number = parse_real_number(value)
-        except ValueError:
-            number = None
-        if number is None or not is_in_range(number, self.min, self.max):
-            raise UserError(describe_number(param, value, f"a number {describe_range(self.min, self.max)}"))
-        return number
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ARG002 - click's signature
+        return parse_bounded(parse_real_number, self, param, value, "a number")
 
 
-def describe_number(param: click.Parameter | None, value: object, expected: str) -> str:
-    """What was typed and what was expected."""
+def parse_bounded(
+    parse: Callable[[object], N],
+    bounds: click.IntRange | click.FloatRange,
+    param: click.Parameter | None,
+    value: object,
+    expected: str,
+) -> N:
+    """``value`` parsed, if it is within ``bounds``; a ``UserError`` names the option and what was ``expected``."""
+    with contextlib.suppress(ValueError):
+        number = parse(value)
+        if is_in_range(number, bounds.min, bounds.max):
+            return number
     flag = param.opts[0] if param is not None else "a number"
-    return f"{flag} {show_foreign(value)}: expected {expected}".rstrip()
+    limits = describe_range(bounds.min, bounds.max)
+    raise UserError(f"{flag} {show_foreign(value)}: expected {expected} {limits}".rstrip())

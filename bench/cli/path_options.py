@@ -17,7 +17,7 @@ from bench.system.progress import print_message
 
 
 class PathName(click.Path):
-    """A path that is one: '' is a script's unset variable, and to pathlib the current directory.
+    """A path that there can be; ``bench.cli.parameters`` refuses an empty one and a NUL, for every option alike.
 
     ``~`` at the beginning is the home: a shell leaves it as it is behind an equals sign.
     """
@@ -32,10 +32,6 @@ class PathName(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         text = os.fspath(value)
         named = param.opts[0] if param else self.kind
-        if text == "":
-            raise UserError(f"{named} '': an empty name; expected a {self.kind}")
-        if "\0" in text:
-            raise UserError(f"{named} {text!r}: a path cannot have a NUL character; expected a {self.kind}")
         text = os.path.expanduser(text)  # noqa: PTH111 - click wants the text
         if is_too_long(text):
             problem = os.strerror(errno.ENAMETOOLONG)

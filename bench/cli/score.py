@@ -11,10 +11,11 @@ from click.core import ParameterSource
 
 from bench.cli import print_json, print_lines
 from bench.cli.options import data_dir_option, json_option, offline_option, unchecked_runs_option
-from bench.cli.parameters import MANY, WholeNumber, add_option
+from bench.cli.parameters import WholeNumber, add_option
 from bench.cli.path_options import PathName, require_typed_runs
 from bench.cli.tables import print_table
 from bench.errors import UnknownNameError, UserError
+from bench.system.numbers import MANY
 
 if TYPE_CHECKING:
     from bench.scoring.score import Score

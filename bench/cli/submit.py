@@ -22,7 +22,7 @@ from bench.cli.parameters import add_argument, add_option
 from bench.cli.path_options import PathName
 from bench.cli.run import expand_experiment_requests, selection
 from bench.cluster.backends import DEFAULT_BACKEND
-from bench.cluster.site import KEYS
+from bench.cluster.site_values import KEYS
 from bench.errors import UserError
 from bench.system.launch_variables import check_launch_variables
 

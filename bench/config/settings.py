@@ -17,6 +17,7 @@ from bench.foreign_text import show_foreign
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind, OriginSource, find_origin_source
 from bench.system.devices import DEVICES
 from bench.system.numbers import (
+    MANY,
     describe_kind,
     describe_range,
     is_in_range,
@@ -143,8 +144,6 @@ DEFAULT, CODE, LIBRARY, OURS = (
     "our choice",
 )
 SEQ2SEQ = (ENCODER_DECODER,)
-MANY = 1_000_000_000
-"""Rows, updates: more than any split or training here can have."""
 LARGEST_SEED = 2**31 - 1
 
 

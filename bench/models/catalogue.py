@@ -21,6 +21,7 @@ from typing import Any
 from bench.errors import DataError, UnavailableError, UnknownNameError, UserError, first_line
 from bench.foreign_text import quote_foreign, show_foreign
 from bench.method import DECODER_ONLY, ENCODER_DECODER, ModelKind
+from bench.models.checkpoint_documents import read_config_document
 from bench.models.checkpoint_files import (
     CHECKPOINT_FILES,
     digest_checkpoint,
@@ -29,11 +30,8 @@ from bench.models.checkpoint_files import (
     is_directory,
     list_weight_files,
 )
-from bench.models.model_config import ARCHITECTURES, read_config_document, read_model_config_file
 from bench.models.published_shape import PublishedShape, check_published_shape
 from bench.models.verification import NOT_PUBLISHED, ModelVerification, PublishedFiles, check_content
-from bench.models.weight_headers import read_tensor_shapes, read_weight_headers
-from bench.models.weight_layout import check_weight_layout
 from bench.system.hub import PinnedRepository, fetch_snapshot, find_local_folder, is_reachable
 from bench.system.paths import find_broken_link
 from bench.system.progress import print_message
@@ -286,6 +284,8 @@ def check_named_shape(entry: ModelEntry, path: Path) -> None:
     if (kind := read_model_kind(path)) != entry.kind:
         raise DataError(f"{path}: a {kind} checkpoint; {entry.name} is {entry.kind}")
     if entry.shape is not None:
+        from bench.models.weight_headers import read_tensor_shapes
+
         advice = (
             f"Expected: hf download {entry.hub} --revision {entry.revision} --local-dir DIR/{entry.name}; "
             "other weights are given as --model PATH"
@@ -309,6 +309,8 @@ def find_published_entry(model: str) -> tuple[ModelEntry, Path | None]:
     path = resolve_model_path(model)
     if path.name in published:
         return published[path.name], path
+    from bench.models.weight_headers import read_weight_headers
+
     list_weight_files(path)
     kind = read_model_kind(path)
     read_weight_headers(path)  # what is damaged is said, and not taken for another shape
@@ -354,11 +356,17 @@ def describe_missing_weights(model: str, entry: ModelEntry, tried: Sequence[str]
 def read_model_kind(path: Path) -> ModelKind:
     """The kind of a checkpoint whose configuration is sound; another architecture is refused, before anything heavy
     is imported."""
+    from bench.models.model_config import ARCHITECTURES, read_model_config_file
+
     return ARCHITECTURES[read_model_config_file(path).model_type].kind
 
 
 def check_weights(path: Path) -> list[str]:
     """Refuse weights that are not those of the ``config.json`` beside them; the tensors that are no part of it."""
+    from bench.models.model_config import read_model_config_file
+    from bench.models.weight_headers import read_weight_headers
+    from bench.models.weight_layout import check_weight_layout
+
     return check_weight_layout(path, read_model_config_file(path), read_weight_headers(path))
 
 
@@ -368,7 +376,10 @@ def inspect_checkpoint(model: LocatedModel) -> None:
     A tensor that is no part of the model is left out, and said. The numbers themselves are looked at where nothing
     says what they should be.
     """
+    from bench.models.model_config import read_model_config_file
     from bench.models.tokenizer_files import check_tokenizer_files
+    from bench.models.weight_headers import read_weight_headers
+    from bench.models.weight_layout import check_weight_layout
     from bench.models.weight_values import check_finite
 
     path = model.path

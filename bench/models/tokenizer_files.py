@@ -15,11 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from bench.errors import DataError
 from bench.foreign_text import quote_foreign
+from bench.models.checkpoint_documents import read_json_object, read_limited
 from bench.models.checkpoint_files import list_names, list_side_files
 from bench.models.model_config import (
     TokenizerClass,
-    read_json_object,
-    read_limited,
 )
 from bench.system.documents import make_document_error
 from bench.system.files import check_regular_file

@@ -13,6 +13,10 @@ WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 REAL = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,6})?")
 
 
+MANY = 1_000_000_000
+"""Rows, lines, updates: more than any file or training here can have."""
+
+
 def parse_whole_number(given: object) -> int:
     """``given`` (text in ASCII digits, or an int) as an int; ``ValueError`` for everything else.
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cli import main
 from bench.cluster import control
-from bench.cluster.backends import slurm as scheduler
+from bench.cluster import slurm_queries as scheduler
 from tests.cluster.stand_in import Slurm, launch
 
 

@@ -16,7 +16,7 @@ from waiting import ROOT
 
 from bench.cluster import job as jobs
 from bench.cluster import launches, ranks, status
-from bench.cluster.backends import slurm as scheduler
+from bench.cluster import slurm_queries as scheduler
 from bench.cluster.ranks import JobProcesses
 from bench.config.request import CommonOptions, expand_requests, specify_run
 from bench.runs import runner

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cluster import site
+from bench.cluster import site, site_values
 from bench.cluster.backends import slurm
 from bench.errors import DataError, UserError
 
@@ -22,13 +22,13 @@ SMALL = {"model": "gpt2-medium", "method": "prefix", "task": "webnlg", "scale": 
     ],
 )  # fmt: skip
 def test_time_limits_as_slurm_writes_them(text: object, minutes: int) -> None:
-    assert site.parse_minutes(text) == minutes
+    assert site_values.parse_minutes(text) == minutes
 
 
 def test_the_example_is_valid_and_documents_every_key() -> None:
     found = site.load_site(EXAMPLE)
     text = EXAMPLE.read_text()
-    for key in site.KEYS:
+    for key in site_values.KEYS:
         assert key.name in text, key.name
     assert found.resources(SMALL)["time"] == 240
     large = found.resources({**SMALL, "model": "gpt2-large"})
@@ -49,7 +49,7 @@ def test_an_unknown_key_lists_every_valid_one(text: str, tmp_path: Path) -> None
     (tmp_path / "site.toml").write_text(text)
     with pytest.raises(UserError, match="did you mean 'partition'") as caught:
         site.load_site(tmp_path / "site.toml")
-    for key in site.KEYS:
+    for key in site_values.KEYS:
         assert key.name in str(caught.value)
 
 

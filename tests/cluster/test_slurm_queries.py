@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.cluster import slurm_queries as scheduler
 from bench.cluster.backends import JobPhase
-from bench.cluster.backends import slurm as scheduler
-from bench.cluster.backends.slurm import make_state
+from bench.cluster.slurm_queries import make_state
 
 SQUEUE = """\
 17_0|RUNNING|None|n1|bench-a-0

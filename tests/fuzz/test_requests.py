@@ -10,7 +10,7 @@ from examples import FUZZ_EXAMPLES
 from hypothesis import given, settings
 
 from bench import registry
-from bench.cluster.site import BY_NAME, parse_value
+from bench.cluster.site_values import BY_NAME, parse_value
 from bench.config.request import list_selections, parse_seeds
 from bench.config.setting_lists import expand_typed_settings
 from bench.config.settings import DEFINITIONS

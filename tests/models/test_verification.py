@@ -289,18 +289,24 @@ def test_a_name_given_twice_is_refused(proven: Path) -> None:
     assert '"model" is given twice' in str(locate().verification.reason)
 
 
+def put_special_file(kind: str, file: Path) -> None:
+    """A broken link, a pipe or a folder called ``file``."""
+    if kind == "broken link":
+        file.symlink_to("nowhere")
+    elif kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.mkdir()
+
+
 @pytest.mark.parametrize("make", ["link", "broken link", "pipe", "folder"])
 def test_what_is_no_file_of_its_own_is_no_proof(make: str, proven: Path) -> None:
     file = proven / PROOF_FILE
     file.rename(proven.parent / "kept.json")
     if make == "link":
         file.symlink_to("../kept.json")
-    elif make == "broken link":
-        file.symlink_to("nowhere")
-    elif make == "pipe":
-        os.mkfifo(file)
     else:
-        file.mkdir()
+        put_special_file(make, file)
     assert "a link or no regular file" in str(locate().verification.reason)
 
 
@@ -312,12 +318,8 @@ def test_a_proof_that_cannot_be_written_is_told_before_the_hub_is_asked(make: st
     file, weights = medium / PROOF_FILE, (medium / "model.safetensors").read_bytes()
     if make == "weights":
         file.symlink_to("model.safetensors")
-    elif make == "broken link":
-        file.symlink_to("nowhere")
-    elif make == "pipe":
-        os.mkfifo(file)
     else:
-        file.mkdir()
+        put_special_file(make, file)
     with pytest.raises(UserError, match="the proof"):
         verification.verify_with_hub(get_files("gpt2-medium", medium), ask)
     assert (medium / "model.safetensors").read_bytes() == weights
