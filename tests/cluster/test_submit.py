@@ -260,7 +260,7 @@ def test_a_device_that_is_not_here_is_refused_where_the_jobs_run_here(
         cluster,
     ]
     if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device here")
+        pytest.skip("there is a CUDA device here, and what is tested is its absence")
     assert main([*words, "--device", "cuda"]) == 2
     assert "no CUDA device is visible here" in capsys.readouterr().err
     assert main([*words, "--precision", "fp16"]) == 2

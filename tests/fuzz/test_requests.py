@@ -13,7 +13,7 @@ from bench import registry
 from bench.cluster.site_values import BY_NAME, parse_value
 from bench.config.request import list_selections, parse_seeds
 from bench.config.setting_lists import expand_typed_settings
-from bench.config.settings import DEFINITIONS
+from bench.config.settings import DEFINITIONS, SettingDefinition
 from bench.errors import UserError
 
 PIECES = st.sampled_from(
@@ -45,14 +45,16 @@ TEXTS = (
 
 @settings(max_examples=FUZZ_EXAMPLES)
 @given(st.sampled_from(DEFINITIONS), TEXTS | st.integers() | st.floats() | st.booleans() | st.none())
-def test_any_value_of_a_setting_is_within_its_limits_or_refused(definition: object, typed: object) -> None:
+def test_any_value_of_a_setting_is_within_its_limits_or_refused(
+    definition: SettingDefinition, typed: object
+) -> None:
     with contextlib.suppress(UserError):
-        value = definition.parse(typed)  # type: ignore[attr-defined]
+        value = definition.parse(typed)
         if isinstance(value, int | float):
             assert math.isfinite(value)
     if isinstance(typed, str):
         with contextlib.suppress(UserError):
-            assert expand_typed_settings({definition.name: typed})  # type: ignore[attr-defined]
+            assert expand_typed_settings({definition.name: typed})
 
 
 @settings(max_examples=FUZZ_EXAMPLES)
